@@ -1,0 +1,69 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+/// Floors of the house, lowest first; a target depends only on targets above it in this list.
+/// `Documentation/Architecture.md` says what lives where.
+let package = Package(
+    name: "NSTM",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "NSTM", targets: ["NSTM"]),
+        // The target is not called `nstm`: on a case-insensitive file system that folder would collide with `NSTM`.
+        .executable(name: "nstm", targets: ["NSTMTool"]),
+        .executable(name: "CopyTask", targets: ["CopyTask"]),
+        .executable(name: "TinyShakespeare", targets: ["TinyShakespeare"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "COpenBLAS", pkgConfig: "openblas",
+            providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+        .systemLibrary(
+            name: "CHDF5", pkgConfig: "hdf5",
+            providers: [.apt(["libhdf5-dev"]), .brew(["hdf5"])]),
+        .target(name: "CNSTMKernels"),
+        .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels"]),
+        .target(name: "NSTMAutograd", dependencies: ["NSTMTensor", "CNSTMKernels"]),
+        .target(name: "NSTMModules", dependencies: ["NSTMAutograd"]),
+        .target(name: "NSTMOptim", dependencies: ["NSTMAutograd", "CNSTMKernels"]),
+        .target(name: "NSTMLayers", dependencies: ["NSTMModules", "CNSTMKernels"]),
+        .target(name: "NSTMBaselines", dependencies: ["NSTMModules"]),
+        .target(
+            name: "NSTMData",
+            dependencies: ["NSTMTensor", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(
+            name: "NSTMIO",
+            dependencies: ["CHDF5", "NSTMTensor", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(
+            name: "NSTMTraining",
+            dependencies: ["NSTMLayers", "NSTMBaselines", "NSTMOptim", "NSTMData", "NSTMIO"]),
+        .target(
+            name: "NSTMCommand",
+            dependencies: [
+                "NSTM", .product(name: "Yams", package: "Yams"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .target(
+            name: "NSTM",
+            dependencies: [
+                "NSTMTensor", "NSTMAutograd", "NSTMModules", "NSTMOptim", "NSTMLayers", "NSTMBaselines", "NSTMData", "NSTMIO",
+                "NSTMTraining",
+            ]),
+        .executableTarget(name: "NSTMTool", dependencies: ["NSTMCommand"]),
+        .executableTarget(name: "CopyTask", dependencies: ["NSTM"], path: "Examples/CopyTask"),
+        .executableTarget(name: "TinyShakespeare", dependencies: ["NSTM"], path: "Examples/TinyShakespeare"),
+
+        .testTarget(name: "TensorTests", dependencies: ["NSTMTensor", "CNSTMKernels"]),
+        .testTarget(name: "AutogradTests", dependencies: ["NSTMAutograd"]),
+        .testTarget(name: "ModulesTests", dependencies: ["NSTMModules", "NSTMOptim", "NSTMBaselines"]),
+        .testTarget(name: "LayersTests", dependencies: ["NSTMLayers"]),
+        .testTarget(name: "DataTests", dependencies: ["NSTMData"]),
+        .testTarget(name: "IOTests", dependencies: ["NSTMIO"]),
+        .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

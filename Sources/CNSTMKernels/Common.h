@@ -1,0 +1,24 @@
+// Shared by the kernel sources: instruction-set clones and the two element types.
+#ifndef NSTM_COMMON_H
+#define NSTM_COMMON_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "nstm_kernels.h"
+
+// One clone a machine class, chosen at load time. Other platforms compile the plain code (arm64 has NEON by default).
+#if defined(__x86_64__) && defined(__linux__)
+#define NSTM_KERNEL __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define NSTM_KERNEL
+#endif
+#define NSTM_INLINE static inline __attribute__((always_inline))
+
+#define NSTM_PASTE_(a, b) a##b
+#define NSTM_PASTE(a, b) NSTM_PASTE_(a, b)
+/// Name of a function for the element type being compiled: T(foo) is foo_f32 or foo_f64.
+#define T(name) NSTM_PASTE(name, NSTM_SUFFIX)
+
+#endif

@@ -1,0 +1,4 @@
+#ifndef NSTM_COPENBLAS_SHIM_H
+#define NSTM_COPENBLAS_SHIM_H
+#include <cblas.h>
+#endif

@@ -1,0 +1,138 @@
+import CNSTMKernels
+import COpenBLAS
+import Foundation
+import Synchronization
+
+/// The one place threads come from.
+///
+/// `Parallel.for(count)` runs the indices 0 ..< count on a fixed pool; which thread runs which index is not specified, so the
+/// work of an index must not depend on it. Callers split work into blocks of sizes that do not depend on the number of
+/// threads, and OpenBLAS is kept at one thread: results are therefore the same bits for any number of threads.
+public enum Parallel {
+    /// Number of threads used, the caller's included. Set by `NSTM_NUM_THREADS`, else the number of processors; a value set
+    /// here takes effect at the next `for`.
+    public static var threadCount: Int {
+        get { ThreadPool.shared.activeCount.load(ordering: .relaxed) }
+        set { ThreadPool.shared.activeCount.store(min(max(1, newValue), ThreadPool.shared.capacity), ordering: .relaxed) }
+    }
+
+    /// Runs `body(0) … body(count − 1)`, in any order, on the pool. A call from inside a `body` runs in sequence.
+    public static func `for`(_ count: Int, _ body: (Int) -> Void) {
+        if count <= 0 { return }
+        if count == 1 || threadCount == 1 {
+            for i in 0..<count { body(i) }
+            return
+        }
+        ThreadPool.shared.run(count, body)
+    }
+
+    /// Splits 0 ..< count into blocks of a fixed size and runs them on the pool.
+    @inline(__always)
+    public static func blocks(_ count: Int, of size: Int, _ body: (Range<Int>) -> Void) {
+        if count <= size {
+            if count > 0 { body(0..<count) }
+            return
+        }
+        Parallel.for((count + size - 1) / size) { i in body(i * size..<min(count, (i + 1) * size)) }
+    }
+}
+
+/// Workers spin for a moment between regions (a training step has hundreds of them, microseconds apart), then sleep.
+private final class ThreadPool: @unchecked Sendable {
+    static let shared = ThreadPool()
+    let capacity: Int
+    let activeCount: Atomic<Int>
+
+    private let generation = Atomic<Int>(0)
+    private let next = Atomic<Int>(0)
+    private let pending = Atomic<Int>(0)
+    private let sleeping = Atomic<Int>(0)
+    private let busy = Atomic<Bool>(false)
+    private var count = 0
+    private var active = 0
+    private var body: (@Sendable (Int) -> Void)?
+    private var mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private var wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private static let spins = 20_000
+
+    private init() {
+        let processors = ProcessInfo.processInfo.activeProcessorCount
+        let asked = ProcessInfo.processInfo.environment["NSTM_NUM_THREADS"].flatMap(Int.init)
+        let initial = max(1, min(asked ?? processors, 256))
+        capacity = max(initial, processors)
+        activeCount = Atomic(initial)
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(wake, nil)
+        openblas_set_num_threads(1)
+        for worker in 1..<max(2, capacity) where worker < capacity {
+            let thread = Thread { [unowned self] in self.work(worker) }
+            thread.name = "nstm-\(worker)"
+            thread.stackSize = 8 << 20
+            thread.start()
+        }
+    }
+
+    func run(_ count: Int, _ body: (Int) -> Void) {
+        // Nested regions, and regions from a second thread while one runs, are done in sequence by their caller.
+        guard busy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else {
+            for i in 0..<count { body(i) }
+            return
+        }
+        withoutActuallyEscaping(body) { body in
+            // The workers are done with `body` before this scope ends, and callers promise independent indices.
+            nonisolated(unsafe) let shared = body
+            self.count = count
+            self.body = { shared($0) }
+            active = min(activeCount.load(ordering: .relaxed), count)
+            next.store(0, ordering: .relaxed)
+            // Every worker reports back, also one that had nothing to do: the next region may change `active` and `body`.
+            pending.store(capacity - 1, ordering: .relaxed)
+            generation.add(1, ordering: .sequentiallyConsistent)
+            if sleeping.load(ordering: .sequentiallyConsistent) > 0 {
+                pthread_mutex_lock(mutex)
+                pthread_cond_broadcast(wake)
+                pthread_mutex_unlock(mutex)
+            }
+            drain()
+            var waited = 0
+            while pending.load(ordering: .acquiring) > 0 {
+                waited += 1
+                if waited > ThreadPool.spins { _ = sched_yield() } else { nstm_pause() }
+            }
+            self.body = nil
+        }
+        busy.store(false, ordering: .releasing)
+    }
+
+    @inline(__always) private func drain() {
+        let body = self.body!
+        let count = self.count
+        while true {
+            let i = next.add(1, ordering: .relaxed).oldValue
+            if i >= count { break }
+            body(i)
+        }
+    }
+
+    private func work(_ worker: Int) {
+        var seen = 0
+        while true {
+            var spun = 0
+            while generation.load(ordering: .acquiring) == seen {
+                spun += 1
+                if spun < ThreadPool.spins {
+                    nstm_pause()
+                    continue
+                }
+                pthread_mutex_lock(mutex)
+                sleeping.add(1, ordering: .sequentiallyConsistent)
+                while generation.load(ordering: .sequentiallyConsistent) == seen { pthread_cond_wait(wake, mutex) }
+                sleeping.subtract(1, ordering: .sequentiallyConsistent)
+                pthread_mutex_unlock(mutex)
+            }
+            seen = generation.load(ordering: .acquiring)
+            if worker < active { drain() }
+            pending.subtract(1, ordering: .releasing)
+        }
+    }
+}

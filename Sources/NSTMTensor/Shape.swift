@@ -1,0 +1,72 @@
+/// The sizes of a tensor's axes, stored inline (no heap): at most eight axes, each below 2³¹.
+public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
+    public static let maximumRank = 8
+    package var sizes: SIMD8<Int32>
+    public private(set) var rank: Int
+
+    public init(_ dims: some Sequence<Int>) {
+        sizes = SIMD8(repeating: 1)
+        rank = 0
+        for size in dims { append(size) }
+    }
+    public init(arrayLiteral dims: Int...) { self.init(dims) }
+
+    package mutating func append(_ size: Int) {
+        guard rank < Shape.maximumRank else { fatalError("Shape: more than \(Shape.maximumRank) axes") }
+        guard size >= 0, size <= Int(Int32.max) else { fatalError("Shape: axis of size \(size); sizes go from 0 to 2³¹ − 1") }
+        sizes[rank] = Int32(truncatingIfNeeded: size)
+        rank += 1
+    }
+
+    /// Number of elements; 1 for a scalar.
+    public var count: Int {
+        var n = 1
+        for axis in 0..<rank { n *= Int(sizes[axis]) }
+        return n
+    }
+    public var isEmpty: Bool { count == 0 }
+    public var dims: [Int] { (0..<rank).map { Int(sizes[$0]) } }
+
+    /// Turns an axis counted from the end (negative) into one counted from the start.
+    @inline(__always) public func normalized(axis: Int) -> Int {
+        let a = axis < 0 ? axis + rank : axis
+        guard a >= 0, a < rank else { fatalError("axis \(axis) is out of range for shape \(self)") }
+        return a
+    }
+    /// The size of an axis; negative axes count from the end.
+    @inline(__always) public subscript(_ axis: Int) -> Int {
+        get { Int(sizes[normalized(axis: axis)]) }
+        set {
+            guard newValue >= 0, newValue <= Int(Int32.max) else { fatalError("Shape: axis of size \(newValue)") }
+            sizes[normalized(axis: axis)] = Int32(truncatingIfNeeded: newValue)
+        }
+    }
+
+    /// Product of the sizes of a range of axes.
+    public func count(of axes: Range<Int>) -> Int {
+        var n = 1
+        for axis in axes { n *= Int(sizes[axis]) }
+        return n
+    }
+    public func dropLast(_ k: Int = 1) -> Shape { Shape((0..<max(0, rank - k)).map { Int(sizes[$0]) }) }
+    public func appending(_ size: Int) -> Shape {
+        var s = self
+        s.append(size)
+        return s
+    }
+
+    /// The shape two operands broadcast to (NumPy's rule), or nil when they do not fit.
+    public static func broadcast(_ a: Shape, _ b: Shape) -> Shape? {
+        if a == b { return a }
+        let rank = max(a.rank, b.rank)
+        var out = Shape([])
+        for i in 0..<rank {
+            let ia = i - (rank - a.rank), ib = i - (rank - b.rank)
+            let da = ia < 0 ? 1 : Int(a.sizes[ia]), db = ib < 0 ? 1 : Int(b.sizes[ib])
+            if da == db || db == 1 { out.append(da) } else if da == 1 { out.append(db) } else { return nil }
+        }
+        return out
+    }
+
+    public var description: String { "[" + dims.map(String.init).joined(separator: ", ") + "]" }
+}

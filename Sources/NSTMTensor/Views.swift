@@ -1,0 +1,101 @@
+// Views share storage with the tensor they come from; nothing is copied (`reshaped` copies a strided tensor once).
+
+extension Tensor {
+    private func view(_ shape: Shape, _ strides: SIMD8<Int32>, offset: Int? = nil) -> Tensor {
+        Tensor(storage: storage, offset: offset ?? self.offset, shape: shape, strides: strides, dtype: dtype)
+    }
+
+    /// The same elements in another shape; one size may be -1 and is then inferred.
+    public func reshaped(_ dims: [Int]) -> Tensor {
+        var dims = dims
+        if let hole = dims.firstIndex(of: -1) {
+            let known = dims.reduce(1) { $1 == -1 ? $0 : $0 * $1 }
+            guard known > 0, count % known == 0, dims.filter({ $0 == -1 }).count == 1 else {
+                nstmFatal(.reshape(from: shape, to: dims))
+            }
+            dims[hole] = count / known
+        }
+        return reshaped(Shape(dims))
+    }
+    public func reshaped(_ new: Shape) -> Tensor {
+        guard new.count == count else { nstmFatal(.reshape(from: shape, to: new.dims)) }
+        if new == shape { return self }
+        let dense = contiguous()
+        return dense.view(new, Tensor.denseStrides(new))
+    }
+    public func flattened() -> Tensor { reshaped([count] as Shape) }
+
+    /// Axes in another order.
+    public func permuted(_ axes: [Int]) -> Tensor {
+        guard axes.count == rank, Set(axes.map { shape.normalized(axis: $0) }).count == rank else {
+            nstmFatal(.other(op: "permuted", "\(axes) is not an order of the axes of \(shape)"))
+        }
+        var newShape = shape, newStrides = strides
+        for (i, axis) in axes.enumerated() {
+            let a = shape.normalized(axis: axis)
+            newShape[i] = shape[a]
+            newStrides[i] = strides[a]
+        }
+        return view(newShape, newStrides)
+    }
+    /// Two axes exchanged.
+    public func transposed(_ a: Int = -2, _ b: Int = -1) -> Tensor {
+        let a = shape.normalized(axis: a), b = shape.normalized(axis: b)
+        var newShape = shape, newStrides = strides
+        newShape[a] = shape[b]
+        newShape[b] = shape[a]
+        newStrides[a] = strides[b]
+        newStrides[b] = strides[a]
+        return view(newShape, newStrides)
+    }
+    /// A range of positions along an axis, with an optional step.
+    public func slice(_ axis: Int, _ range: Range<Int>, step: Int = 1) -> Tensor {
+        let a = shape.normalized(axis: axis)
+        guard range.lowerBound >= 0, range.upperBound <= shape[a], step >= 1 else {
+            nstmFatal(.other(op: "slice", "\(range) step \(step) of axis \(a) of \(shape)"))
+        }
+        var newShape = shape, newStrides = strides
+        newShape[a] = (range.count + step - 1) / step
+        newStrides[a] = strides[a] * Int32(step)
+        return view(newShape, newStrides, offset: offset + range.lowerBound * Int(strides[a]))
+    }
+    /// One position along an axis; the axis disappears.
+    public func select(_ axis: Int, _ index: Int) -> Tensor {
+        let a = shape.normalized(axis: axis)
+        return slice(a, index..<index + 1).squeezed(a)
+    }
+    /// Removes an axis of size 1.
+    public func squeezed(_ axis: Int) -> Tensor {
+        let a = shape.normalized(axis: axis)
+        guard shape[a] == 1 else { nstmFatal(.other(op: "squeezed", "axis \(a) of \(shape) has size \(shape[a]), needs 1")) }
+        var newShape = Shape([]), newStrides = SIMD8<Int32>(repeating: 0)
+        for i in 0..<rank where i != a {
+            newStrides[newShape.rank] = strides[i]
+            newShape.append(shape[i])
+        }
+        return view(newShape, newStrides)
+    }
+    /// Inserts an axis of size 1 before the given position (-1: at the end).
+    public func expanded(_ axis: Int) -> Tensor {
+        let a = axis < 0 ? axis + rank + 1 : axis
+        guard a >= 0, a <= rank else { nstmFatal(.other(op: "expanded", "axis \(axis) of \(shape)")) }
+        var newShape = Shape([]), newStrides = SIMD8<Int32>(repeating: 0)
+        for i in 0...rank {
+            if i == a { newShape.append(1) }
+            if i < rank {
+                newStrides[newShape.rank] = strides[i]
+                newShape.append(shape[i])
+            }
+        }
+        return view(newShape, newStrides)
+    }
+    /// Repeats axes of size 1 (and missing leading axes) to fill a shape, without copying.
+    public func broadcast(to target: Shape) -> Tensor {
+        if target == shape { return self }
+        guard Shape.broadcast(shape, target) == target else { nstmFatal(.broadcast(op: "broadcast(to:)", shape, target)) }
+        var newStrides = SIMD8<Int32>(repeating: 0)
+        let lead = target.rank - rank
+        for i in 0..<rank where shape[i] != 1 { newStrides[i + lead] = strides[i] }
+        return view(target, newStrides)
+    }
+}
