@@ -76,6 +76,113 @@ void nstm_sum_axis(nstm_real t, const void *_Nonnull x, void *_Nonnull y, ptrdif
 void nstm_max_axis(nstm_real t, const void *_Nonnull x, void *_Nonnull y, int32_t *_Nullable arg, ptrdiff_t outer,
                    ptrdiff_t reduce, ptrdiff_t inner);
 
+// MARK: Rows (Rows.c): softmax, norms and losses over the last axis
+/// y ← softmax(x) by rows; x may equal y.
+void nstm_softmax(nstm_real t, const void *_Nonnull x, void *_Nonnull y, ptrdiff_t rows, ptrdiff_t columns);
+/// dx ← y ⊙ (dy − Σ dy⊙y)
+void nstm_softmax_backward(nstm_real t, const void *_Nonnull dy, const void *_Nonnull y, void *_Nonnull dx,
+                           ptrdiff_t rows, ptrdiff_t columns);
+void nstm_log_softmax(nstm_real t, const void *_Nonnull x, void *_Nonnull y, ptrdiff_t rows, ptrdiff_t columns);
+void nstm_log_softmax_backward(nstm_real t, const void *_Nonnull dy, const void *_Nonnull y, void *_Nonnull dx,
+                               ptrdiff_t rows, ptrdiff_t columns);
+/// y ← (x − center·mean)·rstd ⊙ gain + bias, rstd = 1/√(mean((x − center·mean)²) + epsilon); center is 1 (LayerNorm) or 0
+/// (RMSNorm). Saves mean and rstd by rows.
+void nstm_norm(nstm_real t, int center, const void *_Nonnull x, const void *_Nullable gain, const void *_Nullable bias,
+               double epsilon, void *_Nonnull y, void *_Nonnull mean, void *_Nonnull rstd, ptrdiff_t rows,
+               ptrdiff_t columns);
+/// dx, and the sums over these rows that belong to gain and bias (written, not added).
+void nstm_norm_backward(nstm_real t, int center, const void *_Nonnull dy, const void *_Nonnull x,
+                        const void *_Nullable gain, const void *_Nonnull mean, const void *_Nonnull rstd,
+                        void *_Nonnull dx, void *_Nullable dgain, void *_Nullable dbias, ptrdiff_t rows,
+                        ptrdiff_t columns);
+/// y ← RMSNorm(x) ⊙ gain ⊙ silu(gate); saves rstd by rows.
+void nstm_gated_norm(nstm_real t, const void *_Nonnull x, const void *_Nonnull gain, const void *_Nonnull gate,
+                     double epsilon, void *_Nonnull y, void *_Nonnull rstd, ptrdiff_t rows, ptrdiff_t columns);
+void nstm_gated_norm_backward(nstm_real t, const void *_Nonnull dy, const void *_Nonnull x, const void *_Nonnull gain,
+                              const void *_Nonnull gate, const void *_Nonnull rstd, void *_Nonnull dx,
+                              void *_Nonnull dgain, void *_Nonnull dgate, ptrdiff_t rows, ptrdiff_t columns);
+/// y ← scale · x/√(Σx² + epsilon) by rows, a row every `stride` elements in both arrays; saves the inverse norms.
+void nstm_l2_norm(nstm_real t, const void *_Nonnull x, double scale, double epsilon, void *_Nonnull y,
+                  void *_Nonnull inverse, ptrdiff_t rows, ptrdiff_t columns);
+void nstm_l2_norm_backward(nstm_real t, const void *_Nonnull dy, const void *_Nonnull x, const void *_Nonnull inverse,
+                           double scale, void *_Nonnull dx, ptrdiff_t rows, ptrdiff_t columns);
+/// losses[r] ← weight[r]·(logsumexp(x[r]) − x[r, target[r]]), 0 where target[r] < 0. Saves logsumexp by rows.
+void nstm_cross_entropy(nstm_real t, const void *_Nonnull x, const int32_t *_Nonnull targets,
+                        const void *_Nullable weights, void *_Nonnull losses, void *_Nonnull lse, ptrdiff_t rows,
+                        ptrdiff_t columns);
+/// dx ← scale·weight·(softmax(x) − onehot(target))
+void nstm_cross_entropy_backward(nstm_real t, double scale, const void *_Nonnull x, const int32_t *_Nonnull targets,
+                                 const void *_Nullable weights, const void *_Nonnull lse, void *_Nonnull dx,
+                                 ptrdiff_t rows, ptrdiff_t columns);
+/// gates ← σ(logits) where among the k largest of its row (ties: lower index first), else exactly 0.
+void nstm_top_k_gates(nstm_real t, const void *_Nonnull logits, void *_Nonnull gates, ptrdiff_t k, ptrdiff_t rows,
+                      ptrdiff_t columns);
+/// y ← act(x + bias) in place of x when y = x; bias repeats by rows. `op` < 0: no activation.
+void nstm_bias_activation(nstm_real t, int op, const void *_Nonnull x, const void *_Nullable bias, void *_Nonnull y,
+                          ptrdiff_t rows, ptrdiff_t columns);
+
+// MARK: Attention (Attention.c): the row work between two matrix products
+/// Rows of scores S (leading dimension `stride`) become probabilities in place. Row r sees columns [low, high) with
+/// high = causal ? min(columns, r + offset + 1) : columns and low = window > 0 ? max(0, r + offset + 1 − window) : 0;
+/// columns outside become 0. `bias` (a value a column, may be −inf) is added first. Saves logsumexp; a row that sees nothing
+/// becomes 0.
+void nstm_attention_rows(nstm_real t, void *_Nonnull s, ptrdiff_t stride, const void *_Nullable bias, int causal,
+                         ptrdiff_t offset, ptrdiff_t window, void *_Nonnull lse, ptrdiff_t rows, ptrdiff_t columns);
+/// S ← exp(S + bias − lse) inside the visible range, 0 outside: the probabilities again, for the way back.
+void nstm_attention_rows_again(nstm_real t, void *_Nonnull s, ptrdiff_t stride, const void *_Nullable bias, int causal,
+                               ptrdiff_t offset, ptrdiff_t window, const void *_Nonnull lse, ptrdiff_t rows,
+                               ptrdiff_t columns);
+/// dS ← P ⊙ (dP − delta[r]), in place of dP.
+void nstm_attention_rows_backward(nstm_real t, const void *_Nonnull p, void *_Nonnull dp, ptrdiff_t stride,
+                                  const void *_Nonnull delta, ptrdiff_t rows, ptrdiff_t columns);
+
+// MARK: Convolution (Convolution.c)
+/// Causal depthwise convolution of one sequence: a[t,c] = bias[c] + Σ_j w[j,c]·x[t−width+1+j, c], y = silu(a) when
+/// `silu` ≠ 0. `x` points at the row of t = 0; `left` rows before it are readable, the rest counts as 0. `x` and `y` have a row
+/// every x_stride and y_stride elements; `channels` of them are worked on. w is [width, w_stride].
+void nstm_conv(nstm_real t, const void *_Nonnull x, ptrdiff_t x_stride, ptrdiff_t left, const void *_Nonnull w,
+               ptrdiff_t w_stride, const void *_Nullable bias, int silu, void *_Nonnull y, ptrdiff_t y_stride,
+               ptrdiff_t width, ptrdiff_t length, ptrdiff_t channels);
+/// dx has left + length rows (all written); dw [width, w_stride] and dbias are written with this sequence's sums.
+/// `scratch` holds length·channels elements.
+void nstm_conv_backward(nstm_real t, const void *_Nonnull dy, ptrdiff_t dy_stride, const void *_Nonnull x,
+                        ptrdiff_t x_stride, ptrdiff_t left, const void *_Nonnull w, ptrdiff_t w_stride,
+                        const void *_Nullable bias, int silu, void *_Nonnull dx, ptrdiff_t dx_stride, void *_Nonnull dw,
+                        void *_Nullable dbias, void *_Nonnull scratch, ptrdiff_t width, ptrdiff_t length,
+                        ptrdiff_t channels);
+
+// MARK: Gated slots (Slots.c): family 1 of Documentation/Mathematics.md
+/// One head of one sequence over `length` tokens. q, k, v: rows of d every `qkv_stride`; u: rows of n; bias: n read biases
+/// (−inf: inactive) or null; keys, values: [n, d], updated in place; p: rows of n every `p_stride` (saved read weights);
+/// o: rows of d every `o_stride`.
+void nstm_slots(nstm_real t, const void *_Nonnull q, const void *_Nonnull k, const void *_Nonnull v,
+                ptrdiff_t qkv_stride, const void *_Nonnull u, ptrdiff_t u_stride, const void *_Nullable bias,
+                double scale, void *_Nonnull keys, void *_Nonnull values, void *_Nonnull p, ptrdiff_t p_stride,
+                void *_Nonnull o, ptrdiff_t o_stride, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d);
+/// The way back over the same tokens. keys, values: the states before the first of them, [n, d] (changed and restored);
+/// dkeys, dvalues: running gradients, in: of the states after the last token, out: of the states before the first.
+/// dbias: n, added to. `log` holds length·n·(2d) elements, `index` length·(n + 1).
+void nstm_slots_backward(nstm_real t, const void *_Nonnull d_o, ptrdiff_t do_stride, const void *_Nonnull q,
+                         const void *_Nonnull k, const void *_Nonnull v, ptrdiff_t qkv_stride, const void *_Nonnull u,
+                         ptrdiff_t u_stride, const void *_Nullable bias, double scale, const void *_Nonnull p,
+                         ptrdiff_t p_stride, void *_Nonnull keys, void *_Nonnull values, void *_Nonnull dkeys,
+                         void *_Nonnull dvalues, void *_Nonnull dq, void *_Nonnull dk, void *_Nonnull dv,
+                         ptrdiff_t dqkv_stride, void *_Nonnull du, ptrdiff_t du_stride, void *_Nullable dbias,
+                         void *_Nonnull log, int32_t *_Nonnull index, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d);
+
+// MARK: Optimizers (Optimizer.c)
+/// AdamW (Loshchilov & Hutter 2019, decoupled decay): m, v, p updated in place; g is multiplied by g_scale first.
+void nstm_adamw(nstm_real t, void *_Nonnull p, const void *_Nonnull g, void *_Nonnull m, void *_Nonnull v, double g_scale,
+                double rate, double beta1, double beta2, double epsilon, double decay, double correction1,
+                double correction2, ptrdiff_t n);
+/// SGD with (Nesterov) momentum; `m` may be null.
+void nstm_sgd(nstm_real t, void *_Nonnull p, const void *_Nonnull g, void *_Nullable m, double g_scale, double rate,
+              double momentum, int nesterov, double decay, ptrdiff_t n);
+/// RMSProp in Graves' form ("Generating sequences with recurrent neural networks", 2013, eq. 38–41).
+void nstm_rmsprop(nstm_real t, void *_Nonnull p, const void *_Nonnull g, void *_Nonnull square, void *_Nonnull mean,
+                  void *_Nonnull step, double g_scale, double rate, double rho, double momentum, double epsilon,
+                  double decay, ptrdiff_t n);
+
 #ifdef __cplusplus
 }
 #endif

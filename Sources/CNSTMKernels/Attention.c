@@ -1,0 +1,24 @@
+#include "Both.h"
+#include "Math.h"
+
+#define REAL float
+#define NSTM_SUFFIX _f32
+#include "Attention.inc"
+#undef REAL
+#undef NSTM_SUFFIX
+#define REAL double
+#define NSTM_SUFFIX _f64
+#include "Attention.inc"
+
+void nstm_attention_rows(nstm_real t, void *s, ptrdiff_t stride, const void *bias, int causal, ptrdiff_t offset,
+    ptrdiff_t window, void *lse, ptrdiff_t rows, ptrdiff_t columns) {
+    NSTM_DISPATCH(t, attention_rows, s, stride, bias, causal, offset, window, lse, rows, columns);
+}
+void nstm_attention_rows_again(nstm_real t, void *s, ptrdiff_t stride, const void *bias, int causal,
+    ptrdiff_t offset, ptrdiff_t window, const void *lse, ptrdiff_t rows, ptrdiff_t columns) {
+    NSTM_DISPATCH(t, attention_rows_again, s, stride, bias, causal, offset, window, lse, rows, columns);
+}
+void nstm_attention_rows_backward(nstm_real t, const void *p, void *dp, ptrdiff_t stride, const void *delta,
+    ptrdiff_t rows, ptrdiff_t columns) {
+    NSTM_DISPATCH(t, attention_rows_backward, p, dp, stride, delta, rows, columns);
+}

@@ -1,0 +1,136 @@
+import CNSTMKernels
+
+/// Elements a thread works on at a time in element-wise loops: fixed, so that blocks do not depend on the number of threads.
+package let elementwiseBlock = 32_768
+
+extension Tensor {
+    /// Applies an element function.
+    package func map(_ op: nstm_unary) -> Tensor {
+        let x = contiguous(), real = dtype.real, size = dtype.byteCount
+        let y = Tensor(uninitialized: shape, dtype)
+        let from = x.constantBase, to = y.freshBase
+        Parallel.blocks(count, of: elementwiseBlock) { r in
+            nstm_map(real, op, from + r.lowerBound * size, to + r.lowerBound * size, r.count)
+        }
+        withExtendedLifetime(x) {}
+        return y
+    }
+    /// dx = dy · f'(x) with y = f(x).
+    package static func mapBackward(_ op: nstm_unary, dy: Tensor, x: Tensor, y: Tensor) -> Tensor {
+        let dy = dy.contiguous(), x = x.contiguous(), y = y.contiguous(), real = x.dtype.real, size = x.dtype.byteCount
+        let dx = Tensor(uninitialized: x.shape, x.dtype)
+        let to = dx.freshBase
+        Parallel.blocks(x.count, of: elementwiseBlock) { r in
+            let o = r.lowerBound * size
+            nstm_map_backward(real, op, dy.constantBase + o, x.constantBase + o, y.constantBase + o, to + o, r.count)
+        }
+        return dx
+    }
+
+    /// Applies a binary function with NumPy's broadcasting.
+    package static func zip(_ op: nstm_binary, _ a: Tensor, _ b: Tensor, name: String) -> Tensor {
+        guard a.dtype == b.dtype else { nstmFatal(.dtype(op: name, got: b.dtype, want: "\(a.dtype), as the other operand")) }
+        guard let shape = Shape.broadcast(a.shape, b.shape) else { nstmFatal(.broadcast(op: name, a.shape, b.shape)) }
+        let y = Tensor(uninitialized: shape, a.dtype)
+        if shape.isEmpty { return y }
+        let real = a.dtype.real, size = a.dtype.byteCount, to = y.freshBase
+        if a.shape == shape && b.shape == shape {
+            let a = a.contiguous(), b = b.contiguous()
+            Parallel.blocks(shape.count, of: elementwiseBlock) { r in
+                let o = r.lowerBound * size
+                nstm_zip(real, op, a.constantBase + o, 0, 1, b.constantBase + o, 0, 1, to + o, 1, r.count)
+            }
+            return y
+        }
+        // Find the split of the axes into rows × columns in which each operand is dense, repeated by rows or by columns.
+        for axis in stride(from: shape.rank, through: 0, by: -1) {
+            guard let pa = a.rowPattern(shape, split: axis), let pb = b.rowPattern(shape, split: axis) else { continue }
+            let rows = shape.count(of: 0..<axis), columns = shape.count(of: axis..<shape.rank)
+            let a = a.contiguous(), b = b.contiguous()
+            let oa = pa.outer ? (pa.inner ? columns : 1) : 0, ob = pb.outer ? (pb.inner ? columns : 1) : 0
+            Parallel.blocks(rows, of: max(1, elementwiseBlock / max(1, columns))) { r in
+                nstm_zip(
+                    real, op, a.constantBase + r.lowerBound * oa * size, oa, pa.inner ? 1 : 0,
+                    b.constantBase + r.lowerBound * ob * size, ob, pb.inner ? 1 : 0, to + r.lowerBound * columns * size, r.count,
+                    columns)
+            }
+            return y
+        }
+        return zip(op, a.broadcast(to: shape).contiguous(), b.broadcast(to: shape).contiguous(), name: name)
+    }
+
+    /// Whether the tensor, broadcast to `target`, varies over the axes before `split` (outer) and from it on (inner), each as a
+    /// whole or not at all; nil when it varies over some axes of a part and not over others.
+    private func rowPattern(_ target: Shape, split: Int) -> (outer: Bool, inner: Bool)? {
+        let lead = target.rank - rank
+        var outer: Bool?, inner: Bool?
+        for i in 0..<target.rank where target[i] != 1 {
+            let varies = i >= lead && shape[i - lead] != 1
+            if i < split {
+                if let o = outer, o != varies { return nil }
+                outer = varies
+            } else {
+                if let n = inner, n != varies { return nil }
+                inner = varies
+            }
+        }
+        return (outer ?? false, inner ?? false)
+    }
+
+    public static func + (a: Tensor, b: Tensor) -> Tensor { zip(NSTM_ADD, a, b, name: "add") }
+    public static func - (a: Tensor, b: Tensor) -> Tensor { zip(NSTM_SUB, a, b, name: "subtract") }
+    public static func * (a: Tensor, b: Tensor) -> Tensor { zip(NSTM_MUL, a, b, name: "multiply") }
+    public static func / (a: Tensor, b: Tensor) -> Tensor { zip(NSTM_DIV, a, b, name: "divide") }
+    public static func maximum(_ a: Tensor, _ b: Tensor) -> Tensor { zip(NSTM_MAX, a, b, name: "maximum") }
+    public static func minimum(_ a: Tensor, _ b: Tensor) -> Tensor { zip(NSTM_MIN, a, b, name: "minimum") }
+
+    /// alpha · x + beta
+    public func affine(_ alpha: Double, _ beta: Double = 0) -> Tensor {
+        let x = contiguous(), real = dtype.real, size = dtype.byteCount
+        let y = Tensor(uninitialized: shape, dtype)
+        let to = y.freshBase
+        Parallel.blocks(count, of: elementwiseBlock) { r in
+            nstm_affine(real, alpha, x.constantBase + r.lowerBound * size, beta, to + r.lowerBound * size, r.count)
+        }
+        return y
+    }
+    public static prefix func - (x: Tensor) -> Tensor { x.affine(-1) }
+
+    /// Adds alpha · x in place.
+    public mutating func add(_ x: Tensor, scaledBy alpha: Double = 1) {
+        guard x.shape == shape, x.dtype == dtype else {
+            nstmFatal(.other(op: "add in place", "shapes \(shape) \(dtype) and \(x.shape) \(x.dtype) differ"))
+        }
+        let x = x.contiguous(), real = dtype.real, size = dtype.byteCount, n = count, to = mutableBase()
+        Parallel.blocks(n, of: elementwiseBlock) { r in
+            nstm_axpy(real, alpha, x.constantBase + r.lowerBound * size, to + r.lowerBound * size, r.count)
+        }
+    }
+
+    /// The same numbers in another floating-point type.
+    public func cast(to target: DType) -> Tensor {
+        if target == dtype { return self }
+        let x = contiguous()
+        if dtype.isFloatingPoint && target.isFloatingPoint {
+            let y = Tensor(uninitialized: shape, target)
+            nstm_cast(dtype.real, target.real, x.constantBase, y.freshBase, count)
+            return y
+        }
+        let values = doubles()
+        switch target {
+        case .float32: return Tensor(values.map { Float($0) }, shape)
+        case .float64: return Tensor(values, shape)
+        case .int32: return Tensor(values.map { Int32($0) }, shape)
+        case .uint8: return Tensor(values.map { UInt8($0) }, shape)
+        case .bool: return Tensor(values.map { $0 != 0 }, shape)
+        }
+    }
+
+    /// Position of the first NaN or infinity in row-major order.
+    public func firstNonFinite() -> Int? {
+        guard dtype.isFloatingPoint else { return nil }
+        let x = contiguous()
+        let i = nstm_first_nonfinite(dtype.real, x.constantBase, count)
+        return i < 0 ? nil : i
+    }
+}

@@ -1,0 +1,124 @@
+import CNSTMKernels
+import COpenBLAS
+
+/// Matrix products on OpenBLAS, which runs on one thread; rows or columns are split into fixed parts over `Parallel`.
+package enum Gemm {
+    /// C[m,n] ← alpha · op(A) op(B) + beta · C, all row-major; lda, ldb, ldc are the lengths of their rows in elements.
+    @inline(__always)
+    package static func single(
+        _ real: nstm_real, _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Double, _ a: UnsafeRawPointer, _ lda: Int,
+        _ b: UnsafeRawPointer, _ ldb: Int, _ beta: Double, _ c: UnsafeMutableRawPointer, _ ldc: Int
+    ) {
+        if m == 0 || n == 0 { return }
+        // BLAS refuses leading dimensions below 1 and reads nothing when k = 0.
+        let lda = max(lda, 1), ldb = max(ldb, 1), ldc = max(ldc, 1)
+        if real == NSTM_F32 {
+            cblas_sgemm(
+                CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, blasint(m), blasint(n), blasint(k),
+                Float(alpha), a.assumingMemoryBound(to: Float.self), blasint(lda), b.assumingMemoryBound(to: Float.self),
+                blasint(ldb), Float(beta), c.assumingMemoryBound(to: Float.self), blasint(ldc))
+        } else {
+            cblas_dgemm(
+                CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, blasint(m), blasint(n), blasint(k),
+                alpha, a.assumingMemoryBound(to: Double.self), blasint(lda), b.assumingMemoryBound(to: Double.self), blasint(ldb),
+                beta, c.assumingMemoryBound(to: Double.self), blasint(ldc))
+        }
+    }
+
+    /// The same, split over threads along the longer side of C. The parts depend on the sizes only. `epilogue` runs after each
+    /// part of rows while it is still in cache, when the split is by rows; otherwise once at the end, over all rows.
+    package static func run(
+        _ real: nstm_real, _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Double, _ a: UnsafeRawPointer, _ lda: Int,
+        _ b: UnsafeRawPointer, _ ldb: Int, _ beta: Double, _ c: UnsafeMutableRawPointer, _ ldc: Int,
+        epilogue: ((Range<Int>) -> Void)? = nil
+    ) {
+        let size = real == NSTM_F32 ? 4 : 8
+        let byRows = m >= n || epilogue != nil
+        let long = byRows ? m : n
+        let part = partSize(long, work: 2 * m * n * k)
+        if byRows {
+            Parallel.blocks(m, of: part) { r in
+                let a = a + (ta ? r.lowerBound : r.lowerBound * lda) * size
+                single(real, ta, tb, r.count, n, k, alpha, a, lda, b, ldb, beta, c + r.lowerBound * ldc * size, ldc)
+                epilogue?(r)
+            }
+        } else {
+            Parallel.blocks(n, of: part) { r in
+                let b = b + (tb ? r.lowerBound * ldb : r.lowerBound) * size
+                single(real, ta, tb, m, r.count, k, alpha, a, lda, b, ldb, beta, c + r.lowerBound * size, ldc)
+            }
+        }
+    }
+
+    /// Length of a part of `long` rows (or columns): at most eight parts, each with enough work (4 MFLOP) to be worth a thread.
+    @inline(__always) private static func partSize(_ long: Int, work: Int) -> Int {
+        var parts = 1
+        while parts < 8 && work / (parts * 2) >= 4_000_000 { parts *= 2 }
+        let size = (long + parts - 1) / parts
+        return max(16, (size + 15) & ~15)
+    }
+}
+
+extension Tensor {
+    /// op(self) · op(b) over the last two axes; leading axes broadcast. Shapes [..., m, k] × [..., k, n] → [..., m, n].
+    public func matmul(_ b: Tensor, transposeSelf ta: Bool = false, transposeOther tb: Bool = false) -> Tensor {
+        guard dtype == b.dtype else { nstmFatal(.dtype(op: "matmul", got: b.dtype, want: "\(dtype), as the other operand")) }
+        guard rank >= 2, b.rank >= 2 else {
+            nstmFatal(.other(op: "matmul", "operands \(shape) and \(b.shape) need at least two axes"))
+        }
+        let (x, tx) = matrixRows(ta), (y, ty) = b.matrixRows(tb)
+        let m = ta ? shape[-1] : shape[-2], k = ta ? shape[-2] : shape[-1]
+        let kb = tb ? b.shape[-1] : b.shape[-2], n = tb ? b.shape[-2] : b.shape[-1]
+        guard k == kb else { nstmFatal(.inner(op: "matmul", lhs: shape, rhs: b.shape, lhsInner: k, rhsInner: kb)) }
+        guard let lead = Shape.broadcast(shape.dropLast(2), b.shape.dropLast(2)) else {
+            nstmFatal(.broadcast(op: "matmul (leading axes)", shape, b.shape))
+        }
+        let out = Tensor(uninitialized: lead.appending(m).appending(n), dtype)
+        let real = dtype.real, size = dtype.byteCount, c = out.freshBase
+        let lda = x.rowLength, ldb = y.rowLength
+        let batches = lead.count
+        if batches == 1 {
+            Gemm.run(real, tx, ty, m, n, k, 1, x.constantBase, lda, y.constantBase, ldb, 0, c, n)
+        } else if b.rank == 2 && !tx && x.isContiguous {
+            // One matrix for all batches: the rows of all of them in one product.
+            Gemm.run(real, false, ty, batches * m, n, k, 1, x.constantBase, lda, y.constantBase, ldb, 0, c, n)
+        } else {
+            let xs = x.batchOffsets(lead), ys = y.batchOffsets(lead)
+            Parallel.for(batches) { i in
+                Gemm.single(
+                    real, tx, ty, m, n, k, 1, x.constantBase + xs[i] * size, lda, y.constantBase + ys[i] * size, ldb, 0,
+                    c + i * m * n * size, n)
+            }
+        }
+        withExtendedLifetime((x, y)) {}
+        return out
+    }
+
+    /// A view or copy whose last two axes BLAS can read, and whether they are to be transposed.
+    private func matrixRows(_ transpose: Bool) -> (Tensor, Bool) {
+        let rowStride = Int(strides[rank - 2]), columnStride = Int(strides[rank - 1])
+        if columnStride == 1 && (rowStride >= shape[-1] || shape[-2] <= 1) { return (self, transpose) }
+        if rowStride == 1 && (columnStride >= shape[-2] || shape[-1] <= 1) { return (transposed(), !transpose) }
+        let dense = contiguous()
+        return (dense, transpose)
+    }
+
+    /// Distance of neighbouring rows; an axis of size 1 may carry any stride, and BLAS wants at least the length of a row.
+    private var rowLength: Int { shape[-2] <= 1 ? max(1, shape[-1]) : Int(strides[rank - 2]) }
+
+    /// Offsets in elements of each matrix of a batch, broadcast to `lead`.
+    private func batchOffsets(_ lead: Shape) -> [Int] {
+        let own = rank - 2, shift = lead.rank - own
+        var offsets = [Int](repeating: 0, count: lead.count)
+        for i in 0..<offsets.count {
+            var rest = i, offset = 0
+            for axis in stride(from: lead.rank - 1, through: 0, by: -1) {
+                let position = rest % lead[axis]
+                rest /= lead[axis]
+                if axis >= shift && shape[axis - shift] != 1 { offset += position * Int(strides[axis - shift]) }
+            }
+            offsets[i] = offset
+        }
+        return offsets
+    }
+}

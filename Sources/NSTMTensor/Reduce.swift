@@ -1,0 +1,99 @@
+import CNSTMKernels
+
+extension Tensor {
+    /// Sum over axes (all when nil). A reduced axis disappears unless `keepingAxes`.
+    public func sum(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Tensor {
+        let reduced = Set((axes ?? Array(0..<rank)).map { shape.normalized(axis: $0) })
+        var kept = Shape([]), final = Shape([])
+        for i in 0..<rank {
+            kept.append(reduced.contains(i) ? 1 : shape[i])
+            if !reduced.contains(i) { final.append(shape[i]) }
+        }
+        var x = self
+        // From the last axis on, runs of neighbouring reduced axes go in one pass.
+        var i = rank - 1
+        while i >= 0 {
+            guard reduced.contains(i) else {
+                i -= 1
+                continue
+            }
+            var first = i
+            while first > 0 && reduced.contains(first - 1) { first -= 1 }
+            x = x.sumRun(first...i)
+            i = first - 1
+        }
+        return x.reshaped(keepingAxes ? kept : final)
+    }
+
+    /// Sum over a run of neighbouring axes, which become size 1.
+    private func sumRun(_ run: ClosedRange<Int>) -> Tensor {
+        let x = contiguous()
+        let outer = shape.count(of: 0..<run.lowerBound), inner = shape.count(of: run.upperBound + 1..<rank)
+        let reduce = shape.count(of: run.lowerBound..<run.upperBound + 1)
+        var target = shape
+        for axis in run { target[axis] = 1 }
+        let real = dtype.real, size = dtype.byteCount
+        if outer == 1 && inner == 1 {
+            // One long sum: partial sums of fixed blocks, added in order.
+            return Tensor(repeating: nstm_sum(real, x.constantBase, reduce), target, dtype: dtype)
+        }
+        let y = Tensor(uninitialized: target, dtype)
+        let to = y.freshBase
+        if outer == 1 {
+            // Column sums over many rows: fixed row blocks into partial rows, added in order.
+            let block = 256, blocks = (reduce + block - 1) / block
+            if blocks <= 1 {
+                nstm_sum_axis(real, x.constantBase, to, 1, reduce, inner, 0)
+                return y
+            }
+            let partial = Tensor(uninitialized: [blocks, inner], dtype), part = partial.freshBase
+            Parallel.blocks(reduce, of: block) { r in
+                nstm_sum_axis(
+                    real, x.constantBase + r.lowerBound * inner * size, part + (r.lowerBound / block) * inner * size, 1, r.count,
+                    inner, 0)
+            }
+            nstm_sum_axis(real, part, to, 1, blocks, inner, 0)
+            return y
+        }
+        Parallel.blocks(outer, of: max(1, elementwiseBlock / max(1, reduce * inner))) { r in
+            nstm_sum_axis(
+                real, x.constantBase + r.lowerBound * reduce * inner * size, to + r.lowerBound * inner * size, r.count, reduce, inner,
+                0)
+        }
+        return y
+    }
+
+    /// Sums what broadcasting had repeated: the inverse of `broadcast(to:)` for gradients.
+    public func sum(to target: Shape) -> Tensor {
+        if shape == target { return self }
+        let lead = rank - target.rank
+        var axes = Array(0..<lead)
+        for i in 0..<target.rank where target[i] == 1 && shape[i + lead] != 1 { axes.append(i + lead) }
+        return sum(axes, keepingAxes: true).reshaped(target)
+    }
+
+    public func mean(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Tensor {
+        let s = sum(axes, keepingAxes: keepingAxes)
+        return s.affine(Double(s.count) / Double(max(1, count)))
+    }
+
+    /// Largest element along an axis, and where it is (first of equals). NaN counts as largest.
+    public func maximum(along axis: Int) -> (values: Tensor, indices: Tensor) {
+        let a = shape.normalized(axis: axis), x = contiguous()
+        guard shape[a] > 0 else { nstmFatal(.other(op: "maximum(along:)", "axis \(a) of \(shape) is empty")) }
+        var target = Shape([])
+        for i in 0..<rank where i != a { target.append(shape[i]) }
+        let values = Tensor(uninitialized: target, dtype), indices = Tensor(uninitialized: target, .int32)
+        nstm_max_axis(
+            dtype.real, x.constantBase, values.freshBase, indices.freshBase.assumingMemoryBound(to: Int32.self),
+            shape.count(of: 0..<a), shape[a], shape.count(of: a + 1..<rank))
+        return (values, indices)
+    }
+    public func argmax(_ axis: Int = -1) -> Tensor { maximum(along: axis).indices }
+
+    /// Sum of squares, in double.
+    public func sumOfSquares() -> Double {
+        let x = contiguous()
+        return nstm_sum_squares(dtype.real, x.constantBase, count)
+    }
+}
