@@ -22,3 +22,7 @@ void nstm_attention_rows_backward(nstm_real t, const void *p, void *dp, ptrdiff_
     ptrdiff_t rows, ptrdiff_t columns) {
     NSTM_DISPATCH(t, attention_rows_backward, p, dp, stride, delta, rows, columns);
 }
+void nstm_row_dots(nstm_real t, const void *a, ptrdiff_t a_stride, const void *b, ptrdiff_t b_stride, void *y, ptrdiff_t rows,
+    ptrdiff_t n) {
+    NSTM_DISPATCH(t, row_dots, a, a_stride, b, b_stride, y, rows, n);
+}

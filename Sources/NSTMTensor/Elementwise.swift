@@ -134,3 +134,18 @@ extension Tensor {
         return i < 0 ? nil : i
     }
 }
+
+extension Tensor {
+    /// Elements limited to low ... high.
+    public func clamped(_ low: Double, _ high: Double) -> Tensor {
+        let x = contiguous(), y = Tensor(uninitialized: shape, dtype)
+        nstm_clamp(dtype.real, x.constantBase, low, high, y.freshBase, count)
+        return y
+    }
+    /// This gradient where `x` lies within low ... high, else 0.
+    package func masked(whereClamped x: Tensor, _ low: Double, _ high: Double) -> Tensor {
+        let g = contiguous(), x = x.contiguous(), y = Tensor(uninitialized: shape, dtype)
+        nstm_clamp_backward(dtype.real, g.constantBase, x.constantBase, low, high, y.freshBase, count)
+        return y
+    }
+}

@@ -99,3 +99,16 @@ extension Tensor {
         return view(target, newStrides)
     }
 }
+
+extension Tensor {
+    /// A tensor of the same layout (strides included) with other elements, given in row-major order. For checks of strided code.
+    package func replacingElements(_ elements: [Double]) -> Tensor {
+        var order = Array(0..<rank)
+        order.sort { strides[$0] > strides[$1] }
+        // Dense storage in the order of the strides, seen through the inverse permutation, has this tensor's layout.
+        let dense = Tensor(elements, shape).permuted(order).contiguous()
+        var inverse = order
+        for (i, axis) in order.enumerated() { inverse[axis] = i }
+        return dense.permuted(inverse)
+    }
+}

@@ -136,6 +136,10 @@ void nstm_attention_rows_again(nstm_real t, void *_Nonnull s, ptrdiff_t stride, 
 void nstm_attention_rows_backward(nstm_real t, const void *_Nonnull p, void *_Nonnull dp, ptrdiff_t stride,
                                   const void *_Nonnull delta, ptrdiff_t rows, ptrdiff_t columns);
 
+/// y[r] ← Σ_i a[r,i]·b[r,i] for rows of n elements every a_stride and b_stride.
+void nstm_row_dots(nstm_real t, const void *_Nonnull a, ptrdiff_t a_stride, const void *_Nonnull b, ptrdiff_t b_stride,
+                   void *_Nonnull y, ptrdiff_t rows, ptrdiff_t n);
+
 // MARK: Convolution (Convolution.c)
 /// Causal depthwise convolution of one sequence: a[t,c] = bias[c] + Σ_j w[j,c]·x[t−width+1+j, c], y = silu(a) when
 /// `silu` ≠ 0. `x` points at the row of t = 0; `left` rows before it are readable, the rest counts as 0. `x` and `y` have a row

@@ -1,0 +1,93 @@
+import CNSTMKernels
+import NSTMTensor
+
+// Arithmetic with broadcasting, and element functions.
+
+extension Variable {
+    private static func fit(_ op: String, _ a: Variable, _ b: Variable) {
+        if Shape.broadcast(a.shape, b.shape) == nil { nstmFatal(.broadcast(op: op, a.shape, b.shape), at: path(of: a, b)) }
+    }
+    public static func + (a: Variable, b: Variable) -> Variable {
+        fit("add", a, b)
+        let sa = a.shape, sb = b.shape
+        return record("add", [a, b], a.value + b.value, .pullback { g, to in
+            to.add(0, g.sum(to: sa))
+            to.add(1, g.sum(to: sb))
+        })
+    }
+    public static func - (a: Variable, b: Variable) -> Variable {
+        fit("subtract", a, b)
+        let sa = a.shape, sb = b.shape
+        return record("subtract", [a, b], a.value - b.value, .pullback { g, to in
+            to.add(0, g.sum(to: sa))
+            to.add(1, (-g).sum(to: sb))
+        })
+    }
+    public static func * (a: Variable, b: Variable) -> Variable {
+        fit("multiply", a, b)
+        let va = a.value, vb = b.value
+        return record("multiply", [a, b], va * vb, .pullback { g, to in
+            to.add(0, (g * vb).sum(to: va.shape))
+            to.add(1, (g * va).sum(to: vb.shape))
+        })
+    }
+    public static func / (a: Variable, b: Variable) -> Variable {
+        fit("divide", a, b)
+        let va = a.value, vb = b.value
+        return record("divide", [a, b], va / vb, .pullback { g, to in
+            to.add(0, (g / vb).sum(to: va.shape))
+            to.add(1, (-g * va / (vb * vb)).sum(to: vb.shape))
+        })
+    }
+    /// alpha · x + beta
+    public func affine(_ alpha: Double, _ beta: Double = 0) -> Variable {
+        record("affine", [self], value.affine(alpha, beta), .pullback { g, to in to.add(0, g.affine(alpha)) })
+    }
+    public static func + (a: Variable, b: Double) -> Variable { a.affine(1, b) }
+    public static func - (a: Variable, b: Double) -> Variable { a.affine(1, -b) }
+    public static func - (a: Double, b: Variable) -> Variable { b.affine(-1, a) }
+    public static func * (a: Variable, b: Double) -> Variable { a.affine(b) }
+    public static func * (a: Double, b: Variable) -> Variable { b.affine(a) }
+    public static func / (a: Variable, b: Double) -> Variable { a.affine(1 / b) }
+    public static prefix func - (a: Variable) -> Variable { a.affine(-1) }
+
+    private func mapped(_ name: StaticString, _ op: nstm_unary) -> Variable {
+        let x = value, y = x.map(op)
+        return record(name, [self], y, .pullback { g, to in to.add(0, .mapBackward(op, dy: g, x: x, y: y)) })
+    }
+    public func exp() -> Variable { mapped("exp", NSTM_EXP) }
+    public func log() -> Variable { mapped("log", NSTM_LOG) }
+    public func sqrt() -> Variable { mapped("sqrt", NSTM_SQRT) }
+    public func reciprocal() -> Variable { mapped("reciprocal", NSTM_RECIPROCAL) }
+    public func squared() -> Variable { mapped("squared", NSTM_SQUARE) }
+    public func absolute() -> Variable { mapped("absolute", NSTM_ABS) }
+    public func tanh() -> Variable { mapped("tanh", NSTM_TANH) }
+    public func sigmoid() -> Variable { mapped("sigmoid", NSTM_SIGMOID) }
+    public func logSigmoid() -> Variable { mapped("logSigmoid", NSTM_LOGSIGMOID) }
+    public func softplus() -> Variable { mapped("softplus", NSTM_SOFTPLUS) }
+    public func silu() -> Variable { mapped("silu", NSTM_SILU) }
+    /// x·Φ(x), the exact form.
+    public func gelu() -> Variable { mapped("gelu", NSTM_GELU) }
+    public func relu() -> Variable { mapped("relu", NSTM_RELU) }
+    public func sin() -> Variable { mapped("sin", NSTM_SIN) }
+    public func cos() -> Variable { mapped("cos", NSTM_COS) }
+
+    /// Elements limited to low ... high; no gradient flows where they are cut.
+    public func clamped(_ low: Double, _ high: Double) -> Variable {
+        let x = value
+        return record("clamp", [self], x.clamped(low, high), .pullback { g, to in
+            to.add(0, g.masked(whereClamped: x, low, high))
+        })
+    }
+
+    /// Sets elements to zero at random with probability `rate` and scales the rest by 1/(1 − rate), in training only
+    /// (Srivastava et al. 2014). The mask depends on the context's key, path and purpose, not on the order of calls.
+    public func dropout(_ rate: Double, _ context: ForwardContext, purpose: String = "dropout") -> Variable {
+        guard context.isTraining, rate > 0 else { return self }
+        let key = context.random(purpose), keep = 1 / (1 - rate)
+        let mask = Tensor(shape, initializing: Float.self) { p in
+            for i in 0..<p.count { p[i] = key.uniform(i) < rate ? 0 : Float(keep) }
+        }
+        return self * Variable(mask.cast(to: dtype))
+    }
+}

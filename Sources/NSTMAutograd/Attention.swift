@@ -1,0 +1,162 @@
+import CNSTMKernels
+import NSTMTensor
+
+/// Which keys a query sees.
+public struct AttentionMask: Sendable, Equatable {
+    /// Query t sees keys ≤ t only.
+    public var causal: Bool
+    /// With `causal`: query t sees the last `window` keys only, its own included. nil: all.
+    public var window: Int?
+
+    public init(causal: Bool, window: Int? = nil) {
+        self.causal = causal
+        self.window = window
+    }
+    public static let full = AttentionMask(causal: false)
+    public static let causal = AttentionMask(causal: true)
+}
+
+extension Variable {
+    /// Scaled dot-product attention by heads (Vaswani et al. 2017).
+    ///
+    /// The variable holds queries, keys and values side by side: [B, T, 3·D] with D = heads · d. When it is longer than the
+    /// queries (a carried window of earlier tokens comes first), `queries` says how many of the last rows ask. `keyBias`
+    /// [B, T] is added to the scores of a key; −∞ hides it. Returns [B, queries, D]. Scores are computed again on the way
+    /// back, in blocks of query rows: memory is linear in T.
+    public func attention(heads: Int, mask: AttentionMask, queries: Int? = nil, keyBias: Variable? = nil) -> Variable {
+        guard shape.rank == 3, shape[2] % (3 * heads) == 0 else {
+            nstmFatal(.other(op: "attention", "needs [B, T, 3·D] with D a multiple of \(heads) heads, got \(shape)"), at: path(of: self))
+        }
+        let job = AttentionJob(self.value, heads: heads, mask: mask, queries: queries ?? shape[1], keyBias: keyBias?.value)
+        let (o, lse) = job.forward()
+        return record("attention", keyBias.map { [self, $0] } ?? [self], o, .pullback { g, sink in
+            let (dx, dbias) = job.backward(g.contiguous(), o: o, lse: lse, wantsBias: keyBias != nil && sink.needs(1))
+            sink.add(0, dx)
+            if let dbias { sink.add(1, dbias) }
+        })
+    }
+}
+
+/// One attention call: sizes and addresses, and the two passes. Work is split over (sequence, head).
+private struct AttentionJob {
+    let x: Tensor
+    let bias: Tensor?
+    let B: Int, T: Int, Q: Int, D: Int, H: Int, d: Int
+    let mask: AttentionMask
+    let real: nstm_real
+    let size: Int
+    var scale: Double { 1 / Double(d).squareRoot() }
+    /// Query rows worked on at a time.
+    let block = 128
+
+    init(_ value: Tensor, heads: Int, mask: AttentionMask, queries: Int, keyBias: Tensor?) {
+        x = value.contiguous()
+        bias = keyBias?.contiguous()
+        B = value.shape[0]
+        T = value.shape[1]
+        D = value.shape[2] / 3
+        Q = queries
+        H = heads
+        d = D / heads
+        self.mask = mask
+        real = value.dtype.real
+        size = value.dtype.byteCount
+        guard Q <= T, keyBias.map({ $0.shape == [value.shape[0], value.shape[1]] }) ?? true else {
+            nstmFatal(.other(op: "attention", "\(Q) queries of \(T) rows, key bias \(keyBias?.shape.description ?? "none")"))
+        }
+    }
+
+    /// Keys that the queries of a block can see.
+    private func keyRange(_ rows: Range<Int>) -> Range<Int> {
+        let shift = T - Q
+        let high = mask.causal ? min(T, rows.upperBound + shift) : T
+        let low = mask.window.map { max(0, rows.lowerBound + shift + 1 - $0) } ?? 0
+        return min(low, high)..<high
+    }
+    private var rowLength: Int { 3 * D }
+    private func address(_ b: Int, _ t: Int, _ part: Int, _ h: Int) -> UnsafeRawPointer {
+        x.constantBase + ((b * T + t) * rowLength + part * D + h * d) * size
+    }
+    private func eachBlock(_ body: (Range<Int>) -> Void) {
+        for start in stride(from: 0, to: Q, by: block) { body(start..<min(Q, start + block)) }
+    }
+
+    func forward() -> (o: Tensor, lse: Tensor) {
+        let o = Tensor(uninitialized: [B, Q, D], x.dtype), lse = Tensor(uninitialized: [B, H, Q], x.dtype)
+        let toO = o.freshBase, toLse = lse.freshBase
+        Parallel.for(B * H) { i in
+            let b = i / H, h = i % H
+            let scores = Storage(byteCount: min(block, Q) * T * size)
+            eachBlock { rows in
+                let keys = keyRange(rows), n = keys.count
+                if n == 0 {
+                    for r in rows { nstm_fill(real, toO + ((b * Q + r) * D + h * d) * size, 0, d) }
+                    nstm_fill(real, toLse + (i * Q + rows.lowerBound) * size, .infinity, rows.count)
+                    return
+                }
+                Gemm.single(
+                    real, false, true, rows.count, n, d, scale, address(b, rows.lowerBound + T - Q, 0, h), rowLength,
+                    address(b, keys.lowerBound, 1, h), rowLength, 0, scores.base, n)
+                nstm_attention_rows(
+                    real, scores.base, n, bias.map { $0.constantBase + (b * T + keys.lowerBound) * size }, mask.causal ? 1 : 0,
+                    rows.lowerBound + T - Q - keys.lowerBound, mask.window ?? 0, toLse + (i * Q + rows.lowerBound) * size, rows.count, n)
+                Gemm.single(
+                    real, false, false, rows.count, d, n, 1, scores.base, n, address(b, keys.lowerBound, 2, h), rowLength, 0,
+                    toO + ((b * Q + rows.lowerBound) * D + h * d) * size, D)
+            }
+        }
+        return (o, lse)
+    }
+
+    func backward(_ g: Tensor, o: Tensor, lse: Tensor, wantsBias: Bool) -> (dx: Tensor, dbias: Tensor?) {
+        let dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase
+        // The bias is shared by the heads: a row a head, summed in order afterwards.
+        let dbias = wantsBias ? Tensor.zeros([B, H, T], dtype: x.dtype) : nil
+        let toBias = dbias?.freshBase
+        func gradient(_ b: Int, _ t: Int, _ part: Int, _ h: Int) -> UnsafeMutableRawPointer {
+            to + ((b * T + t) * rowLength + part * D + h * d) * size
+        }
+        Parallel.for(B * H) { i in
+            let b = i / H, h = i % H
+            let m = min(block, Q)
+            let p = Storage(byteCount: m * T * size), dp = Storage(byteCount: m * T * size), delta = Storage(byteCount: m * size)
+            // dK and dV add up over the query blocks; rows that do not ask (a carried window) get no dQ.
+            for t in 0..<T {
+                if t < T - Q { nstm_fill(real, gradient(b, t, 0, h), 0, d) }
+                nstm_fill(real, gradient(b, t, 1, h), 0, d)
+                nstm_fill(real, gradient(b, t, 2, h), 0, d)
+            }
+            eachBlock { rows in
+                let keys = keyRange(rows), n = keys.count, first = rows.lowerBound + T - Q
+                if n == 0 {
+                    for r in rows { nstm_fill(real, gradient(b, r + T - Q, 0, h), 0, d) }
+                    return
+                }
+                let go = g.constantBase + ((b * Q + rows.lowerBound) * D + h * d) * size
+                let oo = o.constantBase + ((b * Q + rows.lowerBound) * D + h * d) * size
+                Gemm.single(
+                    real, false, true, rows.count, n, d, scale, address(b, first, 0, h), rowLength, address(b, keys.lowerBound, 1, h),
+                    rowLength, 0, p.base, n)
+                nstm_attention_rows_again(
+                    real, p.base, n, bias.map { $0.constantBase + (b * T + keys.lowerBound) * size }, mask.causal ? 1 : 0,
+                    first - keys.lowerBound, mask.window ?? 0, lse.constantBase + (i * Q + rows.lowerBound) * size, rows.count, n)
+                Gemm.single(
+                    real, true, false, n, d, rows.count, 1, p.base, n, go, D, 1, gradient(b, keys.lowerBound, 2, h), rowLength)
+                Gemm.single(
+                    real, false, true, rows.count, n, d, 1, go, D, address(b, keys.lowerBound, 2, h), rowLength, 0, dp.base, n)
+                nstm_row_dots(real, go, D, oo, D, delta.base, rows.count, d)
+                nstm_attention_rows_backward(real, p.base, dp.base, n, delta.base, rows.count, n)
+                Gemm.single(
+                    real, false, false, rows.count, d, n, scale, dp.base, n, address(b, keys.lowerBound, 1, h), rowLength, 0,
+                    gradient(b, first, 0, h), rowLength)
+                Gemm.single(
+                    real, true, false, n, d, rows.count, scale, dp.base, n, address(b, first, 0, h), rowLength, 1,
+                    gradient(b, keys.lowerBound, 1, h), rowLength)
+                if let toBias {
+                    nstm_sum_axis(real, dp.base, toBias + (i * T + keys.lowerBound) * size, 1, rows.count, n, 1)
+                }
+            }
+        }
+        return (dx, dbias?.sum([1]))
+    }
+}

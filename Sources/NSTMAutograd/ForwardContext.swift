@@ -1,0 +1,52 @@
+import NSTMTensor
+
+/// What a forward pass carries, passed explicitly: mode, tape, random key, module path, auxiliary losses and metrics. One per
+/// worker; there are no globals.
+public final class ForwardContext {
+    public enum Mode: Sendable { case train, evaluate }
+    public let mode: Mode
+    public let tape: Tape
+    private let key: RandomKey
+    /// Losses that layers add to the task's (balance, sparsity …), already weighted.
+    public private(set) var auxiliaryLosses: [(name: String, value: Variable)] = []
+    /// Numbers that layers report, by path.
+    public private(set) var metrics: [(name: String, value: Double)] = []
+
+    /// - Parameters:
+    ///   - recording: whether gradients will be asked for; by default in training only.
+    ///   - key: the step's random key; layers fold their path and purpose into it.
+    public init(_ mode: Mode, key: RandomKey = RandomKey(0), recording: Bool? = nil) {
+        self.mode = mode
+        self.key = key
+        tape = Tape(recording: recording ?? (mode == .train))
+    }
+
+    public var isTraining: Bool { mode == .train }
+    public var path: String { tape.path }
+
+    /// A parameter as a variable: recorded when it is trainable and gradients are wanted.
+    public subscript(_ parameter: Parameter) -> Variable {
+        guard tape.isRecording, parameter.isTrainable else { return Variable(parameter.value, node: -1, tape: tape) }
+        return Variable(parameter.value, node: tape.leaf(parameter), tape: tape)
+    }
+    /// A constant on this pass, so that shape errors know where they happen.
+    public func constant(_ value: Tensor) -> Variable { Variable(value, node: -1, tape: tape) }
+    /// An input whose gradient can be asked for with `Variable.gradients(of:)`.
+    public func input(_ value: Tensor) -> Variable {
+        tape.isRecording ? Variable(value, node: tape.source(), tape: tape) : constant(value)
+    }
+    /// The random stream of the module at work, for one purpose ("dropout").
+    public func random(_ purpose: String) -> RandomKey { key.fold(tape.path).fold(purpose) }
+
+    /// Runs a body with a name added to the module path.
+    public func scope<R>(_ name: String, _ body: () throws -> R) rethrows -> R {
+        let saved = tape.path
+        tape.path = saved.isEmpty ? name : saved + "." + name
+        defer { tape.path = saved }
+        return try body()
+    }
+    public func addLoss(_ name: String, _ value: Variable) {
+        auxiliaryLosses.append((tape.path.isEmpty ? name : tape.path + "." + name, value))
+    }
+    public func log(_ name: String, _ value: Double) { metrics.append((tape.path.isEmpty ? name : tape.path + "." + name, value)) }
+}

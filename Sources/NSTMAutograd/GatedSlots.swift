@@ -1,0 +1,161 @@
+import CNSTMKernels
+import NSTMTensor
+
+/// What a gated-slot scan returns: reads [B, T, D], the states after the last token [B, N, D] each, and the read weights
+/// [B, H, T, N], which are kept for the way back anyway and show who was read.
+public struct GatedSlotScan {
+    public let output: Variable
+    public let keys: Variable
+    public let values: Variable
+    public let readWeights: Tensor
+}
+
+extension Variable {
+    /// Gated slots with a softmax read (kernel family 1), token by token and exact:
+    ///
+    ///     Kₘ ← Kₘ + uₘ(k − Kₘ);  Vₘ ← Vₘ + uₘ(v − Vₘ);  o = Σₘ softmaxₘ(q·Kₘ/√d + biasₘ) Vₘ
+    ///
+    /// - Parameters:
+    ///   - self: queries, keys and values side by side, [B, T, 3·D], D = heads · d.
+    ///   - write: write weights u [B, T, N] in 0 ... 1, shared by the heads; 0 leaves a state exactly as it was and costs nothing.
+    ///   - keys, values: states before the first token, [B, N, D] (or [N, D], the same for every sequence).
+    ///   - bias: read biases [B, N]; −∞ marks an inactive state, which is neither read nor written.
+    ///
+    /// States are stored every `chunk` tokens and recomputed inside a chunk on the way back.
+    public func gatedSlotScan(
+        write: Variable, keys: Variable, values: Variable, bias: Variable? = nil, heads: Int, chunk: Int = 64
+    ) -> GatedSlotScan {
+        guard shape.rank == 3, shape[2] % (3 * heads) == 0, write.shape.rank == 3, write.shape[0] == shape[0], write.shape[1] == shape[1]
+        else {
+            nstmFatal(.other(op: "gatedSlotScan", "qkv \(shape), write \(write.shape), \(heads) heads"), at: path(of: self, write))
+        }
+        let B = shape[0], N = write.shape[2], D = shape[2] / 3
+        let initialK = keys.shape.rank == 2 ? keys.broadcast(to: [B, N, D]) : keys
+        let initialV = values.shape.rank == 2 ? values.broadcast(to: [B, N, D]) : values
+        guard initialK.shape == [B, N, D], initialV.shape == [B, N, D], bias.map({ $0.shape == [B, N] }) ?? true else {
+            nstmFatal(
+                .other(op: "gatedSlotScan", "keys \(keys.shape), values \(values.shape), bias \(bias?.shape.description ?? "none"); needs [\(B), \(N), \(D)] and [\(B), \(N)]"),
+                at: path(of: self, keys))
+        }
+        let job = SlotJob(
+            value.contiguous(), write.value.contiguous(), bias?.value.contiguous(), heads: heads, chunk: chunk,
+            keepsChunks: tape?.isRecording ?? false)
+        let result = job.forward(initialK.value.contiguous(), initialV.value.contiguous())
+        let inputs = [self, write, initialK, initialV] + (bias.map { [$0] } ?? [])
+        let outputs = record("gatedSlotScan", inputs, [result.o, result.keys, result.values]) { g, sink in
+            let d = job.backward(result, dO: g[0], dKeys: g[1], dValues: g[2], wantsBias: bias != nil && sink.needs(4))
+            sink.add(0, d.qkv)
+            sink.add(1, d.write)
+            sink.add(2, d.keys)
+            sink.add(3, d.values)
+            if let dbias = d.bias { sink.add(4, dbias) }
+        }
+        return GatedSlotScan(output: outputs[0], keys: outputs[1], values: outputs[2], readWeights: result.p)
+    }
+}
+
+private struct SlotJob {
+    let qkv: Tensor, write: Tensor
+    let bias: Tensor?
+    let B: Int, T: Int, D: Int, H: Int, d: Int, N: Int, chunk: Int
+    let keepsChunks: Bool
+    let real: nstm_real
+    let size: Int
+    var scale: Double { 1 / Double(d).squareRoot() }
+    var chunks: Int { (T + chunk - 1) / chunk }
+
+    struct Result {
+        let o: Tensor, p: Tensor, keys: Tensor, values: Tensor
+        /// States at the start of each chunk: [B, H, chunks, 2, N, d].
+        let starts: Tensor?
+    }
+    struct Gradient {
+        let qkv: Tensor, write: Tensor, keys: Tensor, values: Tensor
+        let bias: Tensor?
+    }
+
+    init(_ qkv: Tensor, _ write: Tensor, _ bias: Tensor?, heads: Int, chunk: Int, keepsChunks: Bool) {
+        self.qkv = qkv
+        self.write = write
+        self.bias = bias
+        B = qkv.shape[0]
+        T = qkv.shape[1]
+        D = qkv.shape[2] / 3
+        H = heads
+        d = D / heads
+        N = write.shape[2]
+        self.chunk = chunk
+        self.keepsChunks = keepsChunks
+        real = qkv.dtype.real
+        size = qkv.dtype.byteCount
+    }
+
+    /// Copies one head of [B, N, D] to or from dense [N, d].
+    private func gather(_ from: UnsafeRawPointer, _ b: Int, _ h: Int, _ to: UnsafeMutableRawPointer) {
+        for m in 0..<N { (to + m * d * size).copyMemory(from: from + ((b * N + m) * D + h * d) * size, byteCount: d * size) }
+    }
+    private func scatter(_ from: UnsafeRawPointer, _ b: Int, _ h: Int, _ to: UnsafeMutableRawPointer) {
+        for m in 0..<N { (to + ((b * N + m) * D + h * d) * size).copyMemory(from: from + m * d * size, byteCount: d * size) }
+    }
+
+    func forward(_ keys: Tensor, _ values: Tensor) -> Result {
+        let type = qkv.dtype
+        let o = Tensor(uninitialized: [B, T, D], type), p = Tensor(uninitialized: [B, H, T, N], type)
+        let lastK = Tensor(uninitialized: [B, N, D], type), lastV = Tensor(uninitialized: [B, N, D], type)
+        let starts = keepsChunks ? Tensor(uninitialized: [B, H, max(1, chunks), 2, N, d], type) : nil
+        let toO = o.freshBase, toP = p.freshBase, toK = lastK.freshBase, toV = lastV.freshBase, toStarts = starts?.freshBase
+        let bank = N * d * size
+        Parallel.for(B * H) { i in
+            let b = i / H, h = i % H
+            let state = Storage(byteCount: 2 * bank), k = state.base, v = state.base + bank
+            gather(keys.constantBase, b, h, k)
+            gather(values.constantBase, b, h, v)
+            for c in 0..<chunks {
+                if let toStarts { (toStarts + (i * chunks + c) * 2 * bank).copyMemory(from: k, byteCount: 2 * bank) }
+                let t = c * chunk, n = min(chunk, T - t), row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size
+                nstm_slots(
+                    real, row, row + D * size, row + 2 * D * size, 3 * D, write.constantBase + (b * T + t) * N * size, N,
+                    bias.map { $0.constantBase + b * N * size }, scale, k, v, toP + (i * T + t) * N * size, N,
+                    toO + ((b * T + t) * D + h * d) * size, D, n, N, d)
+            }
+            scatter(k, b, h, toK)
+            scatter(v, b, h, toV)
+        }
+        withExtendedLifetime((keys, values)) {}
+        return Result(o: o, p: p, keys: lastK, values: lastV, starts: starts)
+    }
+
+    func backward(_ r: Result, dO: Tensor?, dKeys: Tensor?, dValues: Tensor?, wantsBias: Bool) -> Gradient {
+        guard let starts = r.starts else { nstmFatal(.other(op: "gatedSlotScan", "backward without stored states")) }
+        let type = qkv.dtype, bank = N * d * size
+        let dO = (dO ?? .zeros([B, T, D], dtype: type)).contiguous()
+        let gK = (dKeys ?? .zeros([B, N, D], dtype: type)).contiguous(), gV = (dValues ?? .zeros([B, N, D], dtype: type)).contiguous()
+        let dqkv = Tensor(uninitialized: qkv.shape, type), dK = Tensor(uninitialized: [B, N, D], type)
+        let dV = Tensor(uninitialized: [B, N, D], type)
+        // Write weights and biases are shared by the heads: a copy a head, summed in order afterwards.
+        let dU = Tensor(uninitialized: [B, H, T, N], type), dB = wantsBias ? Tensor.zeros([B, H, N], dtype: type) : nil
+        let toQKV = dqkv.freshBase, toU = dU.freshBase, toK = dK.freshBase, toV = dV.freshBase, toB = dB?.freshBase
+        Parallel.for(B * H) { i in
+            let b = i / H, h = i % H
+            let span = min(chunk, max(1, T))
+            let state = Storage(byteCount: 2 * bank), running = Storage(byteCount: 2 * bank)
+            let log = Storage(byteCount: span * 2 * bank), index = Storage(byteCount: span * (N + 1) * 4)
+            gather(gK.constantBase, b, h, running.base)
+            gather(gV.constantBase, b, h, running.base + bank)
+            for c in stride(from: chunks - 1, through: 0, by: -1) {
+                state.base.copyMemory(from: starts.constantBase + (i * chunks + c) * 2 * bank, byteCount: 2 * bank)
+                let t = c * chunk, n = min(chunk, T - t)
+                let row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size, to = toQKV + ((b * T + t) * 3 * D + h * d) * size
+                nstm_slots_backward(
+                    real, dO.constantBase + ((b * T + t) * D + h * d) * size, D, row, row + D * size, row + 2 * D * size, 3 * D,
+                    write.constantBase + (b * T + t) * N * size, N, bias.map { $0.constantBase + b * N * size }, scale,
+                    r.p.constantBase + (i * T + t) * N * size, N, state.base, state.base + bank, running.base, running.base + bank,
+                    to, to + D * size, to + 2 * D * size, 3 * D, toU + (i * T + t) * N * size, N, toB.map { $0 + i * N * size },
+                    log.base, index.base.assumingMemoryBound(to: Int32.self), n, N, d)
+            }
+            scatter(running.base, b, h, toK)
+            scatter(running.base + bank, b, h, toV)
+        }
+        return Gradient(qkv: dqkv, write: dU.sum([1]), keys: dK, values: dV, bias: dB?.sum([1]))
+    }
+}

@@ -1,0 +1,75 @@
+import CNSTMKernels
+import NSTMTensor
+
+/// Element functions a linear map can end with.
+public enum Activation: String, Sendable, Codable, CaseIterable {
+    case none, tanh, sigmoid, silu, gelu, relu
+    case squaredReLU = "squared-relu"
+
+    var kernel: nstm_unary? {
+        switch self {
+        case .none: nil
+        case .tanh: NSTM_TANH
+        case .sigmoid: NSTM_SIGMOID
+        case .silu: NSTM_SILU
+        case .gelu: NSTM_GELU
+        case .relu: NSTM_RELU
+        case .squaredReLU: NSTM_RELU2
+        }
+    }
+}
+
+extension Variable {
+    /// op(self) · op(other) over the last two axes; leading axes broadcast.
+    public func matmul(_ other: Variable, transposeSelf ta: Bool = false, transposeOther tb: Bool = false) -> Variable {
+        let a = value, b = other.value
+        return record("matmul", [self, other], a.matmul(b, transposeSelf: ta, transposeOther: tb), .pullback { g, to in
+            // With X = op(A), Y = op(B): dX = g Yᵀ, dY = Xᵀ g.
+            to.add(0, (ta ? b.matmul(g, transposeSelf: tb, transposeOther: true) : g.matmul(b, transposeOther: !tb)).sum(to: a.shape))
+            to.add(1, (tb ? g.matmul(a, transposeSelf: true, transposeOther: ta) : a.matmul(g, transposeSelf: !ta)).sum(to: b.shape))
+        })
+    }
+
+    /// act(x Wᵀ + b) for rows of x: [..., in] with weight [out, in] and bias [out] → [..., out]. One product, one pass.
+    public func linear(_ weight: Variable, bias: Variable? = nil, activation: Activation = .none) -> Variable {
+        let n = weight.shape[0], k = weight.shape[1]
+        guard weight.shape.rank == 2, shape.rank >= 1, shape[-1] == k else {
+            nstmFatal(.inner(op: "linear", lhs: shape, rhs: weight.shape, lhsInner: shape[-1], rhsInner: k), at: path(of: self, weight))
+        }
+        if let bias, bias.shape != [n] {
+            nstmFatal(.other(op: "linear", "bias \(bias.shape) does not fit weight \(weight.shape)"), at: path(of: self, weight))
+        }
+        let x = value.contiguous(), w = weight.value.contiguous(), b = bias?.value.contiguous()
+        let rows = shape.count / max(1, k), real = dtype.real, size = dtype.byteCount
+        let outShape = shape.dropLast().appending(n)
+        let product = Tensor(uninitialized: outShape, dtype)
+        let op = activation.kernel
+        // The pre-activation is needed on the way back, so an activation writes a second array.
+        let y = op == nil ? product : Tensor(uninitialized: outShape, dtype)
+        let pre = product.freshBase, out = y.freshBase
+        let needsPass = op != nil || b != nil
+        Gemm.run(
+            real, false, true, rows, n, k, 1, x.constantBase, k, w.constantBase, k, 0, pre, n,
+            epilogue: needsPass
+                ? { r in
+                    let o = r.lowerBound * n * size
+                    if let b, op != nil { nstm_bias_activation(real, -1, pre + o, b.constantBase, pre + o, r.count, n) }
+                    let late = op == nil ? b : nil
+                    nstm_bias_activation(real, op.map { Int32($0.rawValue) } ?? -1, pre + o, late?.constantBase, out + o, r.count, n)
+                } : nil)
+        return record("linear", bias.map { [self, weight, $0] } ?? [self, weight], y, .pullback { g, to in
+            let da = (op.map { Tensor.mapBackward($0, dy: g, x: product, y: y) } ?? g).contiguous()
+            if to.needs(0) {
+                let dx = Tensor(uninitialized: x.shape, x.dtype)
+                Gemm.run(real, false, false, rows, k, n, 1, da.constantBase, n, w.constantBase, k, 0, dx.freshBase, k)
+                to.add(0, dx)
+            }
+            if to.needs(1) {
+                let dw = Tensor(uninitialized: w.shape, w.dtype)
+                Gemm.run(real, true, false, n, k, rows, 1, da.constantBase, n, x.constantBase, k, 0, dw.freshBase, k)
+                to.add(1, dw)
+            }
+            if b != nil { to.add(2, da.reshaped([rows, n]).sum([0])) }
+        })
+    }
+}

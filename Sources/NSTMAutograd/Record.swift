@@ -1,0 +1,62 @@
+import NSTMTensor
+
+/// Defines an operation: its name, inputs, value and derivative in one place. This is the public way to add one; check it with
+/// `gradientCheck`.
+///
+/// ```swift
+/// func cube(_ x: Variable) -> Variable {
+///     let v = x.value
+///     return record("cube", [x], v * v * v, .pullback { g, inputs in inputs.add(0, g * (v * v).affine(3)) })
+/// }
+/// ```
+public func record(_ op: StaticString, _ inputs: [Variable], _ value: Tensor, _ derivative: Derivative) -> Variable {
+    guard let tape = commonTape(op, inputs) else { return Variable(value) }
+    if tape.checksFinite { tape.check(value, op, "value") }
+    guard tape.isRecording, inputs.contains(where: { $0.node >= 0 }) else { return Variable(value, node: -1, tape: tape) }
+    let pullback: Pullback
+    switch derivative {
+    case .pullback(let p): pullback = p
+    case .undefined(let why):
+        let path = tape.path
+        pullback = { _, _ in fatalError("\(op) in '\(path)' has no derivative: \(why)") }
+    }
+    let (nodes, more) = pack(inputs)
+    return Variable(value, node: tape.append(op, nodes, more, 1, pullback, nil), tape: tape)
+}
+
+/// Defines an operation with several outputs.
+public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor], _ pullback: @escaping PullbackMany) -> [Variable] {
+    guard let tape = commonTape(op, inputs) else { return values.map { Variable($0) } }
+    if tape.checksFinite { for v in values { tape.check(v, op, "value") } }
+    guard tape.isRecording, inputs.contains(where: { $0.node >= 0 }) else {
+        return values.map { Variable($0, node: -1, tape: tape) }
+    }
+    let (nodes, more) = pack(inputs)
+    let id = tape.append(op, nodes, more, Int32(values.count), nil, pullback)
+    return values.enumerated().map { Variable($1, node: id + Int32($0), tape: tape) }
+}
+
+private func commonTape(_ op: StaticString, _ inputs: [Variable]) -> Tape? {
+    var tape: Tape?
+    for x in inputs {
+        guard let t = x.tape else { continue }
+        if let known = tape, known !== t {
+            // Constants made on another tape (a carried state, say) are fine; recorded values are not.
+            if x.node < 0 { continue }
+            if known.isRecording && inputs.contains(where: { $0.tape === known && $0.node >= 0 }) {
+                fatalError("\(op) in '\(t.path)': operands are recorded on two different tapes")
+            }
+        }
+        tape = t
+    }
+    return tape
+}
+private func pack(_ inputs: [Variable]) -> (SIMD4<Int32>, [Int32]?) {
+    var nodes = SIMD4<Int32>(repeating: -1)
+    if inputs.count > 4 { return (nodes, inputs.map(\.node)) }
+    for (i, x) in inputs.enumerated() { nodes[i] = x.node }
+    return (nodes, nil)
+}
+
+/// Where to say an operand does not fit: the module path of the first operand that has a tape.
+func path(of inputs: Variable...) -> String { inputs.lazy.compactMap { $0.tape?.path }.first { !$0.isEmpty } ?? "" }

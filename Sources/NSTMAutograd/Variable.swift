@@ -1,0 +1,92 @@
+import NSTMTensor
+
+/// What layers compute on: a tensor and its place on a tape. Without a place it is a constant, and nothing is recorded.
+public struct Variable {
+    public let value: Tensor
+    /// Id on the tape, or −1 for a constant.
+    let node: Int32
+    public let tape: Tape?
+
+    /// A constant.
+    public init(_ constant: Tensor) {
+        value = constant
+        node = -1
+        tape = nil
+    }
+    init(_ value: Tensor, node: Int32, tape: Tape?) {
+        self.value = value
+        self.node = node
+        self.tape = tape
+    }
+
+    public var shape: Shape { value.shape }
+    public var dtype: DType { value.dtype }
+    /// Whether a gradient flows through it.
+    public var isRecorded: Bool { node >= 0 }
+    /// The same value as a constant: no gradient flows back.
+    public var detached: Variable { Variable(value, node: -1, tape: tape) }
+
+    /// Gradients of this scalar with respect to every parameter used on its tape. The tape can be used once.
+    public func backward() -> Gradients {
+        guard shape.count == 1 else { nstmFatal(.other(op: "backward", "needs a scalar, got shape \(shape)")) }
+        guard let tape, node >= 0 else { return Gradients([]) }
+        let leaves = tape.leafParameters
+        let slots = tape.backward(from: node, seed: .ones(shape, dtype: dtype))
+        return Gradients(
+            leaves.compactMap { leaf in slots[Int(leaf.node)].map { Gradients.Entry(parameter: leaf.parameter, value: $0) } }
+                .sorted { $0.parameter.index < $1.parameter.index })
+    }
+
+    /// Gradients of this variable, weighted by `seed` (ones when nil), with respect to given inputs made by `ForwardContext.input`.
+    public func gradients(of inputs: [Variable], seed: Tensor? = nil) -> [Tensor?] {
+        guard let tape, node >= 0 else { return inputs.map { _ in nil } }
+        let slots = tape.backward(from: node, seed: seed ?? .ones(shape, dtype: dtype))
+        return inputs.map { $0.node >= 0 ? slots[Int($0.node)] : nil }
+    }
+}
+
+/// The gradients of one backward pass, in the order in which the parameters were declared: a value that can be added, scaled
+/// and reduced across workers.
+public struct Gradients {
+    struct Entry {
+        let parameter: Parameter
+        var value: Tensor
+    }
+    private(set) var entries: [Entry]
+    private var index: [String: Int]
+
+    init(_ entries: [Entry]) {
+        self.entries = entries
+        index = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.parameter.path, $0) })
+    }
+
+    public var paths: [String] { entries.map(\.parameter.path) }
+    public subscript(path: String) -> Tensor? { index[path].map { entries[$0].value } }
+    public subscript(parameter: Parameter) -> Tensor? { self[parameter.path] }
+
+    /// Calls the body for each parameter and its gradient, in order of declaration.
+    public func forEach(_ body: (Parameter, Tensor) throws -> Void) rethrows {
+        for e in entries { try body(e.parameter, e.value) }
+    }
+    public static func + (a: Gradients, b: Gradients) -> Gradients {
+        var entries = a.entries
+        for e in b.entries {
+            if let i = a.index[e.parameter.path] { entries[i].value.add(e.value) } else { entries.append(e) }
+        }
+        return Gradients(entries.sorted { $0.parameter.index < $1.parameter.index })
+    }
+    public func scaled(by factor: Double) -> Gradients {
+        Gradients(entries.map { Entry(parameter: $0.parameter, value: $0.value.affine(factor)) })
+    }
+    /// Every gradient with its elements limited to ±bound (clipping by value).
+    public func clamped(to bound: Double) -> Gradients {
+        Gradients(entries.map { Entry(parameter: $0.parameter, value: $0.value.clamped(-bound, bound)) })
+    }
+    /// The Euclidean norm of all gradients together.
+    public var globalNorm: Double { entries.reduce(0) { $0 + $1.value.sumOfSquares() }.squareRoot() }
+    /// Path and index of the first gradient element that is NaN or infinite.
+    public var firstNonFinite: (path: String, index: Int)? {
+        for e in entries { if let i = e.value.firstNonFinite() { return (e.parameter.path, i) } }
+        return nil
+    }
+}
