@@ -1,0 +1,220 @@
+import NSTMAutograd
+import NSTMTensor
+
+/// What a model reads.
+public enum ModelInput: Sendable, Equatable {
+    /// int32 indices [B, T] below the count, through an embedding.
+    case tokens(vocabulary: Int)
+    /// Vectors [B, T, width], through a linear map.
+    case features(width: Int)
+}
+
+/// What a model answers.
+public enum ModelOutput: Sendable, Equatable {
+    /// Next-token logits [B, T, vocabulary]; the weights are those of the embedding when the input has the same vocabulary.
+    case nextToken(vocabulary: Int)
+    /// Numbers (logits) for every position: [B, T, width].
+    case perToken(width: Int)
+    /// Class logits [B, classes] from the mean over positions.
+    case pooled(classes: Int)
+}
+
+public enum NormKind: String, Sendable, CaseIterable { case layer, rms }
+
+/// Sizes that every sequence model has.
+public struct ModelShape: Sendable, Equatable {
+    public var input: ModelInput
+    public var output: ModelOutput
+    public var width = 128
+    public var layers = 4
+    public var heads = 4
+    /// Width of the feed-forward part; 0 leaves it out.
+    public var hidden = 512
+    public var dropout = 0.0
+    /// Number of learned absolute positions; nil for none. A model with positions cannot go beyond them.
+    public var positions: Int?
+    public init(input: ModelInput, output: ModelOutput) {
+        self.input = input
+        self.output = output
+    }
+}
+
+/// A pre-norm residual stack: input, blocks of a mixer and a feed-forward part, a norm, an output head. Mixers of any kind fit in;
+/// the models of this package differ in nothing else.
+open class SequenceModel {
+    public let shape: ModelShape
+    public let parameters: ParameterStore
+    public let blocks: [ResidualBlock]
+    private let embedding: Embedding?
+    private let featureMap: Linear?
+    private let positions: Parameter?
+    private let norm: ResidualBlock.Norm
+    /// nil: the embedding's weights are used.
+    private let head: Linear?
+
+    /// - Parameter mixer: builds the mixer of a block; `residual` is how a map that ends in the residual stream should start.
+    public init(
+        _ builder: ParameterBuilder, _ shape: ModelShape, norm normKind: NormKind,
+        mixer: (_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> any SequenceMixer
+    ) {
+        self.shape = shape
+        parameters = builder.store
+        let weights = Initializer.normal(deviation: 0.02)
+        let residual = Initializer.normal(deviation: 0.02 / (2 * Double(shape.layers)).squareRoot())
+        switch shape.input {
+        case .tokens(let vocabulary):
+            embedding = Embedding(builder.child("embedding"), count: vocabulary, width: shape.width)
+            featureMap = nil
+        case .features(let width):
+            embedding = nil
+            featureMap = Linear(builder.child("input"), in: width, out: shape.width)
+        }
+        positions = shape.positions.map { builder.child("positions")("weight", [$0, shape.width], weights) }
+        blocks = (0..<shape.layers).map { i in
+            let b = builder.child("blocks", i)
+            return ResidualBlock(
+                b, shape, norm: normKind, mixer: mixer(b.child("mixer"), i, residual), weights: weights, residual: residual)
+        }
+        norm = ResidualBlock.Norm(builder.child("norm"), normKind, shape.width)
+        switch shape.output {
+        case .nextToken(let vocabulary):
+            if case .tokens(vocabulary) = shape.input {
+                head = nil
+            } else {
+                head = Linear(builder.child("head"), in: shape.width, out: vocabulary, bias: false, initializer: weights)
+            }
+        case .perToken(let n), .pooled(let n):
+            head = Linear(builder.child("head"), in: shape.width, out: n)
+        }
+    }
+
+    /// Logits for a batch of whole sequences.
+    public func callAsFunction(_ inputs: Tensor, _ context: ForwardContext) -> Variable {
+        var none: ModelState?
+        return run(inputs, &none, context)
+    }
+
+    /// The state before the first token, for streaming.
+    public func initialState(batch: Int) -> ModelState {
+        let context = ForwardContext(.evaluate)
+        return ModelState(layers: blocks.map { $0.mixer.initialState(batch: batch, context) })
+    }
+    /// Logits for the next tokens of sequences that go on from a state. Feeding a sequence in any split gives the same logits.
+    public func callAsFunction(_ inputs: Tensor, state: inout ModelState, _ context: ForwardContext) -> Variable {
+        var s: ModelState? = state
+        let y = run(inputs, &s, context)
+        state = s!
+        return y
+    }
+
+    private func run(_ inputs: Tensor, _ state: inout ModelState?, _ context: ForwardContext) -> Variable {
+        var x: Variable
+        if let embedding {
+            x = context.scope("embedding") { embedding(inputs, context) }
+        } else {
+            x = context.scope("input") { featureMap!(context.constant(inputs), context) }
+        }
+        if let positions {
+            let start = state?.layers.first?.position ?? 0, end = start + x.shape[1]
+            guard end <= positions.value.shape[0] else {
+                nstmFatal(.other(op: "positions", "token \(end) lies beyond the \(positions.value.shape[0]) learned positions"))
+            }
+            x = x + context[positions].slice(0, start..<end)
+        }
+        x = x.dropout(shape.dropout, context, purpose: "input dropout")
+        for (i, block) in blocks.enumerated() {
+            x = context.scope("blocks.\(i)") {
+                var layer = state?.layers[i]
+                defer { if let layer { state!.layers[i] = layer } }
+                return block(x, &layer, dropout: shape.dropout, context)
+            }
+        }
+        x = context.scope("norm") { norm(x, context) }
+        if case .pooled = shape.output { x = x.mean([1]) }
+        return context.scope("head") { head.map { $0(x, context) } ?? x.linear(context[embedding!.weight]) }
+    }
+}
+
+/// norm → mixer → add, norm → feed-forward → add.
+public final class ResidualBlock {
+    enum Norm {
+        case layer(LayerNorm), rms(RMSNorm)
+        init(_ parameters: ParameterBuilder, _ kind: NormKind, _ width: Int) {
+            switch kind {
+            case .layer: self = .layer(LayerNorm(parameters, width: width, bias: false))
+            case .rms: self = .rms(RMSNorm(parameters, width: width))
+            }
+        }
+        func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
+            switch self {
+            case .layer(let n): n(x, context)
+            case .rms(let n): n(x, context)
+            }
+        }
+    }
+    public let mixer: any SequenceMixer
+    private let norm1: Norm
+    private let norm2: Norm?
+    private let feedForward: FeedForward?
+
+    init(
+        _ parameters: ParameterBuilder, _ shape: ModelShape, norm: NormKind, mixer: any SequenceMixer, weights: Initializer,
+        residual: Initializer
+    ) {
+        norm1 = Norm(parameters.child("norm1"), norm, shape.width)
+        self.mixer = mixer
+        if shape.hidden > 0 {
+            norm2 = Norm(parameters.child("norm2"), norm, shape.width)
+            feedForward = FeedForward(
+                parameters.child("feedForward"), width: shape.width, hidden: shape.hidden, initializer: weights,
+                outputInitializer: residual)
+        } else {
+            norm2 = nil
+            feedForward = nil
+        }
+    }
+    func callAsFunction(_ x: Variable, _ state: inout MixerState?, dropout: Double, _ context: ForwardContext) -> Variable {
+        let normed = context.scope("norm1") { norm1(x, context) }
+        let mixed = context.scope("mixer") { mixer(normed, &state, context) }
+        let y = x + mixed.dropout(dropout, context, purpose: "mixer dropout")
+        guard let norm2, let feedForward else { return y }
+        let fed = context.scope("feedForward") { feedForward(norm2(y, context), context) }
+        return y + fed.dropout(dropout, context, purpose: "feed-forward dropout")
+    }
+}
+
+/// The states of all layers of a model: a value that can be kept, copied, saved and resumed.
+public struct ModelState {
+    public var layers: [MixerState]
+    public init(layers: [MixerState]) { self.layers = layers }
+    /// Tokens seen so far.
+    public var position: Int { layers.first?.position ?? 0 }
+    public var byteCount: Int { layers.reduce(0) { $0 + $1.byteCount } }
+    public var detached: ModelState { ModelState(layers: layers.map(\.detached)) }
+
+    /// Named tensors that hold the whole state, for saving.
+    public var tensors: [(path: String, tensor: Tensor)] {
+        layers.enumerated().flatMap { i, layer in
+            layer.names.map { ("layers.\(i).\($0)", layer[$0]!.value) }
+                + [("layers.\(i).position", Tensor([Int32(truncatingIfNeeded: layer.position & 0x7fff_ffff), Int32(layer.position >> 31)]))]
+        }
+    }
+    /// The state that `tensors` described; nil when a name is not of that form.
+    public init?(tensors: [(path: String, tensor: Tensor)]) {
+        layers = []
+        for (path, tensor) in tensors {
+            let parts = path.split(separator: ".", maxSplits: 2)
+            guard parts.count == 3, parts[0] == "layers", let i = Int(parts[1]), i == layers.count || i == layers.count - 1 else {
+                return nil
+            }
+            if i == layers.count { layers.append(MixerState()) }
+            if parts[2] == "position" {
+                guard tensor.dtype == .int32, tensor.count == 2 else { return nil }
+                let p = tensor.elements(Int32.self)
+                layers[i].position = Int(p[0]) | Int(p[1]) << 31
+            } else {
+                layers[i][String(parts[2])] = Variable(tensor)
+            }
+        }
+    }
+}
