@@ -19,11 +19,13 @@ extension Variable {
     ///   - self: queries, keys and values side by side, [B, T, 3·D], D = heads · d.
     ///   - write: write weights u [B, T, N] in 0 ... 1, shared by the heads; 0 leaves a state exactly as it was and costs nothing.
     ///   - keys, values: states before the first token, [B, N, D] (or [N, D], the same for every sequence).
+    ///   - keyLength: when given, the keys of a head are first scaled to this length (√d makes q·K/√d a product with unit keys).
     ///   - bias: read biases [B, N]; −∞ marks an inactive state, which is neither read nor written.
     ///
     /// States are stored every `chunk` tokens and recomputed inside a chunk on the way back.
     public func gatedSlotScan(
-        write: Variable, keys: Variable, values: Variable, bias: Variable? = nil, heads: Int, chunk: Int = 64
+        write: Variable, keys: Variable, values: Variable, bias: Variable? = nil, heads: Int, keyLength: Double? = nil,
+        chunk: Int = 64
     ) -> GatedSlotScan {
         guard shape.rank == 3, shape[2] % (3 * heads) == 0, write.shape.rank == 3, write.shape[0] == shape[0], write.shape[1] == shape[1]
         else {
@@ -38,8 +40,8 @@ extension Variable {
                 at: path(of: self, keys))
         }
         let job = SlotJob(
-            value.contiguous(), write.value.contiguous(), bias?.value.contiguous(), heads: heads, chunk: chunk,
-            keepsChunks: tape?.isRecording ?? false)
+            value.contiguous(), write.value.contiguous(), bias?.value.contiguous(), heads: heads, keyLength: keyLength ?? 0,
+            chunk: chunk, keepsChunks: tape?.isRecording ?? false)
         let result = job.forward(initialK.value.contiguous(), initialV.value.contiguous())
         let inputs = [self, write, initialK, initialV] + (bias.map { [$0] } ?? [])
         let outputs = record("gatedSlotScan", inputs, [result.o, result.keys, result.values]) { g, sink in
@@ -59,6 +61,7 @@ private struct SlotJob {
     let bias: Tensor?
     let B: Int, T: Int, D: Int, H: Int, d: Int, N: Int, chunk: Int
     let keepsChunks: Bool
+    let keyLength: Double
     let real: nstm_real
     let size: Int
     var scale: Double { 1 / Double(d).squareRoot() }
@@ -74,7 +77,8 @@ private struct SlotJob {
         let bias: Tensor?
     }
 
-    init(_ qkv: Tensor, _ write: Tensor, _ bias: Tensor?, heads: Int, chunk: Int, keepsChunks: Bool) {
+    init(_ qkv: Tensor, _ write: Tensor, _ bias: Tensor?, heads: Int, keyLength: Double, chunk: Int, keepsChunks: Bool) {
+        self.keyLength = keyLength
         self.qkv = qkv
         self.write = write
         self.bias = bias
@@ -115,7 +119,7 @@ private struct SlotJob {
                 let t = c * chunk, n = min(chunk, T - t), row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size
                 nstm_slots(
                     real, row, row + D * size, row + 2 * D * size, 3 * D, write.constantBase + (b * T + t) * N * size, N,
-                    bias.map { $0.constantBase + b * N * size }, scale, k, v, toP + (i * T + t) * N * size, N,
+                    bias.map { $0.constantBase + b * N * size }, scale, keyLength, k, v, toP + (i * T + t) * N * size, N,
                     toO + ((b * T + t) * D + h * d) * size, D, n, N, d)
             }
             scatter(k, b, h, toK)
@@ -148,7 +152,7 @@ private struct SlotJob {
                 let row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size, to = toQKV + ((b * T + t) * 3 * D + h * d) * size
                 nstm_slots_backward(
                     real, dO.constantBase + ((b * T + t) * D + h * d) * size, D, row, row + D * size, row + 2 * D * size, 3 * D,
-                    write.constantBase + (b * T + t) * N * size, N, bias.map { $0.constantBase + b * N * size }, scale,
+                    write.constantBase + (b * T + t) * N * size, N, bias.map { $0.constantBase + b * N * size }, scale, keyLength,
                     r.p.constantBase + (i * T + t) * N * size, N, state.base, state.base + bank, running.base, running.base + bank,
                     to, to + D * size, to + 2 * D * size, 3 * D, toU + (i * T + t) * N * size, N, toB.map { $0 + i * N * size },
                     log.base, index.base.assumingMemoryBound(to: Int32.self), n, N, d)

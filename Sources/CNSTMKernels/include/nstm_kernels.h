@@ -157,22 +157,23 @@ void nstm_conv_backward(nstm_real t, const void *_Nonnull dy, ptrdiff_t dy_strid
 
 // MARK: Gated slots (Slots.c): family 1 of Documentation/Mathematics.md
 /// One head of one sequence over `length` tokens. q, k, v: rows of d every `qkv_stride`; u: rows of n; bias: n read biases
-/// (−inf: inactive) or null; keys, values: [n, d], updated in place; p: rows of n every `p_stride` (saved read weights);
-/// o: rows of d every `o_stride`.
+/// (−inf: inactive) or null; key_scale > 0: keys are first scaled to that length; keys, values: [n, d], updated in place;
+/// p: rows of n every `p_stride` (saved read weights); o: rows of d every `o_stride`.
 void nstm_slots(nstm_real t, const void *_Nonnull q, const void *_Nonnull k, const void *_Nonnull v,
                 ptrdiff_t qkv_stride, const void *_Nonnull u, ptrdiff_t u_stride, const void *_Nullable bias,
-                double scale, void *_Nonnull keys, void *_Nonnull values, void *_Nonnull p, ptrdiff_t p_stride,
-                void *_Nonnull o, ptrdiff_t o_stride, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d);
+                double scale, double key_scale, void *_Nonnull keys, void *_Nonnull values, void *_Nonnull p,
+                ptrdiff_t p_stride, void *_Nonnull o, ptrdiff_t o_stride, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d);
 /// The way back over the same tokens. keys, values: the states before the first of them, [n, d] (changed and restored);
 /// dkeys, dvalues: running gradients, in: of the states after the last token, out: of the states before the first.
 /// dbias: n, added to. `log` holds length·n·(2d) elements, `index` length·(n + 1).
 void nstm_slots_backward(nstm_real t, const void *_Nonnull d_o, ptrdiff_t do_stride, const void *_Nonnull q,
                          const void *_Nonnull k, const void *_Nonnull v, ptrdiff_t qkv_stride, const void *_Nonnull u,
-                         ptrdiff_t u_stride, const void *_Nullable bias, double scale, const void *_Nonnull p,
-                         ptrdiff_t p_stride, void *_Nonnull keys, void *_Nonnull values, void *_Nonnull dkeys,
-                         void *_Nonnull dvalues, void *_Nonnull dq, void *_Nonnull dk, void *_Nonnull dv,
-                         ptrdiff_t dqkv_stride, void *_Nonnull du, ptrdiff_t du_stride, void *_Nullable dbias,
-                         void *_Nonnull log, int32_t *_Nonnull index, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d);
+                         ptrdiff_t u_stride, const void *_Nullable bias, double scale, double key_scale,
+                         const void *_Nonnull p, ptrdiff_t p_stride, void *_Nonnull keys, void *_Nonnull values,
+                         void *_Nonnull dkeys, void *_Nonnull dvalues, void *_Nonnull dq, void *_Nonnull dk,
+                         void *_Nonnull dv, ptrdiff_t dqkv_stride, void *_Nonnull du, ptrdiff_t du_stride,
+                         void *_Nullable dbias, void *_Nonnull log, int32_t *_Nonnull index, ptrdiff_t length,
+                         ptrdiff_t n, ptrdiff_t d);
 
 // MARK: Optimizers (Optimizer.c)
 /// AdamW (Loshchilov & Hutter 2019, decoupled decay): m, v, p updated in place; g is multiplied by g_scale first.

@@ -1,0 +1,32 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Gated attention among states: Δ = MHA(norm(V + identity)), V ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(Δ), γ = σ(b).
+///
+/// b starts at 2, so that the layer starts near the identity; the norm keeps states bounded. The learned identities keep states
+/// from becoming the same (Hutchins et al. 2022, "Block-recurrent transformers").
+public final class GatedStateAttention: StateInteraction {
+    private let identity: Parameter
+    private let norm: RMSNorm
+    private let attention: MultiHeadAttention
+    private let outputNorm: RMSNorm
+    private let balance: Parameter
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int) {
+        identity = parameters("identity", [states, width], .normal(deviation: 0.02))
+        norm = RMSNorm(parameters.child("norm"), width: width)
+        attention = MultiHeadAttention(parameters.child("attention"), width: width, heads: heads)
+        outputNorm = RMSNorm(parameters.child("outputNorm"), width: width)
+        balance = parameters("balance", [width], .constant(2))
+    }
+    public func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
+        let seen = norm(states.values + context[identity], context)
+        let heard = outputNorm(attention(seen, keyBias: states.activity.readBias, context), context)
+        var change = (1 - context[balance].sigmoid()) * (heard - states.values)
+        if let mask = states.activity.mask { change = change * context.constant(mask.expanded(1)) }
+        var next = states
+        next.values = states.values + change
+        return next
+    }
+}

@@ -1,0 +1,110 @@
+import Foundation
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Owns the states of a layer: where they begin, which of them are active, and the learned gate that says how much each is worth.
+public final class StateManager {
+    public let count: Int
+    public let heads: Int
+    /// Learned beginnings, [N, D] each.
+    public let initialKeys: Parameter
+    public let initialValues: Parameter
+    /// 1 for active states, 0 for the others: [N], saved with the model, not learned.
+    public let mask: Parameter
+    /// Log-odds of the hard-concrete keep gate (Louizos et al. 2018), [N]; nil without a gate.
+    public let keepLogits: Parameter?
+    /// Weight λ of the expected number of open gates in the loss.
+    public let keepPenalty: Double
+
+    /// - Parameters:
+    ///   - keepPenalty: nil for no keep gate; else λ ≥ 0.
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int, keepPenalty: Double? = nil) {
+        count = states
+        self.heads = heads
+        initialKeys = parameters("initialKeys", [states, width], .normal(deviation: 1), decays: false)
+        initialValues = parameters("initialValues", [states, width], .normal(deviation: 0.02), decays: false)
+        mask = parameters("mask", [states], .ones, trainable: false)
+        keepLogits = keepPenalty == nil ? nil : parameters("keepLogits", [states], .constant(3))
+        self.keepPenalty = keepPenalty ?? 0
+    }
+
+    /// Whether each state is active (set: switch states on and off). At least one must stay active.
+    public var active: [Bool] {
+        get { mask.value.doubles().map { $0 > 0 } }
+        set {
+            guard newValue.count == count, newValue.contains(true) else {
+                nstmFatal(.other(op: "active", "\(newValue.filter { $0 }.count) of \(newValue.count) states active; needs \(count) flags and one active"))
+            }
+            mask.value = Tensor(newValue.map { $0 ? 1.0 : 0.0 }, [count]).cast(to: mask.value.dtype)
+        }
+    }
+    /// The keep gates as evaluation sees them, in 0 ... 1 (all 1 without gates).
+    public var keepGates: [Double] {
+        guard let keepLogits else { return Array(repeating: 1, count: count) }
+        return keepLogits.value.doubles().map { max(0, min(1, HardConcrete.stretch(1 / (1 + exp(-$0))))) }
+    }
+
+    /// What takes part in this pass. In training the keep gates are drawn anew, shared by the batch, and their price is added to
+    /// the context's losses.
+    public func activity(batch: Int, _ context: ForwardContext) -> StateActivity {
+        var gate: Variable?
+        if let keepLogits {
+            let logits = context[keepLogits]
+            gate = HardConcrete.gate(logits, context)
+            if context.isTraining && keepPenalty > 0 {
+                context.addLoss("keep", HardConcrete.expectedOpen(logits).sum() * keepPenalty)
+            }
+        }
+        let flags = active
+        if flags.contains(false) {
+            let m = context.constant(mask.value)
+            gate = gate.map { $0 * m } ?? m
+        }
+        guard let gate else { return StateActivity(readBias: nil, mask: nil, heads: heads) }
+        // A gate drawn shut keeps its state out of this pass altogether.
+        let open = gate.value.doubles().map { $0 > 0 ? 1.0 : 0.0 }
+        return StateActivity(
+            readBias: HardConcrete.logarithm(gate).broadcast(to: [batch, count]),
+            mask: open.contains(0) ? Tensor(open, [count]).cast(to: gate.dtype) : nil, heads: heads)
+    }
+    /// The states before the first token.
+    public func beginning(batch: Int, _ activity: StateActivity, _ context: ForwardContext) -> StateBank {
+        let target: Shape = [batch, count, initialKeys.value.shape[1]]
+        return StateBank(
+            keys: context[initialKeys].broadcast(to: target), values: context[initialValues].broadcast(to: target), activity: activity)
+    }
+}
+
+/// The hard-concrete distribution of Louizos, Welling & Kingma, "Learning sparse neural networks through L0 regularization", 2018:
+/// z = clip(1.2 s − 0.1, 0, 1), s = σ((ln u − ln(1 − u) + logits)/β), β = 2/3; it is exactly 0 or 1 with finite probability.
+public enum HardConcrete {
+    public static let beta = 2.0 / 3.0
+    static let low = -0.1, high = 1.1
+    static func stretch(_ s: Double) -> Double { low + (high - low) * s }
+
+    /// Drawn in training, its middle value in evaluation.
+    public static func gate(_ logits: Variable, _ context: ForwardContext) -> Variable {
+        var s = logits
+        if context.isTraining {
+            let key = context.random("keep gate")
+            let noise = (0..<logits.shape.count).map { i -> Double in
+                let u = min(max(key.uniform(i), 1e-6), 1 - 1e-6)
+                return log(u) - log(1 - u)
+            }
+            s = (logits + context.constant(Tensor(noise, logits.shape).cast(to: logits.dtype))) / beta
+        }
+        return s.sigmoid().affine(high - low, low).clamped(0, 1)
+    }
+    /// P(z ≠ 0) = σ(logits − β ln(0.1/1.1)).
+    public static func expectedOpen(_ logits: Variable) -> Variable { (logits - beta * log(-low / high)).sigmoid() }
+
+    /// log z, −∞ at 0, where no gradient flows back.
+    static func logarithm(_ gate: Variable) -> Variable {
+        let z = gate.value
+        let y = Tensor(z.doubles().map { $0 > 0 ? log($0) : -.infinity }, z.shape).cast(to: z.dtype)
+        return record("log activity", [gate], y, .pullback { g, to in
+            to.add(0, Tensor(zip(g.doubles(), z.doubles()).map { $1 > 0 ? $0 / $1 : 0 }, z.shape).cast(to: z.dtype))
+        })
+    }
+}

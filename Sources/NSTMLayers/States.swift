@@ -1,0 +1,96 @@
+import NSTMAutograd
+import NSTMTensor
+
+/// The states of every sequence in a batch. State n of sequence b has a key part, by which it is found, and a value part, which is
+/// what it holds; both are viewed as H heads of d by what reads them.
+public struct StateBank {
+    /// [B, N, D]
+    public var keys: Variable
+    /// [B, N, D]
+    public var values: Variable
+    /// Which states take part, and how strongly they are read.
+    public let activity: StateActivity
+
+    public init(keys: Variable, values: Variable, activity: StateActivity) {
+        self.keys = keys
+        self.values = values
+        self.activity = activity
+    }
+    public var batch: Int { keys.shape[0] }
+    /// Number of states N.
+    public var count: Int { keys.shape[1] }
+    /// Number of heads that readers see.
+    public var heads: Int { activity.heads }
+}
+
+/// Which states are active. An inactive state contributes exactly 0 to every read and is left exactly as it is.
+public struct StateActivity {
+    /// Added to the scores of a read, [B, N]: the logarithm of a state's activity, −∞ when it is inactive; nil: all fully active.
+    public let readBias: Variable?
+    /// 1 for active states and 0 for the others, [N]; nil: all active.
+    public let mask: Tensor?
+    public let heads: Int
+}
+
+/// A token on its way into the states.
+public struct RoutedToken {
+    /// What the layer reads of the token, [B, D].
+    public let features: Variable
+    /// The key and value it offers, [B, D].
+    public let key: Variable
+    public let value: Variable
+    /// How strongly it reaches each state, [B, N] in 0 ... 1; 0 for inactive states.
+    public let weights: Variable
+}
+
+/// How one routed token changes the states. The only thing a new rule must write.
+///
+/// A rule whose result depends on the token and the states must leave a state with weight 0 exactly as it was, and must keep states
+/// bounded.
+public protocol StateUpdateRule: AnyObject {
+    func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank
+}
+
+/// How much of each state every token replaces.
+public struct UpdateCoefficients {
+    /// [B, T, N] in 0 ... 1: K ← (1 − u) K + u k, and V alike.
+    public let write: Variable
+    public init(write: Variable) { self.write = write }
+}
+
+/// A rule whose gates depend on tokens only: it gives coefficients for a whole stretch of tokens, and gets both `step` and a
+/// fused, differentiable scan from the framework.
+public protocol TokenDrivenUpdateRule: StateUpdateRule {
+    /// - Parameters:
+    ///   - tokens: features [B, T, D].
+    ///   - routing: weights [B, T, N].
+    func coefficients(_ tokens: Variable, _ routing: Variable, _ context: ForwardContext) -> UpdateCoefficients
+}
+
+extension TokenDrivenUpdateRule {
+    /// One token of the convex update, written with plain operations.
+    public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+        let u = coefficients(token.features.expanded(1), token.weights.expanded(1), context).write.squeezed(1).expanded(2)
+        var next = states
+        next.keys = states.keys + u * (token.key.expanded(1) - states.keys)
+        next.values = states.values + u * (token.value.expanded(1) - states.values)
+        return next
+    }
+}
+
+/// Which states a token reaches, and how strongly.
+public protocol RoutingPolicy: AnyObject {
+    /// tokens [B, T, D] → weights [B, T, N] in 0 ... 1. A weight of exactly 0 saves the work of that state.
+    func callAsFunction(_ tokens: Variable, _ context: ForwardContext) -> Variable
+}
+
+/// States talk to states, every so many tokens.
+public protocol StateInteraction: AnyObject {
+    func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank
+}
+
+/// A token reads the states.
+public protocol StateReadout: AnyObject {
+    /// queries [B, D] → what is read, [B, D].
+    func callAsFunction(_ queries: Variable, _ states: StateBank, _ context: ForwardContext) -> Variable
+}
