@@ -42,7 +42,8 @@ public struct CopyTask: Dataset {
     ///   - evaluationCount: evaluation sequences for each length.
     /// - Throws: `DatasetError.invalid` with all faults.
     public init(
-        bits: Int = 8, minimumLength: Int = 1, maximumLength: Int = 20, evaluationLengths: [Int]? = nil, evaluationCount: Int = 100
+        bits: Int = 8, minimumLength: Int = 1, maximumLength: Int = 20, evaluationLengths: [Int]? = nil,
+        evaluationCount: Int = 100
     ) throws(DatasetError) {
         let evaluationLengths = evaluationLengths ?? [maximumLength]
         var faults: [String] = []

@@ -58,7 +58,8 @@ struct Download {
     }
     private func failed(_ reason: String) -> DatasetError {
         .downloadFailed(
-            dataset: source.dataset, file: source.file, address: source.address.absoluteString, reason: reason, lookedAt: lookedAt)
+            dataset: source.dataset, file: source.file, address: source.address.absoluteString, reason: reason,
+            lookedAt: lookedAt)
     }
 
     // MARK: Folders that the download itself made are part of what it must not leave behind.

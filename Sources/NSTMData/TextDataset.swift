@@ -104,9 +104,11 @@ public struct TextDataset: Dataset {
         let full = predicted / contextLength, rest = predicted % contextLength
         let fullBatches = (full + size - 1) / size
         return BatchSequence(total: fullBatches + (rest > 0 ? 1 : 0), limit: limit) { i in
-            if i == fullBatches { return windows(count: 1, length: rest) { _ in trainingCount + full * contextLength } }
-            let first = i * size
-            return windows(count: min(size, full - first), length: contextLength) { trainingCount + (first + $0) * contextLength }
+            let first = min(i * size, full)
+            let isRest = i == fullBatches
+            return windows(count: isRest ? 1 : min(size, full - first), length: isRest ? rest : contextLength) { row in
+                trainingCount + (first + row) * contextLength
+            }
         }
     }
 
@@ -118,7 +120,8 @@ public struct TextDataset: Dataset {
                 tokens.withUnsafeBufferPointer { tokens in
                     for (row, offset) in offsets.enumerated() {
                         let window = UnsafeBufferPointer(rebasing: tokens[offset + shift..<offset + shift + length])
-                        _ = UnsafeMutableBufferPointer(rebasing: p[row * length..<(row + 1) * length]).update(fromContentsOf: window)
+                        let place = UnsafeMutableBufferPointer(rebasing: p[row * length..<(row + 1) * length])
+                        _ = place.update(fromContentsOf: window)
                     }
                 }
             }
