@@ -1,1 +1,4 @@
 import Testing
+
+/// All tests of the data target; `--filter DataTests` runs them.
+@Suite struct DataTests {}

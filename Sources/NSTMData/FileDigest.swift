@@ -1,0 +1,61 @@
+import Crypto
+import Foundation
+
+/// Size and SHA-256 of some bytes.
+public struct FileDigest: Sendable, Hashable, Codable, CustomStringConvertible {
+    public let byteCount: Int
+    /// 64 lower-case hexadecimal digits.
+    public let sha256: String
+
+    public init(byteCount: Int, sha256: String) {
+        self.byteCount = byteCount
+        self.sha256 = sha256
+    }
+    /// The digest of a file, read in pieces.
+    public init(contentsOf file: URL) throws(DatasetError) {
+        var counter = DigestCounter()
+        try readInPieces(file) { piece throws(DatasetError) in counter.update(piece) }
+        self = counter.finish()
+    }
+    public var description: String { "sha256 \(sha256), \(byteCount) bytes" }
+}
+
+/// Collects a digest piece by piece.
+struct DigestCounter {
+    private var hash = SHA256()
+    private var byteCount = 0
+
+    mutating func update(_ piece: Data) {
+        hash.update(data: piece)
+        byteCount += piece.count
+    }
+    mutating func update(_ text: String) {
+        var text = text
+        text.withUTF8 { bytes in
+            hash.update(bufferPointer: UnsafeRawBufferPointer(bytes))
+            byteCount += bytes.count
+        }
+    }
+    func finish() -> FileDigest {
+        let digits = Array("0123456789abcdef".utf8)
+        let hex = hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+        return FileDigest(byteCount: byteCount, sha256: String(decoding: hex, as: UTF8.self))
+    }
+}
+
+/// Hands over a file's bytes in pieces of at most a mebibyte, so that a large one never lies in memory whole.
+func readInPieces(_ file: URL, _ body: (Data) throws(DatasetError) -> Void) throws(DatasetError) {
+    let handle: FileHandle
+    do { handle = try FileHandle(forReadingFrom: file) } catch {
+        throw .unreadable(path: file.path, reason: error.localizedDescription)
+    }
+    defer { try? handle.close() }
+    while true {
+        let piece: Data?
+        do { piece = try handle.read(upToCount: 1 << 20) } catch {
+            throw .unreadable(path: file.path, reason: error.localizedDescription)
+        }
+        guard let piece, !piece.isEmpty else { return }
+        try body(piece)
+    }
+}

@@ -1,0 +1,324 @@
+/// Reads typed values from a map and notes everything that is wrong with it, so that a user hears of all faults at once.
+///
+/// A reader never stops at a fault: it answers with the default, or with some valid value, and the caller goes on. Children share
+/// the list of faults.
+///
+///     let reader = ConfigReader(value, path: "model")
+///     let width = reader.int("width", default: 128, in: 1...4096)
+///     let router = Router(reader.child("router"))
+///     reader.finish()
+///     try reader.throwIfFaulty()
+///
+/// A key with the value null is as good as absent.
+public final class ConfigReader {
+    /// Where the map stands, such as `model.router`; empty for the root.
+    public var path: String { node.path }
+    private let node: Node
+    private let tree: Tree
+
+    public convenience init(_ value: ConfigValue, path: String = "") {
+        let tree = Tree(Node(path: path))
+        self.init(tree.root, tree)
+        open(value)
+    }
+    private init(_ node: Node, _ tree: Tree) {
+        self.node = node
+        self.tree = tree
+    }
+
+    // MARK: Scalars
+
+    /// An integer. A double without a fraction, such as `1e5`, is one.
+    /// - Parameters:
+    ///   - default: the value of an absent key; nil makes the key required.
+    ///   - range: such as `1...4096` or `0...`.
+    public func int(_ key: String, default: Int? = nil, in range: some ConfigRange<Int>) -> Int {
+        number(key, `default`, range, "int", zero: 0, ConfigReader.asInt, ConfigValue.int)
+    }
+    public func int(_ key: String, default: Int? = nil) -> Int { int(key, default: `default`, in: Int.min...Int.max) }
+    /// An integer, or nil for an absent key.
+    public func optionalInt(_ key: String, in range: some ConfigRange<Int>) -> Int? {
+        isAbsent(key) ? none(key) : int(key, default: nil, in: range)
+    }
+
+    /// A double; an integer is one too. NaN is out of every range.
+    public func double(_ key: String, default: Double? = nil, in range: some ConfigRange<Double>) -> Double {
+        number(key, `default`, range, "double", zero: 0, ConfigReader.asDouble, ConfigValue.double)
+    }
+    public func double(_ key: String, default: Double? = nil) -> Double {
+        double(key, default: `default`, in: -Double.infinity...Double.infinity)
+    }
+    /// A double, or nil for an absent key.
+    public func optionalDouble(_ key: String, in range: some ConfigRange<Double>) -> Double? {
+        isAbsent(key) ? none(key) : double(key, default: nil, in: range)
+    }
+
+    public func bool(_ key: String, default: Bool? = nil) -> Bool {
+        scalar(key, `default`, "bool", placeholder: false, { if case .bool(let b) = $0 { b } else { nil } }, ConfigValue.bool)
+    }
+    public func string(_ key: String, default: String? = nil) -> String {
+        scalar(key, `default`, "string", placeholder: "", ConfigReader.asString, ConfigValue.string)
+    }
+    /// A string, or nil for an absent key.
+    public func optionalString(_ key: String) -> String? { isAbsent(key) ? none(key) : string(key) }
+
+    // MARK: Choices
+
+    /// One of given names.
+    public func choice(_ key: String, of names: [String], default: String? = nil) -> String {
+        let first = `default` ?? names.first ?? ""
+        let name = scalar(key, `default`, "string", placeholder: first, ConfigReader.asString, ConfigValue.string)
+        guard !names.contains(name) else { return name }
+        addFault(key, .unknownChoice, "'\(name)' is not a choice; \(hint(name, "choices", names))")
+        return first
+    }
+    /// One of the cases of an enumeration, by their raw values.
+    public func choice<Choice>(_ key: String, default: Choice) -> Choice
+    where Choice: RawRepresentable<String> & CaseIterable {
+        Choice(rawValue: choice(key, of: Choice.allCases.map(\.rawValue), default: `default`.rawValue)) ?? `default`
+    }
+    /// One of the cases of an enumeration, by their raw values; the key is required.
+    public func choice<Choice>(_ key: String, as type: Choice.Type) -> Choice
+    where Choice: RawRepresentable<String> & CaseIterable {
+        let cases = Array(Choice.allCases)
+        guard let first = cases.first else { fatalError("\(Choice.self) has no cases") }
+        return Choice(rawValue: choice(key, of: cases.map(\.rawValue))) ?? first
+    }
+    /// The factory registered under the name that a key has.
+    /// - Returns: nil when the name is not registered, with a fault noted.
+    public func factory<Factory>(_ key: String, in registry: Registry<Factory>, default: String? = nil) -> Factory? {
+        let faultsBefore = tree.faults.count
+        let name = string(key, default: `default`)
+        guard tree.faults.count == faultsBefore else { return nil }
+        do { return try registry.resolve(name) } catch {
+            addFault(key, .unknownChoice, error.description)
+            return nil
+        }
+    }
+
+    // MARK: Lists
+
+    /// A list of integers, each in a range. An absent key gives the default; nil makes it required.
+    public func ints(_ key: String, default: [Int]? = nil, in range: some ConfigRange<Int>) -> [Int] {
+        list(key, `default`, "int", ConfigReader.asInt, ConfigValue.int) { ConfigReader.fault($0, range) }
+    }
+    public func ints(_ key: String, default: [Int]? = nil) -> [Int] { ints(key, default: `default`, in: Int.min...Int.max) }
+    /// A list of doubles, each in a range.
+    public func doubles(_ key: String, default: [Double]? = nil, in range: some ConfigRange<Double>) -> [Double] {
+        list(key, `default`, "double", ConfigReader.asDouble, ConfigValue.double) { ConfigReader.fault($0, range) }
+    }
+    public func strings(_ key: String, default: [String]? = nil) -> [String] {
+        list(key, `default`, "string", ConfigReader.asString, ConfigValue.string) { _ in nil }
+    }
+
+    // MARK: Maps
+
+    /// The reader of a map; of an empty one when the key is absent. Asking again gives a reader of the same map.
+    public func child(_ key: String) -> ConfigReader {
+        if let known = node.children[key]?.first { return ConfigReader(known, tree) }
+        node.note(key)
+        return open(present(key) ?? .map([:]), key, join(key))
+    }
+    /// The readers of a list of maps, such as `layers[0]`; none when the key is absent.
+    public func children(_ key: String) -> [ConfigReader] {
+        if let known = node.children[key] { return known.map { ConfigReader($0, tree) } }
+        node.note(key)
+        node.children[key] = []
+        node.lists.insert(key)
+        guard let value = present(key) else { return [] }
+        guard case .list(let list) = value else {
+            addFault(key, .wrongType, "expected a list of maps, found \(value.summary)")
+            return []
+        }
+        return list.enumerated().map { open($1, key, "\(join(key))[\($0)]") }
+    }
+
+    // MARK: Keys
+
+    /// Whether a key is there and not null. Does not count as reading it.
+    public func contains(_ key: String) -> Bool { present(key) != nil }
+
+    /// Notes that a key's value breaks a rule of the caller's, such as one that binds two keys together.
+    public func addFault(_ key: String, _ message: String) { addFault(key, .rule, message) }
+
+    /// Says that every key has been read: keys that never are become faults, here and in all children.
+    public func finish() { node.isFinished = true }
+
+    /// All faults found so far in the whole configuration, in the order of reading; unknown keys come last.
+    public var faults: [ConfigFault] { tree.faults + tree.root.unknownKeys(finished: false) }
+
+    /// - Throws: `ConfigurationError` with all faults of the whole configuration, not only of this reader's part.
+    public func throwIfFaulty() throws(ConfigurationError) {
+        let faults = faults
+        if !faults.isEmpty { throw ConfigurationError(faults) }
+    }
+
+    /// Every value as it was read, defaults included, in the order of reading; for checkpoints. Read as a configuration it gives
+    /// the same values.
+    public var resolved: ConfigValue { node.resolved }
+
+    // MARK: How
+
+    private func join(_ key: String) -> String { path.isEmpty ? key : path + "." + key }
+    private func present(_ key: String) -> ConfigValue? {
+        let value = node.map[key]
+        return value == .null ? nil : value
+    }
+    private func isAbsent(_ key: String) -> Bool { present(key) == nil }
+    private func addFault(_ key: String, _ kind: ConfigFault.Kind, _ message: String) {
+        tree.faults.append(ConfigFault(path: join(key), kind: kind, message: message))
+    }
+    private func none<T>(_ key: String) -> T? {
+        node.record(key, .null)
+        return nil
+    }
+
+    private func open(_ value: ConfigValue) {
+        switch value {
+        case .map(let map): node.map = map
+        case .null: break
+        default:
+            tree.faults.append(ConfigFault(path: path, kind: .wrongType, message: "expected a map, found \(value.summary)"))
+        }
+    }
+    private func open(_ value: ConfigValue, _ key: String, _ path: String) -> ConfigReader {
+        let child = ConfigReader(Node(path: path), tree)
+        child.open(value)
+        node.children[key, default: []].append(child.node)
+        return child
+    }
+
+    private func scalar<T>(
+        _ key: String, _ fallback: T?, _ type: String, placeholder: T, _ read: (ConfigValue) -> T?, _ write: (T) -> ConfigValue
+    ) -> T {
+        var result = fallback ?? placeholder
+        if let value = present(key) {
+            if let read = read(value) {
+                result = read
+            } else {
+                addFault(key, .wrongType, "expected \(type), found \(value.summary)")
+            }
+        } else if fallback == nil {
+            addFault(key, .missing, "required, and missing (\(type))")
+        }
+        node.record(key, write(result))
+        return result
+    }
+    private func number<T: Comparable>(
+        _ key: String, _ fallback: T?, _ range: some ConfigRange<T>, _ type: String, zero: T, _ read: (ConfigValue) -> T?,
+        _ write: (T) -> ConfigValue
+    ) -> T {
+        let value = scalar(key, fallback, type, placeholder: range.nearest(to: zero), read, write)
+        guard let message = ConfigReader.fault(value, range) else { return value }
+        addFault(key, .outOfRange, message)
+        return fallback ?? range.nearest(to: value)
+    }
+    private func list<T>(
+        _ key: String, _ fallback: [T]?, _ type: String, _ read: (ConfigValue) -> T?, _ write: (T) -> ConfigValue,
+        _ fault: (T) -> String?
+    ) -> [T] {
+        func elements(_ value: ConfigValue) -> [T]? {
+            guard case .list(let list) = value else { return nil }
+            let elements = list.compactMap(read)
+            return elements.count == list.count ? elements : nil
+        }
+        let values = scalar(key, fallback, "a list of \(type)s", placeholder: [], elements) { .list($0.map(write)) }
+        let messages = values.enumerated().compactMap { i, value in fault(value).map { "element \(i): \($0)" } }
+        guard !messages.isEmpty else { return values }
+        addFault(key, .outOfRange, messages.joined(separator: "; "))
+        return fallback ?? []
+    }
+    private static func fault<T>(_ value: T, _ range: some ConfigRange<T>) -> String? {
+        range.contains(value) ? nil : "\(value) is outside \(range.text)"
+    }
+
+    private static func asInt(_ value: ConfigValue) -> Int? {
+        switch value {
+        case .int(let i): i
+        case .double(let d): Int(exactly: d)
+        default: nil
+        }
+    }
+    private static func asDouble(_ value: ConfigValue) -> Double? {
+        switch value {
+        case .int(let i): Double(i)
+        case .double(let d): d
+        case .string(".inf"): .infinity
+        case .string("-.inf"): -.infinity
+        case .string(".nan"): .nan
+        default: nil
+        }
+    }
+    private static func asString(_ value: ConfigValue) -> String? { if case .string(let s) = value { s } else { nil } }
+
+    /// One map of the configuration and what has been read from it.
+    private final class Node {
+        let path: String
+        var map: ConfigMap = [:]
+        /// The readers' nodes by key; several for a list of maps.
+        var children: [String: [Node]] = [:]
+        /// The keys of `children` that stand for lists.
+        var lists: Set<String> = []
+        var isFinished = false
+        private var values: [String: ConfigValue] = [:]
+        /// In the order of first reading.
+        private var keysRead: [String] = []
+
+        init(path: String) { self.path = path }
+
+        func note(_ key: String) { if !keysRead.contains(key) { keysRead.append(key) } }
+        func record(_ key: String, _ value: ConfigValue) {
+            note(key)
+            values[key] = value
+        }
+        var resolved: ConfigValue {
+            var result = ConfigMap()
+            for key in keysRead {
+                if let nodes = children[key] {
+                    result[key] = lists.contains(key) ? .list(nodes.map(\.resolved)) : nodes[0].resolved
+                } else {
+                    result[key] = values[key]
+                }
+            }
+            return .map(result)
+        }
+        /// Worked out when asked for and not in `finish()`, so that the order in which a parent and its children are read and
+        /// finished does not matter.
+        func unknownKeys(finished: Bool) -> [ConfigFault] {
+            let finished = finished || isFinished
+            let own = finished ? map.keys.filter { !keysRead.contains($0) } : []
+            let faults = own.map { key in
+                ConfigFault(
+                    path: path.isEmpty ? key : path + "." + key, kind: .unknownKey,
+                    message: "unknown key; " + hint(key, "keys", keysRead.sorted()))
+            }
+            return faults + keysRead.flatMap { children[$0] ?? [] }.flatMap { $0.unknownKeys(finished: finished) }
+        }
+    }
+    /// What all readers of a configuration share.
+    private final class Tree {
+        let root: Node
+        var faults: [ConfigFault] = []
+        init(_ root: Node) { self.root = root }
+    }
+}
+
+/// A range of valid values that can be shown to a user.
+public protocol ConfigRange<Bound>: RangeExpression {
+    /// As it is written in Swift.
+    var text: String { get }
+    /// A value of the range, for a caller to go on with after a fault.
+    func nearest(to value: Bound) -> Bound
+}
+extension ClosedRange: ConfigRange {
+    public var text: String { "\(lowerBound)...\(upperBound)" }
+    public func nearest(to value: Bound) -> Bound { contains(value) ? value : value > upperBound ? upperBound : lowerBound }
+}
+extension Range: ConfigRange {
+    public var text: String { "\(lowerBound)..<\(upperBound)" }
+    public func nearest(to value: Bound) -> Bound { contains(value) ? value : lowerBound }
+}
+extension PartialRangeFrom: ConfigRange {
+    public var text: String { "\(lowerBound)..." }
+    public func nearest(to value: Bound) -> Bound { contains(value) ? value : lowerBound }
+}
