@@ -1,1 +1,9 @@
-// NSTM
+@_exported import NSTMTensor
+@_exported import NSTMAutograd
+@_exported import NSTMModules
+@_exported import NSTMOptim
+@_exported import NSTMLayers
+@_exported import NSTMBaselines
+@_exported import NSTMData
+@_exported import NSTMIO
+@_exported import NSTMTraining
