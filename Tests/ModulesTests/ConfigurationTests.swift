@@ -222,9 +222,8 @@ import Testing
         }
         let first = read(["layers": [[:], ["activation": "relu"]], "router": ["heat": 3]])
         #expect(
-            first.resolved.json(indent: nil)
-                == #"{"name":"n","router":{"top":2,"heat":3.0},"layers":[{"activation":"gelu"},{"activation":"relu"}],"limit":null}"#
-        )
+            first.resolved.json(indent: nil) == #"{"name":"n","router":{"top":2,"heat":3.0},"#
+                + #""layers":[{"activation":"gelu"},{"activation":"relu"}],"limit":null}"#)
         let second = read(try ConfigValue(json: first.resolved.json()))
         try second.throwIfFaulty()
         #expect(second.resolved == first.resolved)

@@ -1,0 +1,122 @@
+# Shared by the scripts of this folder: `. Scripts/lib.sh`, then `nstm_setup`. Runs on bash 3.2, which macOS has.
+
+NSTM_SWIFT_MAJOR=6
+NSTM_SWIFT_MINOR=1
+
+nstm_say() { printf '==> %s\n' "$*"; }
+nstm_fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# Sees to it that everything the build needs is there; installs what a package manager can install.
+nstm_setup() {
+    nstm_say "checking the tools"
+    # What needs no rights comes first: without Swift there is no point in installing anything.
+    nstm_require_swift
+    nstm_require_libraries
+}
+
+nstm_require_swift() {
+    local folder version major minor
+    if ! command -v swift >/dev/null 2>&1; then
+        # Where the official installers put it, for shells that have not read their profile.
+        for folder in "$HOME/.swiftly/bin" "$HOME/.local/share/swiftly/bin" /opt/swift/usr/bin /usr/local/swift/usr/bin; do
+            if [ -x "$folder/swift" ]; then
+                export PATH="$folder:$PATH"
+                break
+            fi
+        done
+    fi
+    command -v swift >/dev/null 2>&1 ||
+        nstm_fail "Swift is not installed. Get version $NSTM_SWIFT_MAJOR.$NSTM_SWIFT_MINOR or later from" \
+            "https://www.swift.org/install and run this again."
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | head -n 1)
+    [ -n "$version" ] || nstm_fail "'swift --version' does not work; reinstall Swift from https://www.swift.org/install"
+    major=${version%%.*}
+    minor=${version#*.}
+    if [ "$major" -lt "$NSTM_SWIFT_MAJOR" ] ||
+        { [ "$major" -eq "$NSTM_SWIFT_MAJOR" ] && [ "$minor" -lt "$NSTM_SWIFT_MINOR" ]; }; then
+        nstm_fail "Swift $version is too old. Get version $NSTM_SWIFT_MAJOR.$NSTM_SWIFT_MINOR or later from" \
+            "https://www.swift.org/install and run this again."
+    fi
+    nstm_say "Swift $version"
+}
+
+nstm_require_libraries() {
+    case "$(uname -s)" in
+    Darwin) nstm_brew_paths ;;
+    esac
+    local missing
+    missing=$(nstm_missing)
+    if [ -n "$missing" ]; then
+        nstm_say "missing: $missing"
+        nstm_install "$missing"
+        missing=$(nstm_missing)
+        [ -z "$missing" ] || nstm_fail "still missing after the installation: $missing"
+    fi
+    nstm_say "OpenBLAS $(pkg-config --modversion openblas), HDF5 $(pkg-config --modversion hdf5)"
+}
+
+# The names of what is missing, as the package manager at hand calls it.
+nstm_missing() {
+    local list=""
+    if [ "$(uname -s)" = Darwin ]; then
+        command -v pkg-config >/dev/null 2>&1 || list="$list pkg-config"
+        pkg-config --exists openblas 2>/dev/null || list="$list openblas"
+        pkg-config --exists hdf5 2>/dev/null || list="$list hdf5"
+    else
+        command -v git >/dev/null 2>&1 || list="$list git"
+        command -v pkg-config >/dev/null 2>&1 || list="$list pkg-config"
+        pkg-config --exists openblas 2>/dev/null || list="$list libopenblas-dev"
+        pkg-config --exists hdf5 2>/dev/null || list="$list libhdf5-dev"
+        # swift-crypto has C++ in it. g++ brings the library's headers in the version that fits.
+        ls /usr/include/c++/*/vector >/dev/null 2>&1 || list="$list g++"
+        # Some builds of HDF5 want zlib at link time.
+        case " $(pkg-config --libs hdf5 2>/dev/null || true) " in
+        *" -lz "*) [ -e /usr/include/zlib.h ] || list="$list zlib1g-dev" ;;
+        esac
+    fi
+    printf '%s' "${list# }"
+}
+
+nstm_install() {
+    local packages=$1 as_root=""
+    if [ "$(uname -s)" = Darwin ]; then
+        command -v brew >/dev/null 2>&1 ||
+            nstm_fail "these packages are needed: $packages. Install Homebrew from https://brew.sh, then run this again."
+        nstm_say "brew install $packages"
+        # shellcheck disable=SC2086  # one word for each package
+        brew install $packages || nstm_fail "brew could not install: $packages"
+        nstm_brew_paths
+        return
+    fi
+    if ! command -v apt-get >/dev/null 2>&1; then
+        nstm_fail "there is no apt-get here. Install what Debian calls '$packages' (OpenBLAS and HDF5 with headers and" \
+            "pkg-config files, pkg-config, git, a C++ library) with your package manager, then run this again."
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 ||
+            nstm_fail "this needs root, and there is no sudo. As root run: apt-get update && apt-get install $packages"
+        as_root=sudo
+    fi
+    nstm_say "apt-get install $packages"
+    # A failed update may only mean that some list is out of reach; the installation tells.
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq ||
+        nstm_say "apt-get update failed; trying with the lists there are"
+    # shellcheck disable=SC2086  # one word for each package
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null ||
+        nstm_fail "apt-get could not install: $packages"
+}
+
+# Homebrew keeps openblas out of the usual places, because macOS has a BLAS of its own.
+nstm_brew_paths() {
+    local name prefix
+    command -v brew >/dev/null 2>&1 || return 0
+    for name in openblas hdf5; do
+        prefix=$(brew --prefix "$name" 2>/dev/null) || continue
+        if [ -d "$prefix/lib/pkgconfig" ]; then
+            export PKG_CONFIG_PATH="$prefix/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
+        fi
+    done
+}
