@@ -1,7 +1,7 @@
 import Foundation
 
 /// Replacing a file so that, whatever happens and whenever, either the old or the new one is there in full.
-enum AtomicSave {
+package enum AtomicSave {
     /// Writes a temporary file next to the target and renames it into place. `write` gets the temporary's path, where no file
     /// is yet, and has to have flushed what it made. When anything fails the temporary is removed and the old file stays.
     static func replace(_ target: String, _ write: (String) throws(CheckpointError) -> Void) throws(CheckpointError) {

@@ -41,7 +41,12 @@ public enum CheckpointFile {
                     try ArchiveWriter.write(archive, to: temporary, for: path)
                     let file = try OpenFile.at(temporary, writable: true)
                     try seal(file)
-                    try verify(file, holds: archive, for: path)
+                    do throws(CheckpointError) {
+                        try verify(file, holds: archive)
+                    } catch {
+                        // The temporary's name would mean nothing to the reader of the message.
+                        throw .verificationFailed(path: path, reason: "\(error)")
+                    }
                     try file.synchronize()
                 }
             } catch {
@@ -103,9 +108,8 @@ public enum CheckpointFile {
     }
 
     /// Reads a file just written back through every check that a later reader makes, and compares all of it.
-    private static func verify(
-        _ file: borrowing OpenFile, holds archive: CheckpointArchive, for path: String
-    ) throws(CheckpointError) {
+    private static func verify(_ file: borrowing OpenFile, holds archive: CheckpointArchive) throws(CheckpointError) {
+        let path = file.path
         func demand(_ holds: Bool, _ reason: String) throws(CheckpointError) {
             if !holds { throw .verificationFailed(path: path, reason: reason) }
         }

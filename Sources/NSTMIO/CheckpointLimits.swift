@@ -52,13 +52,15 @@ extension CheckpointArchive {
             let names = path.split(separator: "/", omittingEmptySubsequences: false)
             if !names.allSatisfy({ CheckpointLimits.isValid(name: $0) }) {
                 faults.append("'\(path)': not a valid path")
-            } else if names.count > CheckpointLimits.depth {
+                continue
+            }
+            if names.count > CheckpointLimits.depth {
                 faults.append("'\(path)': \(names.count) names; at most \(CheckpointLimits.depth)")
             } else if names[0] == CheckpointLimits.documentGroup {
                 faults.append("'\(path)': '\(CheckpointLimits.documentGroup)' is kept for documents")
             }
             if !datasets.insert(path).inserted { faults.append("'\(path)': used for a tensor and for integers") }
-            for end in 1..<max(names.count, 1) { groups.insert(names[..<end].joined(separator: "/")) }
+            for end in 1..<names.count { groups.insert(names[..<end].joined(separator: "/")) }
         }
         for path in datasets.intersection(groups).sorted() where path != CheckpointLimits.documentGroup {
             faults.append("'\(path)': is a dataset, and also a group that holds others")

@@ -2,14 +2,14 @@ internal import CHDF5
 import Foundation
 
 /// The one gate to libhdf5, which may or may not be thread-safe: all calls happen inside `locked`.
-enum HDF5 {
+package enum HDF5 {
     // Recursive, because closing a handle inside a locked region takes no second thought that way.
     private static let lock = NSRecursiveLock()
 
     static let defaults: hid_t = 0
     static let wholeExtent: hid_t = 0
 
-    static func locked<R>(_ body: () throws(CheckpointError) -> R) throws(CheckpointError) -> R {
+    package static func locked<R>(_ body: () throws(CheckpointError) -> R) throws(CheckpointError) -> R {
         lock.lock()
         defer { lock.unlock() }
         // Thread-safe builds keep one error stack per thread, so this is said on every entry, not once.
