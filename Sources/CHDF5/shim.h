@@ -5,6 +5,7 @@
 // getter here. Functions whose signature changed between HDF5 1.10, 1.12 and 1.14 are wrapped with the one field NSTM needs.
 
 #include <hdf5.h>
+#include "sticky_driver.h"
 
 // Property list classes
 static inline hid_t nstm_H5P_FILE_CREATE(void) { return H5P_FILE_CREATE; }

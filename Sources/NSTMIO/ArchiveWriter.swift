@@ -8,22 +8,46 @@ struct ArchiveWriter: ~Copyable {
     private let types: HDF5Types
     private let groups: HDF5Handle
     private let path: String
+    /// `errno` of the first write that failed, which libhdf5 is not told: see `sticky_driver.h`.
+    private let systemError: UnsafeMutablePointer<Int32>
 
     /// Creates the file at `temporary`, where none may be; errors name `path`.
     static func write(_ archive: CheckpointArchive, to temporary: String, for path: String) throws(CheckpointError) {
-        let writer = try create(temporary, for: path)
+        let systemError = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
+        systemError.initialize(to: 0)
+        defer { systemError.deallocate() }
+        try writeAndClose(archive, to: temporary, for: path, systemError)
+        // Closing writes too.
+        try check(systemError, "finish the file", path)
+    }
+    private static func writeAndClose(
+        _ archive: CheckpointArchive, to temporary: String, for path: String, _ systemError: UnsafeMutablePointer<Int32>
+    ) throws(CheckpointError) {
+        let writer = try create(temporary, for: path, systemError)
         try writer.write(archive)
         try writer.close()
     }
 
-    private init(file: consuming HDF5Handle, types: consuming HDF5Types, groups: consuming HDF5Handle, path: String) {
+    private static func check(
+        _ systemError: UnsafeMutablePointer<Int32>, _ operation: String, _ path: String
+    ) throws(CheckpointError) {
+        if systemError.pointee != 0 { throw .system(operation, path, systemError.pointee) }
+    }
+
+    private init(
+        file: consuming HDF5Handle, types: consuming HDF5Types, groups: consuming HDF5Handle, path: String,
+        systemError: UnsafeMutablePointer<Int32>
+    ) {
+        self.systemError = systemError
         self.file = file
         self.types = types
         self.groups = groups
         self.path = path
     }
 
-    private static func create(_ temporary: String, for path: String) throws(CheckpointError) -> ArchiveWriter {
+    private static func create(
+        _ temporary: String, for path: String, _ systemError: UnsafeMutablePointer<Int32>
+    ) throws(CheckpointError) -> ArchiveWriter {
         let types = try HDF5Types.make(path)
         let groups = try HDF5Handle(H5Pcreate(nstm_H5P_LINK_CREATE()), H5Pclose, "prepare links", path)
         try HDF5.check(H5Pset_create_intermediate_group(groups.id, 1), "prepare links", path)
@@ -32,9 +56,11 @@ struct ArchiveWriter: ~Copyable {
         let access = try HDF5Handle.fileAccess(path)
         // From 1.10 on every piece of metadata has a checksum.
         try HDF5.check(H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110), "prepare the file", path)
-        let file = try HDF5Handle(
-            H5Fcreate(temporary, nstm_H5F_ACC_EXCL(), creation.id, access.id), H5Fclose, "create the file", path)
-        return ArchiveWriter(file: file, types: types, groups: groups, path: path)
+        try HDF5.check(nstm_H5Pset_sticky_driver(access.id, systemError), "prepare the file", path)
+        let id = H5Fcreate(temporary, nstm_H5F_ACC_EXCL(), creation.id, access.id)
+        try check(systemError, "create the file", path)
+        let file = try HDF5Handle(id, H5Fclose, "create the file", path)
+        return ArchiveWriter(file: file, types: types, groups: groups, path: path, systemError: systemError)
     }
 
     /// Fails when a handle into the file is still open, because the file is then not complete.
@@ -88,6 +114,7 @@ struct ArchiveWriter: ~Copyable {
                 operation, path)
         }
         try dataset.close(operation, path)
+        try ArchiveWriter.check(systemError, operation, path)
     }
 
     /// Whole trailing axes, at most 1 MiB, and as even as possible so that the last chunk is not mostly padding.

@@ -84,6 +84,8 @@ struct FailedSaveTests {
             let url = URL(fileURLWithPath: folder).appendingPathComponent("step-1.h5")
             var large = sampleArchive(version: 2)
             for i in 0..<8 { large[tensor: "large/\(i)"] = .ones([300, 1000]) }
+            try CheckpointFile.write(sampleArchive(), to: url)
+            let descriptors = openDescriptors()
             signal(SIGXFSZ, SIG_IGN)
             var limit = rlimit()
             getrlimit(fileSizeLimit, &limit)
@@ -103,15 +105,20 @@ struct FailedSaveTests {
                 guard try CheckpointFile.read(url)[integers: "rng/main"]?.first == 1 else { exit(12) }
                 let names = try FileManager.default.contentsOfDirectory(atPath: folder)
                 guard names == ["step-1.h5"] else { exit(13) }
+                // A descriptor left open would keep the space of the deleted temporary.
+                guard openDescriptors() == descriptors else { exit(15) }
             }
             limit.rlim_cur = before
             setrlimit(fileSizeLimit, &limit)
             try CheckpointFile.write(large, to: url)
             guard try CheckpointFile.read(url)[integers: "rng/main"]?.first == 2 else { exit(14) }
+            // Leaving through `exit` runs libhdf5's exit handler, which must find nothing that it could not close.
         }
     }
     #endif
 }
+
+private func openDescriptors() -> Int { (0..<256).count { fcntl(Int32($0), F_GETFD) >= 0 } }
 
 #if canImport(Glibc)
 private let fileSizeLimit = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)
