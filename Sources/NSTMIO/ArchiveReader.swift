@@ -42,7 +42,8 @@ struct ArchiveReader: ~Copyable {
         self.created = created
     }
 
-    /// - Parameter verified: the file whose digest was computed: libhdf5 opens the path again, and must get the same one.
+    /// - Parameter verified: the file whose digest was computed. libhdf5 opens it by its descriptor, not by its path, where a
+    ///   new checkpoint may have taken its place.
     static func open(_ verified: borrowing OpenFile) throws(CheckpointError) -> ArchiveReader {
         let path = verified.path
         let fileBytes = try verified.byteCount()
@@ -52,7 +53,8 @@ struct ArchiveReader: ~Copyable {
         }
         let types = try HDF5Types.make(path)
         let access = try HDF5Handle.fileAccess(path)
-        let file = try HDF5Handle(H5Fopen(path, nstm_H5F_ACC_RDONLY(), access.id), H5Fclose, "open the file", path)
+        let file = try HDF5Handle(
+            H5Fopen("/dev/fd/\(verified.descriptor)", nstm_H5F_ACC_RDONLY(), access.id), H5Fclose, "open the file", path)
 
         var descriptor: UnsafeMutableRawPointer?
         try HDF5.check(H5Fget_vfd_handle(file.id, access.id, &descriptor), "examine the file", path)
@@ -62,7 +64,7 @@ struct ArchiveReader: ~Copyable {
         }
         let checked = try verified.status()
         guard opened.st_dev == checked.st_dev, opened.st_ino == checked.st_ino, opened.st_size == checked.st_size else {
-            throw .refused(path: path, object: "/", reason: "the file was exchanged while it was being read; read it again")
+            throw .refused(path: path, object: "/", reason: "the file was changed while it was being read")
         }
         let created = try creationDate(file.id, path)
         var reader = ArchiveReader(file: file, types: types, path: path, fileBytes: fileBytes, created: created)
@@ -261,7 +263,9 @@ struct ArchiveReader: ~Copyable {
         try HDF5.check(chunkRank, "examine '\(name)'", path)
         var bytes = elementBytes
         for size in sizes.prefix(rank) {
-            guard size > 0, size <= CheckpointLimits.chunkBytes / bytes else { throw refuse(name, "chunks \(sizes.prefix(rank))") }
+            guard size > 0, size <= CheckpointLimits.chunkBytes / bytes else {
+                throw refuse(name, "chunks \(sizes.prefix(rank))")
+            }
             bytes *= Int(size)
         }
         guard chunkRank == rank else { throw refuse(name, "chunks of rank \(chunkRank) for a dataset of rank \(rank)") }
@@ -296,7 +300,8 @@ struct ArchiveReader: ~Copyable {
         let space = try HDF5Handle(H5Aget_space(attribute.id), H5Sclose, operation, path)
         let size = H5Tget_size(type.id)
         let expected = try HDF5Handle.text(byteCount: size, path)
-        guard size > 0, size <= 64, H5Tequal(type.id, expected.id) > 0, H5Sget_simple_extent_type(space.id) == H5S_SCALAR else {
+        let isScalar = H5Sget_simple_extent_type(space.id) == H5S_SCALAR
+        guard size > 0, size <= 64, isScalar, H5Tequal(type.id, expected.id) > 0 else {
             throw .refused(path: path, object: "/", reason: "the attribute '\(name)' is not a short text")
         }
         var bytes = [UInt8](repeating: 0, count: size)

@@ -120,9 +120,13 @@ public enum CheckpointFile {
         try demand(reader.integers.map(\.path) == archive.integers.map(\.path), "the integers' paths differ")
         for (entry, original) in zip(reader.tensors, archive.tensors) {
             let stored = try reader.tensor(entry)
+            let isSameKind = stored.shape == original.tensor.shape && stored.dtype == original.tensor.dtype
             let isSame =
-                stored.shape == original.tensor.shape && stored.dtype == original.tensor.dtype
-                && stored.withBytes { a in original.tensor.withBytes { b in memcmp(a.baseAddress!, b.baseAddress!, a.count) == 0 } }
+                isSameKind
+                && stored.withBytes { a in
+                    // Bytes, not values: NaN has to equal itself, and −0 not 0.
+                    original.tensor.withBytes { b in memcmp(a.baseAddress!, b.baseAddress!, a.count) == 0 }
+                }
             try demand(isSame, "the tensor '\(entry.path)' differs")
         }
         for (entry, original) in zip(reader.integers, archive.integers) {

@@ -58,7 +58,11 @@ struct OpenFile: ~Copyable {
             let n = bytes.withUnsafeBytes {
                 pwrite(descriptor, $0.baseAddress! + done, bytes.count - done, off_t(offset + done))
             }
-            if n > 0 { done += n } else if n == 0 || errno != EINTR { throw .system("write the file", path, n == 0 ? EIO : errno) }
+            if n > 0 {
+                done += n
+            } else if n == 0 || errno != EINTR {
+                throw .system("write the file", path, n == 0 ? ENOSPC : errno)
+            }
         }
     }
 
@@ -86,7 +90,7 @@ struct OpenFile: ~Copyable {
 /// `fsync`; on Darwin that leaves data in the drive's cache, so its stronger form comes first there.
 func flushToMedium(_ descriptor: Int32) -> Int32 {
     #if canImport(Darwin)
-    if fcntl(descriptor, F_FULLFSYNC) == 0 { return 0 }
+        if fcntl(descriptor, F_FULLFSYNC) == 0 { return 0 }
     #endif
     return fsync(descriptor)
 }
