@@ -62,7 +62,7 @@ let package = Package(
         .testTarget(name: "ModulesTests", dependencies: ["NSTMModules", "NSTMOptim", "NSTMBaselines"]),
         .testTarget(name: "LayersTests", dependencies: ["NSTMLayers"]),
         .testTarget(name: "DataTests", dependencies: ["NSTMData"]),
-        .testTarget(name: "IOTests", dependencies: ["NSTMIO"]),
+        .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5"]),
         .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand"]),
     ],
     swiftLanguageModes: [.v6]

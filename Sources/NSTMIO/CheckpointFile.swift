@@ -1,0 +1,147 @@
+internal import CHDF5
+import Foundation
+import NSTMTensor
+
+/// Writing, reading and examining checkpoint files: HDF5 behind a 512-byte header with a SHA-256 digest.
+///
+/// All functions block and may be called from any thread; libhdf5 runs one of them at a time.
+public enum CheckpointFile {
+    /// What a file holds, without its tensors.
+    public struct Info: Sendable {
+        public let url: URL
+        public let header: CheckpointHeader
+        /// When the file was written.
+        public let created: Date
+        /// JSON texts by name.
+        public let documents: [String: String]
+        /// Tensors in declared order; `bytes` is the size in memory.
+        public let tensors: [(path: String, shape: Shape, dtype: DType, bytes: Int)]
+        /// Lists of 64-bit integers in declared order.
+        public let integers: [(path: String, count: Int)]
+    }
+
+    package static let hdf5Signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
+
+    /// Saves an archive, durably and atomically: until the new file is complete, verified and on the medium, the old file of
+    /// that name stays; afterwards the new one is there. After an error the old one is unchanged.
+    ///
+    /// Deletes temporary files that dead processes of this machine left in the folder. Only one process may save under one
+    /// name at a time, and only one machine into one folder.
+    /// - Throws: `invalidArchive`, `noSpace`, `ioError`, `hdf5` or `verificationFailed`.
+    public static func write(_ archive: CheckpointArchive, to url: URL) throws(CheckpointError) {
+        let path = url.path
+        let faults = archive.faults()
+        guard faults.isEmpty else { throw .invalidArchive(path: path, faults: faults) }
+        // The lock covers the temporary file too: two threads of one process would choose the same name.
+        try HDF5.locked { () throws(CheckpointError) in
+            let needed = archive.estimatedFileBytes
+            try AtomicSave.checkFreeSpace(needed, for: path)
+            do throws(CheckpointError) {
+                try AtomicSave.replace(path) { temporary throws(CheckpointError) in
+                    try ArchiveWriter.write(archive, to: temporary, for: path)
+                    let file = try OpenFile.at(temporary, writable: true)
+                    try seal(file)
+                    do throws(CheckpointError) {
+                        try verify(file, holds: archive)
+                    } catch {
+                        // The temporary's name would mean nothing to the reader of the message.
+                        throw .verificationFailed(path: path, reason: "\(error)")
+                    }
+                    try file.synchronize()
+                }
+            } catch {
+                guard error.systemCode == ENOSPC || error.systemCode == EDQUOT else { throw error }
+                throw .noSpace(path: path, needed: needed, available: (try? AtomicSave.freeSpace(for: path)) ?? 0)
+            }
+        }
+    }
+
+    /// Loads a checkpoint. The digest is verified before libhdf5 sees the file.
+    /// - Throws: `notFound`, `notCheckpoint`, `truncated`, `trailingData`, `digestMismatch`, `newerFormat`, `refused`,
+    ///   `ioError` or `hdf5`.
+    public static func read(_ url: URL) throws(CheckpointError) -> CheckpointArchive {
+        let file = try OpenFile.at(url.path)
+        _ = try CheckpointHeader(verifying: file)
+        return try HDF5.locked { () throws(CheckpointError) in
+            let reader = try ArchiveReader.open(file)
+            var archive = CheckpointArchive()
+            archive.source = url.path
+            archive.documents = try reader.allDocuments()
+            for entry in reader.tensors { archive[tensor: entry.path] = try reader.tensor(entry) }
+            for entry in reader.integers { archive[integers: entry.path] = try reader.values(entry) }
+            try reader.close()
+            return archive
+        }
+    }
+
+    /// Verifies a checkpoint's digest and structure, and lists what it holds without loading tensors.
+    /// - Throws: as `read`.
+    public static func info(_ url: URL) throws(CheckpointError) -> Info {
+        let file = try OpenFile.at(url.path)
+        let header = try CheckpointHeader(verifying: file)
+        return try HDF5.locked { () throws(CheckpointError) in
+            let reader = try ArchiveReader.open(file)
+            let documents = try reader.allDocuments()
+            var tensors: [(path: String, shape: Shape, dtype: DType, bytes: Int)] = []
+            for entry in reader.tensors {
+                if case .tensor(let dtype) = entry.type { tensors.append((entry.path, entry.shape, dtype, entry.byteCount)) }
+            }
+            let info = Info(
+                url: url, header: header, created: reader.created, documents: documents, tensors: tensors,
+                integers: reader.integers.map { ($0.path, $0.shape.count) })
+            try reader.close()
+            return info
+        }
+    }
+
+    /// Computes the digest of everything after the header, and writes the header.
+    static func seal(_ file: borrowing OpenFile) throws(CheckpointError) {
+        let payload = try file.byteCount() - CheckpointHeader.byteCount
+        let digest = try file.sha256(from: CheckpointHeader.byteCount)
+        try file.write(CheckpointHeader(payloadBytes: payload, payloadDigest: digest).encoded, at: 0)
+    }
+    /// Makes a checkpoint of an HDF5 file with a user block of 512 bytes that something else wrote.
+    package static func seal(_ url: URL) throws(CheckpointError) {
+        let file = try OpenFile.at(url.path, writable: true)
+        try seal(file)
+        try file.synchronize()
+    }
+
+    /// Reads a file just written back through every check that a later reader makes, and compares all of it.
+    private static func verify(_ file: borrowing OpenFile, holds archive: CheckpointArchive) throws(CheckpointError) {
+        let path = file.path
+        func demand(_ holds: Bool, _ reason: String) throws(CheckpointError) {
+            if !holds { throw .verificationFailed(path: path, reason: reason) }
+        }
+        _ = try CheckpointHeader(verifying: file)
+        let reader = try ArchiveReader.open(file)
+        try demand(try reader.allDocuments() == archive.documents, "the documents differ")
+        try demand(reader.tensors.map(\.path) == archive.tensors.map(\.path), "the tensors' paths differ")
+        try demand(reader.integers.map(\.path) == archive.integers.map(\.path), "the integers' paths differ")
+        for (entry, original) in zip(reader.tensors, archive.tensors) {
+            let stored = try reader.tensor(entry)
+            let isSameKind = stored.shape == original.tensor.shape && stored.dtype == original.tensor.dtype
+            let isSame =
+                isSameKind
+                && stored.withBytes { a in
+                    // Bytes, not values: NaN has to equal itself, and −0 not 0.
+                    original.tensor.withBytes { b in memcmp(a.baseAddress!, b.baseAddress!, a.count) == 0 }
+                }
+            try demand(isSame, "the tensor '\(entry.path)' differs")
+        }
+        for (entry, original) in zip(reader.integers, archive.integers) {
+            try demand(try reader.values(entry) == original.values, "the integers '\(entry.path)' differ")
+        }
+        try reader.close()
+    }
+}
+
+extension CheckpointArchive {
+    /// About how many bytes the file will take, rather too many than too few.
+    var estimatedFileBytes: Int {
+        let data =
+            tensors.reduce(0) { $0 + $1.tensor.count * $1.tensor.dtype.byteCount }
+            + integers.reduce(0) { $0 + $1.values.count * 8 } + documents.values.reduce(0) { $0 + $1.utf8.count }
+        return data + data / 64 + (tensors.count + integers.count + documents.count) * 2048 + 1 << 20
+    }
+}

@@ -1,0 +1,98 @@
+internal import Crypto
+import Foundation
+
+/// The first 512 bytes of a checkpoint: the HDF5 user block, which libhdf5 leaves alone.
+///
+/// | bytes | content |
+/// |---|---|
+/// | 0..<8 | `NSTMCKPT` |
+/// | 8..<12 | format version, unsigned, little-endian |
+/// | 12..<16 | 0 |
+/// | 16..<24 | payload length in bytes, unsigned, little-endian |
+/// | 24..<56 | SHA-256 of the payload, that is of bytes 512 to the end of the file |
+/// | 56..<480 | 0 |
+/// | 480..<512 | SHA-256 of bytes 0..<480 |
+///
+/// Magic, version and the header's own digest keep their places in every later format.
+public struct CheckpointHeader: Sendable, Equatable {
+    /// Version of the file format.
+    public let formatVersion: Int
+    /// Bytes after the header: the HDF5 file proper.
+    public let payloadBytes: Int
+    /// SHA-256 of the payload, 32 bytes.
+    public let payloadDigest: [UInt8]
+
+    /// Length of the header in bytes.
+    public static let byteCount = 512
+    /// The version this code writes, and the latest it reads.
+    public static let currentVersion = 1
+
+    package static let magic = Array("NSTMCKPT".utf8)
+    private static let digestOffset = 480
+
+    package init(formatVersion: Int = CheckpointHeader.currentVersion, payloadBytes: Int, payloadDigest: [UInt8]) {
+        self.formatVersion = formatVersion
+        self.payloadBytes = payloadBytes
+        self.payloadDigest = payloadDigest
+    }
+
+    /// The 512 bytes.
+    package var encoded: [UInt8] {
+        var bytes = CheckpointHeader.magic
+        bytes += (0..<4).map { UInt8(truncatingIfNeeded: formatVersion >> ($0 * 8)) }
+        bytes += [0, 0, 0, 0]
+        bytes += (0..<8).map { UInt8(truncatingIfNeeded: payloadBytes >> ($0 * 8)) }
+        bytes += payloadDigest
+        bytes += [UInt8](repeating: 0, count: CheckpointHeader.digestOffset - bytes.count)
+        bytes += SHA256.hash(data: bytes)
+        return bytes
+    }
+
+    /// Reads a header from the first bytes (at most 512) of a file of `fileBytes` bytes, and compares the file's length.
+    package init(_ bytes: [UInt8], fileBytes: Int, path: String) throws(CheckpointError) {
+        let magic = CheckpointHeader.magic
+        guard bytes.prefix(magic.count).elementsEqual(magic.prefix(bytes.count)) else {
+            let isHDF5 = bytes.starts(with: CheckpointFile.hdf5Signature)
+            throw .notCheckpoint(
+                path: path, found: isHDF5 ? "an HDF5 file without a checkpoint header" : "other data (\(fileBytes) bytes)")
+        }
+        guard bytes.count >= CheckpointHeader.byteCount else {
+            throw .truncated(path: path, expected: CheckpointHeader.byteCount, actual: fileBytes)
+        }
+        let stored = Array(bytes[CheckpointHeader.digestOffset..<CheckpointHeader.byteCount])
+        let actual = Array(SHA256.hash(data: bytes[..<CheckpointHeader.digestOffset]))
+        guard stored == actual else {
+            throw .digestMismatch(path: path, part: "header", expected: hexadecimal(stored), actual: hexadecimal(actual))
+        }
+        func number(_ range: Range<Int>) -> UInt64 { bytes[range].reversed().reduce(0) { $0 << 8 | UInt64($1) } }
+        let version = Int(number(8..<12))
+        guard version <= CheckpointHeader.currentVersion else {
+            throw .newerFormat(path: path, found: version, supported: CheckpointHeader.currentVersion)
+        }
+        guard let payload = Int(exactly: number(16..<24)), payload <= Int.max - CheckpointHeader.byteCount else {
+            throw .refused(path: path, object: "header", reason: "payload of \(number(16..<24)) bytes")
+        }
+        let expected = CheckpointHeader.byteCount + payload
+        guard fileBytes >= expected else { throw .truncated(path: path, expected: expected, actual: fileBytes) }
+        guard fileBytes == expected else { throw .trailingData(path: path, expected: expected, actual: fileBytes) }
+        self.init(formatVersion: version, payloadBytes: payload, payloadDigest: Array(bytes[24..<56]))
+    }
+
+    /// Reads the header of an open file and verifies the payload's digest, before anything else looks at the bytes.
+    init(verifying file: borrowing OpenFile) throws(CheckpointError) {
+        let size = try file.byteCount()
+        let header = try CheckpointHeader(
+            try file.bytes(at: 0, count: CheckpointHeader.byteCount), fileBytes: size, path: file.path)
+        let actual = try file.sha256(from: CheckpointHeader.byteCount)
+        guard actual == header.payloadDigest else {
+            throw .digestMismatch(
+                path: file.path, part: "payload", expected: hexadecimal(header.payloadDigest), actual: hexadecimal(actual))
+        }
+        self = header
+    }
+}
+
+/// Lower-case hexadecimal digits of bytes.
+func hexadecimal(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}

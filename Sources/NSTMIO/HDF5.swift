@@ -1,0 +1,72 @@
+internal import CHDF5
+import Foundation
+
+/// The one gate to libhdf5, which may or may not be thread-safe: all calls happen inside `locked`.
+package enum HDF5 {
+    // Recursive, because closing a handle inside a locked region takes no second thought that way.
+    private static let lock = NSRecursiveLock()
+
+    static let defaults: hid_t = 0
+    static let wholeExtent: hid_t = 0
+
+    package static func locked<R>(_ body: () throws(CheckpointError) -> R) throws(CheckpointError) -> R {
+        lock.lock()
+        defer { lock.unlock() }
+        // Thread-safe builds keep one error stack per thread, so this is said on every entry, not once.
+        H5Eset_auto2(defaults, nil, nil)
+        return try body()
+    }
+
+    /// Throws when a call returned a negative number.
+    static func check(_ status: some SignedInteger, _ operation: String, _ path: String) throws(CheckpointError) {
+        if status < 0 { throw failure(operation, path) }
+    }
+
+    /// The error on top of libhdf5's stack: a system error when a system call was behind it.
+    static func failure(_ operation: String, _ path: String) -> CheckpointError {
+        var messages: [String] = []
+        // Upward order: the first is the innermost, the last the API function that was called.
+        withUnsafeMutablePointer(to: &messages) { list in
+            _ = H5Ewalk2(
+                defaults, H5E_WALK_UPWARD,
+                { _, entry, list in
+                    guard let entry, let list else { return 0 }
+                    let function = entry.pointee.func_name.map { String(cString: $0) } ?? "?"
+                    let text = entry.pointee.desc.map { String(cString: $0) } ?? "?"
+                    list.assumingMemoryBound(to: [String].self).pointee.append("\(function): \(text)")
+                    return 0
+                }, list)
+        }
+        H5Eclear2(defaults)
+        for message in messages {
+            guard let range = message.range(of: "errno = ") else { continue }
+            if let code = Int32(message[range.upperBound...].prefix { $0.isNumber }), code != 0 {
+                return .system(operation, path, code)
+            }
+        }
+        return .hdf5(
+            path: path, operation: operation, outermost: messages.last ?? "no message", innermost: messages.first ?? "no message")
+    }
+}
+
+/// An HDF5 identifier that is closed exactly once: by `close`, which reports failure, or else when it goes out of scope.
+struct HDF5Handle: ~Copyable {
+    let id: hid_t
+    private let closing: @convention(c) (hid_t) -> herr_t
+
+    /// Takes over an identifier that a call has just returned; negative means the call failed.
+    init(
+        _ id: hid_t, _ closing: @convention(c) (hid_t) -> herr_t, _ operation: String, _ path: String
+    ) throws(CheckpointError) {
+        try HDF5.check(id, operation, path)
+        self.id = id
+        self.closing = closing
+    }
+    deinit { _ = closing(id) }
+
+    consuming func close(_ operation: String, _ path: String) throws(CheckpointError) {
+        let status = closing(id)
+        discard self
+        try HDF5.check(status, operation, path)
+    }
+}

@@ -1,0 +1,96 @@
+internal import Crypto
+import Foundation
+
+/// An open regular file, closed when it goes out of scope.
+struct OpenFile: ~Copyable {
+    let descriptor: Int32
+    let path: String
+
+    private init(descriptor: Int32, path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+    deinit { close(descriptor) }
+
+    /// Opens an existing file. `O_NONBLOCK`, so that a pipe under a checkpoint's name is refused instead of waited for.
+    static func at(_ path: String, writable: Bool = false) throws(CheckpointError) -> OpenFile {
+        let descriptor = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            let code = errno
+            if code == ENOENT { throw .notFound(path: path) }
+            if code == EISDIR { throw .notCheckpoint(path: path, found: "a folder") }
+            throw .system("open the file", path, code)
+        }
+        let file = OpenFile(descriptor: descriptor, path: path)
+        let kind = try file.status().st_mode & S_IFMT
+        guard kind == S_IFREG else {
+            throw .notCheckpoint(path: path, found: kind == S_IFDIR ? "a folder" : "a special file")
+        }
+        return file
+    }
+
+    func status() throws(CheckpointError) -> stat {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw .system("examine the file", path, errno) }
+        return status
+    }
+    func byteCount() throws(CheckpointError) -> Int { Int(try status().st_size) }
+
+    /// Fills a buffer from an offset; less than all only at the end of the file.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(CheckpointError) -> Int {
+        var done = 0
+        while done < buffer.count {
+            let n = pread(descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
+            if n == 0 { break }
+            if n > 0 { done += n } else if errno != EINTR { throw .system("read the file", path, errno) }
+        }
+        return done
+    }
+    /// At most `count` bytes from an offset.
+    func bytes(at offset: Int, count: Int) throws(CheckpointError) -> [UInt8] {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
+        defer { buffer.deallocate() }
+        return Array(buffer.prefix(try read(into: buffer, at: offset)))
+    }
+    func write(_ bytes: [UInt8], at offset: Int) throws(CheckpointError) {
+        var done = 0
+        while done < bytes.count {
+            let n = bytes.withUnsafeBytes {
+                pwrite(descriptor, $0.baseAddress! + done, bytes.count - done, off_t(offset + done))
+            }
+            if n > 0 {
+                done += n
+            } else if n == 0 || errno != EINTR {
+                throw .system("write the file", path, n == 0 ? ENOSPC : errno)
+            }
+        }
+    }
+
+    /// SHA-256 of the bytes from an offset to the end, read in pieces of 1 MiB.
+    func sha256(from offset: Int) throws(CheckpointError) -> [UInt8] {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        defer { buffer.deallocate() }
+        var hasher = SHA256()
+        var position = offset
+        while true {
+            let n = try read(into: buffer, at: position)
+            if n == 0 { break }
+            hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<n]))
+            position += n
+        }
+        return Array(hasher.finalize())
+    }
+
+    /// Waits until the file's contents are on the medium.
+    func synchronize() throws(CheckpointError) {
+        guard flushToMedium(descriptor) == 0 else { throw .system("flush the file to disk", path, errno) }
+    }
+}
+
+/// `fsync`; on Darwin that leaves data in the drive's cache, so its stronger form comes first there.
+func flushToMedium(_ descriptor: Int32) -> Int32 {
+    #if canImport(Darwin)
+        if fcntl(descriptor, F_FULLFSYNC) == 0 { return 0 }
+    #endif
+    return fsync(descriptor)
+}
