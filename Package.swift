@@ -40,7 +40,7 @@ let package = Package(
             dependencies: ["CHDF5", "NSTMTensor", .product(name: "Crypto", package: "swift-crypto")]),
         .target(
             name: "NSTMTraining",
-            dependencies: ["NSTMLayers", "NSTMBaselines", "NSTMOptim", "NSTMData", "NSTMIO"]),
+            dependencies: ["COpenBLAS", "CNSTMKernels", "NSTMLayers", "NSTMBaselines", "NSTMOptim", "NSTMData", "NSTMIO"]),
         .target(
             name: "NSTMCommand",
             dependencies: [

@@ -30,7 +30,7 @@ if kind == "transformer" {
 print("parameters", model.parameters.trainableCount)
 let optimizer = Optimizer(.adamW(beta1: 0.9, beta2: 0.99), decay: 0.1)
 let schedule = Schedule(.cosine, peak: opt("lr", 1e-3), final: 1e-4, warmup: 100, steps: steps)
-func validate() -> Double {
+@MainActor func validate() -> Double {
     var total = 0.0, n = 0.0
     for b in data.evaluationBatches(size: 32, limit: nil) {
         let c = ForwardContext(.evaluate)

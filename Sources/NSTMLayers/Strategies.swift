@@ -1,0 +1,100 @@
+import NSTMAutograd
+import NSTMModules
+
+/// Sizes of the layer a strategy is built for.
+public struct StrategySite: Sendable {
+    public let width: Int
+    public let heads: Int
+    public let states: Int
+    public init(width: Int, heads: Int, states: Int) {
+        self.width = width
+        self.heads = heads
+        self.states = states
+    }
+}
+
+/// The strategies that configurations can name. Start from `.standard` and register your own:
+///
+/// ```swift
+/// var strategies = Strategies.standard
+/// strategies.updates.register("my-rule") { config, site in
+///     let rate = config.double("rate", default: 0.5, in: 0...1)
+///     return { parameters in MyRule(parameters, width: site.width, rate: rate) }
+/// }
+/// ```
+///
+/// A factory first reads its settings, so that all faults of a configuration are known before anything is built, and returns what
+/// builds the strategy once for each layer.
+public struct Strategies: Sendable {
+    public typealias Factory<Product> = @Sendable (ConfigReader, StrategySite) -> (ParameterBuilder) -> Product
+
+    public var routings = Registry<Factory<any RoutingPolicy>>("routing policy")
+    public var updates = Registry<Factory<any StateUpdateRule>>("update rule")
+    public var interactions = Registry<Factory<any StateInteraction>>("state interaction")
+    public var readouts = Registry<Factory<any StateReadout>>("readout")
+
+    public static var standard: Strategies {
+        var s = Strategies()
+        s.routings.register("top-k") { config, site in
+            let k = config.int("k", default: min(4, site.states), in: 1...site.states)
+            return { TopKRouting($0, width: site.width, states: site.states, k: k) }
+        }
+        s.routings.register("sigmoid") { _, site in { TopKRouting($0, width: site.width, states: site.states, k: nil) } }
+        s.routings.register("softmax") { _, site in { SoftmaxRouting($0, width: site.width, states: site.states) } }
+        s.updates.register("gated-slots") { config, site in
+            let slowness = config.double("slowness", default: 1, in: 1...1e6), gate = config.bool("second-gate", default: false)
+            return { GatedSlots($0, width: site.width, states: site.states, slowness: slowness, secondGate: gate) }
+        }
+        s.updates.register("gru") { _, site in { GRUStates($0, width: site.width) } }
+        s.interactions.register("attention") { config, site in
+            let heads = config.int("heads", default: site.heads, in: 1...site.width)
+            if site.width % heads != 0 { config.addFault("heads", "\(heads) does not divide the width \(site.width)") }
+            return { GatedStateAttention($0, width: site.width, states: site.states, heads: heads) }
+        }
+        s.readouts.register("content") { _, _ in { _ in ContentRead() } }
+        return s
+    }
+}
+
+/// Everything that makes an NSTM layer, as a configuration says it.
+public struct NSTMLayerPlan {
+    public let site: StrategySite
+    let parts: NSTMLayer.Parts
+    let interval: Int
+    let window: Int?
+    let convolutionWidth: Int
+    let keepPenalty: Double?
+
+    /// Reads `states`, `router`, `update`, `interaction`, `read`, `convolution` and `keep-penalty`.
+    public init(_ config: ConfigReader, width: Int, heads: Int, strategies: Strategies) {
+        let site = StrategySite(width: width, heads: heads, states: config.int("states", default: 32, in: 1...65_536))
+        self.site = site
+        convolutionWidth = config.int("convolution", default: 4, in: 1...64)
+        keepPenalty = config.optionalDouble("keep-penalty", in: 0...1e6)
+
+        let router = config.child("router"), update = config.child("update"), read = config.child("read")
+        let routing = router.factory("policy", in: strategies.routings, default: "top-k").map { $0(router, site) }
+        let rule = update.factory("rule", in: strategies.updates, default: "gated-slots").map { $0(update, site) }
+        let readout = read.factory("kind", in: strategies.readouts, default: "content").map { $0(read, site) }
+        window = read.optionalInt("window", in: 1...1_000_000)
+        let talk = config.child("interaction")
+        let kind = talk.choice("kind", of: ["none"] + strategies.interactions.names, default: "none")
+        var interaction: ((ParameterBuilder) -> any StateInteraction)?
+        if kind != "none" {
+            interval = talk.int("interval", default: 64, in: 1...1_000_000)
+            interaction = (try? strategies.interactions.resolve(kind)).map { $0(talk, site) }
+        } else {
+            interval = 64
+        }
+        for reader in [router, update, read, talk] { reader.finish() }
+        // A strategy that could not be resolved has left a fault, and a faulty configuration builds nothing.
+        parts = NSTMLayer.Parts(
+            routing: routing ?? { _ in fatalError("no routing policy") }, update: rule ?? { _ in fatalError("no update rule") },
+            interaction: interaction, readout: readout ?? { _ in ContentRead() })
+    }
+    public func layer(_ parameters: ParameterBuilder, residual: Initializer) -> NSTMLayer {
+        NSTMLayer(
+            parameters, width: site.width, heads: site.heads, states: site.states, parts: parts, interval: interval, window: window,
+            convolutionWidth: convolutionWidth, keepPenalty: keepPenalty, residual: residual)
+    }
+}

@@ -1,0 +1,106 @@
+import Foundation
+import NSTMBaselines
+import NSTMData
+import NSTMLayers
+import NSTMModules
+import NSTMTensor
+
+/// Everything that configurations can name: strategies of NSTM layers, models and datasets. Extend a copy of `.standard`.
+public struct Catalogue: Sendable {
+    /// Reads the model's settings and returns what builds it.
+    public typealias ModelFactory = @Sendable (ConfigReader, ModelInput, ModelOutput, Strategies) -> (ParameterBuilder) -> SequenceModel
+    /// Reads the dataset's settings and returns what opens it.
+    public typealias DatasetFactory = @Sendable (ConfigReader, DatasetFolder) -> (DatasetFolder.Progress?) throws -> OpenedDataset
+
+    public var strategies: Strategies
+    public var models = Registry<ModelFactory>("model")
+    public var datasets = Registry<DatasetFactory>("dataset")
+
+    public init(strategies: Strategies = .standard) {
+        self.strategies = strategies
+        models.register("nstm") { config, input, output, strategies in
+            let shape = ModelShape(config, input, output, hidden: { ($0 * 13 / 4 + 7) / 8 * 8 })
+            let plan = NSTMLayerPlan(config, width: shape.width, heads: shape.heads, strategies: strategies)
+            return { NSTMModel($0, shape) { parameters, _, residual in plan.layer(parameters, residual: residual) } }
+        }
+        models.register("transformer") { config, input, output, _ in
+            var shape = ModelShape(config, input, output, hidden: { 4 * $0 })
+            shape.positions = config.int("positions", default: 64, in: 1...1_000_000)
+            let final = shape
+            return { Transformer($0, final) }
+        }
+        datasets.register("tinyshakespeare") { config, folder in
+            let context = config.int("context", default: 64, in: 1...1_000_000)
+            return { progress in
+                let file = try folder.resolve(.tinyShakespeare, download: true, progress: progress)
+                let data = try TextDataset(contentsOf: file.url, name: "tinyshakespeare", context: context)
+                return OpenedDataset(data, tokenizer: data.tokenizer, warning: file.warning?.description)
+            }
+        }
+        datasets.register("text") { config, _ in
+            let context = config.int("context", default: 64, in: 1...1_000_000)
+            let path = config.string("file"), fraction = config.double("training-fraction", default: 0.9, in: 0.01...0.99)
+            return { _ in
+                let data = try TextDataset(
+                    contentsOf: URL(fileURLWithPath: path), name: "text", context: context, trainingFraction: fraction)
+                return OpenedDataset(data, tokenizer: data.tokenizer, warning: nil)
+            }
+        }
+        datasets.register("copy") { config, _ in
+            let bits = config.int("bits", default: 8, in: 1...1024)
+            let low = config.int("minimum-length", default: 1, in: 1...100_000)
+            let high = config.int("maximum-length", default: 10, in: 1...100_000)
+            let lengths = config.ints("evaluation-lengths", default: Array(low...max(low, high)), in: 1...100_000)
+            let count = config.int("evaluation-count", default: 100, in: 1...1_000_000)
+            return { _ in
+                let data = try CopyTask(
+                    bits: bits, minimumLength: low, maximumLength: high, evaluationLengths: lengths, evaluationCount: count)
+                return OpenedDataset(data, tokenizer: nil, warning: nil)
+            }
+        }
+    }
+    public static var standard: Catalogue { Catalogue() }
+}
+
+/// A dataset ready for use, its tokenizer when it has one, and what the user should know about where it came from.
+public struct OpenedDataset: Sendable {
+    public let dataset: any Dataset
+    public let tokenizer: CharacterTokenizer?
+    public let warning: String?
+    public init(_ dataset: any Dataset, tokenizer: CharacterTokenizer?, warning: String?) {
+        self.dataset = dataset
+        self.tokenizer = tokenizer
+        self.warning = warning
+    }
+}
+
+extension ModelShape {
+    /// Reads `width`, `layers`, `heads`, `hidden` and `dropout`.
+    init(_ config: ConfigReader, _ input: ModelInput, _ output: ModelOutput, hidden: (Int) -> Int) {
+        self.init(input: input, output: output)
+        width = config.int("width", default: 128, in: 1...65_536)
+        layers = config.int("layers", default: 4, in: 1...1_000)
+        heads = config.int("heads", default: 4, in: 1...1_024)
+        if width % heads != 0 { config.addFault("heads", "\(heads) does not divide the width \(width)") }
+        self.hidden = config.int("hidden", default: hidden(width), in: 0...1_000_000)
+        dropout = config.double("dropout", default: 0, in: 0..<1)
+    }
+}
+
+extension ModelInput {
+    public init(_ kind: InputKind) {
+        switch kind {
+        case .tokens(let vocabulary): self = .tokens(vocabulary: vocabulary)
+        case .features(let width): self = .features(width: width)
+        }
+    }
+}
+extension ModelOutput {
+    public init(_ kind: TargetKind) {
+        switch kind {
+        case .nextToken(let vocabulary): self = .nextToken(vocabulary: vocabulary)
+        case .binary(let width): self = .perToken(width: width)
+        case .classes(let count): self = .pooled(classes: count)
+        }
+    }
+}

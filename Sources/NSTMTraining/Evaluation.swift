@@ -1,0 +1,60 @@
+import Foundation
+import NSTMAutograd
+import NSTMData
+import NSTMModules
+import NSTMTensor
+
+/// The loss of a batch, in nats for each position that counts.
+public func taskLoss(_ logits: Variable, _ batch: Batch, _ kind: TargetKind) -> Variable {
+    switch kind {
+    case .nextToken, .classes: logits.crossEntropy(batch.targets, weights: batch.mask)
+    case .binary: logits.binaryCrossEntropy(batch.targets, weights: batch.mask?.expanded(-1))
+    }
+}
+
+/// Named numbers in a fixed order: `loss` first, then what fits the task (`perplexity`, `wrong-bits`, `accuracy`).
+public struct Metrics: Sendable, Equatable, CustomStringConvertible {
+    public private(set) var pairs: [(name: String, value: Double)] = []
+    public init() {}
+    public subscript(name: String) -> Double? {
+        get { pairs.first { $0.name == name }?.value }
+        set {
+            if let i = pairs.firstIndex(where: { $0.name == name }) {
+                pairs[i].value = newValue!
+            } else {
+                pairs.append((name, newValue!))
+            }
+        }
+    }
+    public static func == (a: Metrics, b: Metrics) -> Bool {
+        a.pairs.map(\.name) == b.pairs.map(\.name) && a.pairs.map(\.value) == b.pairs.map(\.value)
+    }
+    public var description: String { pairs.map { "\($0.name) \(String(format: "%.4f", $0.value))" }.joined(separator: "  ") }
+}
+
+/// Measures a model over batches.
+/// - Returns: `loss` (nats a position); `perplexity` for text; `wrong-bits` (mean a sequence) for binary targets; `accuracy` for classes.
+public func evaluate(_ model: SequenceModel, on batches: some Sequence<Batch>, target: TargetKind) -> Metrics {
+    var loss = 0.0, positions = 0.0, sequences = 0.0, wrong = 0.0, right = 0.0
+    for batch in batches {
+        let logits = model(batch.inputs, ForwardContext(.evaluate))
+        let n = Double(batch.tokenCount)
+        loss += taskLoss(logits, batch, target).value.item() * n
+        positions += n
+        sequences += Double(batch.sequenceCount)
+        switch target {
+        case .nextToken: break
+        case .binary: wrong += batch.wrongBits(logits: logits.value).reduce(0) { $0 + Double($1) }
+        case .classes:
+            right += zip(logits.value.argmax().elements(Int32.self), batch.targets.elements(Int32.self)).reduce(0) { $0 + ($1.0 == $1.1 ? 1 : 0) }
+        }
+    }
+    var metrics = Metrics()
+    metrics["loss"] = loss / max(1, positions)
+    switch target {
+    case .nextToken: metrics["perplexity"] = exp(loss / max(1, positions))
+    case .binary: metrics["wrong-bits"] = wrong / max(1, sequences)
+    case .classes: metrics["accuracy"] = right / max(1, sequences)
+    }
+    return metrics
+}

@@ -1,0 +1,137 @@
+import Foundation
+import NSTMAutograd
+import NSTMData
+import NSTMModules
+import NSTMOptim
+import NSTMTensor
+
+/// What a training run is made of, read from one configuration. All faults are found before anything is built or opened.
+public struct Experiment {
+    public let seed: Int
+    public let settings: TrainingSettings
+    /// The configuration with every default filled in; stored in checkpoints.
+    public let resolved: ConfigValue
+    private let makeModel: (InputKind, TargetKind) throws -> SequenceModel
+    private let openData: (DatasetFolder.Progress?) throws -> OpenedDataset
+
+    /// - Parameters:
+    ///   - config: maps `seed`, `data`, `model` and `training`.
+    ///   - folder: where datasets are looked for.
+    /// - Throws: `ConfigurationError` with every unknown key, wrong type and value out of range.
+    public init(_ config: ConfigValue, catalogue: Catalogue = .standard, folder: DatasetFolder = DatasetFolder()) throws {
+        let reader = ConfigReader(config)
+        let seed = reader.int("seed", default: 1, in: 0...Int.max)
+        let data = reader.child("data")
+        let open = data.factory("kind", in: catalogue.datasets, default: "tinyshakespeare").map { $0(data, folder) }
+        data.finish()
+        settings = TrainingSettings(reader.child("training"))
+        // The model's settings are checked with a stand-in for what the data will say of input and output; the model is then built
+        // from a second reading of what was resolved.
+        _ = Experiment.plan(reader, .tokens(vocabulary: 2), .nextToken(vocabulary: 2), catalogue)
+        reader.finish()
+        try reader.throwIfFaulty()
+        resolved = reader.resolved
+        self.seed = seed
+        openData = open!
+        let resolved = resolved
+        makeModel = { input, target in
+            let again = ConfigReader(resolved)
+            let build = Experiment.plan(again, ModelInput(input), ModelOutput(target), catalogue)!
+            return build(ParameterBuilder(seed: UInt64(seed)))
+        }
+    }
+    private static func plan(
+        _ reader: ConfigReader, _ input: ModelInput, _ output: ModelOutput, _ catalogue: Catalogue
+    ) -> ((ParameterBuilder) -> SequenceModel)? {
+        let model = reader.child("model")
+        let build = model.factory("kind", in: catalogue.models, default: "nstm").map {
+            $0(model, input, output, catalogue.strategies)
+        }
+        model.finish()
+        return build
+    }
+
+    public func openDataset(progress: DatasetFolder.Progress? = nil) throws -> OpenedDataset { try openData(progress) }
+    public func model(for dataset: any Dataset) throws -> SequenceModel { try makeModel(dataset.inputKind, dataset.targetKind) }
+}
+
+/// How to train.
+public struct TrainingSettings: Sendable {
+    public var steps = 2000
+    public var batch = 12
+    public var method = Optimizer.Method.adamW(beta1: 0.9, beta2: 0.99)
+    public var decay = 0.1
+    public var schedule = Schedule(.cosine, peak: 1e-3, final: 1e-4, warmup: 100, steps: 2000)
+    public var clipping = Clipping.norm(1)
+    /// Steps between evaluations on the validation split, and sequences in an evaluation batch.
+    public var evaluationInterval = 250
+    public var evaluationBatch = 32
+    /// Batches of an evaluation, spread over the split; nil for all.
+    public var evaluationLimit: Int?
+    /// Steps between checkpoints (the last step always has one), and how many are kept.
+    public var checkpointInterval = 500
+    public var checkpointsKept = 3
+    /// Training ends early when a validation metric falls to a value.
+    public var stop: (metric: String, atMost: Double)?
+
+    public init() {}
+
+    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `evaluation`, `checkpoint` and `stop`.
+    public init(_ config: ConfigReader) {
+        steps = config.int("steps", default: 2000, in: 1...1_000_000_000)
+        batch = config.int("batch", default: 12, in: 1...1_000_000)
+
+        let optimizer = config.child("optimizer")
+        switch optimizer.choice("kind", of: ["adamw", "sgd", "rmsprop"], default: "adamw") {
+        case "sgd":
+            method = .sgd(
+                momentum: optimizer.double("momentum", default: 0.9, in: 0..<1), nesterov: optimizer.bool("nesterov", default: false))
+        case "rmsprop":
+            method = .rmsProp(
+                rho: optimizer.double("rho", default: 0.95, in: 0..<1), momentum: optimizer.double("momentum", default: 0.9, in: 0..<1),
+                epsilon: optimizer.double("epsilon", default: 1e-4, in: 1e-16...1))
+        default:
+            method = .adamW(
+                beta1: optimizer.double("beta1", default: 0.9, in: 0..<1), beta2: optimizer.double("beta2", default: 0.99, in: 0..<1),
+                epsilon: optimizer.double("epsilon", default: 1e-8, in: 1e-16...1))
+        }
+        decay = optimizer.double("decay", default: 0.1, in: 0...1e3)
+        optimizer.finish()
+
+        let s = config.child("schedule")
+        let kind = s.choice("kind", default: Schedule.Kind.cosine), peak = s.double("peak", default: 1e-3, in: 0...1e3)
+        schedule = Schedule(
+            kind, peak: peak, final: s.double("final", default: peak / 10, in: 0...1e3),
+            warmup: s.int("warmup", default: min(100, steps / 10), in: 0...1_000_000_000), steps: steps)
+        s.finish()
+
+        let clip = config.child("clip")
+        let bound: Double
+        switch clip.choice("kind", of: ["none", "norm", "value"], default: "norm") {
+        case "none": clipping = .none
+        case "value":
+            bound = clip.double("bound", default: 10, in: 1e-12...1e12)
+            clipping = .value(bound)
+        default:
+            bound = clip.double("bound", default: 1, in: 1e-12...1e12)
+            clipping = .norm(bound)
+        }
+        clip.finish()
+
+        let evaluation = config.child("evaluation")
+        evaluationInterval = evaluation.int("interval", default: 250, in: 1...1_000_000_000)
+        evaluationBatch = evaluation.int("batch", default: 32, in: 1...1_000_000)
+        evaluationLimit = evaluation.optionalInt("limit", in: 1...1_000_000_000)
+        evaluation.finish()
+
+        let checkpoint = config.child("checkpoint")
+        checkpointInterval = checkpoint.int("interval", default: 500, in: 1...1_000_000_000)
+        checkpointsKept = checkpoint.int("keep", default: 3, in: 1...1_000_000)
+        checkpoint.finish()
+
+        let early = config.child("stop")
+        if let metric = early.optionalString("metric") { stop = (metric, early.double("at-most", default: 0)) }
+        early.finish()
+        config.finish()
+    }
+}

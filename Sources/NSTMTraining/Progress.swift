@@ -1,0 +1,78 @@
+import Foundation
+
+/// What a training run tells while it runs.
+public enum TrainingEvent: Sendable {
+    /// After every step.
+    case step(StepReport)
+    case evaluated(step: Int, Metrics)
+    case saved(URL, step: Int)
+    case note(String)
+}
+
+public struct StepReport: Sendable {
+    /// Steps done, and to do in all.
+    public let step: Int, steps: Int
+    public let loss: Double
+    public let rate: Double
+    public let gradientNorm: Double
+    public let tokensPerSecond: Double
+    /// Seconds to the last step at the present speed.
+    public let secondsLeft: Double
+}
+
+/// Writes progress for people: one line that renews itself on a terminal, plain lines now and then elsewhere.
+public final class ProgressReporter {
+    private let isTerminal: Bool
+    private let write: (String) -> Void
+    private var lastLine = Date.distantPast
+    private var isOpen = false
+    private let interval: TimeInterval
+
+    /// - Parameter write: where text goes; standard output when nil.
+    public init(isTerminal: Bool = isatty(STDOUT_FILENO) == 1, write: ((String) -> Void)? = nil) {
+        self.isTerminal = isTerminal
+        self.write = write ?? { FileHandle.standardOutput.write(Data($0.utf8)) }
+        interval = isTerminal ? 0.2 : 10
+    }
+
+    public func callAsFunction(_ event: TrainingEvent) {
+        switch event {
+        case .step(let r):
+            let now = Date()
+            guard now.timeIntervalSince(lastLine) >= interval || r.step == r.steps || r.step == 1 else { return }
+            lastLine = now
+            let text =
+                "step \(r.step)/\(r.steps)  loss \(String(format: "%.4f", r.loss))  \(ProgressReporter.count(r.tokensPerSecond)) tokens/s"
+                + "  \(ProgressReporter.duration(r.secondsLeft)) left"
+            if isTerminal {
+                write("\r\u{1B}[2K" + text)
+                isOpen = true
+            } else {
+                write(text + "\n")
+            }
+        case .evaluated(let step, let metrics): line("step \(step)  validation: \(metrics)")
+        case .saved(let url, _): line("saved \(url.path)")
+        case .note(let text): line(text)
+        }
+    }
+    private func line(_ text: String) {
+        write((isOpen ? "\r\u{1B}[2K" : "") + text + "\n")
+        isOpen = false
+    }
+    /// Ends an open progress line.
+    public func close() {
+        if isOpen { write("\n") }
+        isOpen = false
+    }
+
+    static func count(_ x: Double) -> String {
+        let n = Int(x.rounded())
+        return n >= 1000 ? "\(n / 1000),\(String(format: "%03d", n % 1000))" : "\(n)"
+    }
+    static func duration(_ seconds: Double) -> String {
+        guard seconds.isFinite, seconds < 1e8 else { return "?" }
+        let s = Int(seconds.rounded())
+        if s >= 3600 { return "\(s / 3600)h\(String(format: "%02d", s % 3600 / 60))m" }
+        return s >= 60 ? "\(s / 60)m\(String(format: "%02d", s % 60))s" : "\(s)s"
+    }
+}

@@ -1,0 +1,42 @@
+import CNSTMKernels
+import COpenBLAS
+import Foundation
+import NSTMTensor
+
+/// What a result was computed with; stored in checkpoints and shown by `nstm doctor`.
+public struct RunEnvironment: Codable, Sendable, Equatable {
+    public var frameworkVersion: String
+    public var system: String
+    public var threads: Int
+    /// Instruction set of the project's own kernels.
+    public var kernels: String
+    /// OpenBLAS' version and build, and the kernel set ("core") it picked.
+    public var openBLAS: String
+    public var openBLASCore: String
+    /// `OPENBLAS_CORETYPE` when it is set: it forces a kernel set.
+    public var forcedCore: String?
+
+    public static var current: RunEnvironment {
+        RunEnvironment(
+            frameworkVersion: "0.1.0", system: ProcessInfo.processInfo.operatingSystemVersionString, threads: Parallel.threadCount,
+            kernels: String(cString: nstm_kernel_set()), openBLAS: String(cString: openblas_get_config()),
+            openBLASCore: String(cString: openblas_get_corename()),
+            forcedCore: ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"])
+    }
+
+    /// What makes this machine slower than it could be, in words.
+    public var slowdowns: [String] {
+        var found: [String] = []
+        let wide = ["SkylakeX", "Cooperlake", "SapphireRapids"]
+        if kernels == "x86-64-v4" && !wide.contains(openBLASCore) {
+            found.append(
+                "OpenBLAS runs its '\(openBLASCore)' kernels although the processor has AVX-512"
+                    + (forcedCore == nil ? "" : ": OPENBLAS_CORETYPE=\(forcedCore!) forces them; unset it"))
+        }
+        if kernels == "default" { found.append("the processor has neither AVX2 nor AVX-512: the project's kernels run their plain versions") }
+        if threads < ProcessInfo.processInfo.activeProcessorCount {
+            found.append("\(threads) of \(ProcessInfo.processInfo.activeProcessorCount) processors are used (NSTM_NUM_THREADS)")
+        }
+        return found
+    }
+}

@@ -1,0 +1,242 @@
+import Foundation
+import NSTMAutograd
+import NSTMData
+import NSTMIO
+import NSTMModules
+import NSTMOptim
+import NSTMTensor
+
+/// Trains a model on a dataset, step by step, with checkpoints from which it goes on to the bit.
+///
+/// Everything random is a function of (seed, step, path, purpose), and a batch is a function of (seed, step): the position of a
+/// run is its step counter, and a run resumed from a checkpoint is the run that never stopped.
+public final class Trainer {
+    public let model: SequenceModel
+    public let dataset: any Dataset
+    public let settings: TrainingSettings
+    public let optimizer: Optimizer
+    /// Where checkpoints and metrics go; nil writes nothing.
+    public let folder: URL?
+    /// Stored with every checkpoint.
+    public var configuration: ConfigValue = .null
+    public var tokenizer: CharacterTokenizer?
+    /// Told of everything that happens.
+    public var onEvent: (TrainingEvent) -> Void = { _ in }
+    /// Asked after every step; true saves and ends the run.
+    public var shouldStop: () -> Bool = { false }
+
+    public private(set) var step = 0
+    /// Positions that counted in the loss so far.
+    public private(set) var tokens = 0
+    public private(set) var lastMetrics: Metrics?
+    private let key: RandomKey
+    private var log: MetricsLog?
+
+    public init(
+        model: SequenceModel, dataset: any Dataset, settings: TrainingSettings, seed: Int = 1, folder: URL? = nil
+    ) {
+        self.model = model
+        self.dataset = dataset
+        self.settings = settings
+        self.folder = folder
+        key = RandomKey(UInt64(seed)).fold("training")
+        optimizer = Optimizer(settings.method, decay: settings.decay)
+    }
+
+    /// Why a run ended.
+    public enum Ending: Sendable, Equatable {
+        case finished
+        /// The metric of `settings.stop` was reached.
+        case solved
+        /// `until` was reached, or `shouldStop` said so.
+        case stopped
+    }
+
+    /// Trains to the last step, or to `until`, and saves a checkpoint at the end.
+    /// - Throws: `TrainingError`, `CheckpointError`.
+    @discardableResult
+    public func run(until limit: Int? = nil) throws -> Ending {
+        if let folder {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            log = try MetricsLog(folder.appendingPathComponent("metrics.jsonl"), keepingUntil: step)
+        }
+        let last = min(settings.steps, limit ?? settings.steps)
+        var saved = step
+        var speed = SpeedMeter()
+        var ending = Ending.finished
+        while step < last {
+            let start = DispatchTime.now().uptimeNanoseconds
+            let (loss, norm, count) = try trainStep()
+            let seconds = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
+            speed.add(tokens: count, seconds: seconds)
+            let rate = settings.schedule.rate(step - 1)
+            onEvent(.step(StepReport(
+                step: step, steps: last, loss: loss, rate: rate, gradientNorm: norm, tokensPerSecond: speed.tokensPerSecond,
+                secondsLeft: speed.secondsPerStep * Double(last - step))))
+            try log?.write([
+                ("step", .int(step)), ("loss", .double(loss)), ("rate", .double(rate)), ("gradient-norm", .double(norm)),
+                ("tokens", .int(tokens)), ("tokens-per-second", .double(Double(count) / seconds)),
+            ])
+            if step % settings.evaluationInterval == 0 || step == settings.steps {
+                let metrics = try evaluateNow()
+                if let stop = settings.stop, let value = metrics[stop.metric], value <= stop.atMost {
+                    ending = .solved
+                    break
+                }
+            }
+            if shouldStop() {
+                ending = .stopped
+                break
+            }
+            if folder != nil && step % settings.checkpointInterval == 0 {
+                try save()
+                saved = step
+            }
+        }
+        if ending == .finished && step < settings.steps { ending = .stopped }
+        if folder != nil && saved != step { try save() }
+        return ending
+    }
+
+    /// One step: batch, forward, backward, clip, update.
+    private func trainStep() throws -> (loss: Double, norm: Double, tokens: Int) {
+        let batch = dataset.trainingBatch(step: step, size: settings.batch, key: key)
+        let context = ForwardContext(.train, key: key.fold("forward").fold(step))
+        let task = taskLoss(model(batch.inputs, context), batch, dataset.targetKind)
+        var loss = task
+        for (_, extra) in context.auxiliaryLosses { loss = loss + extra }
+        var gradients = loss.backward()
+        let norm = gradients.globalNorm, value = task.value.item()
+        guard norm.isFinite, value.isFinite else {
+            throw TrainingError.nonFinite(
+                step: step + 1, loss: value, gradient: gradients.firstNonFinite.map { "\($0.path)[\($0.index)]" })
+        }
+        var scale = 1.0
+        switch settings.clipping {
+        case .none: break
+        case .norm(let bound): if norm > bound { scale = bound / norm }
+        case .value(let bound): gradients = gradients.clamped(to: bound)
+        }
+        if step == 0 { reportUntouched(gradients) }
+        optimizer.update(gradients, rate: settings.schedule.rate(step), scale: scale)
+        step += 1
+        tokens += batch.tokenCount
+        return (value, norm, batch.tokenCount)
+    }
+
+    /// A trainable parameter without a gradient is almost always a mistake in a model.
+    private func reportUntouched(_ gradients: Gradients) {
+        let untouched = model.parameters.all.filter { $0.isTrainable && gradients[$0] == nil }.map(\.path)
+        if !untouched.isEmpty { onEvent(.note("warning: no gradient reaches \(untouched.joined(separator: ", "))")) }
+    }
+
+    private func evaluateNow() throws -> Metrics {
+        let metrics = evaluate(
+            model, on: dataset.evaluationBatches(size: settings.evaluationBatch, limit: settings.evaluationLimit),
+            target: dataset.targetKind)
+        lastMetrics = metrics
+        onEvent(.evaluated(step: step, metrics))
+        try log?.write([("step", .int(step))] + metrics.pairs.map { ("validation-" + $0.name, .double($0.value)) })
+        return metrics
+    }
+
+    // MARK: Checkpoints
+
+    /// Saves `step-<n>.h5` in the run's folder and removes old ones.
+    public func save() throws {
+        guard let folder else { return }
+        let url = folder.appendingPathComponent("step-\(step).h5")
+        try CheckpointFile.write(archive(), to: url)
+        try CheckpointFile.rotate(in: folder, keepingNewest: settings.checkpointsKept)
+        onEvent(.saved(url, step: step))
+    }
+
+    func archive() throws -> CheckpointArchive {
+        var a = CheckpointArchive()
+        a.append(model.parameters.all.map { ($0.path, $0.value) }, under: "model")
+        a.append(optimizer.state(order: model.parameters.all.map(\.path)), under: "optimizer")
+        a[document: "config"] = configuration.json()
+        try a.encode(
+            Position(
+                step: step, optimizerStep: optimizer.step, optimizer: optimizer.method.name, tokens: tokens, data: dataset.fingerprint),
+            document: "training")
+        try a.encode(RunEnvironment.current, document: "environment")
+        if let tokenizer { try a.encode(tokenizer, document: "tokenizer") }
+        return a
+    }
+
+    /// Goes on where a checkpoint was saved. Nothing is changed when it does not fit.
+    /// - Throws: `CheckpointError` naming every tensor that does not fit, `TrainingError.otherData` when the dataset differs.
+    public func restore(_ archive: CheckpointArchive) throws {
+        let position = try archive.decode(Position.self, document: "training")
+        guard position.data == dataset.fingerprint else {
+            throw TrainingError.otherData(dataset: dataset.name, saved: position.data, found: dataset.fingerprint)
+        }
+        guard position.optimizer == optimizer.method.name else {
+            throw TrainingError.otherOptimizer(saved: position.optimizer, found: optimizer.method.name)
+        }
+        let moments = archive.tensors(under: "optimizer")
+        let names = Set(moments.map(\.path))
+        // A parameter that never had a gradient has no moments; all others have all of them.
+        let expected = optimizer.slotNames.flatMap { slot in
+            model.parameters.all.filter { p in optimizer.slotNames.contains { names.contains("\($0)/\(p.path)") } }
+                .map { ("\(slot)/\($0.path)", $0.value.shape, $0.value.dtype) }
+        }
+        try archive.tensors(under: "optimizer", matching: expected)
+        try model.load(archive)
+        optimizer.restore(step: position.optimizerStep, moments)
+        step = position.step
+        tokens = position.tokens
+    }
+
+    struct Position: Codable {
+        var step: Int
+        var optimizerStep: Int
+        var optimizer: String
+        var tokens: Int
+        var data: String
+    }
+}
+
+extension SequenceModel {
+    /// Takes the parameters of a checkpoint over; nothing is changed when they do not fit.
+    /// - Throws: `CheckpointError.tensorMismatch` naming every missing, unexpected and different tensor.
+    public func load(_ archive: CheckpointArchive) throws {
+        let all = parameters.all
+        let values = try archive.tensors(under: "model", matching: all.map { ($0.path, $0.value.shape, $0.value.dtype) })
+        for (parameter, value) in zip(all, values) { parameter.value = value }
+    }
+}
+
+/// Why training cannot go on.
+public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
+    case nonFinite(step: Int, loss: Double, gradient: String?)
+    case otherData(dataset: String, saved: String, found: String)
+    case otherOptimizer(saved: String, found: String)
+    case log(path: String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .nonFinite(let step, let loss, let gradient):
+            "step \(step): loss \(loss)\(gradient.map { ", first non-finite gradient at \($0)" } ?? ""); the last checkpoint is intact. "
+                + "Lower the learning rate, or clip."
+        case .otherData(let dataset, let saved, let found):
+            "the checkpoint was trained on other data than this '\(dataset)': fingerprint \(saved.prefix(16))…, found \(found.prefix(16))…"
+        case .otherOptimizer(let saved, let found):
+            "the checkpoint holds the state of '\(saved)', the configuration asks for '\(found)'"
+        case .log(let path, let reason): "\(path): \(reason)"
+        }
+    }
+}
+
+/// Speed over the last steps, an exponential mean.
+private struct SpeedMeter {
+    private var tokens = 0.0, seconds = 0.0, steps = 0.0
+    mutating func add(tokens n: Int, seconds s: Double) {
+        tokens = 0.98 * tokens + Double(n)
+        seconds = 0.98 * seconds + s
+        steps = 0.98 * steps + 1
+    }
+    var tokensPerSecond: Double { tokens / max(seconds, 1e-9) }
+    var secondsPerStep: Double { seconds / max(steps, 1e-9) }
+}
