@@ -16,7 +16,7 @@ if kind == "transformer" {
     shape.positions = 64
     model = Transformer(builder, shape)
 } else {
-    shape.hidden = 416
+    shape.hidden = Int(opt("h", 416))
     let k = Int(opt("k", 4)), n = Int(opt("n", 32))
     model = NSTMModel(builder, shape) { p, i, residual in
         NSTMLayer(

@@ -16,7 +16,7 @@ void nstm_conv(nstm_real t, const void *x, ptrdiff_t x_stride, ptrdiff_t left, c
 }
 void nstm_conv_backward(nstm_real t, const void *dy, ptrdiff_t dy_stride, const void *x, ptrdiff_t x_stride,
     ptrdiff_t left, const void *w, ptrdiff_t w_stride, const void *bias, int silu, void *dx, ptrdiff_t dx_stride,
-    void *dw, void *dbias, void *scratch, ptrdiff_t width, ptrdiff_t length, ptrdiff_t channels) {
+    void *dw, void *dbias, ptrdiff_t width, ptrdiff_t length, ptrdiff_t channels) {
     NSTM_DISPATCH(t, conv_backward, dy, dy_stride, x, x_stride, left, w, w_stride, bias, silu, dx, dx_stride, dw,
-        dbias, scratch, width, length, channels);
+        dbias, width, length, channels);
 }

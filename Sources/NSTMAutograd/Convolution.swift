@@ -30,12 +30,11 @@ extension Variable {
             let to = dx.freshBase, toWeight = dw.freshBase, toBias = db?.freshBase
             Parallel.for(B * parts) { i in
                 let n = i / parts, c = (i % parts) * block, channels = min(block, C - c)
-                let scratch = Storage(byteCount: T * channels * size)
                 nstm_conv_backward(
                     real, g.constantBase + (n * T * C + c) * size, C, x.constantBase + ((n * whole + history) * C + c) * size, C,
                     history, w.constantBase + c * size, C, b.map { $0.constantBase + c * size }, activation,
                     to + (n * whole * C + c) * size, C, toWeight + (n * width * C + c) * size, toBias.map { $0 + (n * C + c) * size },
-                    scratch.base, width, T, channels)
+                    width, T, channels)
             }
             sink.add(0, dx)
             sink.add(1, dw.sum([0]))

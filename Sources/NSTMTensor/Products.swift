@@ -32,6 +32,10 @@ package enum Gemm {
         _ b: UnsafeRawPointer, _ ldb: Int, _ beta: Double, _ c: UnsafeMutableRawPointer, _ ldc: Int,
         epilogue: ((Range<Int>) -> Void)? = nil
     ) {
+        if real == NSTM_F32 && alpha == 1 && (beta == 0 || beta == 1) && packedPays(m, n, k) {
+            packed(ta, tb, m, n, k, a, lda, b, ldb, beta == 1, c, ldc, epilogue)
+            return
+        }
         let size = real == NSTM_F32 ? 4 : 8
         let byRows = m >= n || epilogue != nil
         let long = byRows ? m : n
@@ -48,6 +52,35 @@ package enum Gemm {
                 single(real, ta, tb, m, r.count, k, alpha, a, lda, b, ldb, beta, c + r.lowerBound * size, ldc)
             }
         }
+    }
+
+    /// Whether the project's own product beats OpenBLAS: on AVX-512, with enough rows to repay packing B, and while B stays in cache.
+    @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
+        m >= 32 && n >= 8 && k >= 8 && n * k <= 4_194_304 && hasOwnKernel
+    }
+    private static let hasOwnKernel = nstm_gemm_available() != 0
+
+    /// B packed once for all threads, then blocks of rows. Every element of C is one sum in order of k.
+    private static func packed(
+        _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ a: UnsafeRawPointer, _ lda: Int, _ b: UnsafeRawPointer, _ ldb: Int,
+        _ accumulate: Bool, _ c: UnsafeMutableRawPointer, _ ldc: Int, _ epilogue: ((Range<Int>) -> Void)?
+    ) {
+        let panels = (n + 31) / 32
+        let scratch = Storage(byteCount: panels * 32 * k * 4), to = scratch.base.assumingMemoryBound(to: Float.self)
+        let a = a.assumingMemoryBound(to: Float.self), b = b.assumingMemoryBound(to: Float.self)
+        let c = c.assumingMemoryBound(to: Float.self)
+        Parallel.blocks(panels, of: max(1, 32_768 / (32 * k))) { r in
+            for panel in r { nstm_gemm_pack(tb ? 1 : 0, b, ldb, k, n, panel, to) }
+        }
+        // Tiles have 12 rows; blocks of one to four tiles keep two threads evenly busy.
+        let tiles = (m + 11) / 12
+        Parallel.blocks(m, of: 12 * max(1, min(4, tiles / 8))) { r in
+            nstm_gemm_rows(
+                a + r.lowerBound * (ta ? 1 : lda), ta ? 1 : lda, ta ? lda : 1, to, c + r.lowerBound * ldc, ldc, r.count, n, k,
+                accumulate ? 1 : 0)
+            epilogue?(r)
+        }
+        withExtendedLifetime(scratch) {}
     }
 
     /// Length of a part of `long` rows (or columns): at most eight parts, each with enough work (4 MFLOP) to be worth a thread.

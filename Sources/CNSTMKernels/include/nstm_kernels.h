@@ -35,6 +35,16 @@ void nstm_copy_strided(ptrdiff_t element_bytes, int32_t rank, const int32_t *_No
                        const int32_t *_Nonnull strides, const void *_Nonnull x, void *_Nonnull out);
 void nstm_cast(nstm_real from, nstm_real to, const void *_Nonnull x, void *_Nonnull y, ptrdiff_t n);
 
+// MARK: Matrix product (Gemm.c): float32, where the processor has AVX-512
+/// Whether the two functions below do anything here.
+int nstm_gemm_available(void);
+/// Packs panel number `panel` (32 columns) of op(B) [k, n] into out, which holds k·32 floats a panel. `transposed`: B is [n, k].
+void nstm_gemm_pack(int transposed, const float *_Nonnull b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel,
+                    float *_Nonnull out);
+/// C [m, n] ← A · B (+ C when `accumulate`), with A[i, p] at a[i·a_row + p·a_step] and B packed.
+void nstm_gemm_rows(const float *_Nonnull a, ptrdiff_t a_row, ptrdiff_t a_step, const float *_Nonnull packed,
+                    float *_Nonnull c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate);
+
 // MARK: Element-wise (Elementwise.c)
 typedef enum {
     NSTM_NEG, NSTM_ABS, NSTM_EXP, NSTM_LOG, NSTM_SQRT, NSTM_RSQRT, NSTM_SQUARE, NSTM_RECIPROCAL,
@@ -148,12 +158,10 @@ void nstm_conv(nstm_real t, const void *_Nonnull x, ptrdiff_t x_stride, ptrdiff_
                ptrdiff_t w_stride, const void *_Nullable bias, int silu, void *_Nonnull y, ptrdiff_t y_stride,
                ptrdiff_t width, ptrdiff_t length, ptrdiff_t channels);
 /// dx has left + length rows (all written); dw [width, w_stride] and dbias are written with this sequence's sums.
-/// `scratch` holds length·channels elements.
 void nstm_conv_backward(nstm_real t, const void *_Nonnull dy, ptrdiff_t dy_stride, const void *_Nonnull x,
                         ptrdiff_t x_stride, ptrdiff_t left, const void *_Nonnull w, ptrdiff_t w_stride,
                         const void *_Nullable bias, int silu, void *_Nonnull dx, ptrdiff_t dx_stride, void *_Nonnull dw,
-                        void *_Nullable dbias, void *_Nonnull scratch, ptrdiff_t width, ptrdiff_t length,
-                        ptrdiff_t channels);
+                        void *_Nullable dbias, ptrdiff_t width, ptrdiff_t length, ptrdiff_t channels);
 
 // MARK: Gated slots (Slots.c): family 1 of Documentation/Mathematics.md
 /// One head of one sequence over `length` tokens. q, k, v: rows of d every `qkv_stride`; u: rows of n; bias: n read biases

@@ -1,0 +1,145 @@
+// Float32 matrix product for the sizes of a training step: B is packed once into panels of 32 columns and shared by all threads;
+// A is read where it lies, by broadcasts, with any two strides; a tile of 12 × 32 stays in registers. Each element of C is one
+// sum in order of k, so that results do not depend on how rows are split. OpenBLAS takes over where this file has no code.
+
+#include "Common.h"
+
+enum { PANEL = 32, TILE = 12, DEPTH = 256 };
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define V4 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+#define V4_INLINE static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+
+int nstm_gemm_available(void) {
+    static int known = -1;
+    if (known < 0)
+        known = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                __builtin_cpu_supports("avx512vl");
+    return known;
+}
+
+V4_INLINE void transpose16(const float *b, ptrdiff_t ldb, ptrdiff_t rows, ptrdiff_t depth, float *out) {
+    // out[p·32 + j] ← b[j·ldb + p] for 16 rows j (missing ones 0) and `depth` columns p.
+    ptrdiff_t p = 0;
+    for (; p + 16 <= depth; p += 16) {
+        __m512 r[16], t[16];
+#pragma clang loop unroll(full)
+        for (int j = 0; j < 16; j++) r[j] = j < rows ? _mm512_loadu_ps(b + j * ldb + p) : _mm512_setzero_ps();
+#pragma clang loop unroll(full)
+        for (int j = 0; j < 16; j += 2) {
+            t[j] = _mm512_unpacklo_ps(r[j], r[j + 1]);
+            t[j + 1] = _mm512_unpackhi_ps(r[j], r[j + 1]);
+        }
+#pragma clang loop unroll(full)
+        for (int j = 0; j < 16; j += 4) {
+            r[j] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[j]), _mm512_castps_pd(t[j + 2])));
+            r[j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[j]), _mm512_castps_pd(t[j + 2])));
+            r[j + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[j + 1]), _mm512_castps_pd(t[j + 3])));
+            r[j + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[j + 1]), _mm512_castps_pd(t[j + 3])));
+        }
+        // r[4g + c] holds, in each 128-bit lane l, column 4l + c of rows 4g ... 4g + 3.
+#pragma clang loop unroll(full)
+        for (int c = 0; c < 4; c++) {
+            __m512 a = _mm512_shuffle_f32x4(r[c], r[c + 4], 0x88), d = _mm512_shuffle_f32x4(r[c], r[c + 4], 0xdd);
+            __m512 e = _mm512_shuffle_f32x4(r[c + 8], r[c + 12], 0x88), f = _mm512_shuffle_f32x4(r[c + 8], r[c + 12], 0xdd);
+            t[c] = _mm512_shuffle_f32x4(a, e, 0x88);
+            t[c + 8] = _mm512_shuffle_f32x4(a, e, 0xdd);
+            t[c + 4] = _mm512_shuffle_f32x4(d, f, 0x88);
+            t[c + 12] = _mm512_shuffle_f32x4(d, f, 0xdd);
+        }
+#pragma clang loop unroll(full)
+        for (int c = 0; c < 16; c++) _mm512_storeu_ps(out + (p + c) * PANEL, t[c]);
+    }
+    for (; p < depth; p++)
+        for (ptrdiff_t j = 0; j < 16; j++) out[p * PANEL + j] = j < rows ? b[j * ldb + p] : 0.0f;
+}
+
+V4 static void pack_panel(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t depth, ptrdiff_t columns, float *out) {
+    if (transposed) {
+        transpose16(b, ldb, columns < 16 ? columns : 16, depth, out);
+        if (columns > 16) transpose16(b + 16 * ldb, ldb, columns - 16, depth, out + 16);
+        else
+            for (ptrdiff_t p = 0; p < depth; p++) _mm512_storeu_ps(out + p * PANEL + 16, _mm512_setzero_ps());
+        return;
+    }
+    __mmask16 m0 = columns >= 16 ? 0xffff : (__mmask16)((1u << columns) - 1);
+    __mmask16 m1 = columns >= 32 ? 0xffff : (columns > 16 ? (__mmask16)((1u << (columns - 16)) - 1) : 0);
+    for (ptrdiff_t p = 0; p < depth; p++) {
+        _mm512_storeu_ps(out + p * PANEL, _mm512_maskz_loadu_ps(m0, b + p * ldb));
+        _mm512_storeu_ps(out + p * PANEL + 16, _mm512_maskz_loadu_ps(m1, b + p * ldb + 16));
+    }
+}
+
+V4_INLINE void tile(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t depth, float *c, ptrdiff_t ldc,
+                    ptrdiff_t columns, int accumulate, const int rows, const int vectors) {
+    __m512 s[TILE][2];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) s[i][0] = s[i][1] = _mm512_setzero_ps();
+    for (ptrdiff_t p = 0; p < depth; p++, b += PANEL, a += a_step) {
+        __m512 b0 = _mm512_loadu_ps(b), b1 = vectors > 1 ? _mm512_loadu_ps(b + 16) : b0;
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++) {
+            __m512 x = _mm512_set1_ps(a[i * a_row]);
+            s[i][0] = _mm512_fmadd_ps(x, b0, s[i][0]);
+            if (vectors > 1) s[i][1] = _mm512_fmadd_ps(x, b1, s[i][1]);
+        }
+    }
+    __mmask16 m0 = columns >= 16 ? 0xffff : (__mmask16)((1u << columns) - 1);
+    __mmask16 m1 = columns >= 32 ? 0xffff : (columns > 16 ? (__mmask16)((1u << (columns - 16)) - 1) : 0);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+        float *o = c + i * ldc;
+        if (accumulate) {
+            s[i][0] = _mm512_add_ps(s[i][0], _mm512_maskz_loadu_ps(m0, o));
+            if (vectors > 1) s[i][1] = _mm512_add_ps(s[i][1], _mm512_maskz_loadu_ps(m1, o + 16));
+        }
+        _mm512_mask_storeu_ps(o, m0, s[i][0]);
+        if (vectors > 1) _mm512_mask_storeu_ps(o + 16, m1, s[i][1]);
+    }
+}
+
+V4 static void tiles(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t depth, float *c, ptrdiff_t ldc,
+                     ptrdiff_t columns, int accumulate, ptrdiff_t rows) {
+    ptrdiff_t i = 0;
+    if (columns > 16) {
+        for (; i + TILE <= rows; i += TILE)
+            tile(a + i * a_row, a_row, a_step, b, depth, c + i * ldc, ldc, columns, accumulate, TILE, 2);
+#define REST(R) case R: tile(a + i * a_row, a_row, a_step, b, depth, c + i * ldc, ldc, columns, accumulate, R, 2); break;
+        switch (rows - i) { REST(1) REST(2) REST(3) REST(4) REST(5) REST(6) REST(7) REST(8) REST(9) REST(10) REST(11) }
+#undef REST
+    } else {
+        for (; i + TILE <= rows; i += TILE)
+            tile(a + i * a_row, a_row, a_step, b, depth, c + i * ldc, ldc, columns, accumulate, TILE, 1);
+#define REST(R) case R: tile(a + i * a_row, a_row, a_step, b, depth, c + i * ldc, ldc, columns, accumulate, R, 1); break;
+        switch (rows - i) { REST(1) REST(2) REST(3) REST(4) REST(5) REST(6) REST(7) REST(8) REST(9) REST(10) REST(11) }
+#undef REST
+    }
+}
+
+void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, float *out) {
+    ptrdiff_t j = panel * PANEL, columns = n - j < PANEL ? n - j : PANEL;
+    pack_panel(transposed, b + (transposed ? j * ldb : j), ldb, k, columns, out + panel * PANEL * k);
+}
+
+void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *packed, float *c, ptrdiff_t ldc, ptrdiff_t m,
+                    ptrdiff_t n, ptrdiff_t k, int accumulate) {
+    for (ptrdiff_t p = 0; p < k; p += DEPTH) {
+        ptrdiff_t depth = k - p < DEPTH ? k - p : DEPTH;
+        for (ptrdiff_t j = 0; j < n; j += PANEL)
+            tiles(a + p * a_step, a_row, a_step, packed + j * k + p * PANEL, depth, c + j, ldc, n - j < PANEL ? n - j : PANEL,
+                  accumulate || p > 0, m);
+    }
+}
+
+#else
+int nstm_gemm_available(void) { return 0; }
+void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, float *out) {
+    (void)transposed, (void)b, (void)ldb, (void)k, (void)n, (void)panel, (void)out;
+}
+void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *packed, float *c, ptrdiff_t ldc, ptrdiff_t m,
+                    ptrdiff_t n, ptrdiff_t k, int accumulate) {
+    (void)a, (void)a_row, (void)a_step, (void)packed, (void)c, (void)ldc, (void)m, (void)n, (void)k, (void)accumulate;
+}
+#endif
