@@ -61,9 +61,10 @@ private struct AttentionJob {
         self.mask = mask
         real = value.dtype.real
         size = value.dtype.byteCount
-        guard Q <= T, keyBias.map({ $0.shape == [value.shape[0], value.shape[1]] }) ?? true else {
+        guard Q >= 0, Q <= T, keyBias.map({ $0.shape == [value.shape[0], value.shape[1]] }) ?? true else {
             nstmFatal(.other(op: "attention", "\(Q) queries of \(T) rows, key bias \(keyBias?.shape.description ?? "none")"))
         }
+        if let window = mask.window, window < 1 { nstmFatal(.other(op: "attention", "window \(window), needs at least 1")) }
     }
 
     /// Keys that the queries of a block can see.
