@@ -27,6 +27,7 @@ extension Variable {
         guard shape.rank == 3, shape[2] % (3 * heads) == 0 else {
             nstmFatal(.other(op: "attention", "needs [B, T, 3·D] with D a multiple of \(heads) heads, got \(shape)"), at: path(of: self))
         }
+        requireSameType("attention", self, keyBias)
         let job = AttentionJob(self.value, heads: heads, mask: mask, queries: queries ?? shape[1], keyBias: keyBias?.value)
         let (o, lse) = job.forward()
         return record("attention", keyBias.map { [self, $0] } ?? [self], o, .pullback { g, sink in

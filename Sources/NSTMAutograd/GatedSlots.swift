@@ -29,6 +29,7 @@ extension Variable {
         else {
             nstmFatal(.other(op: "gatedSlotScan", "qkv \(shape), write \(write.shape), \(heads) heads, chunk \(chunk)"), at: path(of: self, write))
         }
+        requireSameType("gatedSlotScan", self, write, keys, values, bias)
         let B = shape[0], N = write.shape[2], D = shape[2] / 3
         let initialK = keys.shape.rank == 2 ? keys.broadcast(to: [B, N, D]) : keys
         let initialV = values.shape.rank == 2 ? values.broadcast(to: [B, N, D]) : values

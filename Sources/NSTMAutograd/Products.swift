@@ -42,6 +42,7 @@ extension Variable {
         if let bias, bias.shape != [n] {
             nstmFatal(.other(op: "linear", "bias \(bias.shape) does not fit weight \(weight.shape)"), at: path(of: self, weight))
         }
+        requireSameType("linear", self, weight, bias)
         let x = value.contiguous(), w = weight.value.contiguous(), b = bias?.value.contiguous()
         let rows = shape.dropLast().count, real = dtype.real, size = dtype.byteCount
         let outShape = shape.dropLast().appending(n)
