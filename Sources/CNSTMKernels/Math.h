@@ -18,7 +18,7 @@ NSTM_INLINE int32_t nstm_f32_to_bits(float f) {
 
 // exp(x) = 2^k · exp(r), |r| ≤ ln 2 / 2; Taylor-like minimax polynomial of degree 6. Inputs below -87.3 give 0.
 NSTM_INLINE float nstm_exp_f32(float x) {
-    float c = x < -87.3f ? -87.3f : (x > 88.7f ? 88.7f : x);
+    float c = x < -87.3f ? -87.3f : (x > 88.72284f ? 88.72284f : x);
     float k = __builtin_rintf(c * 1.44269504088896341f);
     float r = __builtin_fmaf(k, -0.693359375f, c);
     r = __builtin_fmaf(k, 2.12194440e-4f, r);
@@ -99,7 +99,9 @@ NSTM_INLINE float nstm_softplus_f32(float x) {
 // Φ(x), the normal distribution function, by an erfc approximation with a relative error near 1e-7 on the side that matters
 // (W. J. Cody's form fitted by a rational in t = 1/(1 + x/2), as in "Numerical Recipes" §6.2).
 NSTM_INLINE float nstm_normal_cdf_f32(float x) {
-    float z = __builtin_fabsf(x) * 0.70710678118654752f;
+    float a = __builtin_fabsf(x);
+    a = a > 14.5f ? 14.5f : a;
+    float z = a * 0.70710678118654752f;
     float t = 1.0f / (1.0f + 0.5f * z);
     float p = 0.17087277f;
     p = __builtin_fmaf(p, t, -0.82215223f);
@@ -111,7 +113,13 @@ NSTM_INLINE float nstm_normal_cdf_f32(float x) {
     p = __builtin_fmaf(p, t, 0.37409196f);
     p = __builtin_fmaf(p, t, 1.00002368f);
     p = __builtin_fmaf(p, t, -1.26551223f);
-    float half_erfc = 0.5f * t * nstm_exp_f32(__builtin_fmaf(-z, z, p));
+    // In the tail the rounding of the exponent p − x²/2 would be an error of 1e-5 in the result: what the square and the
+    // difference lose is kept and multiplied in, as exp(δ) = 1 + δ.
+    float h = 0.5f * a * a, lost = __builtin_fmaf(0.5f * a, a, -h);
+    float e = p - h, back = e - p;
+    float delta = (p - (e - back)) - (h + back) - lost;
+    float tail = nstm_exp_f32(e);
+    float half_erfc = 0.5f * t * __builtin_fmaf(tail, delta, tail);
     return x >= 0 ? 1.0f - half_erfc : half_erfc;
 }
 NSTM_INLINE float nstm_gelu_f32(float x) { return x * nstm_normal_cdf_f32(x); }

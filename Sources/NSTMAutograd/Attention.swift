@@ -27,6 +27,7 @@ extension Variable {
         guard shape.rank == 3, shape[2] % (3 * heads) == 0 else {
             nstmFatal(.other(op: "attention", "needs [B, T, 3·D] with D a multiple of \(heads) heads, got \(shape)"), at: path(of: self))
         }
+        requireSameType("attention", self, keyBias)
         let job = AttentionJob(self.value, heads: heads, mask: mask, queries: queries ?? shape[1], keyBias: keyBias?.value)
         let (o, lse) = job.forward()
         return record("attention", keyBias.map { [self, $0] } ?? [self], o, .pullback { g, sink in
@@ -61,9 +62,10 @@ private struct AttentionJob {
         self.mask = mask
         real = value.dtype.real
         size = value.dtype.byteCount
-        guard Q <= T, keyBias.map({ $0.shape == [value.shape[0], value.shape[1]] }) ?? true else {
+        guard Q >= 0, Q <= T, keyBias.map({ $0.shape == [value.shape[0], value.shape[1]] }) ?? true else {
             nstmFatal(.other(op: "attention", "\(Q) queries of \(T) rows, key bias \(keyBias?.shape.description ?? "none")"))
         }
+        if let window = mask.window, window < 1 { nstmFatal(.other(op: "attention", "window \(window), needs at least 1")) }
     }
 
     /// Keys that the queries of a block can see.

@@ -7,11 +7,12 @@ extension Variable {
     /// x: [B, T, C]; weight: [width, C]; bias: [C]. Rows before the first count as 0, or, with `history` h, the first h rows
     /// of x are earlier tokens that only feed the others. Returns [B, T − h, C].
     public func causalConvolution(_ weight: Variable, bias: Variable? = nil, silu: Bool = false, history: Int = 0) -> Variable {
-        guard shape.rank == 3, weight.shape.rank == 2, weight.shape[1] == shape[2], history <= shape[1],
+        guard shape.rank == 3, weight.shape.rank == 2, weight.shape[1] == shape[2], (0...shape[1]).contains(history),
             bias.map({ $0.shape == [shape[2]] }) ?? true
         else {
-            nstmFatal(.other(op: "causalConvolution", "x \(shape), weight \(weight.shape)"), at: path(of: self, weight))
+            nstmFatal(.other(op: "causalConvolution", "x \(shape), weight \(weight.shape), history \(history)"), at: path(of: self, weight))
         }
+        requireSameType("causalConvolution", self, weight, bias)
         let B = shape[0], whole = shape[1], T = whole - history, C = shape[2], width = weight.shape[0]
         let x = value.contiguous(), w = weight.value.contiguous(), b = bias?.value.contiguous()
         let y = Tensor(uninitialized: [B, T, C], dtype), real = dtype.real, size = dtype.byteCount, to = y.freshBase

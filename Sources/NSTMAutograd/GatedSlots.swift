@@ -27,10 +27,11 @@ extension Variable {
         write: Variable, keys: Variable, values: Variable, bias: Variable? = nil, heads: Int, keyLength: Double? = nil,
         chunk: Int = 64
     ) -> GatedSlotScan {
-        guard shape.rank == 3, shape[2] % (3 * heads) == 0, write.shape.rank == 3, write.shape[0] == shape[0], write.shape[1] == shape[1]
+        guard shape.rank == 3, shape[2] % (3 * heads) == 0, write.shape.rank == 3, write.shape[0] == shape[0], write.shape[1] == shape[1], chunk >= 1
         else {
-            nstmFatal(.other(op: "gatedSlotScan", "qkv \(shape), write \(write.shape), \(heads) heads"), at: path(of: self, write))
+            nstmFatal(.other(op: "gatedSlotScan", "qkv \(shape), write \(write.shape), \(heads) heads, chunk \(chunk)"), at: path(of: self, write))
         }
+        requireSameType("gatedSlotScan", self, write, keys, values, bias)
         let B = shape[0], N = write.shape[2], D = shape[2] / 3
         let initialK = keys.shape.rank == 2 ? keys.broadcast(to: [B, N, D]) : keys
         let initialV = values.shape.rank == 2 ? values.broadcast(to: [B, N, D]) : values
@@ -41,7 +42,7 @@ extension Variable {
         }
         let job = SlotJob(
             value.contiguous(), write.value.contiguous(), bias?.value.contiguous(), heads: heads, keyLength: keyLength ?? 0,
-            chunk: chunk, keepsChunks: tape?.isRecording ?? false)
+            chunk: chunk, keepsChunks: [self, write, keys, values].contains { $0.isRecorded } || bias?.isRecorded ?? false)
         let result = job.forward(initialK.value.contiguous(), initialV.value.contiguous())
         let inputs = [self, write, initialK, initialV] + (bias.map { [$0] } ?? [])
         let outputs = record("gatedSlotScan", inputs, [result.o, result.keys, result.values]) { g, sink in

@@ -48,7 +48,8 @@ public func gradientCheck(
             let numeric = (loss(step) - loss(-step)) / (2 * step)
             let error = abs(gradient[e] - numeric) / max(1, abs(gradient[e]), abs(numeric))
             result.elements += 1
-            if !(error <= result.error) {
+            // Once NaN, always NaN.
+            if !(error <= result.error) && !result.error.isNaN {
                 result.error = error
                 result.worst = (i, e, gradient[e], numeric)
             }

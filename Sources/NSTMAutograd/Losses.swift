@@ -62,5 +62,11 @@ extension Variable {
     }
 
     /// Mean squared error against targets of the same shape.
-    public func meanSquaredError(_ targets: Tensor) -> Variable { (self - Variable(targets.cast(to: dtype))).squared().mean() }
+    public func meanSquaredError(_ targets: Tensor) -> Variable {
+        // [n, 1] against [n] would broadcast to [n, n] without a word.
+        guard targets.shape == shape else {
+            nstmFatal(.other(op: "meanSquaredError", "values \(shape), targets \(targets.shape)"), at: path(of: self))
+        }
+        return (self - Variable(targets.cast(to: dtype))).squared().mean()
+    }
 }

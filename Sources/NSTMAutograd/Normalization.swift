@@ -60,6 +60,7 @@ extension Variable {
                 nstmFatal(.other(op: "\(name)", "gain or bias \(p.shape) does not fit rows of \(n)"), at: path(of: self, p))
             }
         }
+        requireSameType(name, self, gain, bias)
         let x = value.contiguous(), g = gain?.value.contiguous(), b = bias?.value.contiguous()
         let y = Tensor(uninitialized: shape, dtype), mean = Tensor(uninitialized: [rows], dtype)
         let rstd = Tensor(uninitialized: [rows], dtype)
@@ -98,6 +99,7 @@ extension Variable {
         guard gate.shape == shape, gain.shape == [n] else {
             nstmFatal(.other(op: "gatedRMSNorm", "x \(shape), gate \(gate.shape), gain \(gain.shape)"), at: path(of: self, gate))
         }
+        requireSameType("gatedRMSNorm", self, gain, gate)
         let x = value.contiguous(), z = gate.value.contiguous(), w = gain.value.contiguous()
         let y = Tensor(uninitialized: shape, dtype), rstd = Tensor(uninitialized: [rows], dtype)
         let real = dtype.real, size = dtype.byteCount, to = y.freshBase, toStd = rstd.freshBase, block = rowBlock(n)

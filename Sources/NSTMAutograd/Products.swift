@@ -32,15 +32,19 @@ extension Variable {
 
     /// act(x Wᵀ + b) for rows of x: [..., in] with weight [out, in] and bias [out] → [..., out]. One product, one pass.
     public func linear(_ weight: Variable, bias: Variable? = nil, activation: Activation = .none) -> Variable {
+        guard weight.shape.rank == 2, shape.rank >= 1 else {
+            nstmFatal(.other(op: "linear", "x \(shape), weight \(weight.shape)"), at: path(of: self, weight))
+        }
         let n = weight.shape[0], k = weight.shape[1]
-        guard weight.shape.rank == 2, shape.rank >= 1, shape[-1] == k else {
+        guard shape[-1] == k else {
             nstmFatal(.inner(op: "linear", lhs: shape, rhs: weight.shape, lhsInner: shape[-1], rhsInner: k), at: path(of: self, weight))
         }
         if let bias, bias.shape != [n] {
             nstmFatal(.other(op: "linear", "bias \(bias.shape) does not fit weight \(weight.shape)"), at: path(of: self, weight))
         }
+        requireSameType("linear", self, weight, bias)
         let x = value.contiguous(), w = weight.value.contiguous(), b = bias?.value.contiguous()
-        let rows = shape.count / max(1, k), real = dtype.real, size = dtype.byteCount
+        let rows = shape.dropLast().count, real = dtype.real, size = dtype.byteCount
         let outShape = shape.dropLast().appending(n)
         let product = Tensor(uninitialized: outShape, dtype)
         let op = activation.kernel

@@ -58,5 +58,12 @@ private func pack(_ inputs: [Variable]) -> (SIMD4<Int32>, [Int32]?) {
     return (nodes, nil)
 }
 
+/// Stops when an operand of a fused kernel has another element type: kernels read all of them as the first one's.
+func requireSameType(_ op: StaticString, _ first: Variable, _ others: Variable?...) {
+    for case let x? in others where x.dtype != first.dtype {
+        nstmFatal(.dtype(op: "\(op)", got: x.dtype, want: "\(first.dtype), as the first operand"), at: path(of: first, x))
+    }
+}
+
 /// Where to say an operand does not fit: the module path of the first operand that has a tape.
 func path(of inputs: Variable...) -> String { inputs.lazy.compactMap { $0.tape?.path }.first { !$0.isEmpty } ?? "" }

@@ -89,6 +89,9 @@ public final class Tape {
     func backward(from node: Int32, seed: Tensor) -> [Tensor?] {
         var gradients = [Tensor?](repeating: nil, count: entries.count)
         gradients[Int(node)] = seed
+        if checksFinite, let i = seed.firstNonFinite() {
+            fatalError("backward: first non-finite seed at index \(i) of shape \(seed.shape)")
+        }
         gradients.withUnsafeMutableBufferPointer { slots in
             var id = Int(node)
             // A node that is a further output of its operation is handled with the first one, further down.
@@ -96,11 +99,11 @@ public final class Tape {
                 let outputs = Int(entries[id].outputs)
                 if outputs == 1, let pullback = entries[id].pullback {
                     if let g = slots[id] {
-                        if checksFinite { checkGradient(g, id) }
                         let sink = GradientSink(slots.baseAddress!, entries[id].inputs, entries[id].moreInputs)
                         entries[id].pullback = nil
                         slots[id] = nil
                         pullback(g, sink)
+                        if checksFinite { checkGradients(from: id, slots) }
                     } else {
                         entries[id].pullback = nil
                     }
@@ -108,9 +111,9 @@ public final class Tape {
                     let incoming = (id..<id + outputs).map { slots[$0] }
                     entries[id].pullbackMany = nil
                     if incoming.contains(where: { $0 != nil }) {
-                        if checksFinite { for case let g? in incoming { checkGradient(g, id) } }
                         for i in id..<id + outputs { slots[i] = nil }
                         pullback(incoming, GradientSink(slots.baseAddress!, entries[id].inputs, entries[id].moreInputs))
+                        if checksFinite { checkGradients(from: id, slots) }
                     }
                 }
                 id -= 1
@@ -118,10 +121,14 @@ public final class Tape {
         }
         return gradients
     }
-    private func checkGradient(_ g: Tensor, _ id: Int) {
-        if let i = g.firstNonFinite() {
+    /// Looks at what an operation has just given its inputs, so that the operation named is the one at fault, and gradients
+    /// that end in a leaf are seen too.
+    private func checkGradients(from id: Int, _ slots: UnsafeMutableBufferPointer<Tensor?>) {
+        let entry = entries[id]
+        for (position, input) in (entry.moreInputs ?? (0..<4).map { entry.inputs[$0] }).enumerated() where input >= 0 {
+            guard let g = slots[Int(input)], let i = g.firstNonFinite() else { continue }
             fatalError(
-                "\(entries[id].op) in '\(paths[Int(entries[id].path)])': first non-finite gradient at index \(i) of shape \(g.shape)")
+                "\(entry.op) in '\(paths[Int(entry.path)])': first non-finite gradient at index \(i) of shape \(g.shape), of input \(position)")
         }
     }
 }

@@ -42,6 +42,16 @@ extension Tensor {
             }
             return y
         }
+        if a.count == 1 || b.count == 1 {
+            // One operand is a single number: long runs, not rows of one element.
+            let a = a.contiguous(), b = b.contiguous(), ai = a.count == 1 ? 0 : 1, bi = b.count == 1 ? 0 : 1
+            Parallel.blocks(shape.count, of: elementwiseBlock) { r in
+                nstm_zip(
+                    real, op, a.constantBase + r.lowerBound * ai * size, 0, ai, b.constantBase + r.lowerBound * bi * size, 0, bi,
+                    to + r.lowerBound * size, 1, r.count)
+            }
+            return y
+        }
         // Find the split of the axes into rows × columns in which each operand is dense, repeated by rows or by columns.
         for axis in stride(from: shape.rank, through: 0, by: -1) {
             guard let pa = a.rowPattern(shape, split: axis), let pb = b.rowPattern(shape, split: axis) else { continue }

@@ -64,6 +64,7 @@ extension Tensor {
         let size = rows.dtype.byteCount, real = rows.dtype.real
         indices.withElements(of: Int32.self) { p in
             for i in 0..<p.count {
+                guard p[i] >= 0, Int(p[i]) < n else { nstmFatal(.other(op: "addingRows", "index \(p[i]) is outside 0..<\(n)")) }
                 nstm_axpy(real, 1, dense.constantBase + i * inner * size, to + Int(p[i]) * inner * size, inner)
             }
         }

@@ -1,5 +1,4 @@
 import CNSTMKernels
-import COpenBLAS
 import Foundation
 import Synchronization
 
@@ -63,7 +62,6 @@ private final class ThreadPool: @unchecked Sendable {
         activeCount = Atomic(initial)
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(wake, nil)
-        openblas_set_num_threads(1)
         for worker in 1..<max(2, capacity) where worker < capacity {
             let thread = Thread { [unowned self] in self.work(worker) }
             thread.name = "nstm-\(worker)"

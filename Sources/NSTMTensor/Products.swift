@@ -3,6 +3,9 @@ import COpenBLAS
 
 /// Matrix products on OpenBLAS, which runs on one thread; rows or columns are split into fixed parts over `Parallel`.
 package enum Gemm {
+    /// Done before the first product, whether or not the thread pool exists by then.
+    private static let singleThreaded: Void = openblas_set_num_threads(1)
+
     /// C[m,n] ← alpha · op(A) op(B) + beta · C, all row-major; lda, ldb, ldc are the lengths of their rows in elements.
     @inline(__always)
     package static func single(
@@ -10,6 +13,7 @@ package enum Gemm {
         _ b: UnsafeRawPointer, _ ldb: Int, _ beta: Double, _ c: UnsafeMutableRawPointer, _ ldc: Int
     ) {
         if m == 0 || n == 0 { return }
+        singleThreaded
         // BLAS refuses leading dimensions below 1 and reads nothing when k = 0.
         let lda = max(lda, 1), ldb = max(ldb, 1), ldc = max(ldc, 1)
         if real == NSTM_F32 {

@@ -13,7 +13,10 @@ package final class Storage: @unchecked Sendable {
         base = StorageCache.shared.take(byteCount)
         if StorageCache.poisons { nstm_fill_bytes(base, 0xFF, byteCount) }
     }
-    deinit { StorageCache.shared.give(base, byteCount) }
+    deinit {
+        if StorageCache.poisons { nstm_fill_bytes(base, 0xFF, byteCount) }
+        StorageCache.shared.give(base, byteCount)
+    }
 }
 
 /// Memory statistics of the tensor allocator, in bytes.
@@ -28,7 +31,7 @@ public struct MemoryUse: Sendable {
 /// Keeps freed blocks by size class, so that a training step in steady state takes all its memory from here.
 package final class StorageCache: Sendable {
     package static let shared = StorageCache()
-    /// `NSTM_POISON=1`: fresh memory is filled with NaN bits, so that a read of unwritten memory shows up in tests.
+    /// `NSTM_POISON=1`: fresh and freed memory is filled with NaN bits, so that a read of either shows up in tests.
     package static let poisons = ProcessInfo.processInfo.environment["NSTM_POISON"] == "1"
 
     private struct Bins: ~Copyable {
