@@ -53,6 +53,13 @@ public struct RoutedToken {
     public let value: Variable
     /// How strongly it reaches each state, [B, N] in 0 ... 1; 0 for inactive states.
     public let weights: Variable
+
+    public init(features: Variable, key: Variable, value: Variable, weights: Variable) {
+        self.features = features
+        self.key = key
+        self.value = value
+        self.weights = weights
+    }
 }
 
 /// How one routed token changes the states. The only thing a new rule must write.
