@@ -59,7 +59,8 @@ let package = Package(
 
         .testTarget(name: "TensorTests", dependencies: ["NSTMTensor", "CNSTMKernels"]),
         .testTarget(name: "AutogradTests", dependencies: ["NSTMAutograd"]),
-        .testTarget(name: "ModulesTests", dependencies: ["NSTMModules", "NSTMOptim", "NSTMBaselines"]),
+        .testTarget(
+            name: "ModulesTests", dependencies: ["NSTMModules", "NSTMOptim", "NSTMBaselines"], resources: [.copy("Golden")]),
         .testTarget(name: "LayersTests", dependencies: ["NSTMLayers"]),
         .testTarget(name: "DataTests", dependencies: ["NSTMData"]),
         .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5"]),

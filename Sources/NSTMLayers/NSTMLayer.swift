@@ -66,7 +66,8 @@ public final class NSTMLayer: SequenceMixer {
     }
 
     public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        let bank = manager.beginning(batch: batch, manager.activity(batch: batch, context), context)
+        // Who is active does not matter yet; each pass over tokens asks the manager, and pays for the keep gates, once.
+        let bank = manager.beginning(batch: batch, StateActivity(heads: manager.heads), context)
         let dtype = bank.keys.dtype
         var s = MixerState()
         s["keys"] = bank.keys

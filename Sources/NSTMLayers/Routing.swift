@@ -12,8 +12,8 @@ public final class TopKRouting: RoutingPolicy {
         projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02))
         self.k = k
     }
-    public func callAsFunction(_ tokens: Variable, _ context: ForwardContext) -> Variable {
-        let logits = projection(tokens, context)
+    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, _ context: ForwardContext) -> Variable {
+        let logits = activity.hidingInactive(projection(tokens, context))
         guard let k, k < logits.shape[-1] else { return logits.sigmoid() }
         return logits.topKGates(k)
     }
@@ -25,7 +25,9 @@ public final class SoftmaxRouting: RoutingPolicy {
     public init(_ parameters: ParameterBuilder, width: Int, states: Int) {
         projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02))
     }
-    public func callAsFunction(_ tokens: Variable, _ context: ForwardContext) -> Variable { projection(tokens, context).softmax() }
+    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, _ context: ForwardContext) -> Variable {
+        activity.hidingInactive(projection(tokens, context)).softmax()
+    }
 }
 
 /// Asks the policy where tokens go, and keeps inactive states out: their weights become exactly 0.
@@ -35,7 +37,7 @@ public final class TokenToStateRouter {
 
     /// tokens [B, T, D] → weights [B, T, N].
     public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, _ context: ForwardContext) -> Variable {
-        let weights = policy(tokens, context)
+        let weights = policy(tokens, activity, context)
         guard let mask = activity.mask else { return weights }
         return weights * context.constant(mask)
     }

@@ -52,7 +52,9 @@ public final class StateManager {
         if let keepLogits {
             let logits = context[keepLogits]
             gate = HardConcrete.gate(logits, context)
-            if context.isTraining && keepPenalty > 0 {
+            // Once a pass, in how many parts it may read its tokens.
+            let name = context.path.isEmpty ? "keep" : context.path + ".keep"
+            if context.isTraining && keepPenalty > 0 && !context.auxiliaryLosses.contains(where: { $0.name == name }) {
                 context.addLoss("keep", HardConcrete.expectedOpen(logits).sum() * keepPenalty)
             }
         }

@@ -30,6 +30,18 @@ public struct StateActivity {
     /// 1 for active states and 0 for the others, [N]; nil: all active.
     public let mask: Tensor?
     public let heads: Int
+
+    public init(readBias: Variable? = nil, mask: Tensor? = nil, heads: Int) {
+        self.readBias = readBias
+        self.mask = mask
+        self.heads = heads
+    }
+    /// Scores [..., N] with those of inactive states at −∞, so that they take no part in a competition for tokens.
+    public func hidingInactive(_ scores: Variable) -> Variable {
+        // With none left there is no competition either; the router sets all weights to 0.
+        guard let mask, mask.doubles().contains(where: { $0 > 0 }) else { return scores }
+        return scores + Variable(Tensor(mask.doubles().map { $0 > 0 ? 0 : -Double.infinity }, mask.shape).cast(to: scores.dtype))
+    }
 }
 
 /// A token on its way into the states.
@@ -41,6 +53,13 @@ public struct RoutedToken {
     public let value: Variable
     /// How strongly it reaches each state, [B, N] in 0 ... 1; 0 for inactive states.
     public let weights: Variable
+
+    public init(features: Variable, key: Variable, value: Variable, weights: Variable) {
+        self.features = features
+        self.key = key
+        self.value = value
+        self.weights = weights
+    }
 }
 
 /// How one routed token changes the states. The only thing a new rule must write.
@@ -81,7 +100,10 @@ extension TokenDrivenUpdateRule {
 /// Which states a token reaches, and how strongly.
 public protocol RoutingPolicy: AnyObject {
     /// tokens [B, T, D] → weights [B, T, N] in 0 ... 1. A weight of exactly 0 saves the work of that state.
-    func callAsFunction(_ tokens: Variable, _ context: ForwardContext) -> Variable
+    ///
+    /// Where states compete, inactive ones must not: the weights of the others are as if they were not there
+    /// (`activity.hidingInactive`). The router sets their own weights to 0 in any case.
+    func callAsFunction(_ tokens: Variable, _ activity: StateActivity, _ context: ForwardContext) -> Variable
 }
 
 /// States talk to states, every so many tokens.

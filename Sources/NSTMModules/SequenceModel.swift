@@ -95,9 +95,13 @@ open class SequenceModel {
     }
 
     /// The state before the first token, for streaming.
-    public func initialState(batch: Int) -> ModelState {
-        let context = ForwardContext(.evaluate)
-        return ModelState(layers: blocks.map { $0.mixer.initialState(batch: batch, context) })
+    /// - Parameter context: the pass it starts, when gradients are to reach learned beginnings; nil for evaluation.
+    public func initialState(batch: Int, _ context: ForwardContext? = nil) -> ModelState {
+        let context = context ?? ForwardContext(.evaluate)
+        return ModelState(
+            layers: blocks.enumerated().map { i, block in
+                context.scope("blocks.\(i).mixer") { block.mixer.initialState(batch: batch, context) }
+            })
     }
     /// Logits for the next tokens of sequences that go on from a state. Feeding a sequence in any split gives the same logits.
     public func callAsFunction(_ inputs: Tensor, state: inout ModelState, _ context: ForwardContext) -> Variable {

@@ -1,0 +1,189 @@
+import Foundation
+import NSTMAutograd
+import NSTMLayers
+import NSTMModules
+import NSTMTensor
+import Testing
+
+/// A token-driven rule that does not say so: the propagator has to run it step by step.
+private final class Undeclared: StateUpdateRule {
+    let rule: any TokenDrivenUpdateRule
+    init(_ rule: any TokenDrivenUpdateRule) { self.rule = rule }
+    func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+        rule.step(states, token, context)
+    }
+}
+/// A content read that is not the standard one: no fused scan either.
+private final class UndeclaredRead: StateReadout {
+    let read = ContentRead()
+    func callAsFunction(_ queries: Variable, _ states: StateBank, _ context: ForwardContext) -> Variable {
+        read(queries, states, context)
+    }
+}
+/// Notes how often states talk, and marks it in them.
+private final class Counter: StateInteraction {
+    var calls = 0
+    func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
+        calls += 1
+        var next = states
+        next.values = states.values + 1000
+        return next
+    }
+}
+
+@Suite struct PropagatorTests {
+    /// B = 2, N = 4, D = 6 in 2 heads; some weights are exactly 0, and state 2 may be inactive.
+    private struct Input {
+        let tokens: Tensor, qkv: Tensor, weights: Tensor, keys: Tensor, values: Tensor, bias: Tensor?, mask: Tensor?
+        init(_ length: Int, masked: Bool) {
+            tokens = random([2, length, 6], "tokens")
+            qkv = random([2, length, 18], "qkv")
+            let u = Tensor.uniform([2, length, 4], key: RandomKey(5), dtype: .float64).doubles()
+            mask = masked ? Tensor([1.0, 1, 0, 1]) : nil
+            weights = Tensor(u.enumerated().map { $1 < 0.4 || (masked && $0 % 4 == 2) ? 0 : $1 }, [2, length, 4])
+            keys = random([2, 4, 6], "keys")
+            values = random([2, 4, 6], "values")
+            bias = masked ? Tensor([-0.3, 0, -.infinity, -1, 0, -0.1, -.infinity, 0], [2, 4]) : nil
+        }
+        var all: [Tensor] { [tokens, qkv, weights, keys, values] + (bias.map { [$0] } ?? []) }
+
+        func run(
+            _ rule: any StateUpdateRule, _ read: any StateReadout, _ context: ForwardContext
+        ) -> (reads: Variable, inputs: [Variable], end: StateBank) {
+            let v = all.map { context.input($0) }
+            let activity = StateActivity(readBias: v.count > 5 ? v[5] : nil, mask: mask, heads: 2)
+            let (y, end) = StatePropagator(rule, interaction: nil, interval: 64)(
+                tokens: v[0], qkv: v[1], routing: v[2], states: StateBank(keys: v[3], values: v[4], activity: activity), readout: read,
+                position: 0, context)
+            return (y, v, end)
+        }
+    }
+
+    @Test(arguments: [1, 2, 63, 64, 65, 70], [false, true]) func scanEqualsSteps(_ length: Int, _ masked: Bool) throws {
+        let input = Input(length, masked: masked)
+        for (slowness, second) in [(1.0, false), (8, false), (1, true), (3, true)] {
+            let builder = ParameterBuilder(seed: 1, dtype: .float64)
+            let rule = GatedSlots(builder, width: 6, states: 4, slowness: slowness, secondGate: second)
+            shake(builder.store, seed: 4)
+            func run(_ rule: any StateUpdateRule, _ read: any StateReadout) -> (values: [Tensor], gradients: [Tensor?]) {
+                let context = ForwardContext(.train)
+                let (y, v, end) = input.run(rule, read, context)
+                let loss = weighted(y, "y") + weighted(end.keys, "keys") + weighted(end.values, "values")
+                let wanted = v + builder.store.all.map { context[$0] }
+                return ([y.value, end.keys.value, end.values.value], loss.gradients(of: wanted))
+            }
+            let scan = run(rule, ContentRead())
+            for steps in [run(Undeclared(rule), ContentRead()), run(rule, UndeclaredRead())] {
+                for (a, b) in zip(scan.values, steps.values) { #expect(difference(a, b) <= 1e-10) }
+                for (i, (a, b)) in zip(scan.gradients, steps.gradients).enumerated() {
+                    // The tokens' features matter to a second gate only.
+                    guard i > 0 || second else { continue }
+                    #expect(difference(try #require(a), try #require(b)) <= 1e-10, "input \(i)")
+                }
+            }
+        }
+    }
+
+    /// The scan against loops written from the formulas, in double.
+    @Test(arguments: [false, true]) func scanFollowsTheFormulas(_ masked: Bool) {
+        let length = 70, input = Input(length, masked: masked)
+        let rule = GatedSlots(ParameterBuilder(seed: 1, dtype: .float64), width: 6, states: 4)
+        let (y, _, end) = input.run(rule, ContentRead(), ForwardContext(.evaluate))
+        let got = y.value.doubles(), gotKeys = end.keys.value.doubles(), gotValues = end.values.value.doubles()
+        let qkv = input.qkv.doubles(), w = input.weights.doubles(), bias = input.bias?.doubles(), d = 3
+        var worst = 0.0
+        for b in 0..<2 {
+            for h in 0..<2 {
+                func row(_ x: [Double], _ n: Int) -> [Double] { (0..<d).map { x[(b * 4 + n) * 6 + h * d + $0] } }
+                var keys = (0..<4).map { row(input.keys.doubles(), $0) }, values = (0..<4).map { row(input.values.doubles(), $0) }
+                for t in 0..<length {
+                    func part(_ p: Int) -> [Double] { (0..<d).map { qkv[(b * length + t) * 18 + p * 6 + h * d + $0] } }
+                    let q = part(0), raw = part(1), v = part(2)
+                    let norm = (raw.reduce(0) { $0 + $1 * $1 } + 1e-6).squareRoot()
+                    let k = raw.map { $0 / norm * Double(d).squareRoot() }
+                    for n in 0..<4 {
+                        let u = w[(b * length + t) * 4 + n]
+                        for i in 0..<d {
+                            keys[n][i] = (1 - u) * keys[n][i] + u * k[i]
+                            values[n][i] = (1 - u) * values[n][i] + u * v[i]
+                        }
+                    }
+                    let p = (0..<4).map { n in
+                        exp((0..<d).reduce(0) { $0 + q[$1] * keys[n][$1] } / Double(d).squareRoot() + (bias?[b * 4 + n] ?? 0))
+                    }
+                    let sum = p.reduce(0, +)
+                    for i in 0..<d {
+                        let o = (0..<4).reduce(0) { $0 + p[$1] * values[$1][i] } / sum
+                        worst = max(worst, abs(o - got[(b * length + t) * 6 + h * d + i]))
+                    }
+                }
+                for n in 0..<4 {
+                    for (a, e) in zip(row(gotKeys, n) + row(gotValues, n), keys[n] + values[n]) { worst = max(worst, abs(a - e)) }
+                }
+            }
+        }
+        #expect(worst <= 1e-12)
+    }
+
+    @Test func slownessFollowsItsFormula() {
+        let rule = GatedSlots(ParameterBuilder(seed: 1, dtype: .float64), width: 2, states: 3, slowness: 8)
+        let w = [0, 0.25, 0.9]
+        let token = Variable(.zeros([1, 1, 2], dtype: .float64)), routing = Variable(Tensor(w, [1, 1, 3]))
+        let u = rule.coefficients(token, routing, ForwardContext(.evaluate)).write.value.doubles()
+        #expect(u[0] == 0)
+        for i in 1..<3 { #expect(abs(u[i] - (1 - pow(1 - w[i], 0.125))) < 1e-14) }
+    }
+
+    /// One GRU step against the published equations.
+    @Test func gruFollowsItsEquations() throws {
+        let builder = ParameterBuilder(seed: 1, dtype: .float64), rule = GRUStates(builder, width: 2)
+        shake(builder.store, seed: 1)
+        func p(_ path: String) throws -> [Double] { try #require(builder.store[path]).value.doubles() }
+        let wi = try p("input.weight"), bi = try p("input.bias"), wh = try p("recurrent.weight"), bh = try p("recurrent.bias")
+        let keys = random([1, 3, 2], "keys"), values = random([1, 3, 2], "values")
+        let key = random([1, 2], "key"), value = random([1, 2], "value")
+        let weights = [0.0, 0.3, 1.0]
+        let next = rule.step(
+            StateBank(keys: Variable(keys), values: Variable(values), activity: StateActivity(heads: 1)),
+            RoutedToken(
+                features: Variable(value), key: Variable(key), value: Variable(value), weights: Variable(Tensor(weights, [1, 3]))),
+            ForwardContext(.evaluate))
+        let x = value.doubles(), h = values.doubles(), got = next.values.value.doubles(), gotKeys = next.keys.value.doubles()
+        func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+        for n in 0..<3 {
+            for i in 0..<2 {
+                func a(_ g: Int) -> Double {
+                    let row = g * 2 + i
+                    return bi[row] + wi[row * 2] * x[0] + wi[row * 2 + 1] * x[1]
+                }
+                func b(_ g: Int) -> Double {
+                    let row = g * 2 + i
+                    return bh[row] + wh[row * 2] * h[n * 2] + wh[row * 2 + 1] * h[n * 2 + 1]
+                }
+                let r = sigmoid(a(0) + b(0)), z = sigmoid(a(1) + b(1)), c = tanh(a(2) + r * b(2))
+                let old = h[n * 2 + i], oldKey = keys.doubles()[n * 2 + i]
+                let expected = old + weights[n] * z * (c - old), expectedKey = oldKey + weights[n] * (key.doubles()[i] - oldKey)
+                #expect(abs(got[n * 2 + i] - expected) < 1e-14)
+                #expect(abs(gotKeys[n * 2 + i] - expectedKey) < 1e-14)
+            }
+        }
+    }
+
+    @Test(arguments: [(0, 4, 0), (0, 5, 1), (4, 1, 1), (3, 10, 3), (1, 3, 0), (8, 4, 1), (7, 1, 0)])
+    func statesTalkAtMultiplesOfTheInterval(_ position: Int, _ length: Int, _ calls: Int) {
+        let input = Input(length, masked: false), counter = Counter()
+        let rule = GatedSlots(ParameterBuilder(seed: 1, dtype: .float64), width: 6, states: 4)
+        let bank = StateBank(keys: Variable(input.keys), values: Variable(input.values), activity: StateActivity(heads: 2))
+        let (y, end) = StatePropagator(rule, interaction: counter, interval: 4)(
+            tokens: Variable(input.tokens), qkv: Variable(input.qkv), routing: Variable(.zeros([2, length, 4], dtype: .float64)),
+            states: bank, readout: ContentRead(), position: position, ForwardContext(.evaluate))
+        #expect(counter.calls == calls)
+        // Nothing is written here, so what a token reads tells how often states had talked before it.
+        for t in 0..<length {
+            let before = (position + t) / 4 - (position == 0 ? 0 : (position - 1) / 4)
+            let read = y.value.slice(1, t..<t + 1).doubles()
+            #expect(read.allSatisfy { abs($0 - 1000 * Double(before)) < 50 }, "token \(position + t)")
+        }
+        #expect(difference(end.values.value, input.values.affine(1, 1000 * Double(calls))) < 1e-12)
+    }
+}
