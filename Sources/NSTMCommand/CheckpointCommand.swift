@@ -33,7 +33,7 @@ struct InfoCommand: ParsableCommand {
             info.documents[name].flatMap { try? JSONDecoder().decode(type, from: Data($0.utf8)) }
         }
         let size = CheckpointHeader.byteCount + info.header.payloadBytes
-        NSTMCommand.say("\(info.url.relativePath): intact, \(grouped(size)) bytes, format \(info.header.formatVersion)")
+        NSTMCommand.say("\(info.url.shortPath): intact, \(grouped(size)) bytes, format \(info.header.formatVersion)")
         NSTMCommand.say("created      \(ISO8601DateFormatter().string(from: info.created))")
         if let position = decode(Position.self, "training") {
             NSTMCommand.say("step         \(grouped(position.step))")

@@ -37,7 +37,7 @@ struct EvaluateCommand: ParsableCommand {
         let settings = experiment.settings
         let batches = dataset.evaluationBatches(size: settings.evaluationBatch, limit: settings.evaluationLimit)
         let metrics = NSTM.evaluate(saved.model, on: batches, target: dataset.targetKind)
-        NSTMCommand.say("\(saved.url.relativePath), step \(saved.step), on \(dataset.name)")
+        NSTMCommand.say("\(saved.url.shortPath), step \(saved.step), on \(dataset.name)")
         if dataset.fingerprint != saved.data.fingerprint { NSTMCommand.say("(other data, or another split, than in training)") }
         for (name, value) in metrics.pairs { NSTMCommand.say("\(name) \(value)") }
     }

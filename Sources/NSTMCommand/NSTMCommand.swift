@@ -22,14 +22,19 @@ public enum NSTMCommand {
             var command: any ParsableCommand
             do { command = try Root.parseAsRoot() } catch { Root.exit(withError: error) }
             do { try command.run() } catch {
-                if error is ExitCode || error is CleanExit || error is ValidationError { Root.exit(withError: error) }
-                complain("error: \(error)")
+                // Help, usage errors and exit statuses are ArgumentParser's business, failures are told here.
+                if error is ExitCode || Root.exitCode(for: error) != .failure { Root.exit(withError: error) }
+                complain("error: \(text(error))")
                 Foundation.exit(1)
             }
             Foundation.exit(0)
         }
     }
 
+    private static func text(_ error: any Error) -> String {
+        guard let error = error as? ConfigurationError, error.faults.count > 1 else { return "\(error)" }
+        return "the configuration has \(error.faults.count) faults:" + error.faults.map { "\n  - \($0)" }.joined()
+    }
     static func complain(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
     static func say(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
     /// How this program was called, for hints.

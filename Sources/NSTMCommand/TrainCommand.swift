@@ -13,7 +13,7 @@ struct TrainCommand: ParsableCommand {
 
                 Examples:
                   \(NSTMCommand.program) train Configurations/tinyshakespeare-nstm.yaml
-                  \(NSTMCommand.program) train Configurations/copy-nstm.yaml --set training.steps=200 --set model.states=16 --output runs/small
+                  \(NSTMCommand.program) train Configurations/copy-nstm.yaml --set model.states=16 --output runs/small
                   \(NSTMCommand.program) train --resume runs/small
                   \(NSTMCommand.program) train --resume runs/small/step-100.h5 --output runs/branch
                 """)
@@ -156,11 +156,11 @@ struct TrainCommand: ParsableCommand {
             say((i == 0 ? "model  " : "       ") + line)
         }
         let steps = "\(trainer.settings.steps) steps of \(trainer.settings.batch) sequences"
-        say("run    \(trainer.folder?.relativePath ?? ""), \(steps)" + (trainer.step > 0 ? ", going on after step \(trainer.step)" : ""))
+        say("run    \(trainer.folder?.shortPath ?? ""), \(steps)" + (trainer.step > 0 ? ", going on after step \(trainer.step)" : ""))
     }
 
     private func conclude(_ trainer: Trainer, _ ending: Trainer.Ending, _ opened: OpenedDataset) throws {
-        let folder = trainer.folder?.relativePath ?? ""
+        let folder = trainer.folder?.shortPath ?? ""
         let resume = "\(NSTMCommand.program) train --resume \(folder)"
         if let signal = Interrupt.signal, ending == .stopped {
             NSTMCommand.complain("stopped after step \(trainer.step) and saved; go on with: \(resume)")
@@ -174,8 +174,8 @@ struct TrainCommand: ParsableCommand {
         case .stopped: say("stopped after step \(trainer.step), as asked; go on with: \(resume)")
         }
         if let metrics = trainer.lastMetrics { say("validation  \(metrics)") }
-        if let checkpoint = trainer.lastCheckpoint { say("checkpoint  \(checkpoint.relativePath)") }
-        if let folder = trainer.folder { say("metrics     \(RunFolder(folder).metrics.relativePath)") }
+        if let checkpoint = trainer.lastCheckpoint { say("checkpoint  \(checkpoint.shortPath)") }
+        if let folder = trainer.folder { say("metrics     \(RunFolder(folder).metrics.shortPath)") }
         let next = opened.tokenizer == nil ? "evaluate \(folder)" : "generate \(folder) --prompt \"The \""
         say("try next    \(NSTMCommand.program) \(next)")
     }

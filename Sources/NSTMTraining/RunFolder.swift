@@ -49,3 +49,11 @@ public struct RunFolder: Sendable {
         return files.sorted { $0.step > $1.step }
     }
 }
+
+extension URL {
+    /// The path, relative to the current folder when the file is below it; for people.
+    package var shortPath: String {
+        let here = FileManager.default.currentDirectoryPath + "/"
+        return path.hasPrefix(here) ? String(path.dropFirst(here.count)) : path
+    }
+}
