@@ -8,13 +8,14 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "NSTM", targets: ["NSTM"]),
+        .library(name: "NSTMCommand", targets: ["NSTMCommand"]),
         // The target is not called `nstm`: on a case-insensitive file system that folder would collide with `NSTM`.
         .executable(name: "nstm", targets: ["NSTMTool"]),
         .executable(name: "CopyTask", targets: ["CopyTask"]),
         .executable(name: "TinyShakespeare", targets: ["TinyShakespeare"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
     ],
@@ -64,7 +65,7 @@ let package = Package(
         .testTarget(name: "LayersTests", dependencies: ["NSTMLayers"]),
         .testTarget(name: "DataTests", dependencies: ["NSTMData"]),
         .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5"]),
-        .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand"]),
+        .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand", "NSTMTool"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,58 +1,60 @@
+// Trains a small character model with explicit states on Tiny Shakespeare, and lets it write.
+//
+//     swift run -c release TinyShakespeare [--data FOLDER] [--steps 2000]
+//
+// The text is downloaded once unless --data or NSTM_DATA names a folder that has it.
 import Foundation
 import NSTM
-import NSTMTensor
 
-let kind = CommandLine.arguments.count > 1 ? CommandLine.arguments[1] : "transformer"
-let steps = CommandLine.arguments.count > 2 ? Int(CommandLine.arguments[2])! : 2000
-func opt(_ n: String, _ d: Double) -> Double {
-    for a in CommandLine.arguments { if a.hasPrefix(n + "=") { return Double(a.dropFirst(n.count + 1))! } }
-    return d
+func say(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
+func option(_ name: String) -> String? {
+    let arguments = CommandLine.arguments
+    return arguments.firstIndex(of: name).flatMap { $0 + 1 < arguments.count ? arguments[$0 + 1] : nil }
 }
-let data = try TextDataset(contentsOf: URL(fileURLWithPath: "/work/shared/data/tinyshakespeare/input.txt"), context: 64)
-var shape = ModelShape(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
-let builder = ParameterBuilder(seed: UInt64(opt("seed", 1)))
-let model: SequenceModel
-if kind == "transformer" {
-    shape.positions = 64
-    model = Transformer(builder, shape)
-} else {
-    shape.hidden = Int(opt("h", 416))
-    let k = Int(opt("k", 4)), n = Int(opt("n", 32))
-    model = NSTMModel(builder, shape) { p, i, residual in
-        NSTMLayer(
-            p, width: 128, heads: 4, states: n,
-            parts: .init(
-                routing: { TopKRouting($0, width: 128, states: n, k: k) },
-                update: { GatedSlots($0, width: 128, states: n, slowness: opt("c", 1)) }),
-            window: opt("w", 0) > 0 ? Int(opt("w", 0)) : nil, residual: residual)
+guard let steps = Int(option("--steps") ?? "2000"), steps > 0 else { fatalError("--steps needs a number above 0") }
+
+do {
+    // 1. Data: one token a character; a training batch is a function of the step, so nothing has to be shuffled or saved.
+    let file = try DatasetFolder(option("--data")).resolve(.tinyShakespeare, progress: DownloadReporter().progress)
+    let text = try TextDataset(contentsOf: file.url, name: "tinyshakespeare", context: 64)
+    let vocabulary = text.tokenizer.vocabulary
+
+    // 2. A model: four layers, each with 32 states of its own. A router sends every token to four of them, a rule changes these,
+    //    and the token reads all states by content.
+    var shape = ModelShape(input: .tokens(vocabulary: vocabulary), output: .nextToken(vocabulary: vocabulary))
+    shape.hidden = 416
+    let parts = NSTMLayer.Parts(
+        routing: { TopKRouting($0, width: 128, states: 32, k: 4) },
+        update: { GatedSlots($0, width: 128, states: 32) })
+    let model = NSTMModel(ParameterBuilder(seed: 1), shape) { parameters, _, residual in
+        NSTMLayer(parameters, width: 128, heads: 4, states: 32, parts: parts, residual: residual)
     }
-}
-print("parameters", model.parameters.trainableCount)
-let optimizer = Optimizer(.adamW(beta1: 0.9, beta2: 0.99), decay: 0.1)
-let schedule = Schedule(.cosine, peak: opt("lr", 1e-3), final: 1e-4, warmup: 100, steps: steps)
-@MainActor func validate() -> Double {
-    var total = 0.0, n = 0.0
-    for b in data.evaluationBatches(size: 32, limit: nil) {
-        let c = ForwardContext(.evaluate)
-        total += model(b.inputs, c).crossEntropy(b.targets).value.item() * Double(b.tokenCount)
-        n += Double(b.tokenCount)
+    say("\(model.parameters.trainableCount) parameters, \(model.initialState(batch: 1).byteCount) bytes of state\n")
+
+    // 3. Training, with progress, evaluation and checkpoints.
+    var settings = TrainingSettings()
+    settings.steps = steps
+    settings.schedule = Schedule(.cosine, peak: 1e-3, final: 1e-4, warmup: min(100, steps / 10), steps: steps)
+    let trainer = Trainer(
+        model: model, dataset: text, settings: settings, folder: URL(fileURLWithPath: "runs/example-tinyshakespeare"))
+    trainer.tokenizer = text.tokenizer
+    trainer.overwrites = true
+    let reporter = ProgressReporter()
+    trainer.onEvent = { reporter($0) }
+    Interrupt.install()
+    trainer.shouldStop = { Interrupt.isRequested }
+    try trainer.run()
+    reporter.close()
+    if Interrupt.isRequested { exit(130) }
+
+    // 4. What it learned, one character after the other, from a state that does not grow.
+    let prompt = "ROMEO:"
+    say("\n" + prompt)
+    try Generator(model, temperature: 0.8).generate(after: try text.tokenizer.encode(prompt), count: 400) {
+        say(try text.tokenizer.decode([$0]))
     }
-    return total / n
-}
-var t0 = Date(), tokens = 0
-for step in 0..<steps {
-    let b = data.trainingBatch(step: step, size: 12, key: RandomKey(7))
-    let c = ForwardContext(.train, key: RandomKey(1).fold(step))
-    let loss = model(b.inputs, c).crossEntropy(b.targets)
-    let g = loss.backward()
-    let norm = g.globalNorm
-    optimizer.update(g, rate: schedule.rate(step), scale: norm > 1 ? 1 / norm : 1)
-    tokens += 768
-    if step % 100 == 99 {
-        let dt = Date().timeIntervalSince(t0)
-        print(step + 1, loss.value.item(), "norm", norm, Int(Double(tokens) / dt), "tokens/s", MemoryUse.current)
-        if step % 500 == 499 { print("val", validate()) }
-        t0 = Date()
-        tokens = 0
-    }
+    say("\n\nThe same from a configuration file: nstm train Configurations/tinyshakespeare-nstm.yaml\n")
+} catch {
+    FileHandle.standardError.write(Data("error: \(error)\n".utf8))
+    exit(1)
 }

@@ -10,7 +10,7 @@ public struct Catalogue: Sendable {
     /// Reads the model's settings and returns what builds it.
     public typealias ModelFactory = @Sendable (ConfigReader, ModelInput, ModelOutput, Strategies) -> (ParameterBuilder) -> SequenceModel
     /// Reads the dataset's settings and returns what opens it.
-    public typealias DatasetFactory = @Sendable (ConfigReader, DatasetFolder) -> (DatasetFolder.Progress?) throws -> OpenedDataset
+    public typealias DatasetFactory = @Sendable (ConfigReader, DatasetFolder) -> (DatasetOpening) throws -> OpenedDataset
 
     public var strategies: Strategies
     public var models = Registry<ModelFactory>("model")
@@ -31,18 +31,20 @@ public struct Catalogue: Sendable {
         }
         datasets.register("tinyshakespeare") { config, folder in
             let context = config.int("context", default: 64, in: 1...1_000_000)
-            return { progress in
-                let file = try folder.resolve(.tinyShakespeare, download: true, progress: progress)
-                let data = try TextDataset(contentsOf: file.url, name: "tinyshakespeare", context: context)
+            return { opening in
+                let file = try folder.resolve(.tinyShakespeare, download: true, progress: opening.progress)
+                let data = try TextDataset(
+                    contentsOf: file.url, name: "tinyshakespeare", context: context, tokenizer: opening.tokenizer)
                 return OpenedDataset(data, tokenizer: data.tokenizer, warning: file.warning?.description)
             }
         }
         datasets.register("text") { config, _ in
             let context = config.int("context", default: 64, in: 1...1_000_000)
             let path = config.string("file"), fraction = config.double("training-fraction", default: 0.9, in: 0.01...0.99)
-            return { _ in
+            return { opening in
                 let data = try TextDataset(
-                    contentsOf: URL(fileURLWithPath: path), name: "text", context: context, trainingFraction: fraction)
+                    contentsOf: URL(fileURLWithPath: path), name: "text", context: context, trainingFraction: fraction,
+                    tokenizer: opening.tokenizer)
                 return OpenedDataset(data, tokenizer: data.tokenizer, warning: nil)
             }
         }
@@ -60,6 +62,18 @@ public struct Catalogue: Sendable {
         }
     }
     public static var standard: Catalogue { Catalogue() }
+}
+
+/// What a dataset may need while it is opened.
+public struct DatasetOpening: Sendable {
+    /// Told of bytes while a file is fetched.
+    public var progress: DatasetFolder.Progress?
+    /// The tokenizer of a model in use; nil makes one from the data.
+    public var tokenizer: CharacterTokenizer?
+    public init(progress: DatasetFolder.Progress? = nil, tokenizer: CharacterTokenizer? = nil) {
+        self.progress = progress
+        self.tokenizer = tokenizer
+    }
 }
 
 /// A dataset ready for use, its tokenizer when it has one, and what the user should know about where it came from.

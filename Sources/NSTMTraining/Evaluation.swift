@@ -16,13 +16,25 @@ public func taskLoss(_ logits: Variable, _ batch: Batch, _ kind: TargetKind) -> 
 public struct Metrics: Sendable, Equatable, CustomStringConvertible {
     public private(set) var pairs: [(name: String, value: Double)] = []
     public init() {}
+    /// What an evaluation measures.
+    public static func names(for target: TargetKind) -> [String] {
+        switch target {
+        case .nextToken: ["loss", "perplexity"]
+        case .binary: ["loss", "wrong-bits"]
+        case .classes: ["loss", "accuracy"]
+        }
+    }
+    static let allNames = ["loss", "perplexity", "wrong-bits", "accuracy"]
+
+    /// Setting nil removes a name.
     public subscript(name: String) -> Double? {
         get { pairs.first { $0.name == name }?.value }
         set {
+            guard let newValue else { return pairs.removeAll { $0.name == name } }
             if let i = pairs.firstIndex(where: { $0.name == name }) {
-                pairs[i].value = newValue!
+                pairs[i].value = newValue
             } else {
-                pairs.append((name, newValue!))
+                pairs.append((name, newValue))
             }
         }
     }
@@ -46,7 +58,8 @@ public func evaluate(_ model: SequenceModel, on batches: some Sequence<Batch>, t
         case .nextToken: break
         case .binary: wrong += batch.wrongBits(logits: logits.value).reduce(0) { $0 + Double($1) }
         case .classes:
-            right += zip(logits.value.argmax().elements(Int32.self), batch.targets.elements(Int32.self)).reduce(0) { $0 + ($1.0 == $1.1 ? 1 : 0) }
+            right += zip(logits.value.argmax().elements(Int32.self), batch.targets.elements(Int32.self))
+                .reduce(0) { $0 + ($1.0 == $1.1 ? 1 : 0) }
         }
     }
     var metrics = Metrics()

@@ -12,7 +12,7 @@ public struct Experiment {
     /// The configuration with every default filled in; stored in checkpoints.
     public let resolved: ConfigValue
     private let makeModel: (InputKind, TargetKind) throws -> SequenceModel
-    private let openData: (DatasetFolder.Progress?) throws -> OpenedDataset
+    private let openData: (DatasetOpening) throws -> OpenedDataset
 
     /// - Parameters:
     ///   - config: maps `seed`, `data`, `model` and `training`.
@@ -51,8 +51,21 @@ public struct Experiment {
         return build
     }
 
-    public func openDataset(progress: DatasetFolder.Progress? = nil) throws -> OpenedDataset { try openData(progress) }
+    /// Finds or fetches the data.
+    /// - Throws: `DatasetError`.
+    public func openDataset(_ opening: DatasetOpening = DatasetOpening()) throws -> OpenedDataset { try openData(opening) }
+    /// The model that fits a dataset, with its initial parameters.
     public func model(for dataset: any Dataset) throws -> SequenceModel { try makeModel(dataset.inputKind, dataset.targetKind) }
+    public func model(input: InputKind, target: TargetKind) throws -> SequenceModel { try makeModel(input, target) }
+
+    /// A trainer for a dataset that was opened with this experiment, at step 0.
+    public func trainer(_ opened: OpenedDataset, folder: URL? = nil) throws -> Trainer {
+        let trainer = Trainer(
+            model: try model(for: opened.dataset), dataset: opened.dataset, settings: settings, seed: seed, folder: folder)
+        trainer.configuration = resolved
+        trainer.tokenizer = opened.tokenizer
+        return trainer
+    }
 }
 
 /// How to train.
@@ -130,7 +143,13 @@ public struct TrainingSettings: Sendable {
         checkpoint.finish()
 
         let early = config.child("stop")
-        if let metric = early.optionalString("metric") { stop = (metric, early.double("at-most", default: 0)) }
+        if let metric = early.optionalString("metric") {
+            let known = Metrics.allNames
+            if !known.contains(metric) {
+                early.addFault("metric", "'\(metric)' is not a metric; known metrics: \(known.joined(separator: ", "))")
+            }
+            stop = (metric, early.double("at-most", default: 0))
+        }
         early.finish()
         config.finish()
     }

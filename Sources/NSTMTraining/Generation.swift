@@ -22,6 +22,7 @@ public struct Generator {
 
     /// Continues a prompt (at least one token) and hands over each token as it is drawn.
     public func generate(after prompt: [Int32], count: Int, _ body: (Int32) throws -> Void) rethrows {
+        if prompt.isEmpty { fatalError("Generator: the prompt needs at least one token") }
         var history = prompt
         var state = model.initialState(batch: 1)
         var pending = prompt
@@ -42,7 +43,7 @@ public struct Generator {
     private func draw(_ logits: [Double], _ i: Int) -> Int32 {
         let order = logits.indices.sorted { logits[$0] != logits[$1] ? logits[$0] > logits[$1] : $0 < $1 }
         guard temperature > 0 else { return Int32(order[0]) }
-        let candidates = order.prefix(topK ?? order.count)
+        let candidates = order.prefix(max(1, topK ?? order.count))
         let weights = candidates.map { exp((logits[$0] - logits[order[0]]) / temperature) }
         var rest = key.uniform(i) * weights.reduce(0, +)
         for (candidate, weight) in zip(candidates, weights) {

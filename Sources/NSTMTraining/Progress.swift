@@ -45,13 +45,13 @@ public final class ProgressReporter {
                 "step \(r.step)/\(r.steps)  loss \(String(format: "%.4f", r.loss))  \(ProgressReporter.count(r.tokensPerSecond)) tokens/s"
                 + "  \(ProgressReporter.duration(r.secondsLeft)) left"
             if isTerminal {
-                write("\r\u{1B}[2K" + text)
+                write("\r\u{1B}[2K" + text.prefix(ProgressReporter.terminalWidth - 1))
                 isOpen = true
             } else {
                 write(text + "\n")
             }
         case .evaluated(let step, let metrics): line("step \(step)  validation: \(metrics)")
-        case .saved(let url, _): line("saved \(url.path)")
+        case .saved(let url, _): line("saved \(url.shortPath)")
         case .note(let text): line(text)
         }
     }
@@ -65,9 +65,19 @@ public final class ProgressReporter {
         isOpen = false
     }
 
+    /// A line that is longer than the terminal cannot be renewed.
+    private static var terminalWidth: Int {
+        var size = winsize()
+        return ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
+    }
     static func count(_ x: Double) -> String {
-        let n = Int(x.rounded())
-        return n >= 1000 ? "\(n / 1000),\(String(format: "%03d", n % 1000))" : "\(n)"
+        guard x.isFinite, abs(x) < 1e15 else { return "?" }
+        var rest = Int(x.rounded()), text = ""
+        while rest >= 1000 {
+            text = "," + String(format: "%03d", rest % 1000) + text
+            rest /= 1000
+        }
+        return "\(rest)" + text
     }
     static func duration(_ seconds: Double) -> String {
         guard seconds.isFinite, seconds < 1e8 else { return "?" }

@@ -1,6 +1,7 @@
 import CNSTMKernels
 import COpenBLAS
 import Foundation
+import NSTMIO
 import NSTMTensor
 
 /// What a result was computed with; stored in checkpoints and shown by `nstm doctor`.
@@ -15,13 +16,17 @@ public struct RunEnvironment: Codable, Sendable, Equatable {
     public var openBLASCore: String
     /// `OPENBLAS_CORETYPE` when it is set: it forces a kernel set.
     public var forcedCore: String?
+    public var hdf5: String
+
+    /// Version of this framework.
+    public static let version = "0.1.0"
 
     public static var current: RunEnvironment {
         RunEnvironment(
-            frameworkVersion: "0.1.0", system: ProcessInfo.processInfo.operatingSystemVersionString, threads: Parallel.threadCount,
+            frameworkVersion: version, system: ProcessInfo.processInfo.operatingSystemVersionString, threads: Parallel.threadCount,
             kernels: String(cString: nstm_kernel_set()), openBLAS: String(cString: openblas_get_config()),
             openBLASCore: String(cString: openblas_get_corename()),
-            forcedCore: ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"])
+            forcedCore: ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"], hdf5: CheckpointFile.libraryVersion)
     }
 
     /// What makes this machine slower than it could be, in words.
@@ -33,7 +38,11 @@ public struct RunEnvironment: Codable, Sendable, Equatable {
                 "OpenBLAS runs its '\(openBLASCore)' kernels although the processor has AVX-512"
                     + (forcedCore == nil ? "" : ": OPENBLAS_CORETYPE=\(forcedCore!) forces them; unset it"))
         }
-        if kernels == "default" { found.append("the processor has neither AVX2 nor AVX-512: the project's kernels run their plain versions") }
+        #if arch(x86_64)
+            if kernels == "default" {
+                found.append("the processor has neither AVX2 nor AVX-512: the project's kernels run their plain versions")
+            }
+        #endif
         if threads < ProcessInfo.processInfo.activeProcessorCount {
             found.append("\(threads) of \(ProcessInfo.processInfo.activeProcessorCount) processors are used (NSTM_NUM_THREADS)")
         }

@@ -24,11 +24,17 @@ public final class Trainer {
     public var onEvent: (TrainingEvent) -> Void = { _ in }
     /// Asked after every step; true saves and ends the run.
     public var shouldStop: () -> Bool = { false }
+    /// Whether `run` may throw away checkpoints of another run that it finds in its folder.
+    public var overwrites = false
 
     public private(set) var step = 0
     /// Positions that counted in the loss so far.
     public private(set) var tokens = 0
     public private(set) var lastMetrics: Metrics?
+    /// The newest checkpoint of this run.
+    public private(set) var lastCheckpoint: URL?
+    /// Whether the metric of `settings.stop` has been reached.
+    public private(set) var isSolved = false
     private let key: RandomKey
     private var log: MetricsLog?
 
@@ -56,8 +62,12 @@ public final class Trainer {
     /// - Throws: `TrainingError`, `CheckpointError`.
     @discardableResult
     public func run(until limit: Int? = nil) throws -> Ending {
+        if let stop = settings.stop, case let known = Metrics.names(for: dataset.targetKind), !known.contains(stop.metric) {
+            throw TrainingError.noSuchMetric(stop.metric, dataset: dataset.name, known: known)
+        }
+        if isSolved { return .solved }
         if let folder {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try RunFolder(folder).prepare(at: step, overwriting: overwrites)
             log = try MetricsLog(folder.appendingPathComponent("metrics.jsonl"), keepingUntil: step)
         }
         let last = min(settings.steps, limit ?? settings.steps)
@@ -80,11 +90,12 @@ public final class Trainer {
             if step % settings.evaluationInterval == 0 || step == settings.steps {
                 let metrics = try evaluateNow()
                 if let stop = settings.stop, let value = metrics[stop.metric], value <= stop.atMost {
+                    isSolved = true
                     ending = .solved
                     break
                 }
             }
-            if shouldStop() {
+            if step < settings.steps && shouldStop() {
                 ending = .stopped
                 break
             }
@@ -147,6 +158,7 @@ public final class Trainer {
         guard let folder else { return }
         let url = folder.appendingPathComponent("step-\(step).h5")
         try CheckpointFile.write(archive(), to: url)
+        lastCheckpoint = url
         try CheckpointFile.rotate(in: folder, keepingNewest: settings.checkpointsKept)
         onEvent(.saved(url, step: step))
     }
@@ -158,8 +170,13 @@ public final class Trainer {
         a[document: "config"] = configuration.json()
         try a.encode(
             Position(
-                step: step, optimizerStep: optimizer.step, optimizer: optimizer.method.name, tokens: tokens, data: dataset.fingerprint),
+                step: step, optimizerStep: optimizer.step, optimizer: optimizer.method.name, tokens: tokens,
+                data: dataset.fingerprint, isSolved: isSolved),
             document: "training")
+        try a.encode(
+            DataDescription(
+                name: dataset.name, fingerprint: dataset.fingerprint, input: dataset.inputKind, target: dataset.targetKind),
+            document: "data")
         try a.encode(RunEnvironment.current, document: "environment")
         if let tokenizer { try a.encode(tokenizer, document: "tokenizer") }
         return a
@@ -187,6 +204,8 @@ public final class Trainer {
         optimizer.restore(step: position.optimizerStep, moments)
         step = position.step
         tokens = position.tokens
+        isSolved = position.isSolved
+        lastCheckpoint = archive.source.map { URL(fileURLWithPath: $0) }
     }
 
     struct Position: Codable {
@@ -195,7 +214,16 @@ public final class Trainer {
         var optimizer: String
         var tokens: Int
         var data: String
+        var isSolved: Bool
     }
+}
+
+/// What a model was trained on, as a checkpoint tells it: enough to build the model again without the data.
+public struct DataDescription: Codable, Sendable, Equatable {
+    public var name: String
+    public var fingerprint: String
+    public var input: InputKind
+    public var target: TargetKind
 }
 
 extension SequenceModel {
@@ -214,6 +242,11 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
     case otherData(dataset: String, saved: String, found: String)
     case otherOptimizer(saved: String, found: String)
     case log(path: String, reason: String)
+    /// The folder cannot be made or used.
+    case folder(path: String, reason: String)
+    /// The folder has the checkpoints of another run, or later ones of this run.
+    case folderInUse(path: String, newest: String, step: Int)
+    case noSuchMetric(String, dataset: String, known: [String])
 
     public var description: String {
         switch self {
@@ -225,6 +258,12 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
         case .otherOptimizer(let saved, let found):
             "the checkpoint holds the state of '\(saved)', the configuration asks for '\(found)'"
         case .log(let path, let reason): "\(path): \(reason)"
+        case .folder(let path, let reason): "\(path): \(reason)"
+        case .folderInUse(let path, let newest, let step):
+            "\(path): holds checkpoints up to \(newest), and the run would begin at step \(step). Nothing was changed. "
+                + "Resume from that checkpoint (--resume), write to another folder (--output), or throw those away (--overwrite)."
+        case .noSuchMetric(let name, let dataset, let known):
+            "training cannot stop at '\(name)': the dataset '\(dataset)' has \(known.joined(separator: ", "))"
         }
     }
 }

@@ -1,0 +1,52 @@
+import Foundation
+
+struct Failure: Error, CustomStringConvertible {
+    let text: String
+    var description: String { text }
+}
+
+/// `--name value` arguments.
+struct Options {
+    private let values: [String: String]
+
+    init(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) {
+        let known = ["--steps", "--output", "--verify"]
+        var values: [String: String] = [:], rest = arguments[...]
+        while let name = rest.popFirst() {
+            guard known.contains(name), let value = rest.popFirst() else {
+                let isHelp = name == "--help" || name == "-h"
+                let usage = "usage: CopyTask [--steps NUMBER] [--output FOLDER]\n"
+                (isHelp ? FileHandle.standardOutput : .standardError).write(Data(usage.utf8))
+                exit(isHelp ? 0 : 64)
+            }
+            values[name] = value
+        }
+        self.values = values
+    }
+    subscript(name: String) -> String? { values[name] }
+    func number(_ name: String) -> Int? {
+        guard let text = values[name] else { return nil }
+        guard let number = Int(text), number > 0 else {
+            FileHandle.standardError.write(Data("error: \(name) needs a number above 0\n".utf8))
+            exit(64)
+        }
+        return number
+    }
+}
+
+func say(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+
+/// Runs this program again and returns what it prints.
+func runSelf(_ arguments: [String]) throws -> String {
+    let process = Process(), pipe = Pipe()
+    process.executableURL = Bundle.main.executableURL ?? URL(fileURLWithPath: CommandLine.arguments[0])
+    process.arguments = arguments
+    process.standardOutput = pipe
+    try process.run()
+    let output = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else {
+        throw Failure(text: "the new process ended with status \(process.terminationStatus)")
+    }
+    return String(decoding: output, as: UTF8.self)
+}

@@ -1,0 +1,75 @@
+import ArgumentParser
+import Foundation
+import NSTM
+
+struct CheckpointCommand: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "checkpoint", abstract: "Examines checkpoints.", subcommands: [InfoCommand.self])
+    }
+}
+
+struct InfoCommand: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "info", abstract: "Verifies a checkpoint and lists what it holds.",
+            discussion: """
+                Example:
+                  \(NSTMCommand.program) checkpoint info runs/tinyshakespeare-nstm/step-2000.h5
+                """)
+    }
+
+    @Argument(help: "A checkpoint, or the folder of a run, of which the newest intact checkpoint is taken.") var checkpoint: String
+
+    private struct Position: Decodable {
+        var step: Int
+        var tokens: Int
+        var optimizer: String
+    }
+
+    func run() throws {
+        let info = try CheckpointFile.info(try SavedModel.checkpoint(at: fileURL(checkpoint)))
+        func decode<T: Decodable>(_ type: T.Type, _ name: String) -> T? {
+            info.documents[name].flatMap { try? JSONDecoder().decode(type, from: Data($0.utf8)) }
+        }
+        let size = CheckpointHeader.byteCount + info.header.payloadBytes
+        NSTMCommand.say("\(info.url.shortPath): intact, \(grouped(size)) bytes, format \(info.header.formatVersion)")
+        NSTMCommand.say("created      \(ISO8601DateFormatter().string(from: info.created))")
+        if let position = decode(Position.self, "training") {
+            NSTMCommand.say("step         \(grouped(position.step))")
+            NSTMCommand.say("tokens       \(grouped(position.tokens))")
+            NSTMCommand.say("optimizer    \(position.optimizer)")
+        }
+        if let data = decode(DataDescription.self, "data") {
+            NSTMCommand.say("data         \(data.name), fingerprint \(data.fingerprint.prefix(16))…")
+        }
+        if let environment = decode(RunEnvironment.self, "environment") {
+            NSTMCommand.say("environment  \(environment.line)\n             \(environment.system), HDF5 \(environment.hdf5)")
+        }
+        if let config = try? SavedModel.configuration(info.documents, path: info.url.path) {
+            NSTMCommand.say("configuration")
+            for (path, value) in config.leaves where value != .null { NSTMCommand.say("  \(path): \(value.short)") }
+        }
+        table(info)
+    }
+
+    private func table(_ info: CheckpointFile.Info) {
+        let width = info.tensors.map(\.path.count).max() ?? 0
+        NSTMCommand.say("tensors")
+        for tensor in info.tensors {
+            let path = tensor.path.padding(toLength: width + 2, withPad: " ", startingAt: 0)
+            let shape = "\(tensor.shape)".padding(toLength: 18, withPad: " ", startingAt: 0)
+            NSTMCommand.say("  \(path)\(shape)\("\(tensor.dtype)".padding(toLength: 9, withPad: " ", startingAt: 0))"
+                + leftPadded(grouped(tensor.bytes), 13))
+        }
+        for list in info.integers { NSTMCommand.say("  \(list.path)  \(list.count) integers") }
+        var totals: [(group: String, count: Int, bytes: Int)] = []
+        for tensor in info.tensors {
+            let group = String(tensor.path.prefix { $0 != "/" })
+            if totals.last?.group != group { totals.append((group, 0, 0)) }
+            totals[totals.count - 1].count += 1
+            totals[totals.count - 1].bytes += tensor.bytes
+        }
+        for total in totals { NSTMCommand.say("\(total.group): \(total.count) tensors, \(grouped(total.bytes)) bytes") }
+    }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import Foundation
+import NSTM
+
+struct GenerateCommand: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "generate", abstract: "Continues a text.",
+            discussion: """
+                The same seed gives the same text.
+
+                Example:
+                  \(NSTMCommand.program) generate runs/tinyshakespeare-nstm --prompt "ROMEO:" --length 500 --temperature 0.7 --seed 3
+                """)
+    }
+
+    @Argument(help: "A checkpoint, or the folder of a run, of which the newest intact checkpoint is taken.") var checkpoint: String
+    @Option(help: "What to continue.") var prompt = "\n"
+    @Option(help: "Characters to add.") var length = 400
+    @Option(help: "Below 1 bolder, above 1 more random; 0 always takes the most likely character.") var temperature = 0.8
+    @Option(name: .customLong("top-k"), help: "Draws from the k most likely characters only.") var topK: Int?
+    @Option(help: "Chooses among the possible texts.") var seed = 1
+
+    func validate() throws {
+        if prompt.isEmpty { throw ValidationError("--prompt needs at least one character") }
+        if length < 0 { throw ValidationError("--length needs 0 or more") }
+        if !(temperature >= 0 && temperature.isFinite) { throw ValidationError("--temperature needs a number of 0 or more") }
+        if let topK, topK < 1 { throw ValidationError("--top-k needs 1 or more") }
+        if seed < 0 { throw ValidationError("--seed needs 0 or more") }
+    }
+
+    func run() throws {
+        let saved = try SavedModel(fileURL(checkpoint), catalogue: NSTMCommand.catalogue)
+        guard let tokenizer = saved.tokenizer, case .nextToken = saved.data.target else {
+            throw CommandError.notLanguage(path: saved.url.path, data: saved.data.name)
+        }
+        let start = try tokenizer.encode(prompt)
+        let out = FileHandle.standardOutput
+        try out.write(contentsOf: Data(prompt.utf8))
+        let generator = Generator(saved.model, temperature: temperature, topK: topK, seed: seed)
+        try generator.generate(after: start, count: length) { token in
+            try out.write(contentsOf: Data(try tokenizer.decode([token]).utf8))
+        }
+        try out.write(contentsOf: Data("\n".utf8))
+    }
+}

@@ -1,0 +1,103 @@
+import Foundation
+import NSTM
+import Yams
+
+extension ConfigValue {
+    /// Reads a configuration file: YAML made of plain scalars, lists and maps. Tags, anchors and aliases are refused, because a
+    /// configuration that has to be worked out is one that will be misread.
+    /// - Throws: `ConfigurationError` that names the file and the line of every fault.
+    init(yamlFile url: URL) throws {
+        let bytes: Data
+        do { bytes = try Data(contentsOf: url) } catch {
+            throw ConfigurationError([
+                ConfigFault(path: url.path, kind: .missing, message: "cannot be read: \(error.localizedDescription)")
+            ])
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw ConfigurationError([ConfigFault(path: url.path, kind: .syntax, message: "is not UTF-8 text")])
+        }
+        try self.init(yamlDocument: text, name: url.path)
+    }
+
+    init(yamlDocument text: String, name: String) throws(ConfigurationError) {
+        func fault(_ mark: Mark?, _ message: String) -> ConfigurationError {
+            ConfigurationError([ConfigFault(path: mark.map { "\(name):\($0.line)" } ?? name, kind: .syntax, message: message)])
+        }
+        let node: Node?
+        do { node = try Yams.compose(yaml: text) } catch {
+            switch error as? YamlError {
+            case .scanner(_, let problem, let mark, _)?, .parser(_, let problem, let mark, _)?, .composer(_, let problem, let mark, _)?:
+                throw fault(mark, problem)
+            case .duplicatedKeysInMapping(let keys, let context)?:
+                throw fault(context.mark, "the key \(keys.map { "'\($0)'" }.joined(separator: ", ")) comes twice in one map")
+            case .reader(let problem, _, _, _)?: throw fault(nil, problem)
+            default: throw fault(nil, "\(error)")
+            }
+        }
+        guard let node else {
+            self = .map([:])
+            return
+        }
+        var reader = NodeReader(name: name)
+        self = reader.value(node)
+        guard reader.faults.isEmpty else { throw ConfigurationError(reader.faults) }
+    }
+}
+
+private struct NodeReader {
+    let name: String
+    var faults: [ConfigFault] = []
+    /// Where nodes stand. An alias comes as a copy of its anchor's node, at the same place.
+    private var places: Set<String> = []
+
+    init(name: String) { self.name = name }
+
+    mutating func value(_ node: Node) -> ConfigValue {
+        let mark = node.mark
+        guard faults.count < 20, isNew(node) else { return .null }
+        switch node {
+        case .scalar(let scalar):
+            if !isImplicit(scalar.tag) { addFault(mark, "tags such as \(scalar.tag.description) are not supported") }
+            return scalar.style == .plain ? ConfigValue(yaml: scalar.string) : .string(scalar.string)
+        case .sequence(let list):
+            if !isImplicit(list.tag) { addFault(mark, "tags such as \(list.tag.description) are not supported") }
+            return .list(list.map { value($0) })
+        case .mapping(let map):
+            if !isImplicit(map.tag) { addFault(mark, "tags such as \(map.tag.description) are not supported") }
+            var result = ConfigMap()
+            for (key, element) in map {
+                guard case .scalar(let key) = key else {
+                    addFault(key.mark ?? mark, "a key must be a plain word")
+                    continue
+                }
+                // The parser compares keys with their tags; for a configuration `a` and `"a"` are one key.
+                if result[key.string] != nil { addFault(key.mark ?? mark, "the key '\(key.string)' comes twice in one map") }
+                result[key.string] = value(element)
+            }
+            return .map(result)
+        case .alias: return .null
+        }
+    }
+
+    private func isImplicit(_ tag: Tag) -> Bool { ["", "!"].contains(tag.description) }
+    private mutating func addFault(_ mark: Mark?, _ message: String) {
+        faults.append(ConfigFault(path: mark.map { "\(name):\($0.line)" } ?? name, kind: .syntax, message: message))
+    }
+    private mutating func isNew(_ node: Node) -> Bool {
+        let kind: String
+        switch node {
+        case .scalar(let scalar):
+            // Empty scalars take no room, so two of them can stand at one place.
+            if scalar.string.isEmpty { return true }
+            kind = "scalar"
+        case .sequence: kind = "sequence"
+        case .mapping: kind = "mapping"
+        case .alias: kind = "alias"
+        }
+        guard let mark = node.mark, kind != "alias", places.insert("\(kind) \(mark)").inserted else {
+            addFault(node.mark, "the value that begins here is used again through an alias; aliases are not supported")
+            return false
+        }
+        return true
+    }
+}

@@ -1,0 +1,30 @@
+import Foundation
+import Synchronization
+
+/// Shows how far a download is: one line that renews itself on a terminal; elsewhere one line at the start and one at the end.
+public final class DownloadReporter: Sendable {
+    private let isTerminal: Bool
+    private let write: @Sendable (String) -> Void
+    private let shown = Mutex(-1)
+
+    /// - Parameter write: where text goes; standard error when nil.
+    public init(isTerminal: Bool = isatty(STDERR_FILENO) == 1, write: (@Sendable (String) -> Void)? = nil) {
+        self.isTerminal = isTerminal
+        self.write = write ?? { FileHandle.standardError.write(Data($0.utf8)) }
+    }
+    /// To be passed to `DatasetFolder.resolve` or `DatasetOpening`.
+    public var progress: @Sendable (_ received: Int, _ total: Int) -> Void { { self.show($0, of: $1) } }
+
+    private func show(_ received: Int, of total: Int) {
+        let percent = total > 0 ? min(100, 100 * received / total) : 100
+        shown.withLock { last in
+            guard percent > last, isTerminal || last < 0 || percent == 100 else { return }
+            last = percent
+            let megabytes = String(format: "%.1f of %.1f MB", Double(received) / 1e6, Double(total) / 1e6)
+            guard isTerminal else { return write("downloading: \(megabytes)\n") }
+            let filled = percent / 5
+            let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 20 - filled)
+            write("\r\u{1B}[2Kdownloading [\(bar)] \(megabytes)" + (percent == 100 ? "\n" : ""))
+        }
+    }
+}
