@@ -1,7 +1,6 @@
 """The Transformer baseline in PyTorch: pre-norm, learned positions, GELU, tied head, no biases in the projections of attention
 and feed-forward; AdamW with decay on matrices only. The same model as NSTMBaselines' `Transformer`."""
 import math
-import time
 
 import torch
 from torch import nn
@@ -56,26 +55,16 @@ def optimizer(model):
         lr=1e-3, betas=(0.9, 0.99))
 
 
-def training_step_seconds(batch, context, width=128, layers=4, heads=4, steps=20, warmup=5):
-    """Median seconds of a training step."""
-    model = Transformer(width=width, layers=layers, heads=heads, context=context)
+def training_step(model, batch, context):
+    """Returns a function that does one training step."""
     opt = optimizer(model)
     tokens = torch.randint(0, 65, (batch, context + 1))
-    times = []
-    for step in range(warmup + steps):
-        start = time.perf_counter()
+
+    def step():
         loss = model(tokens[:, :-1], tokens[:, 1:])
         opt.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         opt.step()
-        if step >= warmup:
-            times.append(time.perf_counter() - start)
-    times.sort()
-    return times[len(times) // 2]
 
-
-if __name__ == "__main__":
-    for b, t in ((12, 64), (8, 256), (2, 1024)):
-        s = training_step_seconds(b, t)
-        print(f"transformer {b}x{t}: {s * 1e3:.2f} ms, {b * t / s:,.0f} tokens/s")
+    return step

@@ -1,0 +1,13 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// A package of its own, so that measuring never becomes part of what others depend on.
+let package = Package(
+    name: "Benchmarks",
+    platforms: [.macOS(.v15)],
+    dependencies: [.package(name: "NSTM", path: "..")],
+    targets: [
+        .executableTarget(name: "nstm-bench", dependencies: [.product(name: "NSTM", package: "NSTM")])
+    ],
+    swiftLanguageModes: [.v6]
+)

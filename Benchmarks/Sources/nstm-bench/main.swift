@@ -1,0 +1,119 @@
+// Answers one measurement at a time: reads the name of a row on standard input, runs it, and prints the median seconds of one
+// repetition. `compare.py` asks this program and PyTorch in turn, so that both see the same state of the machine.
+import Foundation
+import NSTM
+
+/// Median seconds of `body`, after warming up, over as many repetitions as fit into about `budget` seconds (at least 7).
+func median(budget: Double = 1.5, warmup: Int = 3, inner: Int = 1, _ body: () -> Void) -> Double {
+    for _ in 0..<warmup { body() }
+    var times: [Double] = []
+    let end = Date().addingTimeInterval(budget)
+    while times.count < 7 || (Date() < end && times.count < 2000) {
+        let start = DispatchTime.now().uptimeNanoseconds
+        for _ in 0..<inner { body() }
+        times.append(Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9 / Double(inner))
+    }
+    return times.sorted()[times.count / 2]
+}
+
+func random(_ shape: Shape, _ name: String) -> Tensor { .normal(shape, key: RandomKey(1).fold(name)) }
+
+func tokens(_ batch: Int, _ length: Int, _ name: String) -> Tensor {
+    let key = RandomKey(2).fold(name)
+    return Tensor((0..<batch * length).map { Int32(key.integer($0, below: 65)) }, [batch, length])
+}
+
+func model(_ kind: String, positions: Int) -> SequenceModel {
+    var shape = ModelShape(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
+    let builder = ParameterBuilder(seed: 1)
+    if kind == "transformer" {
+        shape.positions = positions
+        return Transformer(builder, shape)
+    }
+    // The flagship of the Tiny Shakespeare configuration.
+    shape.hidden = 416
+    return NSTMModel(builder, shape) { parameters, _, residual in
+        NSTMLayer(
+            parameters, width: 128, heads: 4, states: 32,
+            parts: .init(
+                routing: { TopKRouting($0, width: 128, states: 32, k: 4) }, update: { GatedSlots($0, width: 128, states: 32) }),
+            residual: residual)
+    }
+}
+
+/// One training step: forward, backward, clipping by norm, AdamW.
+func trainingStep(_ kind: String, _ batch: Int, _ length: Int) -> Double {
+    let model = model(kind, positions: length)
+    let optimizer = Optimizer(.adamW(beta1: 0.9, beta2: 0.99), decay: 0.1)
+    let x = tokens(batch, length, "inputs"), y = tokens(batch, length, "targets")
+    return median(budget: 3, warmup: 5) {
+        let loss = model(x, ForwardContext(.train)).crossEntropy(y)
+        let gradients = loss.backward()
+        let norm = gradients.globalNorm
+        optimizer.update(gradients, rate: 1e-3, scale: norm > 1 ? 1 / norm : 1)
+    }
+}
+
+/// Seconds for one token of a single sequence, fed one at a time.
+func streaming(_ kind: String) -> Double {
+    let model = model(kind, positions: 4096)
+    var state = model.initialState(batch: 1)
+    let stream = (0..<65).map { Tensor([Int32($0)], [1, 1]) }
+    var i = 0
+    return median(budget: 1.5, warmup: 1, inner: 50) {
+        if state.position > 2048 { state = model.initialState(batch: 1) }
+        _ = model(stream[i % 65], state: &state, ForwardContext(.evaluate))
+        i += 1
+    }
+}
+
+/// Seconds of one m × k × n product; `t` transposes the second operand.
+func product(_ m: Int, _ k: Int, _ n: Int, transposed: Bool) -> Double {
+    let a = random([m, k], "a"), b = random(transposed ? [n, k] : [k, n], "b")
+    return median(inner: max(1, Int(2e7 / Double(m * k * n)))) { _ = a.matmul(b, transposeOther: transposed) }
+}
+
+/// Seconds that one small operation costs forward and backward: a chain of 100 on 4 × 4.
+func overhead() -> Double {
+    let x = random([4, 4], "x"), ones = random([4, 4], "y")
+    return median(inner: 10) {
+        let context = ForwardContext(.train)
+        let start = context.input(x), factor = context.constant(ones)
+        var v = start
+        for _ in 0..<100 { v = v * factor }
+        _ = v.sum().gradients(of: [start])
+    } / 100
+}
+
+func elementwise(_ body: @escaping (Variable) -> Variable, _ shape: Shape) -> Double {
+    let x = random(shape, "x")
+    return median {
+        let context = ForwardContext(.train)
+        let v = context.input(x)
+        _ = body(v).gradients(of: [v])
+    }
+}
+
+func measure(_ row: String) -> Double? {
+    let parts = row.split(separator: " ").map(String.init)
+    let sizes = parts.last!.split(separator: "x").compactMap { Int($0) }
+    switch parts[0] {
+    case "overhead": return overhead()
+    case "matmul": return product(sizes[0], sizes[1], sizes[2], transposed: parts[1] == "transposed")
+    case "train": return trainingStep(parts[1], sizes[0], sizes[1])
+    case "stream": return streaming(parts[1])
+    case "gelu": return elementwise({ $0.gelu() }, [768, 512])
+    case "softmax": return elementwise({ $0.softmax() }, [4096, 256])
+    case "layernorm": return elementwise({ $0.layerNorm(gain: Variable(.ones([512]))) }, [2048, 512])
+    default: return nil
+    }
+}
+
+while let row = readLine() {
+    guard let seconds = measure(row) else {
+        print("unknown row '\(row)'")
+        continue
+    }
+    print(seconds)
+    fflush(stdout)
+}
