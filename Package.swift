@@ -58,8 +58,8 @@ let package = Package(
         .executableTarget(name: "CopyTask", dependencies: ["NSTM"], path: "Examples/CopyTask"),
         .executableTarget(name: "TinyShakespeare", dependencies: ["NSTM"], path: "Examples/TinyShakespeare"),
 
-        .testTarget(name: "TensorTests", dependencies: ["NSTMTensor", "CNSTMKernels"]),
-        .testTarget(name: "AutogradTests", dependencies: ["NSTMAutograd"]),
+        .testTarget(name: "TensorTests", dependencies: ["NSTMTensor", "CNSTMKernels", "COpenBLAS"]),
+        .testTarget(name: "AutogradTests", dependencies: ["NSTMAutograd"], resources: [.copy("Golden")]),
         .testTarget(
             name: "ModulesTests", dependencies: ["NSTMModules", "NSTMOptim", "NSTMBaselines"], resources: [.copy("Golden")]),
         .testTarget(name: "LayersTests", dependencies: ["NSTMLayers"]),

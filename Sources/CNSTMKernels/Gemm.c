@@ -123,12 +123,12 @@ void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, 
     pack_panel(transposed, b + (transposed ? j * ldb : j), ldb, k, columns, out + panel * PANEL * k);
 }
 
-void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *packed, float *c, ptrdiff_t ldc, ptrdiff_t m,
-                    ptrdiff_t n, ptrdiff_t k, int accumulate) {
+void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *packed, ptrdiff_t panel_stride, float *c,
+                    ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
     for (ptrdiff_t p = 0; p < k; p += DEPTH) {
         ptrdiff_t depth = k - p < DEPTH ? k - p : DEPTH;
         for (ptrdiff_t j = 0; j < n; j += PANEL)
-            tiles(a + p * a_step, a_row, a_step, packed + j * k + p * PANEL, depth, c + j, ldc, n - j < PANEL ? n - j : PANEL,
+            tiles(a + p * a_step, a_row, a_step, packed + j / PANEL * panel_stride + p * PANEL, depth, c + j, ldc, n - j < PANEL ? n - j : PANEL,
                   accumulate || p > 0, m);
     }
 }
@@ -138,8 +138,8 @@ int nstm_gemm_available(void) { return 0; }
 void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, float *out) {
     (void)transposed, (void)b, (void)ldb, (void)k, (void)n, (void)panel, (void)out;
 }
-void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *packed, float *c, ptrdiff_t ldc, ptrdiff_t m,
-                    ptrdiff_t n, ptrdiff_t k, int accumulate) {
-    (void)a, (void)a_row, (void)a_step, (void)packed, (void)c, (void)ldc, (void)m, (void)n, (void)k, (void)accumulate;
+void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *packed, ptrdiff_t panel_stride, float *c,
+                    ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
+    (void)a, (void)a_row, (void)a_step, (void)packed, (void)panel_stride, (void)c, (void)ldc, (void)m, (void)n, (void)k, (void)accumulate;
 }
 #endif

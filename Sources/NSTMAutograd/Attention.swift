@@ -29,9 +29,9 @@ extension Variable {
         }
         requireSameType("attention", self, keyBias)
         let job = AttentionJob(self.value, heads: heads, mask: mask, queries: queries ?? shape[1], keyBias: keyBias?.value)
-        let (o, lse) = job.forward()
+        let (o, lse) = job.forward(), hasBias = keyBias != nil
         return record("attention", keyBias.map { [self, $0] } ?? [self], o, .pullback { g, sink in
-            let (dx, dbias) = job.backward(g.contiguous(), o: o, lse: lse, wantsBias: keyBias != nil && sink.needs(1))
+            let (dx, dbias) = job.backward(g.contiguous(), o: o, lse: lse, wantsBias: hasBias && sink.needs(1))
             sink.add(0, dx)
             if let dbias { sink.add(1, dbias) }
         })
@@ -47,8 +47,8 @@ private struct AttentionJob {
     let real: nstm_real
     let size: Int
     var scale: Double { 1 / Double(d).squareRoot() }
-    /// Query rows worked on at a time.
-    let block = 128
+    /// Query rows worked on at a time: few, so that a causal block leaves out most of what it cannot see.
+    let block = 32
 
     init(_ value: Tensor, heads: Int, mask: AttentionMask, queries: Int, keyBias: Tensor?) {
         x = value.contiguous()
@@ -73,11 +73,16 @@ private struct AttentionJob {
         let shift = T - Q
         let high = mask.causal ? min(T, rows.upperBound + shift) : T
         let low = mask.window.map { max(0, rows.lowerBound + shift + 1 - $0) } ?? 0
-        return min(low, high)..<high
+        // Packed keys are cut at multiples of 32; the row kernels blank what lies before the window.
+        return min(low, high) / 32 * 32..<high
     }
     private var rowLength: Int { 3 * D }
     private func address(_ b: Int, _ t: Int, _ part: Int, _ h: Int) -> UnsafeRawPointer {
         x.constantBase + ((b * T + t) * rowLength + part * D + h * d) * size
+    }
+    /// Keys (part 1) or values (part 2) of a head as a right operand.
+    private func packed(_ b: Int, _ h: Int, _ part: Int, transposed: Bool) -> PackedMatrix {
+        PackedMatrix(real, address(b, 0, part, h), rowLength, transposed: transposed, k: transposed ? d : T, n: transposed ? T : d)
     }
     private func eachBlock(_ body: (Range<Int>) -> Void) {
         for start in stride(from: 0, to: Q, by: block) { body(start..<min(Q, start + block)) }
@@ -89,22 +94,22 @@ private struct AttentionJob {
         Parallel.for(B * H) { i in
             let b = i / H, h = i % H
             let scores = Storage(byteCount: min(block, Q) * T * size)
+            let k = packed(b, h, 1, transposed: true), v = packed(b, h, 2, transposed: false)
             eachBlock { rows in
-                let keys = keyRange(rows), n = keys.count
+                let keys = keyRange(rows), n = keys.count, first = rows.lowerBound + T - Q
                 if n == 0 {
                     for r in rows { nstm_fill(real, toO + ((b * Q + r) * D + h * d) * size, 0, d) }
                     nstm_fill(real, toLse + (i * Q + rows.lowerBound) * size, .infinity, rows.count)
                     return
                 }
-                Gemm.single(
-                    real, false, true, rows.count, n, d, scale, address(b, rows.lowerBound + T - Q, 0, h), rowLength,
-                    address(b, keys.lowerBound, 1, h), rowLength, 0, scores.base, n)
+                k.multiply(address(b, first, 0, h), rowLength, rows: rows.count, columns: keys, depth: 0..<d, scores.base, n)
                 nstm_attention_rows(
-                    real, scores.base, n, bias.map { $0.constantBase + (b * T + keys.lowerBound) * size }, mask.causal ? 1 : 0,
-                    rows.lowerBound + T - Q - keys.lowerBound, mask.window ?? 0, toLse + (i * Q + rows.lowerBound) * size, rows.count, n)
-                Gemm.single(
-                    real, false, false, rows.count, d, n, 1, scores.base, n, address(b, keys.lowerBound, 2, h), rowLength, 0,
-                    toO + ((b * Q + rows.lowerBound) * D + h * d) * size, D)
+                    real, scale, scores.base, n, bias.map { $0.constantBase + (b * T + keys.lowerBound) * size },
+                    mask.causal ? 1 : 0, first - keys.lowerBound, mask.window ?? 0, toLse + (i * Q + rows.lowerBound) * size,
+                    rows.count, n)
+                v.multiply(
+                    scores.base, n, rows: rows.count, columns: 0..<d, depth: keys, toO + ((b * Q + rows.lowerBound) * D + h * d) * size,
+                    D)
             }
         }
         return (o, lse)
@@ -122,6 +127,8 @@ private struct AttentionJob {
             let b = i / H, h = i % H
             let m = min(block, Q)
             let p = Storage(byteCount: m * T * size), dp = Storage(byteCount: m * T * size), delta = Storage(byteCount: m * size)
+            let k = packed(b, h, 1, transposed: true), kn = packed(b, h, 1, transposed: false)
+            let vt = packed(b, h, 2, transposed: true)
             // dK and dV add up over the query blocks; rows that do not ask (a carried window) get no dQ.
             for t in 0..<T {
                 if t < T - Q { nstm_fill(real, gradient(b, t, 0, h), 0, d) }
@@ -136,29 +143,27 @@ private struct AttentionJob {
                 }
                 let go = g.constantBase + ((b * Q + rows.lowerBound) * D + h * d) * size
                 let oo = o.constantBase + ((b * Q + rows.lowerBound) * D + h * d) * size
-                Gemm.single(
-                    real, false, true, rows.count, n, d, scale, address(b, first, 0, h), rowLength, address(b, keys.lowerBound, 1, h),
-                    rowLength, 0, p.base, n)
+                k.multiply(address(b, first, 0, h), rowLength, rows: rows.count, columns: keys, depth: 0..<d, p.base, n)
                 nstm_attention_rows_again(
-                    real, p.base, n, bias.map { $0.constantBase + (b * T + keys.lowerBound) * size }, mask.causal ? 1 : 0,
+                    real, scale, p.base, n, bias.map { $0.constantBase + (b * T + keys.lowerBound) * size }, mask.causal ? 1 : 0,
                     first - keys.lowerBound, mask.window ?? 0, lse.constantBase + (i * Q + rows.lowerBound) * size, rows.count, n)
-                Gemm.single(
-                    real, true, false, n, d, rows.count, 1, p.base, n, go, D, 1, gradient(b, keys.lowerBound, 2, h), rowLength)
-                Gemm.single(
-                    real, false, true, rows.count, n, d, 1, go, D, address(b, keys.lowerBound, 2, h), rowLength, 0, dp.base, n)
+                // dV += Pᵀ dO;  dP = dO Vᵀ;  dS = P ⊙ (dP − Σ dO ⊙ O);  dQ = dS K;  dK += dSᵀ Q
+                PackedMatrix(real, go, D, transposed: false, k: rows.count, n: d).multiply(
+                    p.base, n, transposed: true, rows: n, columns: 0..<d, depth: 0..<rows.count, accumulate: true,
+                    gradient(b, keys.lowerBound, 2, h), rowLength)
+                vt.multiply(go, D, rows: rows.count, columns: keys, depth: 0..<d, dp.base, n)
                 nstm_row_dots(real, go, D, oo, D, delta.base, rows.count, d)
-                nstm_attention_rows_backward(real, p.base, dp.base, n, delta.base, rows.count, n)
-                Gemm.single(
-                    real, false, false, rows.count, d, n, scale, dp.base, n, address(b, keys.lowerBound, 1, h), rowLength, 0,
-                    gradient(b, first, 0, h), rowLength)
-                Gemm.single(
-                    real, true, false, n, d, rows.count, scale, dp.base, n, address(b, first, 0, h), rowLength, 1,
+                nstm_attention_rows_backward(real, scale, p.base, dp.base, n, delta.base, rows.count, n)
+                kn.multiply(dp.base, n, rows: rows.count, columns: 0..<d, depth: keys, gradient(b, first, 0, h), rowLength)
+                PackedMatrix(real, address(b, first, 0, h), rowLength, transposed: false, k: rows.count, n: d).multiply(
+                    dp.base, n, transposed: true, rows: n, columns: 0..<d, depth: 0..<rows.count, accumulate: true,
                     gradient(b, keys.lowerBound, 1, h), rowLength)
                 if let toBias {
                     nstm_sum_axis(real, dp.base, toBias + (i * T + keys.lowerBound) * size, 1, rows.count, n, 1)
                 }
             }
         }
-        return (dx, dbias?.sum([1]))
+        // The scores' gradient carries the scale, which the bias does not.
+        return (dx, dbias?.sum([1]).affine(1 / scale))
     }
 }

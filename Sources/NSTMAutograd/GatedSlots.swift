@@ -44,9 +44,10 @@ extension Variable {
             value.contiguous(), write.value.contiguous(), bias?.value.contiguous(), heads: heads, keyLength: keyLength ?? 0,
             chunk: chunk, keepsChunks: [self, write, keys, values].contains { $0.isRecorded } || bias?.isRecorded ?? false)
         let result = job.forward(initialK.value.contiguous(), initialV.value.contiguous())
+        let hasBias = bias != nil
         let inputs = [self, write, initialK, initialV] + (bias.map { [$0] } ?? [])
         let outputs = record("gatedSlotScan", inputs, [result.o, result.keys, result.values]) { g, sink in
-            let d = job.backward(result, dO: g[0], dKeys: g[1], dValues: g[2], wantsBias: bias != nil && sink.needs(4))
+            let d = job.backward(result, dO: g[0], dKeys: g[1], dValues: g[2], wantsBias: hasBias && sink.needs(4))
             sink.add(0, d.qkv)
             sink.add(1, d.write)
             sink.add(2, d.keys)

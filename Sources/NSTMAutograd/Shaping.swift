@@ -75,9 +75,10 @@ extension Variable {
     }
     /// Joins variables of one shape along a new axis.
     public static func stack(_ parts: [Variable], axis: Int) -> Variable {
-        let a = axis < 0 ? axis + parts[0].shape.rank + 1 : axis
+        let a = axis < 0 ? axis + parts[0].shape.rank + 1 : axis, indices = parts.indices
+        // A pullback that held a variable would hold its tape, which holds the pullback.
         return record("stack", parts, .stack(parts.map(\.value), axis: a), .pullback { g, to in
-            for i in parts.indices { to.add(i, g.select(a, i)) }
+            for i in indices { to.add(i, g.select(a, i)) }
         })
     }
 

@@ -127,8 +127,8 @@ public final class Tape {
         let entry = entries[id]
         for (position, input) in (entry.moreInputs ?? (0..<4).map { entry.inputs[$0] }).enumerated() where input >= 0 {
             guard let g = slots[Int(input)], let i = g.firstNonFinite() else { continue }
-            fatalError(
-                "\(entry.op) in '\(paths[Int(entry.path)])': first non-finite gradient at index \(i) of shape \(g.shape), of input \(position)")
+            let place = "\(entry.op) in '\(paths[Int(entry.path)])'"
+            fatalError("\(place): first non-finite gradient at index \(i) of shape \(g.shape), of input \(position)")
         }
     }
 }

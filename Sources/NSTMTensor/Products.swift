@@ -62,7 +62,7 @@ package enum Gemm {
     @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
         m >= 32 && n >= 8 && k >= 8 && n * k <= 4_194_304 && hasOwnKernel
     }
-    private static let hasOwnKernel = nstm_gemm_available() != 0
+    fileprivate static let hasOwnKernel = nstm_gemm_available() != 0
 
     /// B packed once for all threads, then blocks of rows. Every element of C is one sum in order of k.
     private static func packed(
@@ -80,7 +80,7 @@ package enum Gemm {
         let tiles = (m + 11) / 12
         Parallel.blocks(m, of: 12 * max(1, min(4, tiles / 8))) { r in
             nstm_gemm_rows(
-                a + r.lowerBound * (ta ? 1 : lda), ta ? 1 : lda, ta ? lda : 1, to, c + r.lowerBound * ldc, ldc, r.count, n, k,
+                a + r.lowerBound * (ta ? 1 : lda), ta ? 1 : lda, ta ? lda : 1, to, 32 * k, c + r.lowerBound * ldc, ldc, r.count, n, k,
                 accumulate ? 1 : 0)
             epilogue?(r)
         }
@@ -93,6 +93,51 @@ package enum Gemm {
         while parts < 8 && work / (parts * 2) >= 4_000_000 { parts *= 2 }
         let size = (long + parts - 1) / parts
         return max(16, (size + 15) & ~15)
+    }
+}
+
+/// A right operand op(B) [k, n] made ready once for several products on one thread, parts of it included.
+package struct PackedMatrix {
+    private let real: nstm_real
+    private let transposed: Bool
+    private let b: UnsafeRawPointer
+    private let ldb: Int
+    private let k: Int
+    private let panels: Storage?
+
+    /// - Parameter transposed: B lies as [n, k]. The memory must outlive the products.
+    package init(_ real: nstm_real, _ b: UnsafeRawPointer, _ ldb: Int, transposed: Bool, k: Int, n: Int) {
+        (self.real, self.b, self.ldb, self.transposed, self.k) = (real, b, ldb, transposed, k)
+        guard real == NSTM_F32, Gemm.hasOwnKernel, k > 0, n > 0 else {
+            panels = nil
+            return
+        }
+        let count = (n + 31) / 32, storage = Storage(byteCount: count * 32 * k * 4)
+        for panel in 0..<count {
+            nstm_gemm_pack(
+                transposed ? 1 : 0, b.assumingMemoryBound(to: Float.self), ldb, k, n, panel,
+                storage.base.assumingMemoryBound(to: Float.self))
+        }
+        panels = storage
+    }
+
+    /// C [m, columns] ← op(A) · op(B)[depth, columns] (+ C). `columns` starts at a multiple of 32. A lies as [m, depth], or as
+    /// [depth, m] when transposed.
+    package func multiply(
+        _ a: UnsafeRawPointer, _ lda: Int, transposed ta: Bool = false, rows m: Int, columns: Range<Int>, depth: Range<Int>,
+        accumulate: Bool = false, _ c: UnsafeMutableRawPointer, _ ldc: Int
+    ) {
+        guard let panels else {
+            let offset = transposed ? columns.lowerBound * ldb + depth.lowerBound : depth.lowerBound * ldb + columns.lowerBound
+            Gemm.single(
+                real, ta, transposed, m, columns.count, depth.count, 1, a, lda, b + offset * (real == NSTM_F32 ? 4 : 8), ldb,
+                accumulate ? 1 : 0, c, ldc)
+            return
+        }
+        nstm_gemm_rows(
+            a.assumingMemoryBound(to: Float.self), ta ? 1 : lda, ta ? lda : 1,
+            panels.base.assumingMemoryBound(to: Float.self) + columns.lowerBound * k + depth.lowerBound * 32, 32 * k,
+            c.assumingMemoryBound(to: Float.self), ldc, m, columns.count, depth.count, accumulate ? 1 : 0)
     }
 }
 

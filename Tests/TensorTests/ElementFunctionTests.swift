@@ -47,7 +47,8 @@ struct ElementFunction: Sendable, CustomTestStringConvertible {
         .init(
             name: "relu2", op: NSTM_RELU2, reference: { $0 < 0 ? 0 : $0 * $0 }, slope: { $0 > 0 ? 2 * $0 : 0 }, tolerance: 6e-8),
         .init(
-            name: "softplus", op: NSTM_SOFTPLUS, reference: { softplus($0) }, slope: { logistic($0) }, tolerance: 3e-7, low: -87.3),
+            name: "softplus", op: NSTM_SOFTPLUS, reference: { softplus($0) }, slope: { logistic($0) }, tolerance: 3e-7,
+            low: -87.3),
         .init(
             name: "logSigmoid", op: NSTM_LOGSIGMOID, reference: { -softplus(-$0) }, slope: { logistic(-$0) }, tolerance: 3e-7,
             high: 87.3),

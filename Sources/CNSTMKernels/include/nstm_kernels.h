@@ -41,9 +41,11 @@ int nstm_gemm_available(void);
 /// Packs panel number `panel` (32 columns) of op(B) [k, n] into out, which holds k·32 floats a panel. `transposed`: B is [n, k].
 void nstm_gemm_pack(int transposed, const float *_Nonnull b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel,
                     float *_Nonnull out);
-/// C [m, n] ← A · B (+ C when `accumulate`), with A[i, p] at a[i·a_row + p·a_step] and B packed.
+/// C [m, n] ← A · B (+ C when `accumulate`), with A[i, p] at a[i·a_row + p·a_step] and B packed, a panel every `panel_stride`
+/// floats.
 void nstm_gemm_rows(const float *_Nonnull a, ptrdiff_t a_row, ptrdiff_t a_step, const float *_Nonnull packed,
-                    float *_Nonnull c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate);
+                    ptrdiff_t panel_stride, float *_Nonnull c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+                    int accumulate);
 
 // MARK: Element-wise (Elementwise.c)
 typedef enum {
@@ -132,18 +134,18 @@ void nstm_bias_activation(nstm_real t, int op, const void *_Nonnull x, const voi
                           ptrdiff_t rows, ptrdiff_t columns);
 
 // MARK: Attention (Attention.c): the row work between two matrix products
-/// Rows of scores S (leading dimension `stride`) become probabilities in place. Row r sees columns [low, high) with
+/// Rows of scores S (leading dimension `stride`) are scaled and become probabilities in place. Row r sees columns [low, high) with
 /// high = causal ? min(columns, r + offset + 1) : columns and low = window > 0 ? max(0, r + offset + 1 − window) : 0;
 /// columns outside become 0. `bias` (a value a column, may be −inf) is added first. Saves logsumexp; a row that sees nothing
 /// becomes 0.
-void nstm_attention_rows(nstm_real t, void *_Nonnull s, ptrdiff_t stride, const void *_Nullable bias, int causal,
+void nstm_attention_rows(nstm_real t, double scale, void *_Nonnull s, ptrdiff_t stride, const void *_Nullable bias, int causal,
                          ptrdiff_t offset, ptrdiff_t window, void *_Nonnull lse, ptrdiff_t rows, ptrdiff_t columns);
-/// S ← exp(S + bias − lse) inside the visible range, 0 outside: the probabilities again, for the way back.
-void nstm_attention_rows_again(nstm_real t, void *_Nonnull s, ptrdiff_t stride, const void *_Nullable bias, int causal,
+/// S ← exp(scale·S + bias − lse) inside the visible range, 0 outside: the probabilities again, for the way back.
+void nstm_attention_rows_again(nstm_real t, double scale, void *_Nonnull s, ptrdiff_t stride, const void *_Nullable bias, int causal,
                                ptrdiff_t offset, ptrdiff_t window, const void *_Nonnull lse, ptrdiff_t rows,
                                ptrdiff_t columns);
-/// dS ← P ⊙ (dP − delta[r]), in place of dP.
-void nstm_attention_rows_backward(nstm_real t, const void *_Nonnull p, void *_Nonnull dp, ptrdiff_t stride,
+/// dS ← scale · P ⊙ (dP − delta[r]), in place of dP.
+void nstm_attention_rows_backward(nstm_real t, double scale, const void *_Nonnull p, void *_Nonnull dp, ptrdiff_t stride,
                                   const void *_Nonnull delta, ptrdiff_t rows, ptrdiff_t columns);
 
 /// y[r] ← Σ_i a[r,i]·b[r,i] for rows of n elements every a_stride and b_stride.

@@ -1,0 +1,281 @@
+import NSTMAutograd
+import NSTMTensor
+import Testing
+
+@Suite struct TapeTests {
+    private func parameter(_ path: String, _ index: Int, _ values: [Double]) -> Parameter {
+        Parameter(path: path, index: index, value: Tensor(values), decays: false)
+    }
+
+    @Test func usesOfAVariableAddUp() {
+        let c = ForwardContext(.train), x = c.input(Tensor([3, -2] as [Double]))
+        // d/dx (x³ + 2x + x·c) = 3x² + 2 + c, with c = x as a constant.
+        let y = x * x * x + x + x + x * x.detached
+        let g = y.gradients(of: [x])[0]!.doubles()
+        #expect(g == [32, 12])
+    }
+
+    /// The same gradient given to two inputs must not be one storage that both write to.
+    @Test func gradientsDoNotShareWrites() {
+        let c = ForwardContext(.train), a = c.input(Tensor([1, 2] as [Double])), b = c.input(Tensor([5, 7] as [Double]))
+        let s = a + b
+        let y = (s + a) + (b * 3 + s)
+        let g = y.gradients(of: [a, b])
+        #expect(g[0]!.doubles() == [3, 3] && g[1]!.doubles() == [5, 5])
+    }
+
+    /// A broadcast gradient (of a sum) that more is added to.
+    @Test func broadcastGradientsAccumulate() {
+        let c = ForwardContext(.train), x = c.input(Tensor([1, 2, 3] as [Double]))
+        let g = (x.sum() + x.sum() * 2 + (x * x).sum()).gradients(of: [x])[0]!
+        #expect(g.doubles() == [5, 7, 9])
+    }
+
+    @Test func parametersAreFoundAndOrdered() {
+        let w = parameter("b.weight", 1, [2, 3]), v = parameter("a.weight", 0, [5, 7]), frozen = parameter("c", 2, [1, 1])
+        let unused = parameter("d", 3, [0, 0])
+        frozen.isTrainable = false
+        let c = ForwardContext(.train)
+        let loss = (c[w] * c[v] * c[w] + c[frozen]).sum() + c[unused].sum() * 0
+        let g = loss.backward()
+        #expect(g.paths == ["a.weight", "b.weight", "d"])
+        #expect(g["b.weight"]!.doubles() == [2 * 2 * 5, 2 * 3 * 7] && g[v]!.doubles() == [4, 9])
+        #expect(g["c"] == nil && g["nothing"] == nil)
+        #expect(g[unused]!.doubles() == [0, 0])
+        var visited: [String] = []
+        g.forEach { p, _ in visited.append(p.path) }
+        #expect(visited == g.paths)
+    }
+
+    @Test func evaluationRecordsNothing() {
+        let w = parameter("w", 0, [2, 3])
+        let c = ForwardContext(.evaluate)
+        let y = (c[w] * c[w]).sum()
+        #expect(c.tape.count == 0 && !y.isRecorded)
+        #expect(y.backward().paths.isEmpty)
+        let recorded = ForwardContext(.evaluate, recording: true)
+        #expect((recorded[w] * recorded[w]).sum().backward()["w"]!.doubles() == [4, 6])
+    }
+
+    @Test func unusedOutputsHaveNoGradient() {
+        let c = ForwardContext(.train), x = c.input(Tensor([1, 2, 3] as [Double]))
+        let outputs = record("three", [x], [x.value, x.value.affine(2), x.value.affine(3)]) { g, to in
+            #expect(g[0] == nil && g[2] == nil)
+            to.add(0, g[1]!.affine(2))
+        }
+        #expect(outputs.count == 3)
+        #expect((outputs[1] * outputs[1].detached).gradients(of: [x])[0]!.doubles() == [4, 8, 12])
+    }
+
+    /// Backward from each of several outputs directly, and from none of them.
+    @Test(arguments: [0, 1, 2]) func backwardFromAnOutput(_ which: Int) {
+        let c = ForwardContext(.train), x = c.input(Tensor([1, 2, 3, 4, 5, 6] as [Double]))
+        let p = x.split(0, [1, 2, 3])
+        var expected = [0, 0, 0, 0, 0, 0] as [Double]
+        for i in [0..<1, 1..<3, 3..<6][which] { expected[i] = 1 }
+        #expect(p[which].gradients(of: [x])[0]!.doubles() == expected)
+    }
+    @Test func unreachedOperationsAreSkipped() {
+        let c = ForwardContext(.train), x = c.input(Tensor([1, 2] as [Double]))
+        let outputs = record("never", [x], [x.value, x.value]) { _, _ in Issue.record("pullback of an unused operation ran") }
+        let dead = record("dead", [outputs[0]], x.value, .undefined("nothing reaches it"))
+        #expect(!dead.shape.isEmpty)
+        #expect((x * 2).gradients(of: [x])[0]!.doubles() == [2, 2])
+    }
+
+    @Test func moreThanFourInputs() {
+        let c = ForwardContext(.train), x = (0..<7).map { c.input(Tensor([Double($0)])) }
+        let parts = x.enumerated().map { $0 % 2 == 0 ? $1 : Variable($1.value) }
+        let y = Variable.concatenate(parts, axis: 0) * Variable(Tensor((1...7).map(Double.init)))
+        let g = y.gradients(of: x)
+        for (i, gi) in g.enumerated() { #expect(gi?.doubles() == (i % 2 == 0 ? [Double(i + 1)] : nil)) }
+    }
+
+    /// Backward and teardown of a long chain are loops.
+    @Test func longChains() {
+        for backward in [true, false] {
+            let c = ForwardContext(.train), x = c.input(Tensor.ones([2], dtype: .float64))
+            var y = x
+            for _ in 0..<100_000 { y = y.affine(1, 1e-5) }
+            #expect(c.tape.count == 100_001)
+            #expect(abs(y.value.doubles()[0] - 2) < 1e-9)
+            if backward { #expect(y.gradients(of: [x])[0]!.doubles() == [1, 1]) }
+        }
+    }
+
+    /// What an operation saved is freed when backward has passed it, not when the tape goes.
+    @Test func savedTensorsAreFreedOnTheWay() {
+        final class Token {}
+        weak var saved: Token?
+        let c = ForwardContext(.train), x = c.input(Tensor([1.0]))
+        var seenLater = false
+        var y = record("first", [x], x.value, .pullback { g, to in
+            seenLater = saved == nil
+            to.add(0, g)
+        })
+        do {
+            let token = Token()
+            saved = token
+            y = record("second", [y], y.value, .pullback { g, to in
+                withExtendedLifetime(token) {}
+                to.add(0, g)
+            })
+        }
+        #expect(saved != nil)
+        #expect(y.gradients(of: [x])[0] != nil)
+        #expect(seenLater)
+    }
+
+    @Test func scopesNameThePath() {
+        struct Stop: Error {}
+        let c = ForwardContext(.train)
+        #expect(c.path == "")
+        c.scope("blocks") {
+            c.scope("3") { #expect(c.path == "blocks.3") }
+            #expect(c.path == "blocks")
+            c.addLoss("balance", Variable(Tensor.scalar(1)))
+            c.log("entropy", 2)
+        }
+        #expect(throws: Stop.self) { try c.scope("a") { throw Stop() } }
+        #expect(c.path == "")
+        #expect(c.auxiliaryLosses.map(\.name) == ["blocks.balance"] && c.metrics.map(\.name) == ["blocks.entropy"])
+    }
+
+    /// Constants and detached values of an earlier pass may be used in the next one; recorded ones may not.
+    @Test func carriedValuesAreConstants() async {
+        let first = ForwardContext(.train), x = first.input(Tensor([2.0]))
+        let carried = (x * x).detached
+        let second = ForwardContext(.train), y = second.input(Tensor([3.0]))
+        #expect((carried * y).gradients(of: [y])[0]!.doubles() == [4])
+        #expect((y * carried).shape == [1])
+        let again = second.input(Tensor([5.0]))
+        #expect((again * first.constant(Tensor([7.0]))).tape === second.tape)
+        await #expect(processExitsWith: .failure) {
+            let a = ForwardContext(.train), b = ForwardContext(.train)
+            _ = a.input(Tensor([1.0])) + b.input(Tensor([1.0]))
+        }
+    }
+
+    @Test func gradientCheckFindsErrors() {
+        func wrong(_ factor: Double) -> GradientCheck {
+            gradientCheck([Tensor([0.5, 1, 2] as [Double])]) { _, x in
+                let v = x[0].value
+                return record("cube", x, v * v * v, .pullback { g, to in to.add(0, g * (v * v).affine(factor)) })
+            }
+        }
+        #expect(wrong(3).error < 1e-8 && wrong(3).elements == 3)
+        #expect(wrong(3.001).error > 1e-4)
+        #expect(!(wrong(.nan).error < 1))
+        // A NaN in the first element only.
+        let nan = gradientCheck([Tensor([0.5, 1, 2] as [Double])]) { _, x in
+            record("id", x, x[0].value, .pullback { g, to in to.add(0, g * Tensor([.nan, 1, 1] as [Double])) })
+        }
+        #expect(!(nan.error < 1))
+    }
+
+    // MARK: Errors
+
+    private func message(_ result: ExitTest.Result?) -> String {
+        String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    }
+    @Test func undefinedDerivativesStopByName() async {
+        let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            let c = ForwardContext(.train)
+            c.scope("head") {
+                let x = c.input(Tensor([1.0]))
+                _ = record("round", [x], x.value, .undefined("it is flat")).gradients(of: [x])
+            }
+        }
+        #expect(message(r).contains("round in 'head' has no derivative: it is flat"))
+    }
+    @Test func nonFiniteValuesAreNamed() async {
+        let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            let c = ForwardContext(.train)
+            c.tape.checksFinite = true
+            c.scope("blocks") { c.scope("3") { _ = c.input(Tensor([1, 2, 0, 0] as [Double], [2, 2])).log() } }
+        }
+        #expect(message(r).contains("log in 'blocks.3': first non-finite value at index 2 of shape [2, 2]"))
+    }
+    /// The operation at fault is the one named, and its path, not the one that happens to receive the gradient.
+    @Test func nonFiniteGradientsAreNamed() async {
+        let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            let c = ForwardContext(.train)
+            c.tape.checksFinite = true
+            let x = c.input(Tensor([4, 0] as [Double]))
+            let y = c.scope("first") { x.affine(2) }
+            let z = c.scope("second") { y.sqrt() }
+            _ = z.sum().gradients(of: [x])
+        }
+        #expect(message(r).contains("sqrt in 'second': first non-finite gradient at index 1 of shape [2]"))
+    }
+    /// Also when it goes straight into a parameter.
+    @Test func nonFiniteLeafGradientsAreNamed() async {
+        let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            let c = ForwardContext(.train)
+            c.tape.checksFinite = true
+            let w = Parameter(path: "w", index: 0, value: Tensor([4, 0] as [Double]), decays: false)
+            _ = c[w].sqrt().sum().backward()
+        }
+        #expect(message(r).contains("sqrt in '': first non-finite gradient at index 1"))
+    }
+    @Test func shapeErrorsNameThePath() async {
+        let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            let c = ForwardContext(.train)
+            c.scope("mlp") { _ = c.input(.zeros([2, 3])).linear(c.constant(.zeros([4, 5]))) }
+        }
+        #expect(message(r).contains("in 'mlp': linear: inner sizes differ: lhs [2, 3] has 3, rhs [4, 5] has 5"))
+    }
+    @Test func mixedTypesStop() async {
+        await #expect(processExitsWith: .failure) {
+            _ = Variable(.zeros([2, 3])).linear(Variable(.zeros([4, 3], dtype: .float64)))
+        }
+        await #expect(processExitsWith: .failure) {
+            _ = Variable(.zeros([2, 3])).layerNorm(gain: Variable(.zeros([3], dtype: .float64)))
+        }
+    }
+    @Test func backwardNeedsAScalar() async {
+        await #expect(processExitsWith: .failure) { _ = ForwardContext(.train).input(.zeros([2])).backward() }
+    }
+    @Test func targetsOutsideTheClassesStop() async {
+        let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = Variable(.zeros([2, 3])).crossEntropy(Tensor([0, 3] as [Int32]))
+        }
+        #expect(message(r).contains("crossEntropy: target 3 is outside 0..<3"))
+    }
+    @Test func squaredErrorDoesNotBroadcast() async {
+        await #expect(processExitsWith: .failure) { _ = Variable(.zeros([4, 1])).meanSquaredError(.zeros([4])) }
+    }
+}
+
+@Suite struct GradientsTests {
+    private func gradients(_ values: [(String, Int, [Double])]) -> Gradients {
+        let c = ForwardContext(.train)
+        var loss = Variable(Tensor.scalar(0, dtype: .float64))
+        for (path, index, v) in values {
+            let p = Parameter(path: path, index: index, value: .zeros([v.count], dtype: .float64), decays: false)
+            loss = loss + (c[p] * Variable(Tensor(v))).sum()
+        }
+        return loss.backward()
+    }
+
+    @Test func sumsGoByPath() {
+        let a = gradients([("x", 0, [1, 2]), ("z", 2, [5])]), b = gradients([("z", 2, [7]), ("y", 1, [3]), ("x", 0, [10, 20])])
+        let before = a["x"]!.doubles()
+        let s = a + b
+        #expect(s.paths == ["x", "y", "z"])
+        #expect(s["x"]!.doubles() == [11, 22] && s["y"]!.doubles() == [3] && s["z"]!.doubles() == [12])
+        #expect(a["x"]!.doubles() == before)
+    }
+
+    @Test func scalingClippingAndNorm() {
+        let g = gradients([("x", 0, [3, -4]), ("y", 1, [12])])
+        #expect(g.globalNorm == 13)
+        #expect(g.scaled(by: -2)["x"]!.doubles() == [-6, 8])
+        #expect(g.clamped(to: 3.5)["x"]!.doubles() == [3, -3.5] && g.clamped(to: 3.5)["y"]!.doubles() == [3.5])
+        #expect(g["x"]!.doubles() == [3, -4])
+        #expect(gradients([]).globalNorm == 0)
+        #expect(g.firstNonFinite == nil)
+        let bad = gradients([("x", 0, [3, -4]), ("y", 1, [1, .infinity])]).firstNonFinite
+        #expect(bad?.path == "y" && bad?.index == 1)
+    }
+}
