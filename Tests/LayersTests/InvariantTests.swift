@@ -125,6 +125,17 @@ import Testing
         }
     }
 
+    /// A layer of which only the router is trained, going on from a state of another pass.
+    @Test(.disabled("the scan keeps no states when only its write weights are recorded"))
+    func frozenProjectionsDoNotStopTheRest() throws {
+        let m = try Recipe().built()
+        for p in m.store.all where !p.path.hasPrefix("router") { p.isTrainable = false }
+        var state: MixerState? = m.layer.initialState(batch: 1, ForwardContext(.evaluate))
+        let context = ForwardContext(.train)
+        let g = m.layer(context.constant(random([1, 5, 8], "x")), &state, context).sum().backward()
+        #expect(g.paths == ["router.weight", "router.bias"])
+    }
+
     // MARK: Inactive states
 
     @Test(arguments: Recipe.all.filter(\.masked)) func inactiveStatesDoNotCount(_ recipe: Recipe) throws {
@@ -230,7 +241,8 @@ import Testing
     }
     private func headNorm(_ keys: Tensor) -> Double {
         let k = keys.doubles()
-        return stride(from: 0, to: k.count, by: 4).map { i in (0..<4).reduce(0) { $0 + k[i + $1] * k[i + $1] }.squareRoot() }.max()!
+        let squares = stride(from: 0, to: k.count, by: 4).map { i in k[i..<i + 4].reduce(0) { $0 + $1 * $1 } }
+        return squares.max()!.squareRoot()
     }
 
     /// A rule that runs step by step takes longer; its values are convex in tanh and the beginning.
@@ -251,9 +263,9 @@ import Testing
         let qkv = random([1, 500, 24], "qkv"), w = Tensor.uniform([1, 500, 3], key: RandomKey(2), dtype: .float64)
         let start = random([1, 3, 8], "start"), activity = StateActivity(heads: 2)
         let rule = GatedSlots(ParameterBuilder(seed: 1, dtype: .float64), width: 8, states: 3)
+        let bank = StateBank(keys: Variable(start), values: Variable(start), activity: activity)
         let end = StatePropagator(rule, interaction: nil, interval: 64)(
-            tokens: Variable(qkv), qkv: Variable(qkv), routing: Variable(w),
-            states: StateBank(keys: Variable(start), values: Variable(start), activity: activity), readout: ContentRead(), position: 0,
+            tokens: Variable(qkv), qkv: Variable(qkv), routing: Variable(w), states: bank, readout: ContentRead(), position: 0,
             ForwardContext(.evaluate)
         ).states.values.value
         for c in 0..<8 {

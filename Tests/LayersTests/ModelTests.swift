@@ -17,7 +17,7 @@ import Testing
         map["states"] = 5
         let reader = ConfigReader(.map(map)), plan = NSTMLayerPlan(reader, width: 8, heads: 2, strategies: .standard)
         try reader.throwIfFaulty()
-        let m = NSTMModel(ParameterBuilder(seed: seed, dtype: dtype), shape) { p, _, residual in plan.layer(p, residual: residual) }
+        let m = NSTMModel(ParameterBuilder(seed: seed, dtype: dtype), shape) { p, _, end in plan.layer(p, residual: end) }
         shake(m.parameters, seed: seed)
         return m
     }

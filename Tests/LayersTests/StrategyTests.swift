@@ -83,8 +83,8 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
 }
 
 @Suite struct StateAttentionTests {
-    private func bank(_ states: Int = 5) -> StateBank {
-        StateBank(keys: Variable(random([2, states, 8], "keys")), values: Variable(random([2, states, 8], "values")), activity: everyone)
+    private func bank() -> StateBank {
+        StateBank(keys: Variable(random([2, 5, 8], "keys")), values: Variable(random([2, 5, 8], "values")), activity: everyone)
     }
 
     @Test func isUsedFromTheFirstMultipleOfTheIntervalOn() throws {
@@ -118,8 +118,16 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
         states.values = states.values * 100
         for _ in 0..<500 { states = attention(states, ForwardContext(.evaluate)) }
         #expect(largest(states.values.value) <= 8.0.squareRoot() + 1e-9)
-        // The learned identities keep them apart.
-        #expect(difference(states.values.value.select(1, 0), states.values.value.select(1, 1)) > 1e-4)
+    }
+    /// States that hold the same do not stay the same: their learned identities differ.
+    @Test func identitiesTellStatesApart() {
+        let builder = ParameterBuilder(seed: 1, dtype: .float64)
+        let attention = GatedStateAttention(builder, width: 8, states: 5, heads: 2)
+        var states = bank()
+        states.values = Variable(random([1, 1, 8], "v").broadcast(to: [2, 5, 8]))
+        let after = attention(states, ForwardContext(.evaluate)).values.value
+        for n in 1..<5 { #expect(difference(after.select(1, 0), after.select(1, n)) > 1e-8) }
+        #expect(same(after.select(0, 0), after.select(0, 1)))
     }
     @Test func doesNotDependOnTheOrderOfStates() throws {
         let builder = ParameterBuilder(seed: 1, dtype: .float64)

@@ -161,7 +161,8 @@ import Testing
     /// The update of a long parameter is split over threads; the split changes nothing.
     @Test(arguments: [Optimizer.Method.adamW(), .sgd(), .rmsProp()])
     func longParametersAreUpdatedWhole(_ method: Optimizer.Method) {
-        let n = 50_001, b = ParameterBuilder(seed: 1), long = b("long", [n], .normal(deviation: 1)), g = random([n], "g", .float32)
+        let n = 50_001, b = ParameterBuilder(seed: 1), g = random([n], "g", .float32)
+        let long = b("long", [n], .normal(deviation: 1))
         let starts = [0, 16_383, 16_384, 40_000, n - 1], all = long.value.doubles(), gradient = g.doubles()
         let short = b("short", [5], .values(Tensor(starts.map { Float(all[$0]) })))
         let few = Tensor(starts.map { Float(gradient[$0]) })

@@ -17,7 +17,8 @@ import Testing
         return s
     }
     private func model(_ dtype: DType = .float64, layers: Int = 2, positions: Int? = 20, dropout: Double = 0) -> Transformer {
-        let m = Transformer(ParameterBuilder(seed: 1, dtype: dtype), shape(layers: layers, positions: positions, dropout: dropout))
+        let shape = shape(layers: layers, positions: positions, dropout: dropout)
+        let m = Transformer(ParameterBuilder(seed: 1, dtype: dtype), shape)
         shake(m.parameters)
         return m
     }
