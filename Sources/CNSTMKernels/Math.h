@@ -138,9 +138,10 @@ NSTM_INLINE double nstm_sigmoid_f64(double x) {
 }
 NSTM_INLINE double nstm_tanh_f64(double x) { return tanh(x); }
 NSTM_INLINE double nstm_softplus_f64(double x) { return (x > 0 ? x : 0.0) + log1p(exp(-fabs(x))); }
-NSTM_INLINE double nstm_gelu_f64(double x) { return 0.5 * x * erfc(-x * 0.70710678118654752440); }
+NSTM_INLINE double nstm_normal_cdf_f64(double x) { return 0.5 * erfc(-x * 0.70710678118654752440); }
+NSTM_INLINE double nstm_gelu_f64(double x) { return x * nstm_normal_cdf_f64(x); }
 NSTM_INLINE double nstm_gelu_slope_f64(double x) {
-    return 0.5 * erfc(-x * 0.70710678118654752440) + x * 0.39894228040143267794 * exp(-0.5 * x * x);
+    return nstm_normal_cdf_f64(x) + x * 0.39894228040143267794 * exp(-0.5 * x * x);
 }
 NSTM_INLINE double nstm_sqrt_f64(double x) { return sqrt(x); }
 NSTM_INLINE double nstm_sin_f64(double x) { return sin(x); }

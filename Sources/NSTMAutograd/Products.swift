@@ -48,21 +48,21 @@ extension Variable {
         let outShape = shape.dropLast().appending(n)
         let product = Tensor(uninitialized: outShape, dtype)
         let op = activation.kernel
-        // The pre-activation is needed on the way back, so an activation writes a second array.
+        // With an activation the product becomes its slope, in place: all that the way back needs of it.
         let y = op == nil ? product : Tensor(uninitialized: outShape, dtype)
         let pre = product.freshBase, out = y.freshBase
-        let needsPass = op != nil || b != nil
+        let keepsSlope = op != nil && (isRecorded || weight.isRecorded || bias?.isRecorded ?? false)
         Gemm.run(
             real, false, true, rows, n, k, 1, x.constantBase, k, w.constantBase, k, 0, pre, n,
-            epilogue: needsPass
+            epilogue: op != nil || b != nil
                 ? { r in
                     let o = r.lowerBound * n * size
-                    if let b, op != nil { nstm_bias_activation(real, -1, pre + o, b.constantBase, pre + o, r.count, n) }
-                    let late = op == nil ? b : nil
-                    nstm_bias_activation(real, op.map { Int32($0.rawValue) } ?? -1, pre + o, late?.constantBase, out + o, r.count, n)
+                    nstm_activate(
+                        real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.constantBase, out + o, keepsSlope ? pre + o : nil, r.count,
+                        n)
                 } : nil)
         return record("linear", bias.map { [self, weight, $0] } ?? [self, weight], y, .pullback { g, to in
-            let da = (op.map { Tensor.mapBackward($0, dy: g, x: product, y: y) } ?? g).contiguous()
+            let da = op == nil ? g.contiguous() : g * product
             if to.needs(0) {
                 let dx = Tensor(uninitialized: x.shape, x.dtype)
                 Gemm.run(real, false, false, rows, k, n, 1, da.constantBase, n, w.constantBase, k, 0, dx.freshBase, k)

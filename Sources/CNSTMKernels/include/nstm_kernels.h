@@ -129,9 +129,10 @@ void nstm_cross_entropy_backward(nstm_real t, double scale, const void *_Nonnull
 /// gates ← σ(logits) where among the k largest of its row (ties: lower index first), else exactly 0.
 void nstm_top_k_gates(nstm_real t, const void *_Nonnull logits, void *_Nonnull gates, ptrdiff_t k, ptrdiff_t rows,
                       ptrdiff_t columns);
-/// y ← act(x + bias) in place of x when y = x; bias repeats by rows. `op` < 0: no activation.
-void nstm_bias_activation(nstm_real t, int op, const void *_Nonnull x, const void *_Nullable bias, void *_Nonnull y,
-                          ptrdiff_t rows, ptrdiff_t columns);
+/// y ← act(x + bias), and slope ← act'(x + bias) when it is wanted; y or slope may be x. bias repeats by rows. `op` < 0: no
+/// activation, and no slope.
+void nstm_activate(nstm_real t, int op, const void *_Nonnull x, const void *_Nullable bias, void *_Nonnull y,
+                   void *_Nullable slope, ptrdiff_t rows, ptrdiff_t columns);
 
 // MARK: Attention (Attention.c): the row work between two matrix products
 /// Rows of scores S (leading dimension `stride`) are scaled and become probabilities in place. Row r sees columns [low, high) with
