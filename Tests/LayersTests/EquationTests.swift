@@ -81,7 +81,8 @@ import Testing
         shake(builder.store, seed: 1)
         func p(_ path: String) throws -> [Row] { rows(try #require(builder.store[path]).value) }
         let bank = StateBank(
-            keys: Variable(random([1, 4, 6], "keys")), values: Variable(random([1, 4, 6], "values")), activity: StateActivity(heads: 2))
+            keys: Variable(random([1, 4, 6], "keys")), values: Variable(random([1, 4, 6], "values")),
+            activity: StateActivity(heads: 2))
         let v = rows(bank.values.value), identity = try p("identity"), gain = try p("norm.gain")[0], d = 3
         let projection = try p("attention.projection.weight"), output = try p("attention.output.weight")
         let outer = try p("outputNorm.gain")[0], keep = try p("balance")[0].map { sigmoid($0) }

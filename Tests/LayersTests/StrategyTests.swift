@@ -283,6 +283,7 @@ private final class Leaky: TokenDrivenUpdateRule {
         let layer = plan.layer(ParameterBuilder(seed: 1), residual: .fanIn)
         #expect((layer.propagator.rule as? Leaky)?.rate == 0.25)
         var none: MixerState?
-        #expect(layer(Variable(random([1, 3, 8], "x", .float32)), &none, ForwardContext(.evaluate)).value.firstNonFinite() == nil)
+        let y = layer(Variable(random([1, 3, 8], "x", .float32)), &none, ForwardContext(.evaluate))
+        #expect(y.value.firstNonFinite() == nil)
     }
 }

@@ -178,7 +178,8 @@ import Testing
         let embedding = try #require(m.parameters["embedding.weight"]).value
         // A word whose score is far below the others has no part in the loss.
         let context = ForwardContext(.train)
-        try #require(untied.parameters["head.weight"]).value = .concatenate([embedding, .zeros([1, 8], dtype: .float64)], axis: 0)
+        let head = try #require(untied.parameters["head.weight"])
+        head.value = .concatenate([embedding, .zeros([1, 8], dtype: .float64)], axis: 0)
         let bias = Variable(Tensor((0..<8).map { $0 == 7 ? -1e3 : 0.0 }, [8]))
         let other = (untied(x, context) + bias).crossEntropy(targets)
         #expect(abs(other.value.item() - loss.value.item()) < 1e-12)
