@@ -23,6 +23,8 @@ public struct Variable {
     public var dtype: DType { value.dtype }
     /// Whether a gradient flows through it.
     public var isRecorded: Bool { node >= 0 }
+    /// The same, without keeping more memory alive than it shows: a view that is carried on must not hold what it was cut from.
+    public var owned: Variable { isRecorded ? self : Variable(value.owned, node: -1, tape: tape) }
     /// The same value as a constant: no gradient flows back.
     public var detached: Variable { Variable(value, node: -1, tape: tape) }
 

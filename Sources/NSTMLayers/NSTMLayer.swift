@@ -97,7 +97,7 @@ public final class NSTMLayer: SequenceMixer {
             state!["keys"] = next.keys
             state!["values"] = next.values
             let length = joined.shape[1]
-            state!["convolution"] = joined.slice(1, length - (convolution.width - 1)..<length)
+            state!["convolution"] = joined.slice(1, length - (convolution.width - 1)..<length).owned
             if let window { state!["window"] = window }
             state!.position += x.shape[1]
         }

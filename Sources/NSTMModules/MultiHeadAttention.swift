@@ -42,7 +42,7 @@ package func windowAttention(_ qkv: Variable, history: Variable?, heads: Int, wi
     let all = history.map { $0.shape[1] == 0 ? qkv : Variable.concatenate([$0, qkv], axis: 1) } ?? qkv
     let o = all.attention(heads: heads, mask: AttentionMask(causal: true, window: window), queries: qkv.shape[1])
     let keep = min(all.shape[1], window.map { $0 - 1 } ?? Int.max)
-    return (o, history == nil ? all : all.slice(1, all.shape[1] - keep..<all.shape[1]))
+    return (o, history == nil ? all : all.slice(1, all.shape[1] - keep..<all.shape[1]).owned)
 }
 
 /// Multi-head self-attention without order, for sets (states among each other): [B, N, D] → [B, N, D].

@@ -5,6 +5,12 @@ extension Tensor {
         Tensor(storage: storage, offset: offset ?? self.offset, shape: shape, strides: strides, dtype: dtype)
     }
 
+    /// The same values in storage of exactly their size.
+    public var owned: Tensor {
+        if isContiguous && storage.byteCount == count * dtype.byteCount { return self }
+        return isContiguous ? withBytes { Tensor(bytes: $0, shape, dtype) } : contiguous()
+    }
+
     /// The same elements in another shape; one size may be -1 and is then inferred.
     public func reshaped(_ dims: [Int]) -> Tensor {
         var dims = dims

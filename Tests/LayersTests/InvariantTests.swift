@@ -126,7 +126,7 @@ import Testing
     }
 
     /// A layer of which only the router is trained, going on from a state of another pass.
-    @Test(.disabled("the scan keeps no states when only its write weights are recorded"))
+    @Test
     func frozenProjectionsDoNotStopTheRest() throws {
         let m = try Recipe().built()
         for p in m.store.all where !p.path.hasPrefix("router") { p.isTrainable = false }
