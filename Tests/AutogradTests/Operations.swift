@@ -243,7 +243,7 @@ struct Operation: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// Values and gradients do not depend on the layout of the inputs, bit for bit.
+    /// Values and gradients do not depend on the layout of the inputs (but for the order of sums in a product).
     @Test(arguments: Operation.all) func layoutDoesNotMatter(_ operation: Operation) {
         for shapes in operation.shapes {
             for layout in Layout.allCases where layout != .contiguous {

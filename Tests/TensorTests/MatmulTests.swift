@@ -77,7 +77,19 @@ import Testing
         var random = TestRandom(5)
         for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
             let a = Tensor(random.doubles(m * k), ta ? [k, m] : [m, k]), b = Tensor(random.doubles(k * n), tb ? [n, k] : [k, n])
-            compare(a, b, ta, tb)
+            let y = a.matmul(b, transposeSelf: ta, transposeOther: tb)
+            let y32 = a.cast(to: .float32).matmul(b.cast(to: .float32), transposeSelf: ta, transposeOther: tb)
+            let va = a.doubles(), vb = b.doubles(), got = y.doubles(), got32 = y32.doubles()
+            var worst = 0.0, worst32 = 0.0
+            for i in 0..<m {
+                for j in 0..<n {
+                    var s = 0.0
+                    for l in 0..<k { s += va[ta ? l * m + i : i * k + l] * vb[tb ? j * k + l : l * n + j] }
+                    worst = max(worst, abs(got[i * n + j] - s))
+                    worst32 = max(worst32, abs(got32[i * n + j] - s))
+                }
+            }
+            #expect(worst < 1e-12 && worst32 < 1e-4)
         }
     }
 
