@@ -80,7 +80,8 @@ func demonstrate() throws {
     say("\nlength   wrong bits a sequence   sequences without a mistake")
     for (length, wrong) in zip(Choice.testedLengths, results) {
         let mean = Double(wrong.reduce(0, +)) / Double(wrong.count), whole = wrong.count { $0 == 0 }
-        let seen = length <= Choice.trainedLength ? "as in training" : "\(length / Choice.trainedLength) × as long as any in training"
+        let factor = length / Choice.trainedLength
+        let seen = factor == 1 ? "as in training" : "\(factor) × as long as any in training"
         say(String(format: "%6d   %8.2f of %-10d   %3d of %d   ", length, mean, length * Choice.bits, whole, wrong.count) + seen)
     }
 

@@ -19,7 +19,7 @@ struct InfoCommand: ParsableCommand {
                 """)
     }
 
-    @Argument(help: "A checkpoint, or the folder of a run, of which the newest intact checkpoint is taken.") var checkpoint: String
+    @Argument(help: checkpointHelp) var checkpoint: String
 
     private struct Position: Decodable {
         var step: Int

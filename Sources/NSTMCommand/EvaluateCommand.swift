@@ -15,7 +15,7 @@ struct EvaluateCommand: ParsableCommand {
                 """)
     }
 
-    @Argument(help: "A checkpoint, or the folder of a run, of which the newest intact checkpoint is taken.") var checkpoint: String
+    @Argument(help: checkpointHelp) var checkpoint: String
     @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder")) var data: String?
     @Option(help: ArgumentHelp("Changes a key under data or training.evaluation; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
@@ -34,6 +34,7 @@ struct EvaluateCommand: ParsableCommand {
         guard dataset.inputKind == saved.data.input, dataset.targetKind == saved.data.target else {
             throw CommandError.otherInputs(trained: saved.data.name, data: dataset.name)
         }
+        try saved.model.check(takes: dataset)
         let settings = experiment.settings
         let batches = dataset.evaluationBatches(size: settings.evaluationBatch, limit: settings.evaluationLimit)
         let metrics = NSTM.evaluate(saved.model, on: batches, target: dataset.targetKind)

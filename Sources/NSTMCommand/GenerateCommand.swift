@@ -10,11 +10,11 @@ struct GenerateCommand: ParsableCommand {
                 The same seed gives the same text.
 
                 Example:
-                  \(NSTMCommand.program) generate runs/tinyshakespeare-nstm --prompt "ROMEO:" --length 500 --temperature 0.7 --seed 3
+                  \(NSTMCommand.program) generate runs/tinyshakespeare-nstm --prompt "ROMEO:" --length 500 --seed 3
                 """)
     }
 
-    @Argument(help: "A checkpoint, or the folder of a run, of which the newest intact checkpoint is taken.") var checkpoint: String
+    @Argument(help: checkpointHelp) var checkpoint: String
     @Option(help: "What to continue.") var prompt = "\n"
     @Option(help: "Characters to add.") var length = 400
     @Option(help: "Below 1 bolder, above 1 more random; 0 always takes the most likely character.") var temperature = 0.8

@@ -21,7 +21,8 @@ struct ModelSummary {
         ]
         let width = groups.map { $0.name.count }.max() ?? 0
         for group in groups {
-            lines.append("  " + group.name.padding(toLength: width + 2, withPad: " ", startingAt: 0) + leftPadded(grouped(group.count), 12))
+            let name = group.name.padding(toLength: width + 2, withPad: " ", startingAt: 0)
+            lines.append("  " + name + leftPadded(grouped(group.count), 12))
         }
         let bytes = model.initialState(batch: 1).byteCount
         if let limit = shape.positions {
@@ -37,7 +38,8 @@ struct ModelSummary {
         let names = path.split(separator: ".").map(String.init)
         guard names.count > 1, names[0] == "blocks" else { return names[0] }
         let inner = names.dropFirst(2)
-        return "blocks.*." + (inner.first == "mixer" ? inner.prefix(max(1, min(2, inner.count - 1))) : inner.prefix(1)).joined(separator: ".")
+        let depth = inner.first == "mixer" ? max(1, min(2, inner.count - 1)) : 1
+        return "blocks.*." + inner.prefix(depth).joined(separator: ".")
     }
 }
 

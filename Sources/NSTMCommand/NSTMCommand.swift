@@ -56,9 +56,13 @@ struct Root: ParsableCommand {
                   \(NSTMCommand.program) generate runs/tinyshakespeare-nstm --prompt "ROMEO:"
                 """,
             version: RunEnvironment.version,
-            subcommands: [TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, CheckpointCommand.self, DoctorCommand.self])
+            subcommands: [
+                TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, CheckpointCommand.self, DoctorCommand.self,
+            ])
     }
 }
+
+let checkpointHelp: ArgumentHelp = "A checkpoint, or the folder of a run, of which the newest intact checkpoint is taken."
 
 /// A path given on the command line.
 func fileURL(_ path: String) -> URL { URL(fileURLWithPath: (path as NSString).expandingTildeInPath) }

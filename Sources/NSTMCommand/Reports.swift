@@ -36,14 +36,14 @@ enum CommandError: Error, CustomStringConvertible {
     var description: String {
         switch self {
         case .otherConfiguration(let checkpoint, let differences):
-            "\(checkpoint) was trained with another configuration; a run is resumed with its own. Different keys (given, stored):\n"
-                + differences.map { "  - \($0.path): \($0.own?.short ?? "absent"), \($0.other?.short ?? "absent")" }.joined(separator: "\n")
+            "\(checkpoint) was trained with another configuration; a run is resumed with its own. Different keys (given, stored):"
+                + differences.map { "\n  - \($0.path): \($0.own?.short ?? "absent"), \($0.other?.short ?? "absent")" }.joined()
                 + "\nLeave the configuration out, or train in another folder with --output."
         case .nothingToResume(let folder):
             "\(folder): no checkpoint to resume from. Pass one, or the folder of a run: --resume runs/NAME"
         case .notLanguage(let path, let data): "\(path): trained on '\(data)', which is not text; there is nothing to generate"
         case .otherInputs(let trained, let data):
-            "the model reads and answers what '\(trained)' has, and '\(data)' differs in its number of tokens, features or answers"
+            "the model reads and answers what '\(trained)' has; '\(data)' differs in its number of tokens, features or answers"
         case .onlyData(let keys):
             "only keys under data and training.evaluation can be set for an evaluation, not " + keys.joined(separator: ", ")
         }

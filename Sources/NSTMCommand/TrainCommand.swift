@@ -7,9 +7,9 @@ struct TrainCommand: ParsableCommand {
         CommandConfiguration(
             commandName: "train", abstract: "Trains a model, or goes on with a run.",
             discussion: """
-                Without a configuration everything has its default: an NSTM model on Tiny Shakespeare. Checkpoints (step-<n>.h5) and \
-                metrics.jsonl go to the output folder. Ctrl-C saves a checkpoint and ends with exit status 130; --resume goes on from \
-                there, to the bit as if the run had never stopped.
+                Without a configuration everything has its default: an NSTM model on Tiny Shakespeare. Checkpoints \
+                (step-<n>.h5) and metrics.jsonl go to the output folder. Ctrl-C saves a checkpoint and ends with exit status \
+                130; --resume goes on from there, to the bit as if the run had never stopped.
 
                 Examples:
                   \(NSTMCommand.program) train Configurations/tinyshakespeare-nstm.yaml
@@ -20,9 +20,11 @@ struct TrainCommand: ParsableCommand {
     }
 
     @Argument(help: "A configuration file (YAML).") var config: String?
-    @Option(help: ArgumentHelp("Changes one value of the configuration; may be repeated.", valueName: "key.path=value")) var set: [String] = []
+    @Option(help: ArgumentHelp("Changes one value of the configuration; may be repeated.", valueName: "key.path=value"))
+    var set: [String] = []
     @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder")) var data: String?
-    @Option(help: ArgumentHelp("The run's folder (default: runs/<name of the configuration>).", valueName: "folder")) var output: String?
+    @Option(help: ArgumentHelp("The run's folder (default: runs/<name of the configuration>).", valueName: "folder"))
+    var output: String?
     @Option(
         defaultAsFlag: "", parsing: .next,
         help: ArgumentHelp("Goes on from a checkpoint, or from the newest intact one of a run's folder.", valueName: "path"))
@@ -139,7 +141,8 @@ struct TrainCommand: ParsableCommand {
         guard let source = archive.source else { return }
         let old = RunFolder(URL(fileURLWithPath: source).deletingLastPathComponent()), new = RunFolder(folder)
         let files = FileManager.default
-        guard old.url.standardizedFileURL != folder.standardizedFileURL, files.fileExists(atPath: old.metrics.path) else { return }
+        let isElsewhere = old.url.standardizedFileURL != folder.standardizedFileURL
+        guard isElsewhere, files.fileExists(atPath: old.metrics.path) else { return }
         try new.check(beginningAt: 0, overwriting: overwrite)
         try files.createDirectory(at: folder, withIntermediateDirectories: true)
         if files.fileExists(atPath: new.metrics.path) { try files.removeItem(at: new.metrics) }
@@ -156,7 +159,8 @@ struct TrainCommand: ParsableCommand {
             say((i == 0 ? "model  " : "       ") + line)
         }
         let steps = "\(trainer.settings.steps) steps of \(trainer.settings.batch) sequences"
-        say("run    \(trainer.folder?.shortPath ?? ""), \(steps)" + (trainer.step > 0 ? ", going on after step \(trainer.step)" : ""))
+        let place = trainer.step > 0 ? ", going on after step \(trainer.step)" : ""
+        say("run    \(trainer.folder?.shortPath ?? ""), \(steps)\(place)")
     }
 
     private func conclude(_ trainer: Trainer, _ ending: Trainer.Ending, _ opened: OpenedDataset) throws {

@@ -26,7 +26,8 @@ extension ConfigValue {
         let node: Node?
         do { node = try Yams.compose(yaml: text) } catch {
             switch error as? YamlError {
-            case .scanner(_, let problem, let mark, _)?, .parser(_, let problem, let mark, _)?, .composer(_, let problem, let mark, _)?:
+            case .scanner(_, let problem, let mark, _)?, .parser(_, let problem, let mark, _)?,
+                .composer(_, let problem, let mark, _)?:
                 throw fault(mark, problem)
             case .duplicatedKeysInMapping(let keys, let context)?:
                 throw fault(context.mark, "the key \(keys.map { "'\($0)'" }.joined(separator: ", ")) comes twice in one map")

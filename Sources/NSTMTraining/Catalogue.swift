@@ -8,7 +8,8 @@ import NSTMTensor
 /// Everything that configurations can name: strategies of NSTM layers, models and datasets. Extend a copy of `.standard`.
 public struct Catalogue: Sendable {
     /// Reads the model's settings and returns what builds it.
-    public typealias ModelFactory = @Sendable (ConfigReader, ModelInput, ModelOutput, Strategies) -> (ParameterBuilder) -> SequenceModel
+    public typealias ModelFactory =
+        @Sendable (ConfigReader, ModelInput, ModelOutput, Strategies) -> (ParameterBuilder) -> SequenceModel
     /// Reads the dataset's settings and returns what opens it.
     public typealias DatasetFactory = @Sendable (ConfigReader, DatasetFolder) -> (DatasetOpening) throws -> OpenedDataset
 

@@ -45,7 +45,8 @@ public struct Metrics: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// Measures a model over batches.
-/// - Returns: `loss` (nats a position); `perplexity` for text; `wrong-bits` (mean a sequence) for binary targets; `accuracy` for classes.
+/// - Returns: `loss` (nats a position); `perplexity` for text; `wrong-bits` (mean a sequence) for binary targets; `accuracy` for
+///   classes.
 public func evaluate(_ model: SequenceModel, on batches: some Sequence<Batch>, target: TargetKind) -> Metrics {
     var loss = 0.0, positions = 0.0, sequences = 0.0, wrong = 0.0, right = 0.0
     for batch in batches {

@@ -25,8 +25,8 @@ public struct Experiment {
         let open = data.factory("kind", in: catalogue.datasets, default: "tinyshakespeare").map { $0(data, folder) }
         data.finish()
         settings = TrainingSettings(reader.child("training"))
-        // The model's settings are checked with a stand-in for what the data will say of input and output; the model is then built
-        // from a second reading of what was resolved.
+        // The model's settings are checked with a stand-in for what the data will say of input and output; the model is then
+        // built from a second reading of what was resolved.
         _ = Experiment.plan(reader, .tokens(vocabulary: 2), .nextToken(vocabulary: 2), catalogue)
         reader.finish()
         try reader.throwIfFaulty()
@@ -55,7 +55,12 @@ public struct Experiment {
     /// - Throws: `DatasetError`.
     public func openDataset(_ opening: DatasetOpening = DatasetOpening()) throws -> OpenedDataset { try openData(opening) }
     /// The model that fits a dataset, with its initial parameters.
-    public func model(for dataset: any Dataset) throws -> SequenceModel { try makeModel(dataset.inputKind, dataset.targetKind) }
+    /// - Throws: `TrainingError.tooLong` when the data has sequences that the model cannot take.
+    public func model(for dataset: any Dataset) throws -> SequenceModel {
+        let model = try makeModel(dataset.inputKind, dataset.targetKind)
+        try model.check(takes: dataset)
+        return model
+    }
     public func model(input: InputKind, target: TargetKind) throws -> SequenceModel { try makeModel(input, target) }
 
     /// A trainer for a dataset that was opened with this experiment, at step 0.
@@ -98,14 +103,17 @@ public struct TrainingSettings: Sendable {
         switch optimizer.choice("kind", of: ["adamw", "sgd", "rmsprop"], default: "adamw") {
         case "sgd":
             method = .sgd(
-                momentum: optimizer.double("momentum", default: 0.9, in: 0..<1), nesterov: optimizer.bool("nesterov", default: false))
+                momentum: optimizer.double("momentum", default: 0.9, in: 0..<1),
+                nesterov: optimizer.bool("nesterov", default: false))
         case "rmsprop":
             method = .rmsProp(
-                rho: optimizer.double("rho", default: 0.95, in: 0..<1), momentum: optimizer.double("momentum", default: 0.9, in: 0..<1),
+                rho: optimizer.double("rho", default: 0.95, in: 0..<1),
+                momentum: optimizer.double("momentum", default: 0.9, in: 0..<1),
                 epsilon: optimizer.double("epsilon", default: 1e-4, in: 1e-16...1))
         default:
             method = .adamW(
-                beta1: optimizer.double("beta1", default: 0.9, in: 0..<1), beta2: optimizer.double("beta2", default: 0.99, in: 0..<1),
+                beta1: optimizer.double("beta1", default: 0.9, in: 0..<1),
+                beta2: optimizer.double("beta2", default: 0.99, in: 0..<1),
                 epsilon: optimizer.double("epsilon", default: 1e-8, in: 1e-16...1))
         }
         decay = optimizer.double("decay", default: 0.1, in: 0...1e3)

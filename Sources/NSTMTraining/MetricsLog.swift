@@ -12,7 +12,8 @@ final class MetricsLog {
         var kept = ""
         if step > 0, let old = try? String(contentsOf: url, encoding: .utf8) {
             for line in old.split(separator: "\n") {
-                guard let value = try? ConfigValue(json: String(line)), case .int(let n)? = value[path: "step"], n <= step else { continue }
+                let value = try? ConfigValue(json: String(line))
+                guard case .int(let n)? = value?[path: "step"], n <= step else { continue }
                 kept += line + "\n"
             }
         }

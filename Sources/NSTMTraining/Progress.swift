@@ -41,9 +41,9 @@ public final class ProgressReporter {
             let now = Date()
             guard now.timeIntervalSince(lastLine) >= interval || r.step == r.steps || r.step == 1 else { return }
             lastLine = now
-            let text =
-                "step \(r.step)/\(r.steps)  loss \(String(format: "%.4f", r.loss))  \(ProgressReporter.count(r.tokensPerSecond)) tokens/s"
-                + "  \(ProgressReporter.duration(r.secondsLeft)) left"
+            let loss = String(format: "%.4f", r.loss), speed = ProgressReporter.count(r.tokensPerSecond)
+            let left = ProgressReporter.duration(r.secondsLeft)
+            let text = "step \(r.step)/\(r.steps)  loss \(loss)  \(speed) tokens/s  \(left) left"
             if isTerminal {
                 write("\r\u{1B}[2K" + text.prefix(ProgressReporter.terminalWidth - 1))
                 isOpen = true

@@ -23,8 +23,9 @@ public struct RunEnvironment: Codable, Sendable, Equatable {
 
     public static var current: RunEnvironment {
         RunEnvironment(
-            frameworkVersion: version, system: ProcessInfo.processInfo.operatingSystemVersionString, threads: Parallel.threadCount,
-            kernels: String(cString: nstm_kernel_set()), openBLAS: String(cString: openblas_get_config()),
+            frameworkVersion: version, system: ProcessInfo.processInfo.operatingSystemVersionString,
+            threads: Parallel.threadCount, kernels: String(cString: nstm_kernel_set()),
+            openBLAS: String(cString: openblas_get_config()),
             openBLASCore: String(cString: openblas_get_corename()),
             forcedCore: ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"], hdf5: CheckpointFile.libraryVersion)
     }

@@ -43,7 +43,9 @@ public struct RunFolder: Sendable {
     public func checkpoints() -> [(step: Int, url: URL)] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
         let files = names.compactMap { name -> (step: Int, url: URL)? in
-            guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)) else { return nil }
+            guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)) else {
+                return nil
+            }
             return (step, url.appendingPathComponent(name))
         }
         return files.sorted { $0.step > $1.step }

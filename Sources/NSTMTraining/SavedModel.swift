@@ -23,7 +23,8 @@ public struct SavedModel {
         archive = try CheckpointFile.read(self.url)
         configuration = try SavedModel.configuration(archive.documents, path: self.url.path)
         data = try archive.decode(DataDescription.self, document: "data")
-        tokenizer = archive.documents["tokenizer"] == nil ? nil : try archive.decode(CharacterTokenizer.self, document: "tokenizer")
+        let hasTokenizer = archive.documents["tokenizer"] != nil
+        tokenizer = hasTokenizer ? try archive.decode(CharacterTokenizer.self, document: "tokenizer") : nil
         step = try archive.decode(Trainer.Position.self, document: "training").step
         let experiment = try Experiment(configuration, catalogue: catalogue)
         model = try experiment.model(input: data.input, target: data.target)
@@ -55,8 +56,8 @@ public enum SavedModelError: Error, Sendable, Equatable, CustomStringConvertible
         switch self {
         case .noCheckpoint(let folder): "\(folder): the folder has no checkpoint (step-<n>.h5)"
         case .noConfiguration(let path):
-            "\(path): the checkpoint has no configuration, because its model was built in code. Build the same model there and call "
-                + "model.load(archive)."
+            "\(path): the checkpoint has no configuration, because its model was built in code. Build the same model there and "
+                + "call model.load(archive)."
         }
     }
 }

@@ -236,6 +236,19 @@ extension SequenceModel {
     }
 }
 
+extension SequenceModel {
+    /// - Throws: `TrainingError.tooLong` when a dataset has sequences beyond the learned positions.
+    public func check(takes dataset: any Dataset) throws {
+        guard let positions = shape.positions else { return }
+        // Evaluation sequences of texts are as long as training ones; those of the copy task may be longer.
+        let tested = (dataset as? CopyTask)?.evaluationLengths.map { CopyTask.positions(length: $0) }.max() ?? 0
+        let length = max(dataset.contextLength, tested)
+        guard length <= positions else {
+            throw TrainingError.tooLong(dataset: dataset.name, length: length, positions: positions)
+        }
+    }
+}
+
 /// Why training cannot go on.
 public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
     case nonFinite(step: Int, loss: Double, gradient: String?)
@@ -247,14 +260,17 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The folder has the checkpoints of another run, or later ones of this run.
     case folderInUse(path: String, newest: String, step: Int)
     case noSuchMetric(String, dataset: String, known: [String])
+    /// Sequences go beyond a model's learned positions.
+    case tooLong(dataset: String, length: Int, positions: Int)
 
     public var description: String {
         switch self {
         case .nonFinite(let step, let loss, let gradient):
-            "step \(step): loss \(loss)\(gradient.map { ", first non-finite gradient at \($0)" } ?? ""); the last checkpoint is intact. "
-                + "Lower the learning rate, or clip."
+            "step \(step): loss \(loss)\(gradient.map { ", first non-finite gradient at \($0)" } ?? ""). "
+                + "Nothing was updated, and the last checkpoint is intact. Lower the learning rate, or clip."
         case .otherData(let dataset, let saved, let found):
-            "the checkpoint was trained on other data than this '\(dataset)': fingerprint \(saved.prefix(16))…, found \(found.prefix(16))…"
+            "the checkpoint was trained on other data than this '\(dataset)': "
+                + "fingerprint \(saved.prefix(16))…, found \(found.prefix(16))…"
         case .otherOptimizer(let saved, let found):
             "the checkpoint holds the state of '\(saved)', the configuration asks for '\(found)'"
         case .log(let path, let reason): "\(path): \(reason)"
@@ -262,6 +278,8 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
         case .folderInUse(let path, let newest, let step):
             "\(path): holds checkpoints up to \(newest), and the run would begin at step \(step). Nothing was changed. "
                 + "Resume from that checkpoint (--resume), write to another folder (--output), or throw those away (--overwrite)."
+        case .tooLong(let dataset, let length, let positions):
+            "the dataset '\(dataset)' has sequences of \(length) positions, the model only \(positions) (model.positions)"
         case .noSuchMetric(let name, let dataset, let known):
             "training cannot stop at '\(name)': the dataset '\(dataset)' has \(known.joined(separator: ", "))"
         }

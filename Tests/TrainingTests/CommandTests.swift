@@ -1,0 +1,149 @@
+import Foundation
+import NSTMIO
+import NSTMModules
+import Testing
+
+@testable import NSTMCommand
+@testable import NSTMTraining
+
+/// The command line as its users meet it: one clear error, the right exit status, nothing overwritten.
+@Suite(.serialized) struct CommandTests {
+    let scratch: Scratch
+    let text: URL
+
+    init() throws {
+        scratch = try Scratch()
+        text = try scratch.write("text.txt", sampleText())
+    }
+    private func run(_ arguments: String..., environment: [String: String] = [:]) throws -> Tool.Result {
+        try Tool.run(arguments, in: scratch, environment: environment)
+    }
+    private func trained() throws {
+        try scratch.write("c.yaml", sampleConfiguration(text: text, steps: 2))
+        let result = try run("train", "c.yaml", "--output", "run")
+        try #require(result.status == 0, "\(result.error)")
+    }
+
+    @Test func configurationFaultsComeTogether() throws {
+        let config = "data:\n  kind: copy\n  bitz: 3\nmodel:\n  widht: 3\ntraining:\n  steps: many\n"
+        try scratch.write("bad.yaml", config)
+        let result = try run("train", "bad.yaml")
+        #expect(result.status == 1)
+        #expect(result.output.isEmpty)
+        #expect(result.error.components(separatedBy: "error:").count == 2)
+        for part in ["data.bitz: unknown key; did you mean 'bits'", "model.widht: unknown key", "training.steps: expected int"] {
+            #expect(result.error.contains(part), "\(result.error)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: scratch["runs"].path))
+    }
+
+    @Test func missingDataIsExplained() throws {
+        let result = try run("train", "--data", "/nonexistent/folder")
+        #expect(result.status == 1)
+        #expect(result.error.contains("/nonexistent/folder") && result.error.contains("--data"))
+        let file = try run("train", "--set", "data.kind=text", "--set", "data.file=absent.txt")
+        #expect(file.status == 1 && file.error.contains("absent.txt"))
+        #expect(!FileManager.default.fileExists(atPath: scratch["runs"].path))
+    }
+
+    @Test func usageErrorsAndHelp() throws {
+        #expect(try run("train", "--bogus").status == 64)
+        #expect(try run("generate", "x.h5", "--temperature", "-1").status == 64)
+        for arguments in [["--help"], ["train", "--help"], ["checkpoint", "info", "--help"]] {
+            let help = try Tool.run(arguments, in: scratch)
+            #expect(help.status == 0 && help.output.contains("Example"))
+        }
+        #expect(try run("--version").output == RunEnvironment.version + "\n")
+    }
+
+    @Test func damagedCheckpointIsRefused() throws {
+        try trained()
+        let file = scratch["run/step-2.h5"], bytes = try Data(contentsOf: file)
+        try bytes.prefix(bytes.count / 2).write(to: file)
+        for arguments in [["evaluate"], ["generate"], ["checkpoint", "info"], ["train", "--resume"]] {
+            let result = try Tool.run(arguments + ["run/step-2.h5"], in: scratch)
+            #expect(result.status == 1 && result.error.contains("truncated"), "\(arguments): \(result.error)")
+        }
+        #expect(try run("generate", "absent.h5").error.contains("no such file"))
+    }
+
+    @Test func otherConfigurationIsRefusedByKey() throws {
+        try trained()
+        let result = try run("train", "c.yaml", "--resume", "run", "--set", "model.width=32", "--set", "training.batch=5")
+        #expect(result.status == 1)
+        #expect(result.error.contains("model.width: 32, 16") && result.error.contains("training.batch: 5, 3"), "\(result.error)")
+        #expect(!result.error.contains("model.layers"))
+    }
+
+    @Test func runFolderIsNotOverwritten() throws {
+        try trained()
+        let before = try Data(contentsOf: scratch["run/step-2.h5"]), lines = try metricLines(scratch["run"])
+        let refused = try run("train", "c.yaml", "--output", "run", "--set", "seed=9")
+        #expect(refused.status == 1 && refused.error.contains("--overwrite"))
+        #expect(try Data(contentsOf: scratch["run/step-2.h5"]) == before)
+        #expect(try metricLines(scratch["run"]) == lines)
+        let forced = try run("train", "c.yaml", "--output", "run", "--set", "seed=9", "--until", "1", "--overwrite")
+        #expect(forced.status == 0)
+        #expect(scratch.listing("run") == ["metrics.jsonl", "step-1.h5"])
+    }
+
+    @Test func generationDependsOnTheSeedOnly() throws {
+        try trained()
+        func generate(_ seed: Int, _ more: String...) throws -> String {
+            let arguments = ["generate", "run", "--prompt", "the ", "--length", "60", "--seed", "\(seed)", "--temperature", "2"]
+            let result = try Tool.run(arguments + more, in: scratch)
+            #expect(result.status == 0, "\(result.error)")
+            return result.output
+        }
+        let first = try generate(1)
+        #expect(first.hasPrefix("the ") && first.unicodeScalars.count == 65)
+        #expect(try generate(1) == first)
+        #expect(try generate(2) != first)
+        #expect(try generate(1, "--top-k", "1") == generate(2, "--top-k", "1"))
+        let unknown = try run("generate", "run", "--prompt", "Ω")
+        #expect(unknown.status == 1 && unknown.error.contains("Ω"))
+    }
+
+    @Test func evaluateAndInfo() throws {
+        try trained()
+        let evaluated = try run("evaluate", "run")
+        #expect(evaluated.status == 0 && evaluated.output.contains("perplexity"))
+        let logged = try metricLines(scratch["run"]).last { $0.contains("validation-loss") }
+        let loss = evaluated.output.split(separator: "\n").first { $0.hasPrefix("loss ") }.map { $0.dropFirst(5) }
+        #expect(logged?.contains("\"validation-loss\":\(loss ?? "?")") == true)
+        // Other text with the checkpoint's tokenizer; characters that it lacks are named.
+        try scratch.write("other.txt", sampleText(2000).replacingOccurrences(of: "rule", with: "tale"))
+        #expect(try run("evaluate", "run", "--set", "data.file=other.txt").output.contains("other data"))
+        try scratch.write("foreign.txt", sampleText(2000) + "Ж")
+        let foreign = try run("evaluate", "run", "--set", "data.file=foreign.txt")
+        #expect(foreign.status == 1 && foreign.error.contains("Ж"))
+        #expect(try run("evaluate", "run", "--set", "model.width=3").status == 1)
+        let info = try run("checkpoint", "info", "run")
+        #expect(info.status == 0)
+        for part in ["step         2", "model/blocks.1.mixer.router.weight", "optimizer: ", "training.batch: 3"] {
+            #expect(info.output.contains(part), "\(part)")
+        }
+    }
+
+    @Test func doctorAnswers() throws {
+        let result = try run("doctor", environment: ["NSTM_NUM_THREADS": "1", "HOME": scratch.url.path, "XDG_CACHE_HOME": ""])
+        #expect(result.status == 0)
+        for part in ["OpenBLAS", "HDF5", "gated-slots", "tinyshakespeare: not here"] { #expect(result.output.contains(part)) }
+    }
+
+    @Test func yaml() throws {
+        let text = "a: 1\nb: [1, x, 2.5]\nc:\n  d: \"1\"\n  e: ~\nf: {g: true}\n"
+        let value = try ConfigValue(yamlDocument: text, name: "c.yaml")
+        #expect(value == ["a": 1, "b": [1, "x", 2.5], "c": ["d": "1", "e": .null], "f": ["g": true]])
+        #expect(try ConfigValue(yamlDocument: "", name: "c.yaml") == [:])
+        for (text, place, message) in [
+            ("a: 1\nb: 2\na: 3", "c.yaml:1", "'a' comes twice"), ("a: 1\n\"a\": 2", "c.yaml:", "comes twice"),
+            ("a: &x [1]\nb: *x", "c.yaml:", "alias"), ("a: 1\nb: !!str 3", "c.yaml:2", "tags"),
+            ("a: [1\nb: 2", "c.yaml:2", "expected"),
+            ("[1]: 2", "c.yaml:1", "plain word"),
+        ] {
+            let error = #expect(throws: ConfigurationError.self) { try ConfigValue(yamlDocument: text, name: "c.yaml") }
+            #expect(error?.description.contains(place) == true && error?.description.contains(message) == true, "\(error!)")
+        }
+    }
+}

@@ -1,0 +1,163 @@
+import Foundation
+import NSTMData
+import NSTMIO
+import NSTMModules
+import Testing
+
+@testable import NSTMTraining
+
+/// A folder that lives as long as the value.
+final class Scratch: Sendable {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("nstm-training-\(UUID().uuidString)")
+    init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
+    deinit { try? FileManager.default.removeItem(at: url) }
+
+    subscript(name: String) -> URL { url.appendingPathComponent(name) }
+    @discardableResult func write(_ name: String, _ text: String) throws -> URL {
+        try Data(text.utf8).write(to: self[name])
+        return self[name]
+    }
+    func listing(_ name: String) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: self[name].path)) ?? []).sorted()
+    }
+}
+
+/// Some thousand characters with a structure that can be learned.
+func sampleText(_ count: Int = 3000) -> String {
+    let words = ["state", "token", "router", "rule", "reads", "writes", "and", "the", "a", "memory.\n"]
+    var text = "", x: UInt32 = 1
+    while text.count < count {
+        x = x &* 1_664_525 &+ 1_013_904_223
+        text += words[Int(x >> 16) % words.count] + " "
+    }
+    return text
+}
+
+/// A small run on a text file: everything that draws random numbers or adds losses is in use.
+func sampleConfiguration(
+    text: URL, steps: Int = 8, model: String = "nstm", rule: String = "gated-slots", optimizer: String = "adamw"
+) -> String {
+    let parts =
+        model == "nstm"
+        ? """
+          states: 8
+          keep-penalty: 0.01
+          router: {policy: top-k, k: 3}
+          update: {rule: \(rule)}
+          read: {window: 4}
+          interaction: {kind: attention, interval: 5}
+        """ : "  positions: 12"
+    return """
+        seed: 3
+        data: {kind: text, file: "\(text.path)", context: 12}
+        model:
+          kind: \(model)
+          layers: 2
+          width: 16
+          heads: 2
+          hidden: 24
+          dropout: 0.1
+        \(parts)
+        training:
+          steps: \(steps)
+          batch: 3
+          optimizer: {kind: \(optimizer)}
+          schedule: {peak: 1e-2, warmup: 2}
+          evaluation: {interval: 3, limit: 2, batch: 4}
+          checkpoint: {interval: 1000, keep: 3}
+        """
+}
+
+/// The built `nstm`, in a process of its own.
+struct Tool {
+    struct Result {
+        let status: Int32
+        let output: String
+        let error: String
+    }
+    let process = Process()
+    private let output: URL
+    private let error: URL
+
+    /// The program lies beside the test bundle.
+    static let url: URL = {
+        let arguments = CommandLine.arguments
+        let bundles = Bundle.allBundles.map(\.bundleURL) + arguments.map { URL(fileURLWithPath: $0) }
+        let folders = bundles.flatMap { url -> [URL] in
+            guard let end = url.path.range(of: ".xctest") else { return [] }
+            return [URL(fileURLWithPath: String(url.path[..<end.upperBound])).deletingLastPathComponent()]
+        }
+        let places = (folders + [Bundle.main.bundleURL]).map { $0.appendingPathComponent("nstm") }
+        guard let found = places.first(where: { FileManager.default.isExecutableFile(atPath: $0.path) }) else {
+            fatalError("no nstm beside the tests; looked at \(places.map(\.path))")
+        }
+        return found
+    }()
+
+    init(_ arguments: [String], in scratch: Scratch, threads: Int? = nil, environment extra: [String: String] = [:]) throws {
+        let id = UUID().uuidString
+        output = scratch["out-\(id)"]
+        error = scratch["err-\(id)"]
+        for file in [output, error] { try Data().write(to: file) }
+        var environment = ProcessInfo.processInfo.environment
+        environment["NSTM_NUM_THREADS"] = threads.map(String.init)
+        environment["NSTM_DATA"] = nil
+        environment.merge(extra) { $1 }
+        process.executableURL = Tool.url
+        process.arguments = arguments
+        process.environment = environment
+        process.currentDirectoryURL = scratch.url
+        // Files and not pipes: nobody has to read them while the program runs.
+        process.standardOutput = try FileHandle(forWritingTo: output)
+        process.standardError = try FileHandle(forWritingTo: error)
+        try process.run()
+    }
+    func wait() throws -> Result {
+        process.waitUntilExit()
+        return Result(
+            status: process.terminationStatus, output: try String(contentsOf: output, encoding: .utf8),
+            error: try String(contentsOf: error, encoding: .utf8))
+    }
+    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+    @discardableResult
+    static func run(
+        _ arguments: [String], in scratch: Scratch, threads: Int? = nil, environment: [String: String] = [:]
+    ) throws -> Result {
+        try Tool(arguments, in: scratch, threads: threads, environment: environment).wait()
+    }
+}
+
+/// Waits for a condition.
+func eventually(_ condition: () -> Bool) -> Bool {
+    let end = Date(timeIntervalSinceNow: 60)
+    while Date() < end {
+        if condition() { return true }
+        usleep(5000)
+    }
+    return false
+}
+
+func newest(_ folder: URL) throws -> CheckpointArchive { try CheckpointFile.read(try SavedModel.checkpoint(at: folder)) }
+
+/// Every tensor bit for bit, and what a run goes on from.
+func expectSame(_ a: CheckpointArchive, _ b: CheckpointArchive, sourceLocation: SourceLocation = #_sourceLocation) {
+    #expect(a.tensors.map(\.path) == b.tensors.map(\.path), sourceLocation: sourceLocation)
+    let different = zip(a.tensors, b.tensors).filter { x, y in
+        let left = x.tensor.withBytes { Array($0) }, right = y.tensor.withBytes { Array($0) }
+        return left != right
+    }
+    #expect(different.map(\.0.path) == [], sourceLocation: sourceLocation)
+    #expect(a.documents["training"] == b.documents["training"], sourceLocation: sourceLocation)
+    #expect(a.documents["config"] == b.documents["config"], sourceLocation: sourceLocation)
+    #expect(a.documents["data"] == b.documents["data"], sourceLocation: sourceLocation)
+}
+
+/// The lines of a metrics log without the one number that a clock makes.
+func metricLines(_ folder: URL) throws -> [String] {
+    try String(contentsOf: folder.appendingPathComponent("metrics.jsonl"), encoding: .utf8).split(separator: "\n").map { line in
+        guard case .map(var map) = try ConfigValue(json: String(line)) else { return "not a map: \(line)" }
+        map["tokens-per-second"] = nil
+        return ConfigValue.map(map).json(indent: nil)
+    }
+}

@@ -1,0 +1,173 @@
+import Foundation
+import NSTMAutograd
+import NSTMData
+import NSTMIO
+import NSTMLayers
+import NSTMModules
+import NSTMTensor
+import Testing
+
+@testable import NSTMTraining
+
+struct TrainerTests {
+    private func experiment(_ changes: String...) throws -> Experiment {
+        var config: ConfigValue = [
+            "data": ["kind": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 4],
+            "model": ["layers": 1, "width": 8, "heads": 2, "states": 4, "router": ["k": 2]],
+            "training": ["steps": 4, "batch": 2, "evaluation": ["interval": 2], "checkpoint": ["interval": 1]],
+        ]
+        try config.apply(overrides: changes)
+        return try Experiment(config)
+    }
+    private func trainer(_ experiment: Experiment, _ folder: URL? = nil) throws -> Trainer {
+        try experiment.trainer(try experiment.openDataset(), folder: folder)
+    }
+
+    @Test func keepGateLossEntersTheGradient() throws {
+        // One state of two, k = 1: what pushes an unused gate is its price alone.
+        func logits(_ penalty: Double) throws -> [Double] {
+            let trainer = try trainer(
+                try experiment("model.keep-penalty=\(penalty)", "training.clip.kind=none", "training.optimizer.kind=sgd",
+                    "training.schedule.kind=constant", "training.schedule.warmup=0", "training.optimizer.decay=0"))
+            try trainer.run(until: 1)
+            let model = try #require(trainer.model as? NSTMModel)
+            return model.stateLayers[0].manager.keepLogits!.value.doubles()
+        }
+        let free = try logits(0), dear = try logits(10)
+        // d/dx of 10 · σ(x − β ln(0.1/1.1)) at 3, times the rate 1e-3.
+        let s = 1 / (1 + exp(-(3 + 2.0 / 3.0 * log(11.0))))
+        for (a, b) in zip(free, dear) { #expect(abs((a - b) - 1e-3 * 10 * s * (1 - s)) < 1e-6) }
+    }
+
+    @Test func parametersWithoutGradientAreNamed() throws {
+        final class Idle: StateUpdateRule {
+            let unused: Parameter
+            init(_ parameters: ParameterBuilder) { unused = parameters("unused", [3], .ones) }
+            func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank { states }
+        }
+        var catalogue = Catalogue.standard
+        catalogue.strategies.updates.register("idle") { _, _ in { Idle($0) } }
+        var config = try experiment().resolved
+        try config.set(path: "model.update", to: ["rule": "idle"])
+        let experiment = try Experiment(config, catalogue: catalogue)
+        let trainer = try trainer(experiment)
+        var notes: [String] = []
+        trainer.onEvent = { if case .note(let text) = $0 { notes.append(text) } }
+        try trainer.run()
+        #expect(notes.count == 1 && notes[0].contains("blocks.0.mixer.update.unused"), "\(notes)")
+    }
+
+    @Test func folderInUseAndLogTruncation() throws {
+        let scratch = try Scratch(), folder = scratch["run"]
+        try trainer(try experiment(), folder).run()
+        let lines = try metricLines(folder)
+        #expect(scratch.listing("run") == ["metrics.jsonl", "step-2.h5", "step-3.h5", "step-4.h5"])
+        #expect(throws: TrainingError.folderInUse(path: folder.path, newest: "step-4.h5", step: 0)) {
+            try trainer(try experiment(), folder).run()
+        }
+        #expect(try metricLines(folder) == lines)
+        // As after a crash between a log line and the checkpoint: the log is ahead and ends in half a line.
+        for step in [3, 4] { try FileManager.default.removeItem(at: folder.appendingPathComponent("step-\(step).h5")) }
+        let log = try FileHandle(forWritingTo: RunFolder(folder).metrics)
+        try log.seekToEnd()
+        try log.write(contentsOf: Data("{\"step\":5,\"lo".utf8))
+        let again = try trainer(try experiment(), folder)
+        try again.restore(try newest(folder))
+        try again.run()
+        #expect(try metricLines(folder) == lines)
+    }
+
+    @Test func checkpointOfAnotherModelChangesNothing() throws {
+        let scratch = try Scratch()
+        try trainer(try experiment(), scratch["run"]).run()
+        let archive = try newest(scratch["run"])
+        let wide = try trainer(try experiment("model.width=12", "model.heads=3"))
+        let before = wide.model.parameters.all.map { $0.value.doubles() }
+        let error = #expect(throws: CheckpointError.self) { try wide.restore(archive) }
+        #expect(error.map { "\($0)".contains("blocks.0.mixer.router.weight") } == true)
+        #expect(wide.step == 0 && wide.model.parameters.all.map { $0.value.doubles() } == before)
+        let otherData = try trainer(try experiment("data.evaluation-count=5"))
+        #expect(throws: TrainingError.self) { try otherData.restore(archive) }
+        let otherOptimizer = try trainer(try experiment("training.optimizer.kind=sgd"))
+        #expect(throws: TrainingError.otherOptimizer(saved: "adamw", found: "sgd")) { try otherOptimizer.restore(archive) }
+    }
+
+    @Test func savedModelNeedsNoData() throws {
+        let scratch = try Scratch()
+        let trainer = try trainer(try experiment(), scratch["run"])
+        try trainer.run()
+        let saved = try SavedModel(scratch["run"])
+        #expect(saved.step == 4 && saved.data.name == "copy" && saved.tokenizer == nil)
+        #expect(saved.model.parameters.all.map { $0.value.doubles() } == trainer.model.parameters.all.map { $0.value.doubles() })
+        trainer.configuration = .null
+        let inCode = scratch["code.h5"]
+        try CheckpointFile.write(try trainer.archive(), to: inCode)
+        #expect(throws: SavedModelError.noConfiguration(path: inCode.path)) { try SavedModel(inCode) }
+    }
+
+    @Test func stoppingNeedsAMetricOfTheTask() throws {
+        #expect(throws: ConfigurationError.self) { try experiment("training.stop.metric=wrongbits") }
+        let trainer = try trainer(try experiment("training.stop.metric=accuracy"))
+        #expect(throws: TrainingError.noSuchMetric("accuracy", dataset: "copy", known: ["loss", "wrong-bits"])) {
+            try trainer.run()
+        }
+    }
+
+    @Test func sequencesBeyondThePositionsAreRefused() throws {
+        let config: ConfigValue = [
+            "data": ["kind": "copy", "maximum-length": 4],
+            "model": ["kind": "transformer", "width": 8, "heads": 2, "positions": 8],
+        ]
+        #expect(throws: TrainingError.tooLong(dataset: "copy", length: 9, positions: 8)) { try trainer(try Experiment(config)) }
+    }
+
+    @Test func runOnceFinishedDoesNothing() throws {
+        let trainer = try trainer(try experiment())
+        #expect(try trainer.run(until: 2) == .stopped)
+        #expect(try trainer.run() == .finished)
+        let tokens = trainer.tokens
+        #expect(try trainer.run() == .finished && trainer.step == 4 && trainer.tokens == tokens)
+    }
+}
+
+struct ProgressTests {
+    private func report(_ step: Int, _ steps: Int) -> TrainingEvent {
+        .step(StepReport(
+            step: step, steps: steps, loss: 1.25, rate: 1e-3, gradientNorm: 1, tokensPerSecond: 12_345.6, secondsLeft: 75))
+    }
+
+    @Test func plainLinesWithoutATerminal() throws {
+        var text = ""
+        let reporter = ProgressReporter(isTerminal: false) { text += $0 }
+        for step in 1...100 { reporter(report(step, 100)) }
+        var metrics = Metrics()
+        metrics["loss"] = 0.5
+        reporter(.evaluated(step: 100, metrics))
+        reporter(.note("a note"))
+        reporter.close()
+        // The first step and the last; those between come too fast.
+        #expect(text == """
+            step 1/100  loss 1.2500  12,346 tokens/s  1m15s left
+            step 100/100  loss 1.2500  12,346 tokens/s  1m15s left
+            step 100  validation: loss 0.5000
+            a note
+
+            """)
+    }
+
+    @Test func oneLineOnATerminal() {
+        var text = ""
+        let reporter = ProgressReporter(isTerminal: true) { text += $0 }
+        reporter(report(1, 2))
+        reporter(.note("a note"))
+        reporter(report(2, 2))
+        reporter.close()
+        #expect(text.components(separatedBy: "\n").count == 3)
+        #expect(text.contains("\r\u{1B}[2Ka note\n"))
+    }
+
+    @Test func numbers() {
+        #expect([0, 999.6, 1000, 1_234_567].map(ProgressReporter.count) == ["0", "1,000", "1,000", "1,234,567"])
+        #expect([4, 75, 3700, .infinity].map(ProgressReporter.duration) == ["4s", "1m15s", "1h01m", "?"])
+    }
+}
