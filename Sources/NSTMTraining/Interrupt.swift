@@ -7,7 +7,11 @@ public enum Interrupt {
 
     /// Starts listening. Called by programs, not by the library.
     public static func install() {
+        // A parent may have handed down a mask that blocks them.
+        var wanted = sigset_t()
+        sigemptyset(&wanted)
         for signal in [SIGINT, SIGTERM] {
+            sigaddset(&wanted, signal)
             var action = sigaction()
             #if os(Linux)
             action.__sigaction_handler.sa_handler = { Interrupt.note($0) }
@@ -18,6 +22,7 @@ public enum Interrupt {
             action.sa_flags = Int32(bitPattern: UInt32(truncatingIfNeeded: SA_RESETHAND))
             sigaction(signal, &action, nil)
         }
+        pthread_sigmask(SIG_UNBLOCK, &wanted, nil)
     }
     private static func note(_ signal: Int32) { received.store(signal, ordering: .relaxed) }
     /// The signal that came, or nil.
