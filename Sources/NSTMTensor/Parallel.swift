@@ -36,15 +36,17 @@ public enum Parallel {
     }
 }
 
-/// Workers spin for a moment between regions (a training step has hundreds of them, microseconds apart), then sleep.
+/// Workers spin for a moment between regions (a training step has hundreds of them, microseconds apart), then sleep. A region waits
+/// only for workers that have joined it: one that the system has not woken, or has put aside, holds nobody up.
 private final class ThreadPool: @unchecked Sendable {
     static let shared = ThreadPool()
     let capacity: Int
     let activeCount: Atomic<Int>
 
-    private let generation = Atomic<Int>(0)
+    /// The door of the present region: generation · 2¹⁶, plus 2¹⁵ once it is closed, plus the number of workers that have joined.
+    private let door = Atomic<Int>(Door.closed)
+    private let left = Atomic<Int>(0)
     private let next = Atomic<Int>(0)
-    private let pending = Atomic<Int>(0)
     private let sleeping = Atomic<Int>(0)
     private let busy = Atomic<Bool>(false)
     private var count = 0
@@ -53,6 +55,13 @@ private final class ThreadPool: @unchecked Sendable {
     private var mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private static let spins = 20_000
+
+    private enum Door {
+        static let closed = 1 << 15
+        static func generation(_ door: Int) -> Int { door >> 16 }
+        static func isOpen(_ door: Int) -> Bool { door & closed == 0 }
+        static func joined(_ door: Int) -> Int { door & (closed - 1) }
+    }
 
     private init() {
         let processors = ProcessInfo.processInfo.activeProcessorCount
@@ -83,17 +92,18 @@ private final class ThreadPool: @unchecked Sendable {
             self.body = { shared($0) }
             active = min(activeCount.load(ordering: .relaxed), count)
             next.store(0, ordering: .relaxed)
-            // Every worker reports back, also one that had nothing to do: the next region may change `active` and `body`.
-            pending.store(capacity - 1, ordering: .relaxed)
-            generation.add(1, ordering: .sequentiallyConsistent)
+            left.store(0, ordering: .relaxed)
+            let generation = Door.generation(door.load(ordering: .relaxed)) + 1
+            door.store(generation << 16, ordering: .sequentiallyConsistent)
             if sleeping.load(ordering: .sequentiallyConsistent) > 0 {
                 pthread_mutex_lock(mutex)
                 pthread_cond_broadcast(wake)
                 pthread_mutex_unlock(mutex)
             }
             drain()
+            let joined = Door.joined(door.bitwiseOr(Door.closed, ordering: .acquiringAndReleasing).oldValue)
             var waited = 0
-            while pending.load(ordering: .acquiring) > 0 {
+            while left.load(ordering: .acquiring) < joined {
                 waited += 1
                 if waited > ThreadPool.spins { _ = sched_yield() } else { nstm_pause() }
             }
@@ -116,21 +126,29 @@ private final class ThreadPool: @unchecked Sendable {
         var seen = 0
         while true {
             var spun = 0
-            while generation.load(ordering: .acquiring) == seen {
+            var now = door.load(ordering: .acquiring)
+            while !Door.isOpen(now) || Door.generation(now) == seen {
                 spun += 1
                 if spun < ThreadPool.spins {
                     nstm_pause()
-                    continue
+                } else {
+                    pthread_mutex_lock(mutex)
+                    sleeping.add(1, ordering: .sequentiallyConsistent)
+                    now = door.load(ordering: .sequentiallyConsistent)
+                    while !Door.isOpen(now) || Door.generation(now) == seen {
+                        pthread_cond_wait(wake, mutex)
+                        now = door.load(ordering: .sequentiallyConsistent)
+                    }
+                    sleeping.subtract(1, ordering: .sequentiallyConsistent)
+                    pthread_mutex_unlock(mutex)
                 }
-                pthread_mutex_lock(mutex)
-                sleeping.add(1, ordering: .sequentiallyConsistent)
-                while generation.load(ordering: .sequentiallyConsistent) == seen { pthread_cond_wait(wake, mutex) }
-                sleeping.subtract(1, ordering: .sequentiallyConsistent)
-                pthread_mutex_unlock(mutex)
+                now = door.load(ordering: .acquiring)
             }
-            seen = generation.load(ordering: .acquiring)
+            // Joining succeeds only while the door is still open; from then on the region waits for this worker.
+            guard door.compareExchange(expected: now, desired: now + 1, ordering: .acquiringAndReleasing).exchanged else { continue }
+            seen = Door.generation(now)
             if worker < active { drain() }
-            pending.subtract(1, ordering: .releasing)
+            left.add(1, ordering: .releasing)
         }
     }
 }

@@ -109,11 +109,7 @@ func measure(_ row: String) -> Double? {
     }
 }
 
-while let row = readLine() {
-    guard let seconds = measure(row) else {
-        print("unknown row '\(row)'")
-        continue
-    }
-    print(seconds)
-    fflush(stdout)
-}
+/// `print` would wait in a buffer until the program ends.
+func answer(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+
+while let row = readLine() { answer(measure(row).map { "\($0)" } ?? "unknown row '\(row)'") }
