@@ -22,12 +22,6 @@ public enum Interrupt {
             action.sa_flags = Int32(bitPattern: UInt32(truncatingIfNeeded: SA_RESETHAND))
             sigaction(signal, &action, nil)
         }
-        // A program started from a worker thread of another one inherits that thread's mask, which may block signals.
-        var both = sigset_t()
-        sigemptyset(&both)
-        sigaddset(&both, SIGINT)
-        sigaddset(&both, SIGTERM)
-        pthread_sigmask(SIG_UNBLOCK, &both, nil)
         pthread_sigmask(SIG_UNBLOCK, &wanted, nil)
     }
     private static func note(_ signal: Int32) { received.store(signal, ordering: .relaxed) }
