@@ -58,7 +58,9 @@ private struct NodeReader {
         guard faults.count < 20, isNew(node) else { return .null }
         switch node {
         case .scalar(let scalar):
-            if !isImplicit(scalar.tag) { addFault(mark, "tags such as \(scalar.tag.description) are not supported") }
+            // Quotes alone make a string tag.
+            let isString = scalar.style != .plain && scalar.tag.description == "tag:yaml.org,2002:str"
+            if !isImplicit(scalar.tag) && !isString { addFault(mark, "tags such as \(scalar.tag.description) are not supported") }
             return scalar.style == .plain ? ConfigValue(yaml: scalar.string) : .string(scalar.string)
         case .sequence(let list):
             if !isImplicit(list.tag) { addFault(mark, "tags such as \(list.tag.description) are not supported") }

@@ -113,7 +113,11 @@ struct Tool {
         try process.run()
     }
     func wait() throws -> Result {
+        // A program that does not end is a failure, not a test run that hangs.
+        let late = DispatchWorkItem { [id = process.processIdentifier] in _ = kill(id, SIGKILL) }
+        DispatchQueue.global().asyncAfter(deadline: .now() + 120, execute: late)
         process.waitUntilExit()
+        late.cancel()
         return Result(
             status: process.terminationStatus, output: try String(contentsOf: output, encoding: .utf8),
             error: try String(contentsOf: error, encoding: .utf8))
