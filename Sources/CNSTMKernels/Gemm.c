@@ -1,5 +1,6 @@
-// Float32 matrix product for the sizes of a training step: B is packed once into panels of 32 columns and shared by all threads;
-// A is read where it lies, by broadcasts, with any two strides; a tile of 12 × 32 stays in registers. Each element of C is one
+// Float32 matrix product for the sizes of a training step: A is read where it lies, by broadcasts, with any two strides; so is B
+// when its rows are what is needed, else it is packed once into panels of 32 columns that all threads share; a tile of 12 × 32
+// stays in registers. Each element of C is one
 // sum in order of k, so that results do not depend on how rows are split. OpenBLAS takes over where this file has no code.
 
 #include "Common.h"
@@ -72,13 +73,16 @@ V4 static void pack_panel(int transposed, const float *b, ptrdiff_t ldb, ptrdiff
     }
 }
 
-V4_INLINE void tile(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t depth, float *c, ptrdiff_t ldc,
+V4_INLINE void tile(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, ptrdiff_t depth, float *c, ptrdiff_t ldc,
                     ptrdiff_t columns, int accumulate, const int rows, const int vectors) {
     __m512 s[TILE][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) s[i][0] = s[i][1] = _mm512_setzero_ps();
-    for (ptrdiff_t p = 0; p < depth; p++, b += PANEL, a += a_step) {
-        __m512 b0 = _mm512_loadu_ps(b), b1 = vectors > 1 ? _mm512_loadu_ps(b + 16) : b0;
+    // Masked loads: the last panel of an ordinary matrix ends where its row ends.
+    __mmask16 m0 = columns >= 16 ? 0xffff : (__mmask16)((1u << columns) - 1);
+    __mmask16 m1 = columns >= 32 ? 0xffff : (columns > 16 ? (__mmask16)((1u << (columns - 16)) - 1) : 0);
+    for (ptrdiff_t p = 0; p < depth; p++, b += b_step, a += a_step) {
+        __m512 b0 = _mm512_maskz_loadu_ps(m0, b), b1 = vectors > 1 ? _mm512_maskz_loadu_ps(m1, b + 16) : b0;
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++) {
             __m512 x = _mm512_set1_ps(a[i * a_row]);
@@ -86,8 +90,6 @@ V4_INLINE void tile(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const flo
             if (vectors > 1) s[i][1] = _mm512_fmadd_ps(x, b1, s[i][1]);
         }
     }
-    __mmask16 m0 = columns >= 16 ? 0xffff : (__mmask16)((1u << columns) - 1);
-    __mmask16 m1 = columns >= 32 ? 0xffff : (columns > 16 ? (__mmask16)((1u << (columns - 16)) - 1) : 0);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
         float *o = c + i * ldc;
@@ -100,19 +102,19 @@ V4_INLINE void tile(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const flo
     }
 }
 
-V4 static void tiles(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t depth, float *c, ptrdiff_t ldc,
+V4 static void tiles(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, ptrdiff_t depth, float *c, ptrdiff_t ldc,
                      ptrdiff_t columns, int accumulate, ptrdiff_t rows) {
     ptrdiff_t i = 0;
     if (columns > 16) {
         for (; i + TILE <= rows; i += TILE)
-            tile(a + i * a_row, a_row, a_step, b, depth, c + i * ldc, ldc, columns, accumulate, TILE, 2);
-#define REST(R) case R: tile(a + i * a_row, a_row, a_step, b, depth, c + i * ldc, ldc, columns, accumulate, R, 2); break;
+            tile(a + i * a_row, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, TILE, 2);
+#define REST(R) case R: tile(a + i * a_row, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, R, 2); break;
         switch (rows - i) { REST(1) REST(2) REST(3) REST(4) REST(5) REST(6) REST(7) REST(8) REST(9) REST(10) REST(11) }
 #undef REST
     } else {
         for (; i + TILE <= rows; i += TILE)
-            tile(a + i * a_row, a_row, a_step, b, depth, c + i * ldc, ldc, columns, accumulate, TILE, 1);
-#define REST(R) case R: tile(a + i * a_row, a_row, a_step, b, depth, c + i * ldc, ldc, columns, accumulate, R, 1); break;
+            tile(a + i * a_row, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, TILE, 1);
+#define REST(R) case R: tile(a + i * a_row, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, R, 1); break;
         switch (rows - i) { REST(1) REST(2) REST(3) REST(4) REST(5) REST(6) REST(7) REST(8) REST(9) REST(10) REST(11) }
 #undef REST
     }
@@ -123,12 +125,12 @@ void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, 
     pack_panel(transposed, b + (transposed ? j * ldb : j), ldb, k, columns, out + panel * PANEL * k);
 }
 
-void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *packed, ptrdiff_t panel_stride, float *c,
-                    ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
+void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
+                    float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
     for (ptrdiff_t p = 0; p < k; p += DEPTH) {
         ptrdiff_t depth = k - p < DEPTH ? k - p : DEPTH;
         for (ptrdiff_t j = 0; j < n; j += PANEL)
-            tiles(a + p * a_step, a_row, a_step, packed + j / PANEL * panel_stride + p * PANEL, depth, c + j, ldc, n - j < PANEL ? n - j : PANEL,
+            tiles(a + p * a_step, a_row, a_step, b + j / PANEL * panel_stride + p * b_step, b_step, depth, c + j, ldc, n - j < PANEL ? n - j : PANEL,
                   accumulate || p > 0, m);
     }
 }
@@ -138,8 +140,8 @@ int nstm_gemm_available(void) { return 0; }
 void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, float *out) {
     (void)transposed, (void)b, (void)ldb, (void)k, (void)n, (void)panel, (void)out;
 }
-void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *packed, ptrdiff_t panel_stride, float *c,
-                    ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
-    (void)a, (void)a_row, (void)a_step, (void)packed, (void)panel_stride, (void)c, (void)ldc, (void)m, (void)n, (void)k, (void)accumulate;
+void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
+                    float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
+    (void)a, (void)a_row, (void)a_step, (void)b, (void)panel_stride, (void)b_step, (void)c, (void)ldc, (void)m, (void)n, (void)k, (void)accumulate;
 }
 #endif

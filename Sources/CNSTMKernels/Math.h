@@ -96,35 +96,39 @@ NSTM_INLINE float nstm_softplus_f32(float x) {
     float a = __builtin_fabsf(x);
     return (x > 0 ? x : 0.0f) + nstm_log1p_unit_f32(nstm_exp_f32(-a));
 }
-// Φ(x), the normal distribution function, by an erfc approximation with a relative error near 1e-7 on the side that matters
-// (W. J. Cody's form fitted by a rational in t = 1/(1 + x/2), as in "Numerical Recipes" §6.2).
-NSTM_INLINE float nstm_normal_cdf_f32(float x) {
+// Φ(x) and φ(x), the normal distribution function and its density, from one exponential: with z = |x|/√2 and t = 1/(1 + z/2),
+// ½ erfc(z) = t · R(t) · exp(−z²), R the polynomial of degree 10 that fits ½ erfcx(z)/t to 1.2e-8 on (0, 1] (Chebyshev).
+NSTM_INLINE float nstm_normal_f32(float x, float *density) {
     float a = __builtin_fabsf(x);
     a = a > 14.5f ? 14.5f : a;
-    float z = a * 0.70710678118654752f;
-    float t = 1.0f / (1.0f + 0.5f * z);
-    float p = 0.17087277f;
-    p = __builtin_fmaf(p, t, -0.82215223f);
-    p = __builtin_fmaf(p, t, 1.48851587f);
-    p = __builtin_fmaf(p, t, -1.13520398f);
-    p = __builtin_fmaf(p, t, 0.27886807f);
-    p = __builtin_fmaf(p, t, -0.18628806f);
-    p = __builtin_fmaf(p, t, 0.09678418f);
-    p = __builtin_fmaf(p, t, 0.37409196f);
-    p = __builtin_fmaf(p, t, 1.00002368f);
-    p = __builtin_fmaf(p, t, -1.26551223f);
-    // In the tail the rounding of the exponent p − x²/2 would be an error of 1e-5 in the result: what the square and the
-    // difference lose is kept and multiplied in, as exp(δ) = 1 + δ.
+    float t = 1.0f / __builtin_fmaf(a, 0.35355339059327376f, 1.0f);
+    float r = 0.021597716957330704f;
+    r = __builtin_fmaf(r, t, -0.11736679822206497f);
+    r = __builtin_fmaf(r, t, 0.246847465634346f);
+    r = __builtin_fmaf(r, t, -0.2274869978427887f);
+    r = __builtin_fmaf(r, t, 0.06608851999044418f);
+    r = __builtin_fmaf(r, t, -0.029605679214000702f);
+    r = __builtin_fmaf(r, t, 0.046731218695640564f);
+    r = __builtin_fmaf(r, t, 0.08765798807144165f);
+    r = __builtin_fmaf(r, t, 0.12344228476285934f);
+    r = __builtin_fmaf(r, t, 0.14104688167572021f);
+    r = __builtin_fmaf(r, t, 0.141047403216362f);
+    // In the tail the rounding of x²/2 would be an error of 1e-5 in the result: what the square loses is multiplied in.
     float h = 0.5f * a * a, lost = __builtin_fmaf(0.5f * a, a, -h);
-    float e = p - h, back = e - p;
-    float delta = (p - (e - back)) - (h + back) - lost;
-    float tail = nstm_exp_f32(e);
-    float half_erfc = 0.5f * t * __builtin_fmaf(tail, delta, tail);
-    return x >= 0 ? 1.0f - half_erfc : half_erfc;
+    float e = nstm_exp_f32(-h);
+    e = __builtin_fmaf(e, -lost, e);
+    *density = x != x ? x : 0.3989422804014327f * e;
+    float half_erfc = t * r * e;
+    float y = x >= 0 ? 1.0f - half_erfc : half_erfc;
+    return x != x ? x : y;
 }
-NSTM_INLINE float nstm_gelu_f32(float x) { return x * nstm_normal_cdf_f32(x); }
+NSTM_INLINE float nstm_gelu_f32(float x) {
+    float density;
+    return x * nstm_normal_f32(x, &density);
+}
 NSTM_INLINE float nstm_gelu_slope_f32(float x) {
-    return nstm_normal_cdf_f32(x) + x * 0.39894228040143268f * nstm_exp_f32(-0.5f * x * x);
+    float density, p = nstm_normal_f32(x, &density);
+    return __builtin_fmaf(x, density, p);
 }
 NSTM_INLINE float nstm_sqrt_f32(float x) { return __builtin_sqrtf(x); }
 NSTM_INLINE float nstm_sin_f32(float x) { return sinf(x); }
@@ -138,10 +142,17 @@ NSTM_INLINE double nstm_sigmoid_f64(double x) {
 }
 NSTM_INLINE double nstm_tanh_f64(double x) { return tanh(x); }
 NSTM_INLINE double nstm_softplus_f64(double x) { return (x > 0 ? x : 0.0) + log1p(exp(-fabs(x))); }
-NSTM_INLINE double nstm_normal_cdf_f64(double x) { return 0.5 * erfc(-x * 0.70710678118654752440); }
-NSTM_INLINE double nstm_gelu_f64(double x) { return x * nstm_normal_cdf_f64(x); }
+NSTM_INLINE double nstm_normal_f64(double x, double *density) {
+    *density = 0.39894228040143267794 * exp(-0.5 * x * x);
+    return 0.5 * erfc(-x * 0.70710678118654752440);
+}
+NSTM_INLINE double nstm_gelu_f64(double x) {
+    double density;
+    return x * nstm_normal_f64(x, &density);
+}
 NSTM_INLINE double nstm_gelu_slope_f64(double x) {
-    return nstm_normal_cdf_f64(x) + x * 0.39894228040143267794 * exp(-0.5 * x * x);
+    double density, p = nstm_normal_f64(x, &density);
+    return p + x * density;
 }
 NSTM_INLINE double nstm_sqrt_f64(double x) { return sqrt(x); }
 NSTM_INLINE double nstm_sin_f64(double x) { return sin(x); }

@@ -58,7 +58,6 @@ void nstm_cross_entropy_backward(nstm_real t, double scale, const void *x, const
 void nstm_top_k_gates(nstm_real t, const void *logits, void *gates, ptrdiff_t k, ptrdiff_t rows, ptrdiff_t columns) {
     NSTM_DISPATCH(t, top_k_gates, logits, gates, k, rows, columns);
 }
-void nstm_activate(nstm_real t, int op, const void *x, const void *bias, void *y, void *slope, ptrdiff_t rows,
-    ptrdiff_t columns) {
+void nstm_activate(nstm_real t, int op, void *x, const void *bias, void *y, int slope, ptrdiff_t rows, ptrdiff_t columns) {
     NSTM_DISPATCH(t, activate, op, x, bias, y, slope, rows, columns);
 }

@@ -58,8 +58,8 @@ extension Variable {
                 ? { r in
                     let o = r.lowerBound * n * size
                     nstm_activate(
-                        real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.constantBase, out + o, keepsSlope ? pre + o : nil, r.count,
-                        n)
+                        real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.constantBase, op == nil ? nil : out + o,
+                        keepsSlope ? 1 : 0, r.count, n)
                 } : nil)
         return record("linear", bias.map { [self, weight, $0] } ?? [self, weight], y, .pullback { g, to in
             let da = op == nil ? g.contiguous() : g * product

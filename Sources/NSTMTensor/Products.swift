@@ -62,6 +62,8 @@ package enum Gemm {
     @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
         m >= 32 && n >= 8 && k >= 8 && n * k <= 4_194_304 && hasOwnKernel
     }
+    /// Whether rows of B are read where they lie: short enough not to crowd the same few cache sets, and few enough to stay in cache.
+    @inline(__always) fileprivate static func readsInPlace(_ ldb: Int, depth: Int) -> Bool { ldb <= 512 && ldb * depth <= 524_288 }
     fileprivate static let hasOwnKernel = nstm_gemm_available() != 0
 
     /// B packed once for all threads, then blocks of rows. Every element of C is one sum in order of k.
@@ -69,18 +71,24 @@ package enum Gemm {
         _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ a: UnsafeRawPointer, _ lda: Int, _ b: UnsafeRawPointer, _ ldb: Int,
         _ accumulate: Bool, _ c: UnsafeMutableRawPointer, _ ldc: Int, _ epilogue: ((Range<Int>) -> Void)?
     ) {
-        let panels = (n + 31) / 32
-        let scratch = Storage(byteCount: panels * 32 * k * 4), to = scratch.base.assumingMemoryBound(to: Float.self)
         let a = a.assumingMemoryBound(to: Float.self), b = b.assumingMemoryBound(to: Float.self)
         let c = c.assumingMemoryBound(to: Float.self)
-        Parallel.blocks(panels, of: max(1, 32_768 / (32 * k))) { r in
-            for panel in r { nstm_gemm_pack(tb ? 1 : 0, b, ldb, k, n, panel, to) }
+        let inPlace = !tb && readsInPlace(ldb, depth: k)
+        let panels = (n + 31) / 32
+        let scratch = inPlace ? nil : Storage(byteCount: panels * 32 * k * 4)
+        if let scratch {
+            let to = scratch.base.assumingMemoryBound(to: Float.self)
+            Parallel.blocks(panels, of: max(1, 32_768 / (32 * k))) { r in
+                for panel in r { nstm_gemm_pack(tb ? 1 : 0, b, ldb, k, n, panel, to) }
+            }
         }
+        let right = scratch.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) } ?? b
+        let stride = inPlace ? 32 : 32 * k, step = inPlace ? ldb : 32
         // Tiles have 12 rows; blocks of one to four tiles keep two threads evenly busy.
         let tiles = (m + 11) / 12
         Parallel.blocks(m, of: 12 * max(1, min(4, tiles / 8))) { r in
             nstm_gemm_rows(
-                a + r.lowerBound * (ta ? 1 : lda), ta ? 1 : lda, ta ? lda : 1, to, 32 * k, c + r.lowerBound * ldc, ldc, r.count, n, k,
+                a + r.lowerBound * (ta ? 1 : lda), ta ? 1 : lda, ta ? lda : 1, right, stride, step, c + r.lowerBound * ldc, ldc, r.count, n, k,
                 accumulate ? 1 : 0)
             epilogue?(r)
         }
@@ -104,11 +112,14 @@ package struct PackedMatrix {
     private let ldb: Int
     private let k: Int
     private let panels: Storage?
+    /// The project's kernel reads B, packed or where it lies; otherwise OpenBLAS does.
+    private let own: Bool
 
     /// - Parameter transposed: B lies as [n, k]. The memory must outlive the products.
     package init(_ real: nstm_real, _ b: UnsafeRawPointer, _ ldb: Int, transposed: Bool, k: Int, n: Int) {
         (self.real, self.b, self.ldb, self.transposed, self.k) = (real, b, ldb, transposed, k)
-        guard real == NSTM_F32, Gemm.hasOwnKernel, k > 0, n > 0 else {
+        own = real == NSTM_F32 && Gemm.hasOwnKernel && k > 0 && n > 0
+        guard own, transposed || !Gemm.readsInPlace(ldb, depth: k) else {
             panels = nil
             return
         }
@@ -127,17 +138,22 @@ package struct PackedMatrix {
         _ a: UnsafeRawPointer, _ lda: Int, transposed ta: Bool = false, rows m: Int, columns: Range<Int>, depth: Range<Int>,
         accumulate: Bool = false, _ c: UnsafeMutableRawPointer, _ ldc: Int
     ) {
-        guard let panels else {
+        guard own else {
             let offset = transposed ? columns.lowerBound * ldb + depth.lowerBound : depth.lowerBound * ldb + columns.lowerBound
             Gemm.single(
                 real, ta, transposed, m, columns.count, depth.count, 1, a, lda, b + offset * (real == NSTM_F32 ? 4 : 8), ldb,
                 accumulate ? 1 : 0, c, ldc)
             return
         }
+        let right: UnsafePointer<Float>
+        if let panels {
+            right = UnsafePointer(panels.base.assumingMemoryBound(to: Float.self)) + columns.lowerBound * k + depth.lowerBound * 32
+        } else {
+            right = b.assumingMemoryBound(to: Float.self) + depth.lowerBound * ldb + columns.lowerBound
+        }
         nstm_gemm_rows(
-            a.assumingMemoryBound(to: Float.self), ta ? 1 : lda, ta ? lda : 1,
-            panels.base.assumingMemoryBound(to: Float.self) + columns.lowerBound * k + depth.lowerBound * 32, 32 * k,
-            c.assumingMemoryBound(to: Float.self), ldc, m, columns.count, depth.count, accumulate ? 1 : 0)
+            a.assumingMemoryBound(to: Float.self), ta ? 1 : lda, ta ? lda : 1, right, panels == nil ? 32 : 32 * k,
+            panels == nil ? ldb : 32, c.assumingMemoryBound(to: Float.self), ldc, m, columns.count, depth.count, accumulate ? 1 : 0)
     }
 }
 

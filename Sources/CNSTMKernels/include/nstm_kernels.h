@@ -41,10 +41,10 @@ int nstm_gemm_available(void);
 /// Packs panel number `panel` (32 columns) of op(B) [k, n] into out, which holds k·32 floats a panel. `transposed`: B is [n, k].
 void nstm_gemm_pack(int transposed, const float *_Nonnull b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel,
                     float *_Nonnull out);
-/// C [m, n] ← A · B (+ C when `accumulate`), with A[i, p] at a[i·a_row + p·a_step] and B packed, a panel every `panel_stride`
-/// floats.
-void nstm_gemm_rows(const float *_Nonnull a, ptrdiff_t a_row, ptrdiff_t a_step, const float *_Nonnull packed,
-                    ptrdiff_t panel_stride, float *_Nonnull c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+/// C [m, n] ← A · B (+ C when `accumulate`), with A[i, p] at a[i·a_row + p·a_step]. B lies in panels of 32 columns, one every
+/// `panel_stride` floats, each with a row every `b_step`: packed (32·k and 32), or as an ordinary matrix (32 and its row length).
+void nstm_gemm_rows(const float *_Nonnull a, ptrdiff_t a_row, ptrdiff_t a_step, const float *_Nonnull b,
+                    ptrdiff_t panel_stride, ptrdiff_t b_step, float *_Nonnull c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                     int accumulate);
 
 // MARK: Element-wise (Elementwise.c)
@@ -129,10 +129,10 @@ void nstm_cross_entropy_backward(nstm_real t, double scale, const void *_Nonnull
 /// gates ← σ(logits) where among the k largest of its row (ties: lower index first), else exactly 0.
 void nstm_top_k_gates(nstm_real t, const void *_Nonnull logits, void *_Nonnull gates, ptrdiff_t k, ptrdiff_t rows,
                       ptrdiff_t columns);
-/// y ← act(x + bias), and slope ← act'(x + bias) when it is wanted; y or slope may be x. bias repeats by rows. `op` < 0: no
-/// activation, and no slope.
-void nstm_activate(nstm_real t, int op, const void *_Nonnull x, const void *_Nullable bias, void *_Nonnull y,
-                   void *_Nullable slope, ptrdiff_t rows, ptrdiff_t columns);
+/// x ← x + bias, then y ← act(x); x becomes the slope act'(x) when `slope` ≠ 0, and is of no use afterwards otherwise. bias
+/// repeats by rows. `op` < 0: no activation, and y is not used.
+void nstm_activate(nstm_real t, int op, void *_Nonnull x, const void *_Nullable bias, void *_Nullable y, int slope,
+                   ptrdiff_t rows, ptrdiff_t columns);
 
 // MARK: Attention (Attention.c): the row work between two matrix products
 /// Rows of scores S (leading dimension `stride`) are scaled and become probabilities in place. Row r sees columns [low, high) with
