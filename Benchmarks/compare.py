@@ -95,7 +95,8 @@ def pytorch(row):
     if parts[0] == "matmul":
         return product(*sizes, transposed=parts[1] == "transposed")
     if parts[0] == "train":
-        model = Transformer(context=sizes[1]) if parts[1] == "transformer" else NSTM()
+        hidden = {"nstm": 160, "nstm-equal": 416}
+        model = Transformer(context=sizes[1]) if parts[1] == "transformer" else NSTM(hidden=hidden[parts[1]])
         return median(training_step(model, *sizes), budget=3, warmup=5)
     if parts[0] == "stream":
         return stream()
@@ -125,6 +126,7 @@ ROWS = [
     ("train transformer 8x256", None),
     ("train transformer 2x1024", None),
     ("train nstm 12x64", "train transformer 12x64"),
+    ("train nstm-equal 12x64", "train transformer 12x64"),
     ("train nstm 12x64", None),
     ("train nstm 8x256", "train transformer 8x256"),
     ("train nstm 2x1024", "train transformer 2x1024"),

@@ -8,11 +8,12 @@ import NSTM
 /// Everything that was chosen.
 enum Choice {
     static let bits = 8, trainedLength = 10
-    static let layers = 2, width = 64, heads = 4, hidden = 208
+    static let layers = 2, width = 128, heads = 4, hidden = 256
     static let states = 32, k = 4
-    static let steps = 6000, batch = 32, rate = 3e-3
-    static let testedLengths = [trainedLength, 2 * trainedLength, 4 * trainedLength]
-    static let testedSequences = 100
+    static let steps = 9000, batch = 32, rate = 1.5e-3, decay = 0.1
+    /// Sequences for each tested length.
+    static let testedSequences = 200
+    static let testedLengths = Array(1...trainedLength) + [2 * trainedLength, 4 * trainedLength]
 }
 
 let options = Options()
@@ -52,9 +53,9 @@ func demonstrate() throws {
     var settings = TrainingSettings()
     settings.steps = options.number("--steps") ?? Choice.steps
     settings.batch = Choice.batch
-    settings.decay = 0
-    settings.schedule = Schedule(.cosine, peak: Choice.rate, final: Choice.rate / 10, warmup: 100, steps: settings.steps)
-    settings.evaluationInterval = 100
+    settings.decay = Choice.decay
+    settings.schedule = Schedule(.cosine, peak: Choice.rate, final: Choice.rate / 100, warmup: 100, steps: settings.steps)
+    settings.evaluationInterval = 250
     settings.evaluationBatch = Choice.testedSequences
     settings.stop = (metric: "wrong-bits", atMost: 0)
     let folder = URL(fileURLWithPath: options["--output"] ?? "runs/example-copy")
@@ -77,13 +78,16 @@ func demonstrate() throws {
             : "\nnot solved within \(trainer.step) steps; the table shows how far it came")
 
     let results = measure(model, task)
-    say("\nlength   wrong bits a sequence   sequences without a mistake")
+    say("\nOn sequences that were used neither in training nor to decide when to stop:\n")
+    say("length   wrong bits a sequence   sequences without a mistake")
+    var trained = 0.0
     for (length, wrong) in zip(Choice.testedLengths, results) {
         let mean = Double(wrong.reduce(0, +)) / Double(wrong.count), whole = wrong.count { $0 == 0 }
-        let factor = length / Choice.trainedLength
-        let seen = factor == 1 ? "as in training" : "\(factor) × as long as any in training"
-        say(String(format: "%6d   %8.2f of %-10d   %3d of %d   ", length, mean, length * Choice.bits, whole, wrong.count) + seen)
+        if length <= Choice.trainedLength { trained += mean / Double(Choice.trainedLength) }
+        let note = length <= Choice.trainedLength ? "" : "   \(length / Choice.trainedLength) × as long as any in training"
+        say(String(format: "%6d   %8.3f of %-10d   %3d of %d", length, mean, length * Choice.bits, whole, wrong.count) + note)
     }
+    say(String(format: "\nmean over the trained lengths 1 to %d: %.4f wrong bits a sequence", Choice.trainedLength, trained))
 
     guard let checkpoint = trainer.lastCheckpoint else { return }
     // A new process knows nothing but the file: equal answers mean that all of the model is in it.
@@ -109,10 +113,11 @@ func verify(_ checkpoint: String) throws {
     FileHandle.standardOutput.write(Data(report(model, task).utf8))
 }
 
-/// Wrong bits of every test sequence, for each tested length.
+/// Wrong bits of every test sequence, for each tested length. The first part of an evaluation set decided when to stop.
 func measure(_ model: SequenceModel, _ task: CopyTask) -> [[Int]] {
     Choice.testedLengths.map { length in
-        task.evaluationBatches(length: length, count: Choice.testedSequences, size: Choice.testedSequences).flatMap { batch in
+        let size = Choice.testedSequences
+        return task.evaluationBatches(length: length, count: 2 * size, size: size).dropFirst().flatMap { batch in
             batch.wrongBits(logits: model(batch.inputs, ForwardContext(.evaluate)).value)
         }
     }

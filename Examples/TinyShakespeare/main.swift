@@ -22,7 +22,7 @@ do {
     // 2. A model: four layers, each with 32 states of its own. A router sends every token to four of them, a rule changes these,
     //    and the token reads all states by content.
     var shape = ModelShape(input: .tokens(vocabulary: vocabulary), output: .nextToken(vocabulary: vocabulary))
-    shape.hidden = 416
+    shape.hidden = 160
     let parts = NSTMLayer.Parts(
         routing: { TopKRouting($0, width: 128, states: 32, k: 4) },
         update: { GatedSlots($0, width: 128, states: 32) })

@@ -30,8 +30,8 @@ func model(_ kind: String, positions: Int) -> SequenceModel {
         shape.positions = positions
         return Transformer(builder, shape)
     }
-    // The flagship of the Tiny Shakespeare configuration.
-    shape.hidden = 416
+    // "nstm": the Tiny Shakespeare configuration; "nstm-equal": as many parameters as the Transformer.
+    shape.hidden = kind == "nstm" ? 160 : 416
     return NSTMModel(builder, shape) { parameters, _, residual in
         NSTMLayer(
             parameters, width: 128, heads: 4, states: 32,
