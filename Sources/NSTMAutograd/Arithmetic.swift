@@ -10,34 +10,42 @@ extension Variable {
     public static func + (a: Variable, b: Variable) -> Variable {
         fit("add", a, b)
         let sa = a.shape, sb = b.shape
-        return record("add", [a, b], a.value + b.value, .pullback { g, to in
-            to.add(0, g.sum(to: sa))
-            to.add(1, g.sum(to: sb))
-        })
+        return record(
+            "add", [a, b], a.value + b.value,
+            .pullback { g, to in
+                to.add(0, g.sum(to: sa))
+                to.add(1, g.sum(to: sb))
+            })
     }
     public static func - (a: Variable, b: Variable) -> Variable {
         fit("subtract", a, b)
         let sa = a.shape, sb = b.shape
-        return record("subtract", [a, b], a.value - b.value, .pullback { g, to in
-            to.add(0, g.sum(to: sa))
-            to.add(1, (-g).sum(to: sb))
-        })
+        return record(
+            "subtract", [a, b], a.value - b.value,
+            .pullback { g, to in
+                to.add(0, g.sum(to: sa))
+                to.add(1, (-g).sum(to: sb))
+            })
     }
     public static func * (a: Variable, b: Variable) -> Variable {
         fit("multiply", a, b)
         let va = a.value, vb = b.value
-        return record("multiply", [a, b], va * vb, .pullback { g, to in
-            to.add(0, (g * vb).sum(to: va.shape))
-            to.add(1, (g * va).sum(to: vb.shape))
-        })
+        return record(
+            "multiply", [a, b], va * vb,
+            .pullback { g, to in
+                to.add(0, (g * vb).sum(to: va.shape))
+                to.add(1, (g * va).sum(to: vb.shape))
+            })
     }
     public static func / (a: Variable, b: Variable) -> Variable {
         fit("divide", a, b)
         let va = a.value, vb = b.value
-        return record("divide", [a, b], va / vb, .pullback { g, to in
-            to.add(0, (g / vb).sum(to: va.shape))
-            to.add(1, (-g * va / (vb * vb)).sum(to: vb.shape))
-        })
+        return record(
+            "divide", [a, b], va / vb,
+            .pullback { g, to in
+                to.add(0, (g / vb).sum(to: va.shape))
+                to.add(1, (-g * va / (vb * vb)).sum(to: vb.shape))
+            })
     }
     /// alpha · x + beta
     public func affine(_ alpha: Double, _ beta: Double = 0) -> Variable {
@@ -75,9 +83,11 @@ extension Variable {
     /// Elements limited to low ... high; no gradient flows where they are cut.
     public func clamped(_ low: Double, _ high: Double) -> Variable {
         let x = value
-        return record("clamp", [self], x.clamped(low, high), .pullback { g, to in
-            to.add(0, g.masked(whereClamped: x, low, high))
-        })
+        return record(
+            "clamp", [self], x.clamped(low, high),
+            .pullback { g, to in
+                to.add(0, g.masked(whereClamped: x, low, high))
+            })
     }
 
     /// Sets elements to zero at random with probability `rate` and scales the rest by 1/(1 − rate), in training only

@@ -25,16 +25,20 @@ extension Variable {
     /// back, in blocks of query rows: memory is linear in T.
     public func attention(heads: Int, mask: AttentionMask, queries: Int? = nil, keyBias: Variable? = nil) -> Variable {
         guard shape.rank == 3, shape[2] % (3 * heads) == 0 else {
-            nstmFatal(.other(op: "attention", "needs [B, T, 3·D] with D a multiple of \(heads) heads, got \(shape)"), at: path(of: self))
+            nstmFatal(
+                .other(op: "attention", "needs [B, T, 3·D] with D a multiple of \(heads) heads, got \(shape)"), at: path(of: self)
+            )
         }
         requireSameType("attention", self, keyBias)
         let job = AttentionJob(self.value, heads: heads, mask: mask, queries: queries ?? shape[1], keyBias: keyBias?.value)
         let (o, lse) = job.forward(), hasBias = keyBias != nil
-        return record("attention", keyBias.map { [self, $0] } ?? [self], o, .pullback { g, sink in
-            let (dx, dbias) = job.backward(g.contiguous(), o: o, lse: lse, wantsBias: hasBias && sink.needs(1))
-            sink.add(0, dx)
-            if let dbias { sink.add(1, dbias) }
-        })
+        return record(
+            "attention", keyBias.map { [self, $0] } ?? [self], o,
+            .pullback { g, sink in
+                let (dx, dbias) = job.backward(g.contiguous(), o: o, lse: lse, wantsBias: hasBias && sink.needs(1))
+                sink.add(0, dx)
+                if let dbias { sink.add(1, dbias) }
+            })
     }
 }
 
@@ -82,7 +86,8 @@ private struct AttentionJob {
     }
     /// Keys (part 1) or values (part 2) of a head as a right operand.
     private func packed(_ b: Int, _ h: Int, _ part: Int, transposed: Bool) -> PackedMatrix {
-        PackedMatrix(real, address(b, 0, part, h), rowLength, transposed: transposed, k: transposed ? d : T, n: transposed ? T : d)
+        PackedMatrix(
+            real, address(b, 0, part, h), rowLength, transposed: transposed, k: transposed ? d : T, n: transposed ? T : d)
     }
     private func eachBlock(_ body: (Range<Int>) -> Void) {
         for start in stride(from: 0, to: Q, by: block) { body(start..<min(Q, start + block)) }
@@ -108,7 +113,8 @@ private struct AttentionJob {
                     mask.causal ? 1 : 0, first - keys.lowerBound, mask.window ?? 0, toLse + (i * Q + rows.lowerBound) * size,
                     rows.count, n)
                 v.multiply(
-                    scores.base, n, rows: rows.count, columns: 0..<d, depth: keys, toO + ((b * Q + rows.lowerBound) * D + h * d) * size,
+                    scores.base, n, rows: rows.count, columns: 0..<d, depth: keys,
+                    toO + ((b * Q + rows.lowerBound) * D + h * d) * size,
                     D)
             }
         }

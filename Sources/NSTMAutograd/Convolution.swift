@@ -10,7 +10,9 @@ extension Variable {
         guard shape.rank == 3, weight.shape.rank == 2, weight.shape[1] == shape[2], (0...shape[1]).contains(history),
             bias.map({ $0.shape == [shape[2]] }) ?? true
         else {
-            nstmFatal(.other(op: "causalConvolution", "x \(shape), weight \(weight.shape), history \(history)"), at: path(of: self, weight))
+            nstmFatal(
+                .other(op: "causalConvolution", "x \(shape), weight \(weight.shape), history \(history)"),
+                at: path(of: self, weight))
         }
         requireSameType("causalConvolution", self, weight, bias)
         let B = shape[0], whole = shape[1], T = whole - history, C = shape[2], width = weight.shape[0]
@@ -25,21 +27,26 @@ extension Variable {
                 real, x.constantBase + ((n * whole + history) * C + c) * size, C, history, w.constantBase + c * size, C,
                 b.map { $0.constantBase + c * size }, activation, to + (n * T * C + c) * size, C, width, T, channels)
         }
-        return record("causalConvolution", bias.map { [self, weight, $0] } ?? [self, weight], y, .pullback { g, sink in
-            let g = g.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype)
-            let dw = Tensor(uninitialized: [B, width, C], x.dtype), db = b.map { _ in Tensor(uninitialized: [B, C], x.dtype) }
-            let to = dx.freshBase, toWeight = dw.freshBase, toBias = db?.freshBase
-            Parallel.for(B * parts) { i in
-                let n = i / parts, c = (i % parts) * block, channels = min(block, C - c)
-                nstm_conv_backward(
-                    real, g.constantBase + (n * T * C + c) * size, C, x.constantBase + ((n * whole + history) * C + c) * size, C,
-                    history, w.constantBase + c * size, C, b.map { $0.constantBase + c * size }, activation,
-                    to + (n * whole * C + c) * size, C, toWeight + (n * width * C + c) * size, toBias.map { $0 + (n * C + c) * size },
-                    width, T, channels)
-            }
-            sink.add(0, dx)
-            sink.add(1, dw.sum([0]))
-            if let db { sink.add(2, db.sum([0])) }
-        })
+        return record(
+            "causalConvolution", bias.map { [self, weight, $0] } ?? [self, weight], y,
+            .pullback { g, sink in
+                let g = g.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype)
+                let dw = Tensor(uninitialized: [B, width, C], x.dtype),
+                    db = b.map { _ in Tensor(uninitialized: [B, C], x.dtype) }
+                let to = dx.freshBase, toWeight = dw.freshBase, toBias = db?.freshBase
+                Parallel.for(B * parts) { i in
+                    let n = i / parts, c = (i % parts) * block, channels = min(block, C - c)
+                    nstm_conv_backward(
+                        real, g.constantBase + (n * T * C + c) * size, C, x.constantBase + ((n * whole + history) * C + c) * size,
+                        C,
+                        history, w.constantBase + c * size, C, b.map { $0.constantBase + c * size }, activation,
+                        to + (n * whole * C + c) * size, C, toWeight + (n * width * C + c) * size,
+                        toBias.map { $0 + (n * C + c) * size },
+                        width, T, channels)
+                }
+                sink.add(0, dx)
+                sink.add(1, dw.sum([0]))
+                if let db { sink.add(2, db.sum([0])) }
+            })
     }
 }

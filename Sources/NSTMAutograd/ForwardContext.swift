@@ -48,5 +48,7 @@ public final class ForwardContext {
     public func addLoss(_ name: String, _ value: Variable) {
         auxiliaryLosses.append((tape.path.isEmpty ? name : tape.path + "." + name, value))
     }
-    public func log(_ name: String, _ value: Double) { metrics.append((tape.path.isEmpty ? name : tape.path + "." + name, value)) }
+    public func log(_ name: String, _ value: Double) {
+        metrics.append((tape.path.isEmpty ? name : tape.path + "." + name, value))
+    }
 }

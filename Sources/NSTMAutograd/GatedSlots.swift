@@ -27,9 +27,12 @@ extension Variable {
         write: Variable, keys: Variable, values: Variable, bias: Variable? = nil, heads: Int, keyLength: Double? = nil,
         chunk: Int = 64
     ) -> GatedSlotScan {
-        guard shape.rank == 3, shape[2] % (3 * heads) == 0, write.shape.rank == 3, write.shape[0] == shape[0], write.shape[1] == shape[1], chunk >= 1
+        guard shape.rank == 3, shape[2] % (3 * heads) == 0, write.shape.rank == 3, write.shape[0] == shape[0],
+            write.shape[1] == shape[1], chunk >= 1
         else {
-            nstmFatal(.other(op: "gatedSlotScan", "qkv \(shape), write \(write.shape), \(heads) heads, chunk \(chunk)"), at: path(of: self, write))
+            nstmFatal(
+                .other(op: "gatedSlotScan", "qkv \(shape), write \(write.shape), \(heads) heads, chunk \(chunk)"),
+                at: path(of: self, write))
         }
         requireSameType("gatedSlotScan", self, write, keys, values, bias)
         let B = shape[0], N = write.shape[2], D = shape[2] / 3
@@ -37,7 +40,10 @@ extension Variable {
         let initialV = values.shape.rank == 2 ? values.broadcast(to: [B, N, D]) : values
         guard initialK.shape == [B, N, D], initialV.shape == [B, N, D], bias.map({ $0.shape == [B, N] }) ?? true else {
             nstmFatal(
-                .other(op: "gatedSlotScan", "keys \(keys.shape), values \(values.shape), bias \(bias?.shape.description ?? "none"); needs [\(B), \(N), \(D)] and [\(B), \(N)]"),
+                .other(
+                    op: "gatedSlotScan",
+                    "keys \(keys.shape), values \(values.shape), bias \(bias?.shape.description ?? "none"); needs [\(B), \(N), \(D)] and [\(B), \(N)]"
+                ),
                 at: path(of: self, keys))
         }
         let job = SlotJob(
@@ -135,7 +141,8 @@ private struct SlotJob {
         guard let starts = r.starts else { nstmFatal(.other(op: "gatedSlotScan", "backward without stored states")) }
         let type = qkv.dtype, bank = N * d * size
         let dO = (dO ?? .zeros([B, T, D], dtype: type)).contiguous()
-        let gK = (dKeys ?? .zeros([B, N, D], dtype: type)).contiguous(), gV = (dValues ?? .zeros([B, N, D], dtype: type)).contiguous()
+        let gK = (dKeys ?? .zeros([B, N, D], dtype: type)).contiguous(),
+            gV = (dValues ?? .zeros([B, N, D], dtype: type)).contiguous()
         let dqkv = Tensor(uninitialized: qkv.shape, type), dK = Tensor(uninitialized: [B, N, D], type)
         let dV = Tensor(uninitialized: [B, N, D], type)
         // Write weights and biases are shared by the heads: a copy a head, summed in order afterwards.
@@ -151,11 +158,13 @@ private struct SlotJob {
             for c in stride(from: chunks - 1, through: 0, by: -1) {
                 state.base.copyMemory(from: starts.constantBase + (i * chunks + c) * 2 * bank, byteCount: 2 * bank)
                 let t = c * chunk, n = min(chunk, T - t)
-                let row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size, to = toQKV + ((b * T + t) * 3 * D + h * d) * size
+                let row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size,
+                    to = toQKV + ((b * T + t) * 3 * D + h * d) * size
                 nstm_slots_backward(
                     real, dO.constantBase + ((b * T + t) * D + h * d) * size, D, row, row + D * size, row + 2 * D * size, 3 * D,
                     write.constantBase + (b * T + t) * N * size, N, bias.map { $0.constantBase + b * N * size }, scale, keyLength,
-                    r.p.constantBase + (i * T + t) * N * size, N, state.base, state.base + bank, running.base, running.base + bank,
+                    r.p.constantBase + (i * T + t) * N * size, N, state.base, state.base + bank, running.base,
+                    running.base + bank,
                     to, to + D * size, to + 2 * D * size, 3 * D, toU + (i * T + t) * N * size, N, toB.map { $0 + i * N * size },
                     log.base, index.base.assumingMemoryBound(to: Int32.self), n, N, d)
             }

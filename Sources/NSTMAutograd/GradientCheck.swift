@@ -9,7 +9,8 @@ public struct GradientCheck: CustomStringConvertible {
     public var elements = 0
     public var description: String {
         guard let w = worst else { return "error \(error) over \(elements) elements" }
-        return "error \(error) over \(elements) elements, worst at input \(w.input) element \(w.element): \(w.analytic) against \(w.numeric)"
+        return
+            "error \(error) over \(elements) elements, worst at input \(w.input) element \(w.element): \(w.analytic) against \(w.numeric)"
     }
 }
 
@@ -43,7 +44,8 @@ public func gradientCheck(
                 moved[e] += delta
                 let c = context(false)
                 // The moved input keeps the layout of the original, so that strided paths are checked as such.
-                return weighted(body(c, inputs.enumerated().map { c.constant($0 == i ? x.replacingElements(moved) : $1) })).value.item()
+                return weighted(body(c, inputs.enumerated().map { c.constant($0 == i ? x.replacingElements(moved) : $1) })).value
+                    .item()
             }
             let numeric = (loss(step) - loss(-step)) / (2 * step)
             let error = abs(gradient[e] - numeric) / max(1, abs(gradient[e]), abs(numeric))

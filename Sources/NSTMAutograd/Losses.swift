@@ -6,9 +6,12 @@ extension Variable {
     /// `weights` [...] count positions (a mask). The mean is over the weight that counted.
     public func crossEntropy(_ targets: Tensor, weights: Tensor? = nil) -> Variable {
         let n = shape[-1], rows = shape.count / max(1, n)
-        guard targets.shape == shape.dropLast(), targets.dtype == .int32, weights.map({ $0.shape == targets.shape }) ?? true else {
+        guard targets.shape == shape.dropLast(), targets.dtype == .int32, weights.map({ $0.shape == targets.shape }) ?? true
+        else {
             nstmFatal(
-                .other(op: "crossEntropy", "logits \(shape), targets \(targets.shape) \(targets.dtype), weights \(weights?.shape.description ?? "none")"),
+                .other(
+                    op: "crossEntropy",
+                    "logits \(shape), targets \(targets.shape) \(targets.dtype), weights \(weights?.shape.description ?? "none")"),
                 at: path(of: self))
         }
         let x = value.contiguous(), t = targets.contiguous(), w = weights?.cast(to: dtype).contiguous()
@@ -17,14 +20,17 @@ extension Variable {
         var total = 0.0
         t.withElements(of: Int32.self) { p in
             for i in 0..<rows {
-                if p[i] >= Int32(n) { nstmFatal(.other(op: "crossEntropy", "target \(p[i]) is outside 0..<\(n)"), at: path(of: self)) }
+                if p[i] >= Int32(n) {
+                    nstmFatal(.other(op: "crossEntropy", "target \(p[i]) is outside 0..<\(n)"), at: path(of: self))
+                }
                 if p[i] >= 0 && w == nil { total += 1 }
             }
             let targets = p.baseAddress
             Parallel.blocks(rows, of: rowBlock(n)) { r in
                 let s = r.lowerBound * size
                 nstm_cross_entropy(
-                    real, x.constantBase + r.lowerBound * n * size, targets! + r.lowerBound, w.map { $0.constantBase + s }, toLoss + s,
+                    real, x.constantBase + r.lowerBound * n * size, targets! + r.lowerBound, w.map { $0.constantBase + s },
+                    toLoss + s,
                     toLse + s, r.count, n)
             }
         }
@@ -33,19 +39,21 @@ extension Variable {
             total = zip(w.doubles(), counted).reduce(0) { $0 + ($1.1 >= 0 ? $1.0 : 0) }
         }
         let scale = total > 0 ? 1 / total : 0
-        return record("crossEntropy", [self], losses.sum().affine(scale), .pullback { g, sink in
-            let dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase, factor = scale * g.item()
-            t.withElements(of: Int32.self) { p in
-                let targets = p.baseAddress
-                Parallel.blocks(rows, of: rowBlock(n)) { r in
-                    let s = r.lowerBound * size, o = r.lowerBound * n * size
-                    nstm_cross_entropy_backward(
-                        real, factor, x.constantBase + o, targets! + r.lowerBound, w.map { $0.constantBase + s },
-                        lse.constantBase + s, to + o, r.count, n)
+        return record(
+            "crossEntropy", [self], losses.sum().affine(scale),
+            .pullback { g, sink in
+                let dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase, factor = scale * g.item()
+                t.withElements(of: Int32.self) { p in
+                    let targets = p.baseAddress
+                    Parallel.blocks(rows, of: rowBlock(n)) { r in
+                        let s = r.lowerBound * size, o = r.lowerBound * n * size
+                        nstm_cross_entropy_backward(
+                            real, factor, x.constantBase + o, targets! + r.lowerBound, w.map { $0.constantBase + s },
+                            lse.constantBase + s, to + o, r.count, n)
+                    }
                 }
-            }
-            sink.add(0, dx)
-        })
+                sink.add(0, dx)
+            })
     }
 
     /// Mean binary cross-entropy, in nats, of logits against targets of the same shape in 0 ... 1; `weights` broadcasts over it.

@@ -23,25 +23,29 @@ extension Variable {
             let o = r.lowerBound * n * size
             nstm_softmax(real, x.constantBase + o, to + o, r.count, n)
         }
-        return record("softmax", [self], y, .pullback { g, sink in
-            let g = g.contiguous(), dx = Tensor(uninitialized: y.shape, y.dtype), to = dx.freshBase
-            Parallel.blocks(rows, of: rowBlock(n)) { r in
-                let o = r.lowerBound * n * size
-                nstm_softmax_backward(real, g.constantBase + o, y.constantBase + o, to + o, r.count, n)
-            }
-            sink.add(0, dx)
-        })
+        return record(
+            "softmax", [self], y,
+            .pullback { g, sink in
+                let g = g.contiguous(), dx = Tensor(uninitialized: y.shape, y.dtype), to = dx.freshBase
+                Parallel.blocks(rows, of: rowBlock(n)) { r in
+                    let o = r.lowerBound * n * size
+                    nstm_softmax_backward(real, g.constantBase + o, y.constantBase + o, to + o, r.count, n)
+                }
+                sink.add(0, dx)
+            })
     }
     /// log softmax over the last axis.
     public func logSoftmax() -> Variable {
         let (rows, n) = rowsAndColumns("logSoftmax")
         let x = value.contiguous(), y = Tensor(uninitialized: shape, dtype), real = dtype.real
         nstm_log_softmax(real, x.constantBase, y.freshBase, rows, n)
-        return record("logSoftmax", [self], y, .pullback { g, sink in
-            let g = g.contiguous(), dx = Tensor(uninitialized: y.shape, y.dtype)
-            nstm_log_softmax_backward(real, g.constantBase, y.constantBase, dx.freshBase, rows, n)
-            sink.add(0, dx)
-        })
+        return record(
+            "logSoftmax", [self], y,
+            .pullback { g, sink in
+                let g = g.contiguous(), dx = Tensor(uninitialized: y.shape, y.dtype)
+                nstm_log_softmax_backward(real, g.constantBase, y.constantBase, dx.freshBase, rows, n)
+                sink.add(0, dx)
+            })
     }
 
     /// LayerNorm over the last axis (Ba et al. 2016): (x − mean)/√(variance + ε) ⊙ gain + bias.
@@ -69,28 +73,31 @@ extension Variable {
         Parallel.blocks(rows, of: block) { r in
             let o = r.lowerBound * n * size, s = r.lowerBound * size
             nstm_norm(
-                real, flag, x.constantBase + o, g?.constantBase, b?.constantBase, epsilon, to + o, toMean + s, toStd + s, r.count, n)
+                real, flag, x.constantBase + o, g?.constantBase, b?.constantBase, epsilon, to + o, toMean + s, toStd + s, r.count,
+                n)
         }
         var inputs = [self]
         if let gain { inputs.append(gain) }
         if let bias { inputs.append(bias) }
-        return record(name, inputs, y, .pullback { dy, sink in
-            let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase
-            let blocks = max(1, (rows + block - 1) / block)
-            // Sums over rows go through partial sums of fixed blocks.
-            let dgain = Tensor(uninitialized: [blocks, n], x.dtype), dbias = Tensor(uninitialized: [blocks, n], x.dtype)
-            let toGain = dgain.freshBase, toBias = dbias.freshBase
-            if rows == 0 { nstm_fill(real, toGain, 0, n); nstm_fill(real, toBias, 0, n) }
-            Parallel.blocks(rows, of: block) { r in
-                let o = r.lowerBound * n * size, s = r.lowerBound * size, p = (r.lowerBound / block) * n * size
-                nstm_norm_backward(
-                    real, flag, dy.constantBase + o, x.constantBase + o, g?.constantBase, mean.constantBase + s,
-                    rstd.constantBase + s, to + o, g == nil ? nil : toGain + p, b == nil ? nil : toBias + p, r.count, n)
-            }
-            sink.add(0, dx)
-            if g != nil { sink.add(1, dgain.sum([0])) }
-            if b != nil { sink.add(g == nil ? 1 : 2, dbias.sum([0])) }
-        })
+        return record(
+            name, inputs, y,
+            .pullback { dy, sink in
+                let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase
+                let blocks = max(1, (rows + block - 1) / block)
+                // Sums over rows go through partial sums of fixed blocks.
+                let dgain = Tensor(uninitialized: [blocks, n], x.dtype), dbias = Tensor(uninitialized: [blocks, n], x.dtype)
+                let toGain = dgain.freshBase, toBias = dbias.freshBase
+                if rows == 0 { nstm_fill(real, toGain, 0, n); nstm_fill(real, toBias, 0, n) }
+                Parallel.blocks(rows, of: block) { r in
+                    let o = r.lowerBound * n * size, s = r.lowerBound * size, p = (r.lowerBound / block) * n * size
+                    nstm_norm_backward(
+                        real, flag, dy.constantBase + o, x.constantBase + o, g?.constantBase, mean.constantBase + s,
+                        rstd.constantBase + s, to + o, g == nil ? nil : toGain + p, b == nil ? nil : toBias + p, r.count, n)
+                }
+                sink.add(0, dx)
+                if g != nil { sink.add(1, dgain.sum([0])) }
+                if b != nil { sink.add(g == nil ? 1 : 2, dbias.sum([0])) }
+            })
     }
 
     /// RMSNorm(x) ⊙ gain ⊙ silu(gate): the output gate of a recurrent layer, in one pass.
@@ -106,23 +113,28 @@ extension Variable {
         Parallel.blocks(rows, of: block) { r in
             let o = r.lowerBound * n * size
             nstm_gated_norm(
-                real, x.constantBase + o, w.constantBase, z.constantBase + o, epsilon, to + o, toStd + r.lowerBound * size, r.count, n)
+                real, x.constantBase + o, w.constantBase, z.constantBase + o, epsilon, to + o, toStd + r.lowerBound * size,
+                r.count, n)
         }
-        return record("gatedRMSNorm", [self, gain, gate], y, .pullback { dy, sink in
-            let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype), dz = Tensor(uninitialized: x.shape, x.dtype)
-            let blocks = max(1, (rows + block - 1) / block), dgain = Tensor(uninitialized: [blocks, n], x.dtype)
-            let to = dx.freshBase, toGate = dz.freshBase, toGain = dgain.freshBase
-            if rows == 0 { nstm_fill(real, toGain, 0, n) }
-            Parallel.blocks(rows, of: block) { r in
-                let o = r.lowerBound * n * size
-                nstm_gated_norm_backward(
-                    real, dy.constantBase + o, x.constantBase + o, w.constantBase, z.constantBase + o,
-                    rstd.constantBase + r.lowerBound * size, to + o, toGain + (r.lowerBound / block) * n * size, toGate + o, r.count, n)
-            }
-            sink.add(0, dx)
-            sink.add(1, dgain.sum([0]))
-            sink.add(2, dz)
-        })
+        return record(
+            "gatedRMSNorm", [self, gain, gate], y,
+            .pullback { dy, sink in
+                let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype),
+                    dz = Tensor(uninitialized: x.shape, x.dtype)
+                let blocks = max(1, (rows + block - 1) / block), dgain = Tensor(uninitialized: [blocks, n], x.dtype)
+                let to = dx.freshBase, toGate = dz.freshBase, toGain = dgain.freshBase
+                if rows == 0 { nstm_fill(real, toGain, 0, n) }
+                Parallel.blocks(rows, of: block) { r in
+                    let o = r.lowerBound * n * size
+                    nstm_gated_norm_backward(
+                        real, dy.constantBase + o, x.constantBase + o, w.constantBase, z.constantBase + o,
+                        rstd.constantBase + r.lowerBound * size, to + o, toGain + (r.lowerBound / block) * n * size, toGate + o,
+                        r.count, n)
+                }
+                sink.add(0, dx)
+                sink.add(1, dgain.sum([0]))
+                sink.add(2, dz)
+            })
     }
 
     /// scale · x/√(Σx² + ε) over the last axis.
@@ -134,15 +146,18 @@ extension Variable {
             let o = r.lowerBound * n * size
             nstm_l2_norm(real, x.constantBase + o, scale, epsilon, to + o, toInverse + r.lowerBound * size, r.count, n)
         }
-        return record("l2Normalized", [self], y, .pullback { dy, sink in
-            let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase
-            Parallel.blocks(rows, of: rowBlock(n)) { r in
-                let o = r.lowerBound * n * size
-                nstm_l2_norm_backward(
-                    real, dy.constantBase + o, x.constantBase + o, inverse.constantBase + r.lowerBound * size, scale, to + o, r.count, n)
-            }
-            sink.add(0, dx)
-        })
+        return record(
+            "l2Normalized", [self], y,
+            .pullback { dy, sink in
+                let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase
+                Parallel.blocks(rows, of: rowBlock(n)) { r in
+                    let o = r.lowerBound * n * size
+                    nstm_l2_norm_backward(
+                        real, dy.constantBase + o, x.constantBase + o, inverse.constantBase + r.lowerBound * size, scale, to + o,
+                        r.count, n)
+                }
+                sink.add(0, dx)
+            })
     }
 
     /// Independent gates σ(x), of which the k largest of a row are kept and all others are exactly 0 (ties: lower index first).

@@ -23,11 +23,19 @@ extension Variable {
     /// op(self) · op(other) over the last two axes; leading axes broadcast.
     public func matmul(_ other: Variable, transposeSelf ta: Bool = false, transposeOther tb: Bool = false) -> Variable {
         let a = value, b = other.value
-        return record("matmul", [self, other], a.matmul(b, transposeSelf: ta, transposeOther: tb), .pullback { g, to in
-            // With X = op(A), Y = op(B): dX = g Yᵀ, dY = Xᵀ g.
-            to.add(0, (ta ? b.matmul(g, transposeSelf: tb, transposeOther: true) : g.matmul(b, transposeOther: !tb)).sum(to: a.shape))
-            to.add(1, (tb ? g.matmul(a, transposeSelf: true, transposeOther: ta) : a.matmul(g, transposeSelf: !ta)).sum(to: b.shape))
-        })
+        return record(
+            "matmul", [self, other], a.matmul(b, transposeSelf: ta, transposeOther: tb),
+            .pullback { g, to in
+                // With X = op(A), Y = op(B): dX = g Yᵀ, dY = Xᵀ g.
+                to.add(
+                    0,
+                    (ta ? b.matmul(g, transposeSelf: tb, transposeOther: true) : g.matmul(b, transposeOther: !tb)).sum(
+                        to: a.shape))
+                to.add(
+                    1,
+                    (tb ? g.matmul(a, transposeSelf: true, transposeOther: ta) : a.matmul(g, transposeSelf: !ta)).sum(to: b.shape)
+                )
+            })
     }
 
     /// act(x Wᵀ + b) for rows of x: [..., in] with weight [out, in] and bias [out] → [..., out]. One product, one pass.
@@ -37,7 +45,8 @@ extension Variable {
         }
         let n = weight.shape[0], k = weight.shape[1]
         guard shape[-1] == k else {
-            nstmFatal(.inner(op: "linear", lhs: shape, rhs: weight.shape, lhsInner: shape[-1], rhsInner: k), at: path(of: self, weight))
+            nstmFatal(
+                .inner(op: "linear", lhs: shape, rhs: weight.shape, lhsInner: shape[-1], rhsInner: k), at: path(of: self, weight))
         }
         if let bias, bias.shape != [n] {
             nstmFatal(.other(op: "linear", "bias \(bias.shape) does not fit weight \(weight.shape)"), at: path(of: self, weight))
@@ -61,19 +70,21 @@ extension Variable {
                         real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.constantBase, op == nil ? nil : out + o,
                         keepsSlope ? 1 : 0, r.count, n)
                 } : nil)
-        return record("linear", bias.map { [self, weight, $0] } ?? [self, weight], y, .pullback { g, to in
-            let da = op == nil ? g.contiguous() : g * product
-            if to.needs(0) {
-                let dx = Tensor(uninitialized: x.shape, x.dtype)
-                Gemm.run(real, false, false, rows, k, n, 1, da.constantBase, n, w.constantBase, k, 0, dx.freshBase, k)
-                to.add(0, dx)
-            }
-            if to.needs(1) {
-                let dw = Tensor(uninitialized: w.shape, w.dtype)
-                Gemm.run(real, true, false, n, k, rows, 1, da.constantBase, n, x.constantBase, k, 0, dw.freshBase, k)
-                to.add(1, dw)
-            }
-            if b != nil { to.add(2, da.reshaped([rows, n]).sum([0])) }
-        })
+        return record(
+            "linear", bias.map { [self, weight, $0] } ?? [self, weight], y,
+            .pullback { g, to in
+                let da = op == nil ? g.contiguous() : g * product
+                if to.needs(0) {
+                    let dx = Tensor(uninitialized: x.shape, x.dtype)
+                    Gemm.run(real, false, false, rows, k, n, 1, da.constantBase, n, w.constantBase, k, 0, dx.freshBase, k)
+                    to.add(0, dx)
+                }
+                if to.needs(1) {
+                    let dw = Tensor(uninitialized: w.shape, w.dtype)
+                    Gemm.run(real, true, false, n, k, rows, 1, da.constantBase, n, x.constantBase, k, 0, dw.freshBase, k)
+                    to.add(1, dw)
+                }
+                if b != nil { to.add(2, da.reshaped([rows, n]).sum([0])) }
+            })
     }
 }

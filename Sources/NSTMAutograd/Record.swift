@@ -25,7 +25,8 @@ public func record(_ op: StaticString, _ inputs: [Variable], _ value: Tensor, _ 
 }
 
 /// Defines an operation with several outputs.
-public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor], _ pullback: @escaping PullbackMany) -> [Variable] {
+public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor], _ pullback: @escaping PullbackMany) -> [Variable]
+{
     guard let tape = commonTape(op, inputs) else { return values.map { Variable($0) } }
     if tape.checksFinite { for v in values { tape.check(v, op, "value") } }
     guard tape.isRecording, inputs.contains(where: { $0.node >= 0 }) else {

@@ -19,16 +19,20 @@ extension Variable {
     public func slice(_ axis: Int, _ range: Range<Int>) -> Variable {
         if range == 0..<shape[axis] { return self }
         let n = shape[axis]
-        return record("slice", [self], value.slice(axis, range), .pullback { g, to in
-            to.add(0, g.padded(axis, before: range.lowerBound, after: n - range.upperBound))
-        })
+        return record(
+            "slice", [self], value.slice(axis, range),
+            .pullback { g, to in
+                to.add(0, g.padded(axis, before: range.lowerBound, after: n - range.upperBound))
+            })
     }
     /// One position along an axis; the axis disappears.
     public func select(_ axis: Int, _ index: Int) -> Variable {
         let n = shape[axis], a = shape.normalized(axis: axis)
-        return record("select", [self], value.select(a, index), .pullback { g, to in
-            to.add(0, g.expanded(a).padded(a, before: index, after: n - index - 1))
-        })
+        return record(
+            "select", [self], value.select(a, index),
+            .pullback { g, to in
+                to.add(0, g.expanded(a).padded(a, before: index, after: n - index - 1))
+            })
     }
     /// Cuts an axis into consecutive pieces of given lengths. Unlike repeated slices, the way back is one pass.
     public func split(_ axis: Int, _ lengths: [Int]) -> [Variable] {
@@ -43,11 +47,14 @@ extension Variable {
             return value.slice(a, start..<start + n)
         }
         return record("split", [self], pieces) { gradients, to in
-            to.add(0, .concatenate(zip(gradients, lengths).map { g, n in
-                var piece = whole
-                piece[a] = n
-                return g ?? .zeros(piece, dtype: type)
-            }, axis: a))
+            to.add(
+                0,
+                .concatenate(
+                    zip(gradients, lengths).map { g, n in
+                        var piece = whole
+                        piece[a] = n
+                        return g ?? .zeros(piece, dtype: type)
+                    }, axis: a))
         }
     }
     public func squeezed(_ axis: Int) -> Variable {
@@ -65,30 +72,36 @@ extension Variable {
     public static func concatenate(_ parts: [Variable], axis: Int) -> Variable {
         if parts.count == 1 { return parts[0] }
         let a = parts[0].shape.normalized(axis: axis), lengths = parts.map { $0.shape[a] }
-        return record("concatenate", parts, .concatenate(parts.map(\.value), axis: a), .pullback { g, to in
-            var start = 0
-            for (i, n) in lengths.enumerated() {
-                to.add(i, g.slice(a, start..<start + n))
-                start += n
-            }
-        })
+        return record(
+            "concatenate", parts, .concatenate(parts.map(\.value), axis: a),
+            .pullback { g, to in
+                var start = 0
+                for (i, n) in lengths.enumerated() {
+                    to.add(i, g.slice(a, start..<start + n))
+                    start += n
+                }
+            })
     }
     /// Joins variables of one shape along a new axis.
     public static func stack(_ parts: [Variable], axis: Int) -> Variable {
         let a = axis < 0 ? axis + parts[0].shape.rank + 1 : axis, indices = parts.indices
         // A pullback that held a variable would hold its tape, which holds the pullback.
-        return record("stack", parts, .stack(parts.map(\.value), axis: a), .pullback { g, to in
-            for i in indices { to.add(i, g.select(a, i)) }
-        })
+        return record(
+            "stack", parts, .stack(parts.map(\.value), axis: a),
+            .pullback { g, to in
+                for i in indices { to.add(i, g.select(a, i)) }
+            })
     }
 
     public func sum(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Variable {
         let from = shape
         let reduced = Set((axes ?? Array(0..<from.rank)).map { from.normalized(axis: $0) })
         let kept = Shape((0..<from.rank).map { reduced.contains($0) ? 1 : from[$0] })
-        return record("sum", [self], value.sum(axes, keepingAxes: keepingAxes), .pullback { g, to in
-            to.add(0, g.reshaped(kept).broadcast(to: from))
-        })
+        return record(
+            "sum", [self], value.sum(axes, keepingAxes: keepingAxes),
+            .pullback { g, to in
+                to.add(0, g.reshaped(kept).broadcast(to: from))
+            })
     }
     public func mean(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Variable {
         let s = sum(axes, keepingAxes: keepingAxes)
@@ -98,8 +111,10 @@ extension Variable {
     /// Rows of this table [n, ...] by int32 index: an embedding.
     public func rows(_ indices: Tensor) -> Variable {
         let n = shape[0]
-        return record("rows", [self], value.rows(indices), .pullback { g, to in
-            to.add(0, .addingRows(g, at: indices, count: n))
-        })
+        return record(
+            "rows", [self], value.rows(indices),
+            .pullback { g, to in
+                to.add(0, .addingRows(g, at: indices, count: n))
+            })
     }
 }

@@ -74,7 +74,9 @@ public final class Tape {
         // Further outputs are placeholders: the first one carries the way back.
         for _ in 1..<max(1, outputs) {
             entries.append(
-                Entry(op: op, path: pathIndex, inputs: SIMD4(repeating: -1), moreInputs: nil, outputs: 0, pullback: nil, pullbackMany: nil))
+                Entry(
+                    op: op, path: pathIndex, inputs: SIMD4(repeating: -1), moreInputs: nil, outputs: 0, pullback: nil,
+                    pullbackMany: nil))
         }
         return id
     }

@@ -9,7 +9,8 @@ public final class Transformer: SequenceModel {
     public init(_ builder: ParameterBuilder, _ shape: ModelShape) {
         super.init(builder, shape, norm: .layer) { parameters, _, residual in
             CausalSelfAttention(
-                parameters, width: shape.width, heads: shape.heads, initializer: .normal(deviation: 0.02), outputInitializer: residual)
+                parameters, width: shape.width, heads: shape.heads, initializer: .normal(deviation: 0.02),
+                outputInitializer: residual)
         }
     }
 }

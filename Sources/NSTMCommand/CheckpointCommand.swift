@@ -59,8 +59,9 @@ struct InfoCommand: ParsableCommand {
         for tensor in info.tensors {
             let path = tensor.path.padding(toLength: width + 2, withPad: " ", startingAt: 0)
             let shape = "\(tensor.shape)".padding(toLength: 18, withPad: " ", startingAt: 0)
-            NSTMCommand.say("  \(path)\(shape)\("\(tensor.dtype)".padding(toLength: 9, withPad: " ", startingAt: 0))"
-                + leftPadded(grouped(tensor.bytes), 13))
+            NSTMCommand.say(
+                "  \(path)\(shape)\("\(tensor.dtype)".padding(toLength: 9, withPad: " ", startingAt: 0))"
+                    + leftPadded(grouped(tensor.bytes), 13))
         }
         for list in info.integers { NSTMCommand.say("  \(list.path)  \(list.count) integers") }
         var totals: [(group: String, count: Int, bytes: Int)] = []

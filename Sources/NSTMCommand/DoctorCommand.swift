@@ -17,7 +17,8 @@ struct DoctorCommand: ParsableCommand {
     func run() throws {
         let environment = RunEnvironment.current
         let processors = ProcessInfo.processInfo.activeProcessorCount
-        NSTMCommand.say("""
+        NSTMCommand.say(
+            """
             NSTM          \(environment.frameworkVersion)
             system        \(environment.system)
             memory        \(ProcessInfo.processInfo.physicalMemory >> 20) MiB

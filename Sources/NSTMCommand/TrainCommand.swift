@@ -102,7 +102,8 @@ struct TrainCommand: ParsableCommand {
     }
     private static func defaultFolder(_ config: String?, _ resolved: ConfigValue) -> URL {
         func word(_ path: String) -> String { if case .string(let s)? = resolved[path: path] { s } else { "model" } }
-        let name = config.map { fileURL($0).deletingPathExtension().lastPathComponent }
+        let name =
+            config.map { fileURL($0).deletingPathExtension().lastPathComponent }
             ?? word("data.kind") + "-" + word("model.kind")
         return fileURL("runs").appendingPathComponent(name)
     }

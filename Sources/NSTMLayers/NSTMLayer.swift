@@ -30,7 +30,8 @@ public final class NSTMLayer: SequenceMixer {
         public var interaction: ((ParameterBuilder) -> any StateInteraction)?
         public var readout: (ParameterBuilder) -> any StateReadout
         public init(
-            routing: @escaping (ParameterBuilder) -> any RoutingPolicy, update: @escaping (ParameterBuilder) -> any StateUpdateRule,
+            routing: @escaping (ParameterBuilder) -> any RoutingPolicy,
+            update: @escaping (ParameterBuilder) -> any StateUpdateRule,
             interaction: ((ParameterBuilder) -> any StateInteraction)? = nil,
             readout: @escaping (ParameterBuilder) -> any StateReadout = { _ in ContentRead() }
         ) {
@@ -91,7 +92,8 @@ public final class NSTMLayer: SequenceMixer {
         let qkv = context.scope("convolution") { convolution(joined, context, history: history?.shape[1] ?? 0) }
         let routing = context.scope("router") { router(x, activity, context) }
         let (reads, next) = propagator(
-            tokens: x, qkv: qkv, routing: routing, states: states, readout: attention.readout, position: state?.position ?? 0, context)
+            tokens: x, qkv: qkv, routing: routing, states: states, readout: attention.readout, position: state?.position ?? 0,
+            context)
         let (o, window) = context.scope("read") { attention.mix(reads, qkv: qkv, history: state?["window"], context) }
         if state != nil {
             state!["keys"] = next.keys

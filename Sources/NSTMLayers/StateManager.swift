@@ -34,7 +34,11 @@ public final class StateManager {
         get { mask.value.doubles().map { $0 > 0 } }
         set {
             guard newValue.count == count, newValue.contains(true) else {
-                nstmFatal(.other(op: "active", "\(newValue.filter { $0 }.count) of \(newValue.count) states active; needs \(count) flags and one active"))
+                nstmFatal(
+                    .other(
+                        op: "active",
+                        "\(newValue.filter { $0 }.count) of \(newValue.count) states active; needs \(count) flags and one active")
+                )
             }
             mask.value = Tensor(newValue.map { $0 ? 1.0 : 0.0 }, [count]).cast(to: mask.value.dtype)
         }
@@ -74,7 +78,8 @@ public final class StateManager {
     public func beginning(batch: Int, _ activity: StateActivity, _ context: ForwardContext) -> StateBank {
         let target: Shape = [batch, count, initialKeys.value.shape[1]]
         return StateBank(
-            keys: context[initialKeys].broadcast(to: target), values: context[initialValues].broadcast(to: target), activity: activity)
+            keys: context[initialKeys].broadcast(to: target), values: context[initialValues].broadcast(to: target),
+            activity: activity)
     }
 }
 
@@ -105,8 +110,10 @@ public enum HardConcrete {
     static func logarithm(_ gate: Variable) -> Variable {
         let z = gate.value
         let y = Tensor(z.doubles().map { $0 > 0 ? log($0) : -.infinity }, z.shape).cast(to: z.dtype)
-        return record("log activity", [gate], y, .pullback { g, to in
-            to.add(0, Tensor(zip(g.doubles(), z.doubles()).map { $1 > 0 ? $0 / $1 : 0 }, z.shape).cast(to: z.dtype))
-        })
+        return record(
+            "log activity", [gate], y,
+            .pullback { g, to in
+                to.add(0, Tensor(zip(g.doubles(), z.doubles()).map { $1 > 0 ? $0 / $1 : 0 }, z.shape).cast(to: z.dtype))
+            })
     }
 }

@@ -94,7 +94,8 @@ public struct NSTMLayerPlan {
     }
     public func layer(_ parameters: ParameterBuilder, residual: Initializer) -> NSTMLayer {
         NSTMLayer(
-            parameters, width: site.width, heads: site.heads, states: site.states, parts: parts, interval: interval, window: window,
+            parameters, width: site.width, heads: site.heads, states: site.states, parts: parts, interval: interval,
+            window: window,
             convolutionWidth: convolutionWidth, keepPenalty: keepPenalty, residual: residual)
     }
 }

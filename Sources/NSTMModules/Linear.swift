@@ -86,7 +86,8 @@ public final class FeedForward {
     public let up: Linear
     public let down: Linear
     public init(
-        _ parameters: ParameterBuilder, width: Int, hidden: Int, activation: Activation = .gelu, initializer: Initializer = .fanIn,
+        _ parameters: ParameterBuilder, width: Int, hidden: Int, activation: Activation = .gelu,
+        initializer: Initializer = .fanIn,
         outputInitializer: Initializer = .fanIn
     ) {
         up = Linear(

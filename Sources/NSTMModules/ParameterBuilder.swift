@@ -9,7 +9,9 @@ public struct Initializer: Sendable {
 
     public static let zeros = constant(0)
     public static let ones = constant(1)
-    public static func constant(_ value: Double) -> Initializer { Initializer { s, _, t in Tensor(repeating: value, s, dtype: t) } }
+    public static func constant(_ value: Double) -> Initializer {
+        Initializer { s, _, t in Tensor(repeating: value, s, dtype: t) }
+    }
     public static func uniform(bound: Double) -> Initializer {
         Initializer { s, key, t in .uniform(s, low: -bound, high: bound, key: key, dtype: t) }
     }
@@ -94,7 +96,9 @@ public struct ParameterBuilder {
     ) -> Parameter {
         let full = joined(name)
         let value = initializer.fill(shape, key.fold(full), dtype)
-        guard value.shape == shape else { nstmFatal(.other(op: "parameter", "initial value \(value.shape), declared \(shape)"), at: full) }
+        guard value.shape == shape else {
+            nstmFatal(.other(op: "parameter", "initial value \(value.shape), declared \(shape)"), at: full)
+        }
         let p = store.add(full, value, decays: decays ?? (shape.rank >= 2))
         p.isTrainable = trainable
         return p

@@ -200,7 +200,12 @@ public struct ModelState {
     public var tensors: [(path: String, tensor: Tensor)] {
         layers.enumerated().flatMap { i, layer in
             layer.names.map { ("layers.\(i).\($0)", layer[$0]!.value) }
-                + [("layers.\(i).position", Tensor([Int32(truncatingIfNeeded: layer.position & 0x7fff_ffff), Int32(layer.position >> 31)]))]
+                + [
+                    (
+                        "layers.\(i).position",
+                        Tensor([Int32(truncatingIfNeeded: layer.position & 0x7fff_ffff), Int32(layer.position >> 31)])
+                    )
+                ]
         }
     }
     /// The state that `tensors` described; nil when a name is not of that form.

@@ -78,14 +78,17 @@ public final class Optimizer {
             let o = r.lowerBound * size
             switch method {
             case .sgd(let momentum, let nesterov):
-                nstm_sgd(real, p + o, g.constantBase + o, m.first.map { $0 + o }, scale, rate, momentum, nesterov ? 1 : 0, decay, r.count)
+                nstm_sgd(
+                    real, p + o, g.constantBase + o, m.first.map { $0 + o }, scale, rate, momentum, nesterov ? 1 : 0, decay,
+                    r.count)
             case .adamW(let beta1, let beta2, let epsilon):
                 nstm_adamw(
                     real, p + o, g.constantBase + o, m[0] + o, m[1] + o, scale, rate, beta1, beta2, epsilon, decay,
                     1 - pow(beta1, Double(step)), 1 - pow(beta2, Double(step)), r.count)
             case .rmsProp(let rho, let momentum, let epsilon):
                 nstm_rmsprop(
-                    real, p + o, g.constantBase + o, m[0] + o, m[1] + o, m[2] + o, scale, rate, rho, momentum, epsilon, decay, r.count)
+                    real, p + o, g.constantBase + o, m[0] + o, m[1] + o, m[2] + o, scale, rate, rho, momentum, epsilon, decay,
+                    r.count)
             }
         }
         memory[parameter.path] = slots

@@ -11,7 +11,10 @@ extension Tensor {
             var expected = first.shape
             expected[a] = part.rank == first.rank ? part.shape[a] : 0
             guard part.rank == first.rank, part.shape == expected, part.dtype == first.dtype else {
-                nstmFatal(.other(op: "concatenate along axis \(a)", "\(part.shape) \(part.dtype) does not fit \(first.shape) \(first.dtype)"))
+                nstmFatal(
+                    .other(
+                        op: "concatenate along axis \(a)",
+                        "\(part.shape) \(part.dtype) does not fit \(first.shape) \(first.dtype)"))
             }
             length += part.shape[a]
         }
@@ -29,7 +32,9 @@ extension Tensor {
         return out
     }
     /// Joins tensors of one shape along a new axis.
-    public static func stack(_ parts: [Tensor], axis: Int = 0) -> Tensor { concatenate(parts.map { $0.expanded(axis) }, axis: axis) }
+    public static func stack(_ parts: [Tensor], axis: Int = 0) -> Tensor {
+        concatenate(parts.map { $0.expanded(axis) }, axis: axis)
+    }
 
     /// A tensor of zeros with this one placed at an offset along an axis: the inverse of `slice` for gradients.
     public func padded(_ axis: Int, before: Int, after: Int) -> Tensor {

@@ -145,7 +145,9 @@ private final class ThreadPool: @unchecked Sendable {
                 now = door.load(ordering: .acquiring)
             }
             // Joining succeeds only while the door is still open; from then on the region waits for this worker.
-            guard door.compareExchange(expected: now, desired: now + 1, ordering: .acquiringAndReleasing).exchanged else { continue }
+            guard door.compareExchange(expected: now, desired: now + 1, ordering: .acquiringAndReleasing).exchanged else {
+                continue
+            }
             seen = Door.generation(now)
             if worker < active { drain() }
             left.add(1, ordering: .releasing)

@@ -9,7 +9,8 @@ package enum Gemm {
     /// C[m,n] ← alpha · op(A) op(B) + beta · C, all row-major; lda, ldb, ldc are the lengths of their rows in elements.
     @inline(__always)
     package static func single(
-        _ real: nstm_real, _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Double, _ a: UnsafeRawPointer, _ lda: Int,
+        _ real: nstm_real, _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Double, _ a: UnsafeRawPointer,
+        _ lda: Int,
         _ b: UnsafeRawPointer, _ ldb: Int, _ beta: Double, _ c: UnsafeMutableRawPointer, _ ldc: Int
     ) {
         if m == 0 || n == 0 { return }
@@ -32,7 +33,8 @@ package enum Gemm {
     /// The same, split over threads along the longer side of C. The parts depend on the sizes only. `epilogue` runs after each
     /// part of rows while it is still in cache, when the split is by rows; otherwise once at the end, over all rows.
     package static func run(
-        _ real: nstm_real, _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Double, _ a: UnsafeRawPointer, _ lda: Int,
+        _ real: nstm_real, _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Double, _ a: UnsafeRawPointer,
+        _ lda: Int,
         _ b: UnsafeRawPointer, _ ldb: Int, _ beta: Double, _ c: UnsafeMutableRawPointer, _ ldc: Int,
         epilogue: ((Range<Int>) -> Void)? = nil
     ) {
@@ -63,12 +65,15 @@ package enum Gemm {
         m >= 32 && n >= 8 && k >= 8 && n * k <= 4_194_304 && hasOwnKernel
     }
     /// Whether rows of B are read where they lie: short enough not to crowd the same few cache sets, and few enough to stay in cache.
-    @inline(__always) fileprivate static func readsInPlace(_ ldb: Int, depth: Int) -> Bool { ldb <= 512 && ldb * depth <= 524_288 }
+    @inline(__always) fileprivate static func readsInPlace(_ ldb: Int, depth: Int) -> Bool {
+        ldb <= 512 && ldb * depth <= 524_288
+    }
     fileprivate static let hasOwnKernel = nstm_gemm_available() != 0
 
     /// B packed once for all threads, then blocks of rows. Every element of C is one sum in order of k.
     private static func packed(
-        _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ a: UnsafeRawPointer, _ lda: Int, _ b: UnsafeRawPointer, _ ldb: Int,
+        _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ a: UnsafeRawPointer, _ lda: Int, _ b: UnsafeRawPointer,
+        _ ldb: Int,
         _ accumulate: Bool, _ c: UnsafeMutableRawPointer, _ ldc: Int, _ epilogue: ((Range<Int>) -> Void)?
     ) {
         let a = a.assumingMemoryBound(to: Float.self), b = b.assumingMemoryBound(to: Float.self)
@@ -88,7 +93,8 @@ package enum Gemm {
         let tiles = (m + 11) / 12
         Parallel.blocks(m, of: 12 * max(1, min(4, tiles / 8))) { r in
             nstm_gemm_rows(
-                a + r.lowerBound * (ta ? 1 : lda), ta ? 1 : lda, ta ? lda : 1, right, stride, step, c + r.lowerBound * ldc, ldc, r.count, n, k,
+                a + r.lowerBound * (ta ? 1 : lda), ta ? 1 : lda, ta ? lda : 1, right, stride, step, c + r.lowerBound * ldc, ldc,
+                r.count, n, k,
                 accumulate ? 1 : 0)
             epilogue?(r)
         }
@@ -147,13 +153,15 @@ package struct PackedMatrix {
         }
         let right: UnsafePointer<Float>
         if let panels {
-            right = UnsafePointer(panels.base.assumingMemoryBound(to: Float.self)) + columns.lowerBound * k + depth.lowerBound * 32
+            right =
+                UnsafePointer(panels.base.assumingMemoryBound(to: Float.self)) + columns.lowerBound * k + depth.lowerBound * 32
         } else {
             right = b.assumingMemoryBound(to: Float.self) + depth.lowerBound * ldb + columns.lowerBound
         }
         nstm_gemm_rows(
             a.assumingMemoryBound(to: Float.self), ta ? 1 : lda, ta ? lda : 1, right, panels == nil ? 32 : 32 * k,
-            panels == nil ? ldb : 32, c.assumingMemoryBound(to: Float.self), ldc, m, columns.count, depth.count, accumulate ? 1 : 0)
+            panels == nil ? ldb : 32, c.assumingMemoryBound(to: Float.self), ldc, m, columns.count, depth.count,
+            accumulate ? 1 : 0)
     }
 }
 

@@ -63,7 +63,9 @@ public struct RandomKey: Sendable, Hashable, Codable {
 
 extension Tensor {
     /// Uniform numbers in low ..< high.
-    public static func uniform(_ shape: Shape, low: Double = 0, high: Double = 1, key: RandomKey, dtype: DType = .float32) -> Tensor {
+    public static func uniform(_ shape: Shape, low: Double = 0, high: Double = 1, key: RandomKey, dtype: DType = .float32)
+        -> Tensor
+    {
         generate(shape, dtype) { low + (high - low) * key.uniform($0) }
     }
     /// Normal numbers of a mean and a standard deviation.

@@ -57,7 +57,8 @@ extension Tensor {
         }
         Parallel.blocks(outer, of: max(1, elementwiseBlock / max(1, reduce * inner))) { r in
             nstm_sum_axis(
-                real, x.constantBase + r.lowerBound * reduce * inner * size, to + r.lowerBound * inner * size, r.count, reduce, inner,
+                real, x.constantBase + r.lowerBound * reduce * inner * size, to + r.lowerBound * inner * size, r.count, reduce,
+                inner,
                 0)
         }
         return y

@@ -37,7 +37,9 @@ public struct Tensor: Sendable {
     }
 
     /// A new tensor whose elements the closure writes, all of them, in row-major order.
-    public init<T: Element>(_ shape: Shape, initializing type: T.Type, _ body: (UnsafeMutableBufferPointer<T>) throws -> Void) rethrows {
+    public init<T: Element>(_ shape: Shape, initializing type: T.Type, _ body: (UnsafeMutableBufferPointer<T>) throws -> Void)
+        rethrows
+    {
         self.init(uninitialized: shape, T.dtype)
         try body(UnsafeMutableBufferPointer(start: storage.base.assumingMemoryBound(to: T.self), count: shape.count))
     }

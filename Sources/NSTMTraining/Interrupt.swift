@@ -14,9 +14,9 @@ public enum Interrupt {
             sigaddset(&wanted, signal)
             var action = sigaction()
             #if os(Linux)
-            action.__sigaction_handler.sa_handler = { Interrupt.note($0) }
+                action.__sigaction_handler.sa_handler = { Interrupt.note($0) }
             #else
-            action.__sigaction_u.__sa_handler = { Interrupt.note($0) }
+                action.__sigaction_u.__sa_handler = { Interrupt.note($0) }
             #endif
             // One shot: the default action comes back with the first signal.
             action.sa_flags = Int32(bitPattern: UInt32(truncatingIfNeeded: SA_RESETHAND))

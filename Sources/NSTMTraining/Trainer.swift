@@ -80,9 +80,12 @@ public final class Trainer {
             let seconds = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
             speed.add(tokens: count, seconds: seconds)
             let rate = settings.schedule.rate(step - 1)
-            onEvent(.step(StepReport(
-                step: step, steps: last, loss: loss, rate: rate, gradientNorm: norm, tokensPerSecond: speed.tokensPerSecond,
-                secondsLeft: speed.secondsPerStep * Double(last - step))))
+            onEvent(
+                .step(
+                    StepReport(
+                        step: step, steps: last, loss: loss, rate: rate, gradientNorm: norm,
+                        tokensPerSecond: speed.tokensPerSecond,
+                        secondsLeft: speed.secondsPerStep * Double(last - step))))
             try log?.write([
                 ("step", .int(step)), ("loss", .double(loss)), ("rate", .double(rate)), ("gradient-norm", .double(norm)),
                 ("tokens", .int(tokens)), ("tokens-per-second", .double(Double(count) / seconds)),

@@ -29,9 +29,10 @@ import Testing
         var random = TestRandom(2)
         for (lead, k, n) in [([5], 3, 4), ([600], 130, 70), ([2, 3], 1, 300), ([1], 200, 1)] {
             let inputs = [random.tensor(lead + [k]), random.tensor([n, k]), random.tensor([n])]
-            #expect(same(inputs, { $1[0].linear($1[1], bias: $1[2], activation: activation) }) {
-                activated($1[0].matmul($1[1], transposeOther: true) + $1[2], activation)
-            })
+            #expect(
+                same(inputs, { $1[0].linear($1[1], bias: $1[2], activation: activation) }) {
+                    activated($1[0].matmul($1[1], transposeOther: true) + $1[2], activation)
+                })
         }
     }
 
@@ -45,11 +46,12 @@ import Testing
     @Test(arguments: sizes) func layerNorm(_ dims: [Int]) {
         var random = TestRandom(3)
         let n = dims.last!, inputs = [random.tensor(dims), random.tensor([n]), random.tensor([n])]
-        #expect(same(inputs, within: 1e-10, { $1[0].layerNorm(gain: $1[1], bias: $1[2], epsilon: 1e-3) }) { _, x in
-            let centred = x[0] - x[0].mean([-1], keepingAxes: true)
-            let variance = centred.squared().mean([-1], keepingAxes: true)
-            return centred / (variance + 1e-3).sqrt() * x[1] + x[2]
-        })
+        #expect(
+            same(inputs, within: 1e-10, { $1[0].layerNorm(gain: $1[1], bias: $1[2], epsilon: 1e-3) }) { _, x in
+                let centred = x[0] - x[0].mean([-1], keepingAxes: true)
+                let variance = centred.squared().mean([-1], keepingAxes: true)
+                return centred / (variance + 1e-3).sqrt() * x[1] + x[2]
+            })
     }
 
     @Test(arguments: sizes) func rmsNorm(_ dims: [Int]) {
@@ -57,16 +59,18 @@ import Testing
         let n = dims.last!, inputs = [random.tensor(dims), random.tensor([n]), random.tensor(dims)]
         func naive(_ x: [Variable]) -> Variable { x[0] / (x[0].squared().mean([-1], keepingAxes: true) + 1e-6).sqrt() * x[1] }
         #expect(same(Array(inputs.prefix(2)), within: 1e-10, { $1[0].rmsNorm(gain: $1[1]) }) { naive($1) })
-        #expect(same(inputs, within: 1e-10, { $1[0].gatedRMSNorm(gain: $1[1], gate: $1[2]) }) {
-            naive($1) * $1[2] * $1[2].sigmoid()
-        })
+        #expect(
+            same(inputs, within: 1e-10, { $1[0].gatedRMSNorm(gain: $1[1], gate: $1[2]) }) {
+                naive($1) * $1[2] * $1[2].sigmoid()
+            })
     }
 
     @Test(arguments: sizes) func l2Normalized(_ dims: [Int]) {
         var random = TestRandom(5)
-        #expect(same([random.tensor(dims)], within: 1e-10, { $1[0].l2Normalized(scale: 3, epsilon: 1e-5) }) { _, x in
-            x[0] / (x[0].squared().sum([-1], keepingAxes: true) + 1e-5).sqrt() * 3
-        })
+        #expect(
+            same([random.tensor(dims)], within: 1e-10, { $1[0].l2Normalized(scale: 3, epsilon: 1e-5) }) { _, x in
+                x[0] / (x[0].squared().sum([-1], keepingAxes: true) + 1e-5).sqrt() * 3
+            })
     }
 
     /// A row of zeros has a norm of √ε, not 0.
@@ -207,9 +211,12 @@ import Testing
             for history in Set([0, 1, width - 1, width, T]) where history <= T {
                 let inputs = [random.tensor([B, T, C]), random.tensor([width, C]), random.tensor([C])]
                 #expect(
-                    same(Array(inputs.prefix(bias ? 3 : 2)), {
-                        $1[0].causalConvolution($1[1], bias: bias ? $1[2] : nil, silu: silu, history: history)
-                    }) { convolution($1[0], $1[1], bias ? $1[2] : nil, silu: silu, history: history) },
+                    same(
+                        Array(inputs.prefix(bias ? 3 : 2)),
+                        {
+                            $1[0].causalConvolution($1[1], bias: bias ? $1[2] : nil, silu: silu, history: history)
+                        }
+                    ) { convolution($1[0], $1[1], bias ? $1[2] : nil, silu: silu, history: history) },
                     "\((B, T, C, width)) history \(history)")
             }
         }

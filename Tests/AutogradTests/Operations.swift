@@ -75,7 +75,8 @@ struct Operation: Sendable, CustomTestStringConvertible {
         }
         + Activation.allCases.flatMap { activation -> [Operation] in
             let shapes: [[[Int]]] = [
-                [[5, 3], [4, 3], [4]], [[2, 3, 3], [2, 3], [2]], [[3], [4, 3], [4]], [[1, 1], [1, 1], [1]], [[0, 3], [4, 3], [4]],
+                [[5, 3], [4, 3], [4]], [[2, 3, 3], [2, 3], [2]], [[3], [4, 3], [4]], [[1, 1], [1, 1], [1]],
+                [[0, 3], [4, 3], [4]],
                 [[5, 0], [4, 0], [4]], [[20, 3], [2, 3], [2]],
             ]
             return [

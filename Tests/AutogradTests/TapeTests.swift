@@ -109,17 +109,21 @@ import Testing
         weak var saved: Token?
         let c = ForwardContext(.train), x = c.input(Tensor([1.0]))
         var seenLater = false
-        var y = record("first", [x], x.value, .pullback { g, to in
-            seenLater = saved == nil
-            to.add(0, g)
-        })
+        var y = record(
+            "first", [x], x.value,
+            .pullback { g, to in
+                seenLater = saved == nil
+                to.add(0, g)
+            })
         do {
             let token = Token()
             saved = token
-            y = record("second", [y], y.value, .pullback { g, to in
-                withExtendedLifetime(token) {}
-                to.add(0, g)
-            })
+            y = record(
+                "second", [y], y.value,
+                .pullback { g, to in
+                    withExtendedLifetime(token) {}
+                    to.add(0, g)
+                })
         }
         #expect(saved != nil)
         #expect(y.gradients(of: [x])[0] != nil)

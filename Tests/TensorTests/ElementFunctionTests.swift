@@ -181,8 +181,10 @@ struct ElementFunction: Sendable, CustomTestStringConvertible {
     }
 
     /// Longer than a block of work, for each pattern: same shape, scalar, repeated by rows, by columns, mixed.
-    @Test(arguments: [([200, 300], [200, 300]), ([200, 300], []), ([], [70_000]), ([200, 300], [300]), ([200, 1], [200, 300]),
-        ([40, 1, 50], [40, 30, 50]), ([40, 30, 1], [30, 50]), ([2, 40_000], [2, 1]), ([40_000, 2], [40_000, 1])])
+    @Test(arguments: [
+        ([200, 300], [200, 300]), ([200, 300], []), ([], [70_000]), ([200, 300], [300]), ([200, 1], [200, 300]),
+        ([40, 1, 50], [40, 30, 50]), ([40, 30, 1], [30, 50]), ([2, 40_000], [2, 1]), ([40_000, 2], [40_000, 1]),
+    ])
     func longOperands(da: [Int], db: [Int]) {
         var random = TestRandom(8)
         let a = Tensor(random.doubles(da.reduce(1, *)), Shape(da)), b = Tensor(random.doubles(db.reduce(1, *)), Shape(db))

@@ -96,7 +96,8 @@ import Testing
     @Test func emptyInnerAxisGivesZeros() {
         #expect(Tensor.zeros([3, 0]).matmul(.zeros([0, 4])).doubles() == Array(repeating: 0, count: 12))
         #expect(Tensor.zeros([2, 3, 0]).matmul(.zeros([2, 0, 4])).doubles() == Array(repeating: 0, count: 24))
-        #expect(Tensor.zeros([2, 3, 0]).matmul(.zeros([4, 0]), transposeOther: true).doubles() == Array(repeating: 0, count: 24))
+        #expect(
+            Tensor.zeros([2, 3, 0]).matmul(.zeros([4, 0]), transposeOther: true).doubles() == Array(repeating: 0, count: 24))
         #expect(Tensor.zeros([40, 0]).matmul(.zeros([0, 40])).doubles() == Array(repeating: 0, count: 1600))
     }
 

@@ -36,7 +36,9 @@ import Testing
     }
 
     /// More rows and columns than one block of work, along every axis.
-    @Test(arguments: [[700, 3], [3, 70_000], [70_000, 3], [5, 300, 7], [1, 100_000], [100_000, 1], [2, 40_000, 1], [300, 1, 300]])
+    @Test(arguments: [
+        [700, 3], [3, 70_000], [70_000, 3], [5, 300, 7], [1, 100_000], [100_000, 1], [2, 40_000, 1], [300, 1, 300],
+    ])
     func longSums(dims: [Int]) {
         var random = TestRandom(3)
         let t = Tensor(random.doubles(dims.reduce(1, *)), Shape(dims)), m = Model(t)

@@ -27,7 +27,8 @@ struct TrainerTests {
         // One state of two, k = 1: what pushes an unused gate is its price alone.
         func logits(_ penalty: Double) throws -> [Double] {
             let trainer = try trainer(
-                try experiment("model.keep-penalty=\(penalty)", "training.clip.kind=none", "training.optimizer.kind=sgd",
+                try experiment(
+                    "model.keep-penalty=\(penalty)", "training.clip.kind=none", "training.optimizer.kind=sgd",
                     "training.schedule.kind=constant", "training.schedule.warmup=0", "training.optimizer.decay=0"))
             try trainer.run(until: 1)
             let model = try #require(trainer.model as? NSTMModel)
@@ -132,8 +133,9 @@ struct TrainerTests {
 
 struct ProgressTests {
     private func report(_ step: Int, _ steps: Int) -> TrainingEvent {
-        .step(StepReport(
-            step: step, steps: steps, loss: 1.25, rate: 1e-3, gradientNorm: 1, tokensPerSecond: 12_345.6, secondsLeft: 75))
+        .step(
+            StepReport(
+                step: step, steps: steps, loss: 1.25, rate: 1e-3, gradientNorm: 1, tokensPerSecond: 12_345.6, secondsLeft: 75))
     }
 
     @Test func plainLinesWithoutATerminal() throws {
@@ -146,13 +148,14 @@ struct ProgressTests {
         reporter(.note("a note"))
         reporter.close()
         // The first step and the last; those between come too fast.
-        #expect(text == """
-            step 1/100  loss 1.2500  12,346 tokens/s  1m15s left
-            step 100/100  loss 1.2500  12,346 tokens/s  1m15s left
-            step 100  validation: loss 0.5000
-            a note
+        #expect(
+            text == """
+                step 1/100  loss 1.2500  12,346 tokens/s  1m15s left
+                step 100/100  loss 1.2500  12,346 tokens/s  1m15s left
+                step 100  validation: loss 0.5000
+                a note
 
-            """)
+                """)
     }
 
     @Test func oneLineOnATerminal() {
