@@ -37,6 +37,7 @@ public final class Tape {
     public internal(set) var path = "" { didSet { pathIndex = -1 } }
 
     private(set) var entries: ContiguousArray<Entry> = []
+    private var isUsed = false
     private var leaves: [ObjectIdentifier: Int32] = [:]
     private(set) var leafParameters: [(parameter: Parameter, node: Int32)] = []
     private var paths: [String] = []
@@ -89,6 +90,12 @@ public final class Tape {
 
     /// Runs backward from a node. Returns the gradient slots; those of leaves and inputs are filled, the others were freed on the way.
     func backward(from node: Int32, seed: Tensor) -> [Tensor?] {
+        guard !isUsed else {
+            fatalError(
+                "backward: this tape was used already, and what it kept is gone. Record the pass again; gradients of gradients are "
+                    + "not supported.")
+        }
+        isUsed = true
         var gradients = [Tensor?](repeating: nil, count: entries.count)
         gradients[Int(node)] = seed
         if checksFinite, let i = seed.firstNonFinite() {

@@ -60,9 +60,7 @@ public enum CheckpointFile {
     /// - Throws: `notFound`, `notCheckpoint`, `truncated`, `trailingData`, `digestMismatch`, `newerFormat`, `refused`,
     ///   `ioError` or `hdf5`.
     public static func read(_ url: URL) throws(CheckpointError) -> CheckpointArchive {
-        let file = try OpenFile.at(url.path)
-        _ = try CheckpointHeader(verifying: file)
-        return try HDF5.locked { () throws(CheckpointError) in
+        try verified(url) { file, _ throws(CheckpointError) in
             let reader = try ArchiveReader.open(file)
             var archive = CheckpointArchive()
             archive.source = url.path
@@ -77,9 +75,7 @@ public enum CheckpointFile {
     /// Verifies a checkpoint's digest and structure, and lists what it holds without loading tensors.
     /// - Throws: as `read`.
     public static func info(_ url: URL) throws(CheckpointError) -> Info {
-        let file = try OpenFile.at(url.path)
-        let header = try CheckpointHeader(verifying: file)
-        return try HDF5.locked { () throws(CheckpointError) in
+        try verified(url) { file, header throws(CheckpointError) in
             let reader = try ArchiveReader.open(file)
             let documents = try reader.allDocuments()
             var tensors: [(path: String, shape: Shape, dtype: DType, bytes: Int)] = []
@@ -92,6 +88,24 @@ public enum CheckpointFile {
             try reader.close()
             return info
         }
+    }
+
+    /// Opens a file, verifies it, and works on it. libhdf5 asks for the name of what it opens, which a file that was replaced
+    /// since has lost: then the new one is taken.
+    private static func verified<Result>(
+        _ url: URL, _ body: (borrowing OpenFile, CheckpointHeader) throws(CheckpointError) -> Result
+    ) throws(CheckpointError) -> Result {
+        for _ in 0..<100 {
+            let file = try OpenFile.at(url.path)
+            let header = try CheckpointHeader(verifying: file)
+            do throws(CheckpointError) {
+                return try HDF5.locked { () throws(CheckpointError) in try body(file, header) }
+            } catch {
+                guard try file.status().st_nlink == 0 else { throw error }
+            }
+        }
+        throw .ioError(
+            path: url.path, operation: "read the file", code: EBUSY, text: "it was replaced 100 times while it was being read")
     }
 
     /// Computes the digest of everything after the header, and writes the header.

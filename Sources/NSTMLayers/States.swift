@@ -78,7 +78,7 @@ public struct UpdateCoefficients {
 }
 
 /// A rule whose gates depend on tokens only: it gives coefficients for a whole stretch of tokens, and gets both `step` and a
-/// fused, differentiable scan from the framework.
+/// fused, differentiable scan from the framework. The scan gives no gradient to a coefficient that is exactly 0.
 public protocol TokenDrivenUpdateRule: StateUpdateRule {
     /// - Parameters:
     ///   - tokens: features [B, T, D].

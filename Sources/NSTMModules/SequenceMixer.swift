@@ -13,7 +13,8 @@ public struct MixerState {
     public subscript(name: String) -> Variable? {
         get { variables[name] }
         set {
-            if variables.updateValue(newValue!, forKey: name) == nil { names.append(name) }
+            guard let newValue else { fatalError("MixerState: '\(name)' cannot be removed") }
+            if variables.updateValue(newValue, forKey: name) == nil { names.append(name) }
         }
     }
     public var detached: MixerState {

@@ -103,7 +103,8 @@ open class SequenceModel {
                 context.scope("blocks.\(i).mixer") { block.mixer.initialState(batch: batch, context) }
             })
     }
-    /// Logits for the next tokens of sequences that go on from a state. Feeding a sequence in any split gives the same logits.
+    /// Logits for the next tokens of sequences that go on from a state. Feeding a sequence in any split gives the same logits (a
+    /// pooled output is the mean over the tokens of this call).
     public func callAsFunction(_ inputs: Tensor, state: inout ModelState, _ context: ForwardContext) -> Variable {
         var s: ModelState? = state
         let y = run(inputs, &s, context)
