@@ -4,7 +4,7 @@ import NSTMTensor
 // Softmax, norms and losses over the last axis. Rows are worked on in blocks of a fixed number.
 
 /// Rows of `columns` elements that a thread takes at a time.
-func rowBlock(_ columns: Int) -> Int { max(1, 16_384 / max(1, columns)) }
+func rowBlock(_ columns: Int) -> Int { max(1, 8_192 / max(1, columns)) }
 
 extension Variable {
     private func rowsAndColumns(_ op: String) -> (Int, Int) {

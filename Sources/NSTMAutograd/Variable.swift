@@ -85,7 +85,14 @@ public struct Gradients {
         Gradients(entries.map { Entry(parameter: $0.parameter, value: $0.value.clamped(-bound, bound)) })
     }
     /// The Euclidean norm of all gradients together.
-    public var globalNorm: Double { entries.reduce(0) { $0 + $1.value.sumOfSquares() }.squareRoot() }
+    public var globalNorm: Double {
+        var squares = [Double](repeating: 0, count: entries.count)
+        squares.withUnsafeMutableBufferPointer { sums in
+            nonisolated(unsafe) let sums = sums
+            Parallel.for(entries.count) { sums[$0] = entries[$0].value.sumOfSquares() }
+        }
+        return squares.reduce(0, +).squareRoot()
+    }
     /// Path and index of the first gradient element that is NaN or infinite.
     public var firstNonFinite: (path: String, index: Int)? {
         for e in entries { if let i = e.value.firstNonFinite() { return (e.parameter.path, i) } }

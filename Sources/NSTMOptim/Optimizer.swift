@@ -74,7 +74,7 @@ public final class Optimizer {
             memory.removeValue(forKey: parameter.path)
             ?? method.slots.map { _ in Tensor(repeating: 0, parameter.value.shape, dtype: g.dtype) }
         let p = parameter.value.mutableBase(), m = slots.indices.map { slots[$0].mutableBase() }
-        Parallel.blocks(g.count, of: 16_384) { r in
+        Parallel.blocks(g.count, of: 8_192) { r in
             let o = r.lowerBound * size
             switch method {
             case .sgd(let momentum, let nesterov):

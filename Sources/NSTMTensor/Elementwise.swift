@@ -1,7 +1,7 @@
 import CNSTMKernels
 
 /// Elements a thread works on at a time in element-wise loops: fixed, so that blocks do not depend on the number of threads.
-package let elementwiseBlock = 32_768
+package let elementwiseBlock = 8_192
 
 extension Tensor {
     /// Applies an element function.

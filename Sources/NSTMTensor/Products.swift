@@ -89,16 +89,29 @@ package enum Gemm {
         }
         let right = scratch.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) } ?? b
         let stride = inPlace ? 32 : 32 * k, step = inPlace ? ldb : 32
-        // Tiles have 12 rows; blocks of one to four tiles keep two threads evenly busy.
-        let tiles = (m + 11) / 12
-        Parallel.blocks(m, of: 12 * max(1, min(4, tiles / 8))) { r in
+        // Blocks shrink towards the end, so that threads finish together; how rows are cut does not change a bit of the result.
+        let starts = blockStarts(rows: m, n, k)
+        Parallel.for(starts.count - 1) { i in
+            let r = starts[i]..<starts[i + 1]
             nstm_gemm_rows(
                 a + r.lowerBound * (ta ? 1 : lda), ta ? 1 : lda, ta ? lda : 1, right, stride, step, c + r.lowerBound * ldc, ldc,
-                r.count, n, k,
-                accumulate ? 1 : 0)
+                r.count, n, k, accumulate ? 1 : 0)
             epilogue?(r)
         }
         withExtendedLifetime(scratch) {}
+    }
+
+    /// Cuts rows into blocks of whole tiles (12 rows): half of what is left for each thread, at most what its cache holds of A, at
+    /// least about five microseconds of work.
+    private static func blockStarts(rows m: Int, _ n: Int, _ k: Int) -> [Int] {
+        let tiles = (m + 11) / 12, threads = Parallel.threadCount
+        let most = max(1, 262_144 / (48 * min(k, 256))), least = max(1, 500_000 / (24 * n * k))
+        var starts = [0], done = 0
+        while done < tiles {
+            done += max(least, min(most, (tiles - done) / (2 * threads)))
+            starts.append(min(m, done * 12))
+        }
+        return starts
     }
 
     /// Length of a part of `long` rows (or columns): at most eight parts, each with enough work (4 MFLOP) to be worth a thread.
