@@ -97,7 +97,7 @@ def pytorch(row):
     if parts[0] == "train":
         hidden = {"nstm": 160, "nstm-equal": 416}
         model = Transformer(context=sizes[1]) if parts[1] == "transformer" else NSTM(hidden=hidden[parts[1]])
-        return median(training_step(model, *sizes), budget=3, warmup=5)
+        return median(training_step(model, *sizes), budget=1.5, warmup=5)
     if parts[0] == "stream":
         return stream()
     if parts[0] == "gelu":

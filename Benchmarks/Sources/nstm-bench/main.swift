@@ -46,7 +46,7 @@ func trainingStep(_ kind: String, _ batch: Int, _ length: Int) -> Double {
     let model = model(kind, positions: length)
     let optimizer = Optimizer(.adamW(beta1: 0.9, beta2: 0.99), decay: 0.1)
     let x = tokens(batch, length, "inputs"), y = tokens(batch, length, "targets")
-    return median(budget: 3, warmup: 5) {
+    return median(budget: 1.5, warmup: 5) {
         let loss = model(x, ForwardContext(.train)).crossEntropy(y)
         let gradients = loss.backward()
         let norm = gradients.globalNorm
