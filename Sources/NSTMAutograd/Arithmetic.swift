@@ -93,7 +93,7 @@ extension Variable {
     /// Sets elements to zero at random with probability `rate` and scales the rest by 1/(1 − rate), in training only
     /// (Srivastava et al. 2014). The mask depends on the context's key, path and purpose, not on the order of calls.
     public func dropout(_ rate: Double, _ context: ForwardContext, purpose: String = "dropout") -> Variable {
-        guard rate >= 0, rate < 1 else { nstmFatal(.other(op: "dropout", "rate \(rate), needs 0 ..< 1"), at: context.path) }
+        guard rate >= 0, rate <= 1 else { nstmFatal(.other(op: "dropout", "rate \(rate), needs 0 ... 1"), at: context.path) }
         guard context.isTraining, rate > 0 else { return self }
         let key = context.random(purpose), keep = 1 / (1 - rate)
         let mask = Tensor(shape, initializing: Float.self) { p in
