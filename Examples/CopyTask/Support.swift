@@ -10,12 +10,12 @@ struct Options {
     private let values: [String: String]
 
     init(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) {
-        let known = ["--steps", "--output", "--verify"]
+        let known = ["--steps", "--seed", "--output", "--verify"]
         var values: [String: String] = [:], rest = arguments[...]
         while let name = rest.popFirst() {
             guard known.contains(name), let value = rest.popFirst() else {
                 let isHelp = name == "--help" || name == "-h"
-                let usage = "usage: CopyTask [--steps NUMBER] [--output FOLDER]\n"
+                let usage = "usage: CopyTask [--steps NUMBER] [--seed NUMBER] [--output FOLDER]\n"
                 (isHelp ? FileHandle.standardOutput : .standardError).write(Data(usage.utf8))
                 exit(isHelp ? 0 : 64)
             }

@@ -1,13 +1,13 @@
 // The copy task from start to end: trains a small model with explicit states until it makes no mistakes, tries it on longer
 // sequences than it ever saw, saves it, and checks in a new process that the saved model gives the same answers.
 //
-//     swift run -c release CopyTask [--steps 6000] [--output runs/example-copy]
+//     swift run -c release CopyTask [--steps 9000] [--seed 1] [--output runs/example-copy]
 import Foundation
 import NSTM
 
 /// Everything that was chosen.
 enum Choice {
-    static let bits = 8, trainedLength = 10
+    static let bits = 8, trainedLength = 8
     static let layers = 2, width = 128, heads = 4, hidden = 256
     static let states = 32, k = 4
     static let steps = 9000, batch = 32, rate = 1.5e-3, decay = 0.1
@@ -34,7 +34,7 @@ func makeModel(_ task: CopyTask) -> NSTMModel {
     let parts = NSTMLayer.Parts(
         routing: { TopKRouting($0, width: Choice.width, states: Choice.states, k: Choice.k) },
         update: { GatedSlots($0, width: Choice.width, states: Choice.states) })
-    return NSTMModel(ParameterBuilder(seed: 1), shape) { parameters, _, residual in
+    return NSTMModel(ParameterBuilder(seed: UInt64(options.number("--seed") ?? 1)), shape) { parameters, _, residual in
         NSTMLayer(
             parameters, width: Choice.width, heads: Choice.heads, states: Choice.states, parts: parts, residual: residual)
     }
@@ -59,7 +59,7 @@ func demonstrate() throws {
     settings.evaluationBatch = Choice.testedSequences
     settings.stop = (metric: "wrong-bits", atMost: 0)
     let folder = URL(fileURLWithPath: options["--output"] ?? "runs/example-copy")
-    let trainer = Trainer(model: model, dataset: task, settings: settings, folder: folder)
+    let trainer = Trainer(model: model, dataset: task, settings: settings, seed: options.number("--seed") ?? 1, folder: folder)
     // The example's own folder is used again each time; a folder of the user's is not touched when it holds a run.
     trainer.overwrites = options["--output"] == nil
     let reporter = ProgressReporter()

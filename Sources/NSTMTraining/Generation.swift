@@ -34,7 +34,11 @@ public struct Generator {
             }
             let logits = model(Tensor(pending, [1, pending.count]), state: &state, ForwardContext(.evaluate))
             let next = draw(logits.value.select(1, pending.count - 1).elements(Float.self).map(Double.init), i)
-            history.append(next)
+            // Only a model with learned positions ever looks back; nothing else may grow with the number of tokens.
+            if let limit = model.shape.positions {
+                history.append(next)
+                if history.count > 2 * limit { history.removeFirst(limit) }
+            }
             pending = [next]
             try body(next)
         }
