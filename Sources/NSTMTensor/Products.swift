@@ -62,7 +62,7 @@ package enum Gemm {
 
     /// Whether the project's own product beats OpenBLAS: on AVX-512, with enough rows to repay packing B, and while B stays in cache.
     @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
-        m >= 32 && n >= 8 && k >= 8 && n * k <= 4_194_304 && hasOwnKernel
+        m >= 32 && n >= 8 && k >= 8 && n * k <= 1_048_576 && hasOwnKernel
     }
     /// Whether rows of B are read where they lie: short enough not to crowd the same few cache sets, and few enough to stay in cache.
     @inline(__always) fileprivate static func readsInPlace(_ ldb: Int, depth: Int) -> Bool {
