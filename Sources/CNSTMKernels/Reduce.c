@@ -12,7 +12,6 @@
 
 double nstm_sum(nstm_real t, const void *x, ptrdiff_t n) { NSTM_DISPATCH_RETURN(t, sum, x, n); }
 double nstm_sum_squares(nstm_real t, const void *x, ptrdiff_t n) { NSTM_DISPATCH_RETURN(t, dot, x, x, n); }
-double nstm_dot(nstm_real t, const void *x, const void *y, ptrdiff_t n) { NSTM_DISPATCH_RETURN(t, dot, x, y, n); }
 ptrdiff_t nstm_first_nonfinite(nstm_real t, const void *x, ptrdiff_t n) { NSTM_DISPATCH_RETURN(t, first_nonfinite, x, n); }
 void nstm_sum_axis(nstm_real t, const void *x, void *y, ptrdiff_t outer, ptrdiff_t reduce, ptrdiff_t inner, int accumulate) {
     NSTM_DISPATCH(t, sum_axis, x, y, outer, reduce, inner, accumulate);

@@ -78,7 +78,6 @@ void nstm_clamp_backward(nstm_real t, const void *_Nonnull dy, const void *_Nonn
 // MARK: Reductions (Reduce.c)
 double nstm_sum(nstm_real t, const void *_Nonnull x, ptrdiff_t n);
 double nstm_sum_squares(nstm_real t, const void *_Nonnull x, ptrdiff_t n);
-double nstm_dot(nstm_real t, const void *_Nonnull x, const void *_Nonnull y, ptrdiff_t n);
 /// Index of the first element that is NaN or infinite, or -1.
 ptrdiff_t nstm_first_nonfinite(nstm_real t, const void *_Nonnull x, ptrdiff_t n);
 /// y[o,i] ← Σ_r x[o,r,i]; adds to y when accumulate ≠ 0.
