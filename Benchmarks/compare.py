@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "PyTorch"))
+from elementwise import elementwise  # noqa: E402
 from nstm import NSTM  # noqa: E402
 from transformer import Transformer, training_step  # noqa: E402
 
@@ -48,17 +49,6 @@ def overhead():
 def product(m, k, n, transposed):
     a, b = torch.randn(m, k), torch.randn(n, k) if transposed else torch.randn(k, n)
     return median(lambda: a @ (b.T if transposed else b), inner=max(1, int(2e7 / (m * k * n))))
-
-
-def elementwise(function, *shape):
-    x = torch.randn(*shape, requires_grad=True)
-    ones = torch.ones(*shape)
-
-    def body():
-        function(x).backward(ones)
-        x.grad = None
-
-    return median(body)
 
 
 def stream():
@@ -100,13 +90,8 @@ def pytorch(row):
         return median(training_step(model, *sizes), budget=1.5, warmup=5)
     if parts[0] == "stream":
         return stream()
-    if parts[0] == "gelu":
-        return elementwise(F.gelu, 768, 512)
-    if parts[0] == "softmax":
-        return elementwise(lambda x: x.softmax(-1), 4096, 256)
-    if parts[0] == "layernorm":
-        norm = torch.nn.LayerNorm(512)
-        return elementwise(norm, 2048, 512)
+    if parts[0] == "elementwise":
+        return median(elementwise(parts[1], *sizes))
     raise SystemExit(f"unknown row {row}")
 
 
@@ -119,9 +104,12 @@ ROWS = [
     ("matmul plain 64x64x64", None),
     ("matmul plain 1x512x512", None),
     ("matmul transposed 768x128x512", None),
-    ("gelu", None),
-    ("softmax", None),
-    ("layernorm", None),
+    *[(f"elementwise {name} 768x512", None) for name in ("exp", "tanh", "sigmoid", "silu", "gelu")],
+    ("elementwise softmax 4096x256", None),
+    ("elementwise layernorm 2048x512", None),
+    ("elementwise rmsnorm 2048x512", None),
+    ("elementwise crossentropy 4096x256", None),
+    ("elementwise adamw 2048x512", None),
     ("train transformer 12x64", None),
     ("train transformer 8x256", None),
     ("train transformer 2x1024", None),

@@ -3,11 +3,13 @@
 
 #define REAL float
 #define NSTM_SUFFIX _f32
+#include "RowParts.inc"
 #include "Attention.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
+#include "RowParts.inc"
 #include "Attention.inc"
 
 void nstm_attention_rows(nstm_real t, double scale, void *s, ptrdiff_t stride, const void *bias, int causal, ptrdiff_t offset,

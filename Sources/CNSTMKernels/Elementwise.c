@@ -3,16 +3,21 @@
 
 #define REAL float
 #define NSTM_SUFFIX _f32
+#include "Slopes.inc"
 #include "Elementwise.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
+#include "Slopes.inc"
 #include "Elementwise.inc"
 
 void nstm_map(nstm_real t, nstm_unary op, const void *x, void *y, ptrdiff_t n) { NSTM_DISPATCH(t, map, op, x, y, n); }
 void nstm_map_backward(nstm_real t, nstm_unary op, const void *dy, const void *x, const void *y, void *dx, ptrdiff_t n) {
     NSTM_DISPATCH(t, map_backward, op, dy, x, y, dx, n);
+}
+void nstm_map_slope(nstm_real t, nstm_unary op, const void *x, void *y, void *slope, ptrdiff_t n) {
+    NSTM_DISPATCH(t, map_slope, op, x, y, slope, n);
 }
 void nstm_zip(nstm_real t, nstm_binary op, const void *a, ptrdiff_t ao, ptrdiff_t ai, const void *b, ptrdiff_t bo,
               ptrdiff_t bi, void *y, ptrdiff_t rows, ptrdiff_t columns) {

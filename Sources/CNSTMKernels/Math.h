@@ -36,6 +36,24 @@ NSTM_INLINE float nstm_exp_f32(float x) {
     y = x > 88.72284f ? __builtin_inff() : y;
     return x != x ? x : y;
 }
+// The same for x < 88, where one scaling is enough: sums of exponentials, sigmoid and tanh never need more. Adding 1.5·2²³ rounds
+// to an integer and leaves it in the low bits.
+NSTM_INLINE float nstm_exp_down_f32(float x) {
+    float c = x < -87.3f ? -87.3f : x;
+    float t = __builtin_fmaf(c, 1.44269504088896341f, 12582912.0f);
+    float k = t - 12582912.0f;
+    float r = __builtin_fmaf(k, -0.693359375f, c);
+    r = __builtin_fmaf(k, 2.12194440e-4f, r);
+    float p = 1.9875691500e-4f;
+    p = __builtin_fmaf(p, r, 1.3981999507e-3f);
+    p = __builtin_fmaf(p, r, 8.3334519073e-3f);
+    p = __builtin_fmaf(p, r, 4.1665795894e-2f);
+    p = __builtin_fmaf(p, r, 1.6666665459e-1f);
+    p = __builtin_fmaf(p, r, 5.0000001201e-1f);
+    p = __builtin_fmaf(p * r, r, r) + 1.0f;
+    float y = p * nstm_bits_to_f32((int32_t)(((uint32_t)nstm_f32_to_bits(t) + 127u) << 23));
+    return x < -87.3f ? 0.0f : y;
+}
 // log(x) for x > 0: mantissa in [√½, √2), degree-8 polynomial (Cephes' coefficients).
 NSTM_INLINE float nstm_log_f32(float x) {
     float tiny = x < 1.17549435e-38f ? 1.0f : 0.0f;
@@ -68,7 +86,7 @@ NSTM_INLINE float nstm_log_f32(float x) {
 NSTM_INLINE float nstm_sigmoid_f32(float x) {
     // exp of a non-positive number only: no overflow on either side.
     float a = __builtin_fabsf(x);
-    float e = nstm_exp_f32(-a);
+    float e = nstm_exp_down_f32(-a);
     float d = 1.0f / (1.0f + e);
     return x >= 0 ? d : e * d;
 }
@@ -82,7 +100,7 @@ NSTM_INLINE float nstm_tanh_f32(float x) {
     p = __builtin_fmaf(p, z, 1.33314422036e-1f);
     p = __builtin_fmaf(p, z, -3.33332819422e-1f);
     float small = __builtin_fmaf(p * z, x, x);
-    float e = nstm_exp_f32(-2.0f * a);
+    float e = nstm_exp_down_f32(-2.0f * a);
     float big = __builtin_copysignf((1.0f - e) / (1.0f + e), x);
     return a < 0.625f ? small : (x != x ? x : big);
 }
@@ -94,7 +112,7 @@ NSTM_INLINE float nstm_log1p_unit_f32(float e) {
 }
 NSTM_INLINE float nstm_softplus_f32(float x) {
     float a = __builtin_fabsf(x);
-    return (x > 0 ? x : 0.0f) + nstm_log1p_unit_f32(nstm_exp_f32(-a));
+    return (x > 0 ? x : 0.0f) + nstm_log1p_unit_f32(nstm_exp_down_f32(-a));
 }
 // Φ(x) and φ(x), the normal distribution function and its density, from one exponential: with z = |x|/√2 and t = 1/(1 + z/2),
 // ½ erfc(z) = t · R(t) · exp(−z²), R the polynomial of degree 10 that fits ½ erfcx(z)/t to 1.2e-8 on (0, 1] (Chebyshev).
@@ -115,7 +133,7 @@ NSTM_INLINE float nstm_normal_f32(float x, float *density) {
     r = __builtin_fmaf(r, t, 0.141047403216362f);
     // In the tail the rounding of x²/2 would be an error of 1e-5 in the result: what the square loses is multiplied in.
     float h = 0.5f * a * a, lost = __builtin_fmaf(0.5f * a, a, -h);
-    float e = nstm_exp_f32(-h);
+    float e = nstm_exp_down_f32(-h);
     e = __builtin_fmaf(e, -lost, e);
     *density = x != x ? x : 0.3989422804014327f * e;
     float half_erfc = t * r * e;
@@ -126,15 +144,13 @@ NSTM_INLINE float nstm_gelu_f32(float x) {
     float density;
     return x * nstm_normal_f32(x, &density);
 }
-NSTM_INLINE float nstm_gelu_slope_f32(float x) {
-    float density, p = nstm_normal_f32(x, &density);
-    return __builtin_fmaf(x, density, p);
-}
-NSTM_INLINE float nstm_sqrt_f32(float x) { return __builtin_sqrtf(x); }
+// Not `sqrtf`: that one may have to set `errno`, and a loop around it is not vectorised.
+NSTM_INLINE float nstm_sqrt_f32(float x) { return __builtin_elementwise_sqrt(x); }
 NSTM_INLINE float nstm_sin_f32(float x) { return sinf(x); }
 NSTM_INLINE float nstm_cos_f32(float x) { return cosf(x); }
 
 NSTM_INLINE double nstm_exp_f64(double x) { return exp(x); }
+NSTM_INLINE double nstm_exp_down_f64(double x) { return exp(x); }
 NSTM_INLINE double nstm_log_f64(double x) { return log(x); }
 NSTM_INLINE double nstm_sigmoid_f64(double x) {
     double e = exp(-fabs(x)), d = 1.0 / (1.0 + e);
@@ -150,11 +166,7 @@ NSTM_INLINE double nstm_gelu_f64(double x) {
     double density;
     return x * nstm_normal_f64(x, &density);
 }
-NSTM_INLINE double nstm_gelu_slope_f64(double x) {
-    double density, p = nstm_normal_f64(x, &density);
-    return p + x * density;
-}
-NSTM_INLINE double nstm_sqrt_f64(double x) { return sqrt(x); }
+NSTM_INLINE double nstm_sqrt_f64(double x) { return __builtin_elementwise_sqrt(x); }
 NSTM_INLINE double nstm_sin_f64(double x) { return sin(x); }
 NSTM_INLINE double nstm_cos_f64(double x) { return cos(x); }
 

@@ -3,11 +3,15 @@
 
 #define REAL float
 #define NSTM_SUFFIX _f32
+#include "RowParts.inc"
+#include "Slopes.inc"
 #include "Rows.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
+#include "RowParts.inc"
+#include "Slopes.inc"
 #include "Rows.inc"
 
 void nstm_softmax(nstm_real t, const void *x, void *y, ptrdiff_t rows, ptrdiff_t columns) {

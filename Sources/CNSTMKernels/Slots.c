@@ -41,11 +41,13 @@ NSTM_INLINE slot_vec_f64 slot_transpose_sum_f64(const slot_vec_f64 *v) {
 
 #define REAL float
 #define NSTM_SUFFIX _f32
+#include "RowParts.inc"
 #include "Slots.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
+#include "RowParts.inc"
 #include "Slots.inc"
 
 void nstm_slots(nstm_real t, const void *q, const void *k, const void *v, ptrdiff_t qkv_stride, const void *u,

@@ -5,51 +5,49 @@ import NSTMTensor
 
 extension Variable {
     private static func fit(_ op: String, _ a: Variable, _ b: Variable) {
-        if Shape.broadcast(a.shape, b.shape) == nil { nstmFatal(.broadcast(op: op, a.shape, b.shape), at: path(of: a, b)) }
+        if a.shape != b.shape, Shape.broadcast(a.shape, b.shape) == nil {
+            nstmFatal(.broadcast(op: op, a.shape, b.shape), at: path(of: a, b))
+        }
     }
     public static func + (a: Variable, b: Variable) -> Variable {
         fit("add", a, b)
         let sa = a.shape, sb = b.shape
-        return record(
-            "add", [a, b], a.value + b.value,
-            .pullback { g, to in
-                to.add(0, g.sum(to: sa))
-                to.add(1, g.sum(to: sb))
-            })
+        if sa == sb {
+            return record("add", a, b, a.value + b.value) { g, to in
+                to.add(0, g)
+                to.add(1, g)
+            }
+        }
+        return record("add", a, b, a.value + b.value) { g, to in
+            to.add(0, g.sum(to: sa))
+            to.add(1, g.sum(to: sb))
+        }
     }
     public static func - (a: Variable, b: Variable) -> Variable {
         fit("subtract", a, b)
         let sa = a.shape, sb = b.shape
-        return record(
-            "subtract", [a, b], a.value - b.value,
-            .pullback { g, to in
-                to.add(0, g.sum(to: sa))
-                to.add(1, (-g).sum(to: sb))
-            })
+        return record("subtract", a, b, a.value - b.value) { g, to in
+            to.add(0, g.sum(to: sa))
+            to.add(1, (-g).sum(to: sb))
+        }
     }
     public static func * (a: Variable, b: Variable) -> Variable {
         fit("multiply", a, b)
-        let va = a.value, vb = b.value
-        return record(
-            "multiply", [a, b], va * vb,
-            .pullback { g, to in
-                to.add(0, (g * vb).sum(to: va.shape))
-                to.add(1, (g * va).sum(to: vb.shape))
-            })
+        return record("multiply", a, b, a.value * b.value, saving: a.value, b.value) { g, x, y, _, to in
+            to.add(0, (g * y).sum(to: x.shape))
+            to.add(1, (g * x).sum(to: y.shape))
+        }
     }
     public static func / (a: Variable, b: Variable) -> Variable {
         fit("divide", a, b)
-        let va = a.value, vb = b.value
-        return record(
-            "divide", [a, b], va / vb,
-            .pullback { g, to in
-                to.add(0, (g / vb).sum(to: va.shape))
-                to.add(1, (-g * va / (vb * vb)).sum(to: vb.shape))
-            })
+        return record("divide", a, b, a.value / b.value, saving: a.value, b.value) { g, x, y, _, to in
+            to.add(0, (g / y).sum(to: x.shape))
+            to.add(1, (-g * x / (y * y)).sum(to: y.shape))
+        }
     }
     /// alpha · x + beta
     public func affine(_ alpha: Double, _ beta: Double = 0) -> Variable {
-        record("affine", [self], value.affine(alpha, beta), .pullback { g, to in to.add(0, g.affine(alpha)) })
+        record("affine", self, value.affine(alpha, beta)) { g, to in to.add(0, g.affine(alpha)) }
     }
     public static func + (a: Variable, b: Double) -> Variable { a.affine(1, b) }
     public static func - (a: Variable, b: Double) -> Variable { a.affine(1, -b) }
@@ -61,7 +59,15 @@ extension Variable {
 
     private func mapped(_ name: StaticString, _ op: nstm_unary) -> Variable {
         let x = value, y = x.map(op)
-        return record(name, [self], y, .pullback { g, to in to.add(0, .mapBackward(op, dy: g, x: x, y: y)) })
+        return record(name, self, nil, y, saving: x, y, code: op.rawValue) { g, x, y, op, to in
+            to.add(0, .mapBackward(nstm_unary(op), dy: g, x: x, y: y))
+        }
+    }
+    /// The derivative needs the exponential that the value needs: computed with it, when it will be wanted.
+    private func mappedWithSlope(_ name: StaticString, _ op: nstm_unary) -> Variable {
+        guard isRecorded else { return record(name, [self], value.map(op), .undefined("constants have no gradient")) }
+        let (y, slope) = value.mapWithSlope(op)
+        return record(name, self, y) { g, to in to.add(0, g * slope) }
     }
     public func exp() -> Variable { mapped("exp", NSTM_EXP) }
     public func log() -> Variable { mapped("log", NSTM_LOG) }
@@ -73,9 +79,9 @@ extension Variable {
     public func sigmoid() -> Variable { mapped("sigmoid", NSTM_SIGMOID) }
     public func logSigmoid() -> Variable { mapped("logSigmoid", NSTM_LOGSIGMOID) }
     public func softplus() -> Variable { mapped("softplus", NSTM_SOFTPLUS) }
-    public func silu() -> Variable { mapped("silu", NSTM_SILU) }
+    public func silu() -> Variable { mappedWithSlope("silu", NSTM_SILU) }
     /// x·Φ(x), the exact form.
-    public func gelu() -> Variable { mapped("gelu", NSTM_GELU) }
+    public func gelu() -> Variable { mappedWithSlope("gelu", NSTM_GELU) }
     public func relu() -> Variable { mapped("relu", NSTM_RELU) }
     public func sin() -> Variable { mapped("sin", NSTM_SIN) }
     public func cos() -> Variable { mapped("cos", NSTM_COS) }
@@ -83,11 +89,7 @@ extension Variable {
     /// Elements limited to low ... high; no gradient flows where they are cut.
     public func clamped(_ low: Double, _ high: Double) -> Variable {
         let x = value
-        return record(
-            "clamp", [self], x.clamped(low, high),
-            .pullback { g, to in
-                to.add(0, g.masked(whereClamped: x, low, high))
-            })
+        return record("clamp", self, x.clamped(low, high)) { g, to in to.add(0, g.masked(whereClamped: x, low, high)) }
     }
 
     /// Sets elements to zero at random with probability `rate` and scales the rest by 1/(1 − rate), in training only

@@ -21,7 +21,41 @@ public func record(_ op: StaticString, _ inputs: [Variable], _ value: Tensor, _ 
         pullback = { _, _ in fatalError("\(op) in '\(path)' has no derivative: \(why)") }
     }
     let (nodes, more) = pack(inputs)
-    return Variable(value, node: tape.append(op, nodes, more, 1, pullback, nil), tape: tape)
+    return Variable(value, node: tape.append(op, nodes, more, 1, .one(pullback)), tape: tape)
+}
+
+/// The same for one operand, without a list of operands: what it costs is most of a small operation.
+@inline(__always)
+func record(_ op: StaticString, _ x: Variable, _ value: Tensor, _ pullback: @escaping Pullback) -> Variable {
+    guard let tape = x.tape else { return Variable(value) }
+    if tape.checksFinite { tape.check(value, op, "value") }
+    guard tape.isRecording, x.node >= 0 else { return Variable(value, node: -1, tape: tape) }
+    return Variable(value, node: tape.append(op, SIMD4(x.node, -1, -1, -1), nil, 1, .one(pullback)), tape: tape)
+}
+/// The same for two operands.
+@inline(__always)
+func record(_ op: StaticString, _ a: Variable, _ b: Variable, _ value: Tensor, _ pullback: @escaping Pullback) -> Variable {
+    // Operands of two tapes are rare: the general form sorts them out.
+    guard let tape = a.tape, b.tape === tape else { return record(op, [a, b], value, .pullback(pullback)) }
+    if tape.checksFinite { tape.check(value, op, "value") }
+    guard tape.isRecording, a.node >= 0 || b.node >= 0 else { return Variable(value, node: -1, tape: tape) }
+    return Variable(value, node: tape.append(op, SIMD4(a.node, b.node, -1, -1), nil, 1, .one(pullback)), tape: tape)
+}
+
+/// The same for one or two operands and a way back that captures nothing: no memory is asked for beyond the value's.
+@inline(__always)
+func record(
+    _ op: StaticString, _ a: Variable, _ b: Variable? = nil, _ value: Tensor, saving x: Tensor, _ y: Tensor, code: UInt32 = 0,
+    _ pullback: @escaping PullbackSaved
+) -> Variable {
+    guard let tape = a.tape, b == nil || b!.tape === tape else {
+        return record(op, b.map { [a, $0] } ?? [a], value, .pullback { g, to in pullback(g, x, y, code, to) })
+    }
+    if tape.checksFinite { tape.check(value, op, "value") }
+    let node = b?.node ?? -1
+    guard tape.isRecording, a.node >= 0 || node >= 0 else { return Variable(value, node: -1, tape: tape) }
+    let way = Tape.Way.saved(pullback, at: tape.save(x, y), code: code)
+    return Variable(value, node: tape.append(op, SIMD4(a.node, node, -1, -1), nil, 1, way), tape: tape)
 }
 
 /// Defines an operation with several outputs.
@@ -33,7 +67,7 @@ public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor],
         return values.map { Variable($0, node: -1, tape: tape) }
     }
     let (nodes, more) = pack(inputs)
-    let id = tape.append(op, nodes, more, Int32(values.count), nil, pullback)
+    let id = tape.append(op, nodes, more, Int32(values.count), .many(pullback))
     return values.enumerated().map { Variable($1, node: id + Int32($0), tape: tape) }
 }
 

@@ -5,6 +5,9 @@ public typealias Pullback = (_ gradient: Tensor, _ inputs: GradientSink) -> Void
 /// The same for an operation with several outputs; an output nobody used has no gradient.
 public typealias PullbackMany = (_ gradients: [Tensor?], _ inputs: GradientSink) -> Void
 
+/// The way back of a small operation, without a context of its own: what it needs lies on the tape.
+typealias PullbackSaved = (_ gradient: Tensor, _ x: Tensor, _ y: Tensor, _ code: UInt32, _ inputs: GradientSink) -> Void
+
 /// What the derivative of an operation is. It is not optional: an operation without one says so, and backward stops there by name.
 public enum Derivative {
     case pullback(Pullback)
@@ -25,25 +28,35 @@ public final class Tape {
         let moreInputs: [Int32]?
         /// Number of outputs; they take consecutive ids from this entry on.
         let outputs: Int32
-        var pullback: Pullback?
-        var pullbackMany: PullbackMany?
+        var way: Way
+    }
+    enum Way {
+        case none
+        case one(Pullback)
+        case many(PullbackMany)
+        /// The tensors lie in `saved` from this position on.
+        case saved(PullbackSaved, at: Int32, code: UInt32)
     }
 
     /// Off: operations compute values only; nothing is recorded or kept.
     public let isRecording: Bool
     /// Looks at every value and gradient, and stops at the first that is not finite, by operation, module path and index.
-    public var checksFinite = false
+    @exclusivity(unchecked) public var checksFinite = false
     /// Path of the module at work; set by `ForwardContext.scope`.
-    public internal(set) var path = "" { didSet { pathIndex = -1 } }
+    @exclusivity(unchecked) public internal(set) var path = "" { didSet { pathIndex = -1 } }
 
-    private(set) var entries: ContiguousArray<Entry> = []
+    @exclusivity(unchecked) private(set) var entries: ContiguousArray<Entry> = []
+    private let saved = SavedTensors()
     private var isUsed = false
     private var leaves: [ObjectIdentifier: Int32] = [:]
     private(set) var leafParameters: [(parameter: Parameter, node: Int32)] = []
     private var paths: [String] = []
-    private var pathIndex: Int32 = -1
+    @exclusivity(unchecked) private var pathIndex: Int32 = -1
 
-    public init(recording: Bool = true) { isRecording = recording }
+    public init(recording: Bool = true) {
+        isRecording = recording
+        if recording { entries.reserveCapacity(256) }
+    }
 
     /// Number of recorded nodes.
     public var count: Int { entries.count }
@@ -51,35 +64,35 @@ public final class Tape {
     func leaf(_ parameter: Parameter) -> Int32 {
         let key = ObjectIdentifier(parameter)
         if let id = leaves[key] { return id }
-        let id = append("leaf", SIMD4(repeating: -1), nil, 1, nil, nil)
+        let id = append("leaf", SIMD4(repeating: -1), nil, 1, .none)
         leaves[key] = id
         leafParameters.append((parameter, id))
         return id
     }
     /// A node for an input whose gradient is wanted.
-    func source() -> Int32 { append("input", SIMD4(repeating: -1), nil, 1, nil, nil) }
+    func source() -> Int32 { append("input", SIMD4(repeating: -1), nil, 1, .none) }
 
-    func append(
-        _ op: StaticString, _ inputs: SIMD4<Int32>, _ more: [Int32]?, _ outputs: Int32, _ pullback: Pullback?,
-        _ pullbackMany: PullbackMany?
-    ) -> Int32 {
+    func append(_ op: StaticString, _ inputs: SIMD4<Int32>, _ more: [Int32]?, _ outputs: Int32, _ way: Way) -> Int32 {
         if pathIndex < 0 {
             if paths.last != path { paths.append(path) }
             pathIndex = Int32(paths.count - 1)
         }
         let id = Int32(entries.count)
-        entries.append(
-            Entry(
-                op: op, path: pathIndex, inputs: inputs, moreInputs: more, outputs: outputs, pullback: pullback,
-                pullbackMany: pullbackMany))
+        entries.append(Entry(op: op, path: pathIndex, inputs: inputs, moreInputs: more, outputs: outputs, way: way))
         // Further outputs are placeholders: the first one carries the way back.
-        for _ in 1..<max(1, outputs) {
+        var rest = outputs
+        while rest > 1 {
             entries.append(
-                Entry(
-                    op: op, path: pathIndex, inputs: SIMD4(repeating: -1), moreInputs: nil, outputs: 0, pullback: nil,
-                    pullbackMany: nil))
+                Entry(op: op, path: pathIndex, inputs: SIMD4(repeating: -1), moreInputs: nil, outputs: 0, way: .none))
+            rest -= 1
         }
         return id
+    }
+    /// Keeps two tensors for the way back of an operation.
+    @inline(__always) func save(_ x: Tensor, _ y: Tensor) -> Int32 { saved.append(x, y) }
+
+    deinit {
+        for entry in entries { if case .saved(_, let at, _) = entry.way { _ = saved.take(at) } }
     }
 
     func check(_ value: Tensor, _ op: StaticString, _ what: String) {
@@ -88,51 +101,61 @@ public final class Tape {
         }
     }
 
-    /// Runs backward from a node. Returns the gradient slots; those of leaves and inputs are filled, the others were freed on the way.
-    func backward(from node: Int32, seed: Tensor) -> [Tensor?] {
+    /// Runs backward from a node, and gives the gradients by node: those of leaves and inputs are there, the others were freed on
+    /// the way.
+    func backward<R>(from node: Int32, seed: Tensor, _ body: (UnsafePointer<Tensor?>) -> R) -> R {
         guard !isUsed else {
             fatalError(
                 "backward: this tape was used already, and what it kept is gone. Record the pass again; gradients of gradients are "
                     + "not supported.")
         }
         isUsed = true
-        var gradients = [Tensor?](repeating: nil, count: entries.count)
-        gradients[Int(node)] = seed
         if checksFinite, let i = seed.firstNonFinite() {
             fatalError("backward: first non-finite seed at index \(i) of shape \(seed.shape)")
         }
-        gradients.withUnsafeMutableBufferPointer { slots in
-            var id = Int(node)
-            // A node that is a further output of its operation is handled with the first one, further down.
-            while id >= 0 {
-                let outputs = Int(entries[id].outputs)
-                if outputs == 1, let pullback = entries[id].pullback {
-                    if let g = slots[id] {
-                        let sink = GradientSink(slots.baseAddress!, entries[id].inputs, entries[id].moreInputs)
-                        entries[id].pullback = nil
-                        slots[id] = nil
-                        pullback(g, sink)
-                        if checksFinite { checkGradients(from: id, slots) }
-                    } else {
-                        entries[id].pullback = nil
-                    }
-                } else if let pullback = entries[id].pullbackMany {
-                    let incoming = (id..<id + outputs).map { slots[$0] }
-                    entries[id].pullbackMany = nil
-                    if incoming.contains(where: { $0 != nil }) {
-                        for i in id..<id + outputs { slots[i] = nil }
-                        pullback(incoming, GradientSink(slots.baseAddress!, entries[id].inputs, entries[id].moreInputs))
-                        if checksFinite { checkGradients(from: id, slots) }
-                    }
-                }
-                id -= 1
-            }
+        // Not an array: destroying one asks every empty place what it is.
+        let slots = UnsafeMutablePointer<Tensor?>.allocate(capacity: entries.count)
+        for i in 0..<entries.count { (slots + i).initialize(to: nil) }
+        defer {
+            for i in 0..<entries.count where slots[i] != nil { slots[i] = nil }
+            slots.deallocate()
         }
-        return gradients
+        slots[Int(node)] = seed
+        var id = Int(node)
+        while id >= 0 {
+            switch entries[id].way {
+            case .none: break
+            case .one(let pullback):
+                entries[id].way = .none
+                if let g = slots[id] {
+                    slots[id] = nil
+                    pullback(g, GradientSink(slots, entries[id].inputs, entries[id].moreInputs))
+                    if checksFinite { checkGradients(from: id, slots) }
+                }
+            case .saved(let pullback, let at, let code):
+                entries[id].way = .none
+                let (x, y) = saved.take(at)
+                if let g = slots[id] {
+                    slots[id] = nil
+                    pullback(g, x, y, code, GradientSink(slots, entries[id].inputs, nil))
+                    if checksFinite { checkGradients(from: id, slots) }
+                }
+            case .many(let pullback):
+                entries[id].way = .none
+                let outputs = id..<id + Int(entries[id].outputs), incoming = outputs.map { slots[$0] }
+                if incoming.contains(where: { $0 != nil }) {
+                    for i in outputs { slots[i] = nil }
+                    pullback(incoming, GradientSink(slots, entries[id].inputs, entries[id].moreInputs))
+                    if checksFinite { checkGradients(from: id, slots) }
+                }
+            }
+            id -= 1
+        }
+        return body(slots)
     }
     /// Looks at what an operation has just given its inputs, so that the operation named is the one at fault, and gradients
     /// that end in a leaf are seen too.
-    private func checkGradients(from id: Int, _ slots: UnsafeMutableBufferPointer<Tensor?>) {
+    private func checkGradients(from id: Int, _ slots: UnsafeMutablePointer<Tensor?>) {
         let entry = entries[id]
         for (position, input) in (entry.moreInputs ?? (0..<4).map { entry.inputs[$0] }).enumerated() where input >= 0 {
             guard let g = slots[Int(input)], let i = g.firstNonFinite() else { continue }
@@ -164,4 +187,28 @@ public struct GradientSink {
         let g = gradient()
         if slots[id] == nil { slots[id] = g } else { slots[id]!.add(g) }
     }
+}
+
+/// Tensors in pairs, put in while recording and taken out once each on the way back.
+private final class SavedTensors {
+    private var base: UnsafeMutablePointer<Tensor>
+    private var count = 0, capacity = 128
+
+    init() { base = .allocate(capacity: capacity) }
+    deinit { base.deallocate() }
+
+    @inline(__always) func append(_ x: Tensor, _ y: Tensor) -> Int32 {
+        if count + 2 > capacity {
+            let larger = UnsafeMutablePointer<Tensor>.allocate(capacity: capacity * 2)
+            larger.moveInitialize(from: base, count: count)
+            base.deallocate()
+            base = larger
+            capacity *= 2
+        }
+        (base + count).initialize(to: x)
+        (base + count + 1).initialize(to: y)
+        count += 2
+        return Int32(count - 2)
+    }
+    @inline(__always) func take(_ at: Int32) -> (Tensor, Tensor) { ((base + Int(at)).move(), (base + Int(at) + 1).move()) }
 }

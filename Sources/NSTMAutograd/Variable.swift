@@ -33,17 +33,19 @@ public struct Variable {
         guard shape.count == 1 else { nstmFatal(.other(op: "backward", "needs a scalar, got shape \(shape)")) }
         guard let tape, node >= 0 else { return Gradients([]) }
         let leaves = tape.leafParameters
-        let slots = tape.backward(from: node, seed: .ones(shape, dtype: dtype))
-        return Gradients(
-            leaves.compactMap { leaf in slots[Int(leaf.node)].map { Gradients.Entry(parameter: leaf.parameter, value: $0) } }
-                .sorted { $0.parameter.index < $1.parameter.index })
+        return tape.backward(from: node, seed: .ones(shape, dtype: dtype)) { slots in
+            Gradients(
+                leaves.compactMap { leaf in slots[Int(leaf.node)].map { Gradients.Entry(parameter: leaf.parameter, value: $0) } }
+                    .sorted { $0.parameter.index < $1.parameter.index })
+        }
     }
 
     /// Gradients of this variable, weighted by `seed` (ones when nil), with respect to given inputs made by `ForwardContext.input`.
     public func gradients(of inputs: [Variable], seed: Tensor? = nil) -> [Tensor?] {
         guard let tape, node >= 0 else { return inputs.map { _ in nil } }
-        let slots = tape.backward(from: node, seed: seed ?? .ones(shape, dtype: dtype))
-        return inputs.map { $0.node >= 0 ? slots[Int($0.node)] : nil }
+        return tape.backward(from: node, seed: seed ?? .ones(shape, dtype: dtype)) { slots in
+            inputs.map { $0.node >= 0 ? slots[Int($0.node)] : nil }
+        }
     }
 }
 

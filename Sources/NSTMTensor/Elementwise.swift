@@ -7,7 +7,7 @@ extension Tensor {
     /// Applies an element function.
     package func map(_ op: nstm_unary) -> Tensor {
         let x = contiguous(), real = dtype.real, size = dtype.byteCount
-        let y = Tensor(uninitialized: shape, dtype)
+        let y = Tensor(uninitializedLike: x)
         let from = x.constantBase, to = y.freshBase
         Parallel.blocks(count, of: elementwiseBlock) { r in
             nstm_map(real, op, from + r.lowerBound * size, to + r.lowerBound * size, r.count)
@@ -15,10 +15,22 @@ extension Tensor {
         withExtendedLifetime(x) {}
         return y
     }
-    /// dx = dy · f'(x) with y = f(x).
+    /// The element function and its derivative in one pass, for SiLU and GELU.
+    package func mapWithSlope(_ op: nstm_unary) -> (y: Tensor, slope: Tensor) {
+        let x = contiguous(), real = dtype.real, size = dtype.byteCount
+        let y = Tensor(uninitialized: shape, dtype), slope = Tensor(uninitialized: shape, dtype)
+        let from = x.constantBase, to = y.freshBase, toSlope = slope.freshBase
+        Parallel.blocks(count, of: elementwiseBlock) { r in
+            let o = r.lowerBound * size
+            nstm_map_slope(real, op, from + o, to + o, toSlope + o, r.count)
+        }
+        withExtendedLifetime(x) {}
+        return (y, slope)
+    }
+    /// dx = dy · f'(x) with y = f(x); not for SiLU and GELU.
     package static func mapBackward(_ op: nstm_unary, dy: Tensor, x: Tensor, y: Tensor) -> Tensor {
         let dy = dy.contiguous(), x = x.contiguous(), y = y.contiguous(), real = x.dtype.real, size = x.dtype.byteCount
-        let dx = Tensor(uninitialized: x.shape, x.dtype)
+        let dx = Tensor(uninitializedLike: x)
         let to = dx.freshBase
         Parallel.blocks(x.count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
@@ -30,18 +42,12 @@ extension Tensor {
     /// Applies a binary function with NumPy's broadcasting.
     package static func zip(_ op: nstm_binary, _ a: Tensor, _ b: Tensor, name: String) -> Tensor {
         guard a.dtype == b.dtype else { nstmFatal(.dtype(op: name, got: b.dtype, want: "\(a.dtype), as the other operand")) }
+        if a.isContiguous && b.isContiguous && a.shape == b.shape { return zipDense(op, a, b) }
         guard let shape = Shape.broadcast(a.shape, b.shape) else { nstmFatal(.broadcast(op: name, a.shape, b.shape)) }
+        if a.shape == shape && b.shape == shape { return zipDense(op, a.contiguous(), b.contiguous()) }
         let y = Tensor(uninitialized: shape, a.dtype)
         if shape.isEmpty { return y }
         let real = a.dtype.real, size = a.dtype.byteCount, to = y.freshBase
-        if a.shape == shape && b.shape == shape {
-            let a = a.contiguous(), b = b.contiguous()
-            Parallel.blocks(shape.count, of: elementwiseBlock) { r in
-                let o = r.lowerBound * size
-                nstm_zip(real, op, a.constantBase + o, 0, 1, b.constantBase + o, 0, 1, to + o, 1, r.count)
-            }
-            return y
-        }
         if a.count == 1 || b.count == 1 {
             // One operand is a single number: long runs, not rows of one element.
             let a = a.contiguous(), b = b.contiguous(), ai = a.count == 1 ? 0 : 1, bi = b.count == 1 ? 0 : 1
@@ -67,6 +73,17 @@ extension Tensor {
             return y
         }
         return zip(op, a.broadcast(to: shape).contiguous(), b.broadcast(to: shape).contiguous(), name: name)
+    }
+
+    @inline(__always) private static func zipDense(_ op: nstm_binary, _ a: Tensor, _ b: Tensor) -> Tensor {
+        let y = Tensor(uninitializedLike: a)
+        let real = a.dtype.real, size = a.dtype.byteCount, p = a.constantBase, q = b.constantBase, to = y.freshBase
+        Parallel.blocks(y.count, of: elementwiseBlock) { r in
+            let o = r.lowerBound * size
+            nstm_zip(real, op, p + o, 0, 1, q + o, 0, 1, to + o, 1, r.count)
+        }
+        withExtendedLifetime((a, b)) {}
+        return y
     }
 
     /// Whether the tensor, broadcast to `target`, varies over the axes before `split` (outer) and from it on (inner), each as a
@@ -97,7 +114,7 @@ extension Tensor {
     /// alpha · x + beta
     public func affine(_ alpha: Double, _ beta: Double = 0) -> Tensor {
         let x = contiguous(), real = dtype.real, size = dtype.byteCount
-        let y = Tensor(uninitialized: shape, dtype)
+        let y = Tensor(uninitializedLike: x)
         let to = y.freshBase
         Parallel.blocks(count, of: elementwiseBlock) { r in
             nstm_affine(real, alpha, x.constantBase + r.lowerBound * size, beta, to + r.lowerBound * size, r.count)

@@ -65,8 +65,9 @@ extension Tensor {
     }
 
     /// Sums what broadcasting had repeated: the inverse of `broadcast(to:)` for gradients.
-    public func sum(to target: Shape) -> Tensor {
-        if shape == target { return self }
+    @inlinable public func sum(to target: Shape) -> Tensor { shape == target ? self : summed(to: target) }
+
+    @usableFromInline func summed(to target: Shape) -> Tensor {
         let lead = rank - target.rank
         var axes = Array(0..<lead)
         for i in 0..<target.rank where target[i] == 1 && shape[i + lead] != 1 { axes.append(i + lead) }

@@ -1,7 +1,7 @@
 /// The sizes of a tensor's axes, stored inline (no heap): at most eight axes, each below 2³¹.
 public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
     public static let maximumRank = 8
-    package var sizes: SIMD8<Int32>
+    @usableFromInline package var sizes: SIMD8<Int32>
     public private(set) var rank: Int
 
     public init(_ dims: some Sequence<Int>) {
@@ -18,11 +18,14 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
         rank += 1
     }
 
+    // Sizes beyond the rank are 1, so that all eight can be compared at once.
+    @inlinable public static func == (a: Shape, b: Shape) -> Bool { a.rank == b.rank && a.sizes == b.sizes }
+
     /// Number of elements; 1 for a scalar.
     public var count: Int {
-        var n = 1
-        for axis in 0..<rank { n *= Int(sizes[axis]) }
-        return n
+        let a = sizes.lowHalf, b = sizes.highHalf
+        let low = Int(a[0]) * Int(a[1]) * Int(a[2]) * Int(a[3])
+        return rank <= 4 ? low : low * (Int(b[0]) * Int(b[1]) * Int(b[2]) * Int(b[3]))
     }
     public var isEmpty: Bool { count == 0 }
     public var dims: [Int] { (0..<rank).map { Int(sizes[$0]) } }

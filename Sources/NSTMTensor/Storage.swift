@@ -34,20 +34,27 @@ package final class StorageCache: Sendable {
     /// `NSTM_POISON=1`: fresh and freed memory is filled with NaN bits, so that a read of either shows up in tests.
     package static let poisons = ProcessInfo.processInfo.environment["NSTM_POISON"] == "1"
 
-    private struct Bins: ~Copyable {
-        var free: [[UnsafeMutableRawPointer]] = Array(repeating: [], count: 256)
-        var live = 0, peak = 0, cached = 0, systemAllocations = 0
-        init() {}
-    }
-    private nonisolated(unsafe) let state: UnsafeMutablePointer<Bins>
-    private nonisolated(unsafe) let lock: UnsafeMutablePointer<pthread_mutex_t>
+    /// Free blocks by size class, each holding the address of the next one in its first bytes.
+    private nonisolated(unsafe) let free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    private nonisolated(unsafe) let memory: UnsafeMutablePointer<MemoryUse>
+    /// Held for a few instructions: spinning costs less than a mutex, which would be a tenth of a small operation.
+    private let isLocked = Atomic<Bool>(false)
 
     private init() {
-        state = .allocate(capacity: 1)
-        state.initialize(to: Bins())
-        lock = .allocate(capacity: 1)
-        lock.initialize(to: pthread_mutex_t())
-        pthread_mutex_init(lock, nil)
+        free = .allocate(capacity: 512)
+        free.initialize(repeating: nil, count: 512)
+        memory = .allocate(capacity: 1)
+        memory.initialize(to: MemoryUse(live: 0, peak: 0, cached: 0, systemAllocations: 0))
+    }
+
+    @inline(__always) private func locked<R>(_ body: () -> R) -> R {
+        var spins = 0
+        while isLocked.exchange(true, ordering: .acquiring) {
+            spins += 1
+            if spins > 100 { _ = sched_yield() } else { nstm_pause() }
+        }
+        defer { isLocked.store(false, ordering: .releasing) }
+        return body()
     }
 
     /// Four classes for each power of two: at most a quarter of a block is wasted.
@@ -61,16 +68,18 @@ package final class StorageCache: Sendable {
 
     package func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
         let (index, size) = StorageCache.sizeClass(byteCount)
-        pthread_mutex_lock(lock)
-        state.pointee.live += size
-        if state.pointee.live > state.pointee.peak { state.pointee.peak = state.pointee.live }
-        if let block = state.pointee.free[index].popLast() {
-            state.pointee.cached -= size
-            pthread_mutex_unlock(lock)
+        let cached: UnsafeMutableRawPointer? = locked {
+            memory.pointee.live += size
+            if memory.pointee.live > memory.pointee.peak { memory.pointee.peak = memory.pointee.live }
+            guard let block = free[index] else {
+                memory.pointee.systemAllocations += 1
+                return nil
+            }
+            memory.pointee.cached -= size
+            free[index] = block.load(as: UnsafeMutableRawPointer?.self)
             return block
         }
-        state.pointee.systemAllocations += 1
-        pthread_mutex_unlock(lock)
+        if let cached { return cached }
         var block: UnsafeMutableRawPointer?
         guard posix_memalign(&block, 64, size) == 0, let block else {
             fatalError("out of memory: no \(size) bytes for a tensor")
@@ -80,33 +89,26 @@ package final class StorageCache: Sendable {
 
     package func give(_ block: UnsafeMutableRawPointer, _ byteCount: Int) {
         let (index, size) = StorageCache.sizeClass(byteCount)
-        pthread_mutex_lock(lock)
-        state.pointee.live -= size
-        state.pointee.cached += size
-        state.pointee.free[index].append(block)
-        pthread_mutex_unlock(lock)
+        locked {
+            memory.pointee.live -= size
+            memory.pointee.cached += size
+            block.storeBytes(of: free[index], as: UnsafeMutableRawPointer?.self)
+            free[index] = block
+        }
     }
 
-    package func use() -> MemoryUse {
-        pthread_mutex_lock(lock)
-        defer { pthread_mutex_unlock(lock) }
-        return MemoryUse(
-            live: state.pointee.live, peak: state.pointee.peak, cached: state.pointee.cached,
-            systemAllocations: state.pointee.systemAllocations)
-    }
-    package func resetPeak() {
-        pthread_mutex_lock(lock)
-        state.pointee.peak = state.pointee.live
-        pthread_mutex_unlock(lock)
-    }
+    package func use() -> MemoryUse { locked { memory.pointee } }
+    package func resetPeak() { locked { memory.pointee.peak = memory.pointee.live } }
     package func releaseCached() {
-        pthread_mutex_lock(lock)
-        for i in state.pointee.free.indices {
-            for block in state.pointee.free[i] { free(block) }
-            state.pointee.free[i].removeAll()
+        locked {
+            for index in 0..<512 {
+                while let block = free[index] {
+                    free[index] = block.load(as: UnsafeMutableRawPointer?.self)
+                    Foundation.free(block)
+                }
+            }
+            memory.pointee.cached = 0
         }
-        state.pointee.cached = 0
-        pthread_mutex_unlock(lock)
     }
 }
 

@@ -14,7 +14,8 @@ public struct Tensor: Sendable {
     /// Whether the elements lie densely in row-major order.
     public let isContiguous: Bool
 
-    public var count: Int { shape.count }
+    /// Number of elements.
+    public let count: Int
     public var rank: Int { shape.rank }
 
     package init(storage: Storage, offset: Int, shape: Shape, strides: SIMD8<Int32>, dtype: DType) {
@@ -23,16 +24,28 @@ public struct Tensor: Sendable {
         self.shape = shape
         self.strides = strides
         self.dtype = dtype
+        count = shape.count
         isContiguous = Tensor.isDense(shape, strides)
     }
 
     /// Unwritten memory: every element must be written before it is read.
     package init(uninitialized shape: Shape, _ dtype: DType) {
-        storage = Storage(byteCount: shape.count * dtype.byteCount)
+        count = shape.count
+        storage = Storage(byteCount: count * dtype.byteCount)
         offset = 0
         self.shape = shape
         self.dtype = dtype
         strides = Tensor.denseStrides(shape)
+        isContiguous = true
+    }
+    /// Unwritten memory of the shape and type of a contiguous tensor.
+    package init(uninitializedLike other: Tensor) {
+        count = other.count
+        storage = Storage(byteCount: count * other.dtype.byteCount)
+        offset = 0
+        shape = other.shape
+        dtype = other.dtype
+        strides = other.strides
         isContiguous = true
     }
 

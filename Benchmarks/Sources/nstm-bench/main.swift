@@ -85,15 +85,6 @@ func overhead() -> Double {
     } / 100
 }
 
-func elementwise(_ body: @escaping (Variable) -> Variable, _ shape: Shape) -> Double {
-    let x = random(shape, "x")
-    return median {
-        let context = ForwardContext(.train)
-        let v = context.input(x)
-        _ = body(v).gradients(of: [v])
-    }
-}
-
 func measure(_ row: String) -> Double? {
     let parts = row.split(separator: " ").map(String.init)
     let sizes = parts.last!.split(separator: "x").compactMap { Int($0) }
@@ -102,9 +93,7 @@ func measure(_ row: String) -> Double? {
     case "matmul": return product(sizes[0], sizes[1], sizes[2], transposed: parts[1] == "transposed")
     case "train": return trainingStep(parts[1], sizes[0], sizes[1])
     case "stream": return streaming(parts[1])
-    case "gelu": return elementwise({ $0.gelu() }, [768, 512])
-    case "softmax": return elementwise({ $0.softmax() }, [4096, 256])
-    case "layernorm": return elementwise({ $0.layerNorm(gain: Variable(.ones([512]))) }, [2048, 512])
+    case "elementwise": return elementwise(parts[1], sizes[0], sizes[1])
     default: return nil
     }
 }

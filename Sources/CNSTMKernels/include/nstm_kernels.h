@@ -58,9 +58,11 @@ typedef enum {
 } nstm_binary;
 
 void nstm_map(nstm_real t, nstm_unary op, const void *_Nonnull x, void *_Nonnull y, ptrdiff_t n);
-/// dx ← dy · f'(x), with y = f(x).
+/// dx ← dy · f'(x), with y = f(x); not for SiLU and GELU, see nstm_map_slope.
 void nstm_map_backward(nstm_real t, nstm_unary op, const void *_Nonnull dy, const void *_Nonnull x,
                        const void *_Nonnull y, void *_Nonnull dx, ptrdiff_t n);
+/// y ← f(x) and slope ← f'(x) in one pass, for the activations whose derivative needs the same exponential: SiLU and GELU.
+void nstm_map_slope(nstm_real t, nstm_unary op, const void *_Nonnull x, void *_Nonnull y, void *_Nonnull slope, ptrdiff_t n);
 /// y[i,j] ← a[i,j] op b[i,j] for an operand with outer stride (elements per row) and inner stride 0 or 1.
 void nstm_zip(nstm_real t, nstm_binary op, const void *_Nonnull a, ptrdiff_t a_outer, ptrdiff_t a_inner,
               const void *_Nonnull b, ptrdiff_t b_outer, ptrdiff_t b_inner, void *_Nonnull y, ptrdiff_t rows,
