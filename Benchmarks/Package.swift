@@ -7,7 +7,8 @@ let package = Package(
     platforms: [.macOS(.v15)],
     dependencies: [.package(name: "NSTM", path: "..")],
     targets: [
-        .executableTarget(name: "nstm-bench", dependencies: [.product(name: "NSTM", package: "NSTM")])
+        .target(name: "CPeak"),
+        .executableTarget(name: "nstm-bench", dependencies: ["CPeak", .product(name: "NSTM", package: "NSTM")]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -2,7 +2,8 @@
 
     env -u OPENBLAS_CORETYPE python Benchmarks/compare.py [--rounds 3] [--rows train,stream]
 
-Needs `torch` in the Python that runs it. Builds the Swift side first. Prints a Markdown table."""
+Needs `torch` in the Python that runs it. Builds the Swift side first. Prints a Markdown table; `share` is what NSTM reaches of the
+machine's own peak, measured at the start: of multiply-adds in registers, or of a copy from array to array."""
 import argparse
 import os
 import platform
@@ -12,13 +13,21 @@ import sys
 import time
 
 import torch
-from torch.nn import functional as F
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "PyTorch"))
-from elementwise import elementwise  # noqa: E402
-from nstm import NSTM  # noqa: E402
-from transformer import Transformer, training_step  # noqa: E402
+import convolutions  # noqa: E402
+import elementwise  # noqa: E402
+import models  # noqa: E402
+import products  # noqa: E402
+import scans  # noqa: E402
+
+# A row is a name, or a name and that of the PyTorch row it is compared with when that is another one.
+MODULES = [models, products, elementwise, convolutions, scans]
+
+
+def module_of(name):
+    return next(m for m in MODULES if any(name in (r if isinstance(r, tuple) else (r,)) for r in m.ROWS))
 
 
 def median(body, budget=1.5, warmup=3, inner=1):
@@ -33,115 +42,53 @@ def median(body, budget=1.5, warmup=3, inner=1):
     return statistics.median(times)
 
 
-def overhead():
-    x, factor = torch.randn(4, 4, requires_grad=True), torch.randn(4, 4)
-
-    def chain():
-        v = x
-        for _ in range(100):
-            v = v * factor
-        v.sum().backward()
-        x.grad = None
-
-    return median(chain) / 100
+def pytorch(name):
+    made = module_of(name).body(name.split())
+    body, repeats = made if isinstance(made, tuple) else (made, 1)
+    start = time.perf_counter()
+    body()
+    # Short bodies are timed in groups, so that the clock does not count.
+    inner = max(1, min(200, int(2e-4 / max(1e-7, time.perf_counter() - start))))
+    return median(body, inner=inner) / repeats
 
 
-def product(m, k, n, transposed):
-    a, b = torch.randn(m, k), torch.randn(n, k) if transposed else torch.randn(k, n)
-    return median(lambda: a @ (b.T if transposed else b), inner=max(1, int(2e7 / (m * k * n))))
+def duration(seconds):
+    for unit, size in (("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e9:.0f} ns"
 
 
-def stream():
-    """One token at a time through the Transformer, with a key-value cache of the tokens so far (as our streaming does)."""
-    model = Transformer(context=4096).eval()
-    state = {}
-
-    @torch.no_grad()
-    def step():
-        t = state.get("t", 0)
-        if t > 2048:
-            state.clear()
-            t = 0
-        x = model.embedding(torch.tensor([[t % 65]])) + model.positions.weight[t]
-        for i, block in enumerate(model.blocks):
-            q, k, v = block.qkv(block.norm1(x)).split(128, dim=2)
-            if i in state:
-                k, v = torch.cat([state[i][0], k], 1), torch.cat([state[i][1], v], 1)
-            state[i] = (k, v)
-            q, k, v = (z.view(1, -1, 4, 32).transpose(1, 2) for z in (q, k, v))
-            x = x + block.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(1, 1, 128))
-            x = x + block.down(F.gelu(block.up(block.norm2(x))))
-        model.norm(x) @ model.embedding.weight.T
-        state["t"] = t + 1
-
-    return median(step, inner=50, warmup=1)
-
-
-def pytorch(row):
-    parts = row.split()
-    sizes = [int(s) for s in parts[-1].split("x")] if "x" in parts[-1] and parts[-1][0].isdigit() else []
-    if parts[0] == "overhead":
-        return overhead()
-    if parts[0] == "matmul":
-        return product(*sizes, transposed=parts[1] == "transposed")
-    if parts[0] == "train":
-        hidden = {"nstm": 160, "nstm-equal": 416}
-        model = Transformer(context=sizes[1]) if parts[1] == "transformer" else NSTM(hidden=hidden[parts[1]])
-        return median(training_step(model, *sizes), budget=1.5, warmup=5)
-    if parts[0] == "stream":
-        return stream()
-    if parts[0] == "elementwise":
-        return median(elementwise(parts[1], *sizes))
-    raise SystemExit(f"unknown row {row}")
-
-
-# Row, and the PyTorch row it is compared with when that is another one.
-ROWS = [
-    ("overhead", None),
-    ("matmul plain 2048x2048x2048", None),
-    ("matmul plain 16384x64x64", None),
-    ("matmul plain 768x512x128", None),
-    ("matmul plain 64x64x64", None),
-    ("matmul plain 1x512x512", None),
-    ("matmul transposed 768x128x512", None),
-    *[(f"elementwise {name} 768x512", None) for name in ("exp", "tanh", "sigmoid", "silu", "gelu")],
-    ("elementwise softmax 4096x256", None),
-    ("elementwise layernorm 2048x512", None),
-    ("elementwise rmsnorm 2048x512", None),
-    ("elementwise crossentropy 4096x256", None),
-    ("elementwise adamw 2048x512", None),
-    ("train transformer 12x64", None),
-    ("train transformer 8x256", None),
-    ("train transformer 2x1024", None),
-    ("train nstm 12x64", "train transformer 12x64"),
-    ("train nstm-equal 12x64", "train transformer 12x64"),
-    ("train nstm 12x64", None),
-    ("train nstm 8x256", "train transformer 8x256"),
-    ("train nstm 2x1024", "train transformer 2x1024"),
-    ("stream transformer", None),
-    ("stream nstm", "stream transformer"),
-]
-
-
-def figure(row, seconds):
-    parts = row.split()
+def figure(name, seconds):
+    parts = name.split()
     if parts[0] in ("train", "stream"):
         tokens = 1
         if parts[0] == "train":
-            b, t = parts[-1].split("x")
-            tokens = int(b) * int(t)
+            batch, length = parts[-1].split("x")
+            tokens = int(batch) * int(length)
         return f"{tokens / seconds:,.0f} tokens/s"
-    if parts[0] == "matmul":
-        m, k, n = (int(s) for s in parts[-1].split("x"))
-        return f"{2 * m * k * n / seconds / 1e9:.0f} GFLOP/s"
-    return f"{seconds * 1e6:.2f} µs"
+    return duration(seconds)
+
+
+def share(name, seconds, peak):
+    """What was reached of the machine's peak."""
+    module, parts = module_of(name), name.split()
+    flops = module.work(parts) if hasattr(module, "work") else None
+    if flops:
+        return f"{flops / seconds / 1e9:.0f} GFLOP/s, {100 * flops / seconds / peak['flops']:.0f} %"
+    traffic = module.traffic(parts) if hasattr(module, "traffic") else None
+    if traffic:
+        return f"{traffic / seconds / 1e9:.0f} GB/s, {100 * traffic / seconds / peak['bytes']:.0f} %"
+    return ""
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", default="", help="only rows that begin with one of these, separated by commas")
     options = parser.parse_args()
+    if "OPENBLAS_CORETYPE" in os.environ:
+        print("OPENBLAS_CORETYPE is set: OpenBLAS may run slower kernels than this machine has", file=sys.stderr)
     subprocess.run(["swift", "build", "-c", "release", "--package-path", here], check=True, stdout=sys.stderr)
     worker = subprocess.Popen(
         [os.path.join(here, ".build", "release", "nstm-bench")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -149,23 +96,39 @@ def main():
     def ours(row):
         worker.stdin.write(row + "\n")
         worker.stdin.flush()
-        return float(worker.stdout.readline())
+        answer = worker.stdout.readline().strip()
+        try:
+            return float(answer)
+        except ValueError:
+            raise SystemExit(f"nstm-bench on '{row}': {answer or 'ended'}")
 
-    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__} with {torch.get_num_threads()} threads\n")
-    print("| work | NSTM | PyTorch | compared with | ratio (lowest … highest) |\n|---|---|---|---|---|")
+    peak = {"flops": ours("peak flops"), "bytes": ours("peak bytes")}
+    print(
+        f"{platform.processor() or platform.machine()}, torch {torch.__version__} with {torch.get_num_threads()} threads; peak "
+        f"{peak['flops'] / 1e9:.0f} GFLOP/s in registers, {peak['bytes'] / 1e9:.0f} GB/s copying\n")
+    print("| work | NSTM | PyTorch | compared with | ratio (lowest … highest) | share of the peak |\n|---|---|---|---|---|---|")
     prefixes = [p for p in options.rows.split(",") if p]
-    for row, other in ROWS:
-        if prefixes and not any(row.startswith(p) for p in prefixes):
+    medians = {}
+    for row in [r for m in MODULES for r in m.ROWS]:
+        name, other = row if isinstance(row, tuple) else (row, row)
+        if prefixes and not any(name.startswith(p) for p in prefixes):
             continue
         mine, theirs = [], []
         for _ in range(options.rounds):
-            mine.append(ours(row))
-            theirs.append(pytorch(other or row))
-            time.sleep(0.5)  # PyTorch's threads spin for a while after their last work
+            mine.append(ours(name))
+            theirs.append(pytorch(other))
+            time.sleep(0.3)  # PyTorch's threads spin for a while after their last work
         ratios = sorted(t / m for m, t in zip(mine, theirs))
+        middle = statistics.median(ratios)
+        medians.setdefault(name.split()[0], []).append(middle)
         print(
-            f"| {row} | {figure(row, statistics.median(mine))} | {figure(other or row, statistics.median(theirs))} "
-            f"| {other or 'the same'} | {statistics.median(ratios):.2f} ({ratios[0]:.2f} … {ratios[-1]:.2f}) |", flush=True)
+            f"| {name} | {figure(name, statistics.median(mine))} | {figure(other, statistics.median(theirs))} "
+            f"| {'the same' if other == name else other} | {middle:.2f} ({ratios[0]:.2f} … {ratios[-1]:.2f}) "
+            f"| {share(name, statistics.median(mine), peak)} |", flush=True)
+    print()
+    for kind, ratios in medians.items():
+        if len(ratios) > 1:
+            print(f"{kind}: geometric mean of the ratios {statistics.geometric_mean(ratios):.2f}, lowest {min(ratios):.2f}")
     worker.stdin.close()
 
 

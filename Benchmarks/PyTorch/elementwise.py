@@ -45,3 +45,24 @@ def elementwise(name, rows, columns):
             p.grad = None
 
     return both
+
+
+ROWS = [f"elementwise {name} 768x512" for name in ("exp", "tanh", "sigmoid", "silu", "gelu")]
+ROWS += [
+    "elementwise softmax 4096x256", "elementwise layernorm 2048x512", "elementwise rmsnorm 2048x512",
+    "elementwise crossentropy 4096x256", "elementwise adamw 2048x512",
+]
+
+
+def body(parts):
+    return elementwise(parts[1], *(int(s) for s in parts[2].split("x")))
+
+
+# Arrays that the definition reads and writes, forward and backward.
+ARRAYS = {"exp": 5, "tanh": 5, "sigmoid": 5, "silu": 5, "gelu": 5, "softmax": 5, "layernorm": 5, "rmsnorm": 5, "crossentropy": 3, "adamw": 7}
+
+
+def traffic(parts):
+    """Bytes that have to move when nothing stays in a register between forward and backward."""
+    rows, columns = (int(s) for s in parts[2].split("x"))
+    return 4 * ARRAYS[parts[1]] * rows * columns

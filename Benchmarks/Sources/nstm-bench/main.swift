@@ -26,8 +26,9 @@ func tokens(_ batch: Int, _ length: Int, _ name: String) -> Tensor {
 func model(_ kind: String, positions: Int) -> SequenceModel {
     var shape = ModelShape(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
     let builder = ParameterBuilder(seed: 1)
-    if kind == "transformer" {
+    if kind.hasPrefix("transformer") {
         shape.positions = positions
+        if kind == "transformer-10m" { (shape.width, shape.layers, shape.heads, shape.hidden) = (384, 6, 6, 1536) }
         return Transformer(builder, shape)
     }
     // "nstm": the Tiny Shakespeare configuration; "nstm-equal": as many parameters as the Transformer.
@@ -67,12 +68,6 @@ func streaming(_ kind: String) -> Double {
     }
 }
 
-/// Seconds of one m × k × n product; `t` transposes the second operand.
-func product(_ m: Int, _ k: Int, _ n: Int, transposed: Bool) -> Double {
-    let a = random([m, k], "a"), b = random(transposed ? [n, k] : [k, n], "b")
-    return median(inner: max(1, Int(2e7 / Double(m * k * n)))) { _ = a.matmul(b, transposeOther: transposed) }
-}
-
 /// Seconds that one small operation costs forward and backward: a chain of 100 on 4 × 4.
 func overhead() -> Double {
     let x = random([4, 4], "x"), ones = random([4, 4], "y")
@@ -90,7 +85,9 @@ func measure(_ row: String) -> Double? {
     let sizes = parts.last!.split(separator: "x").compactMap { Int($0) }
     switch parts[0] {
     case "overhead": return overhead()
-    case "matmul": return product(sizes[0], sizes[1], sizes[2], transposed: parts[1] == "transposed")
+    case "peak": return peak(parts[1])
+    case "product": return product(parts[1], sizes[0], sizes[1], sizes[2])
+    case "attention": return attention(sizes[0])
     case "train": return trainingStep(parts[1], sizes[0], sizes[1])
     case "stream": return streaming(parts[1])
     case "elementwise": return elementwise(parts[1], sizes[0], sizes[1])
