@@ -45,7 +45,9 @@ private func commonTape(_ op: StaticString, _ inputs: [Variable]) -> Tape? {
             // Constants made on another tape (a carried state, say) are fine; recorded values are not.
             if x.node < 0 { continue }
             if known.isRecording && inputs.contains(where: { $0.tape === known && $0.node >= 0 }) {
-                fatalError("\(op) in '\(t.path)': operands are recorded on two different tapes")
+                fatalError(
+                    "\(op) in '\(t.path)': operands are recorded on two different tapes. A state carried to another pass must be "
+                        + "detached; the body of `checkpointed` may compute with its arguments only.")
             }
         }
         tape = t

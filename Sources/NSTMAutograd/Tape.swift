@@ -164,4 +164,11 @@ public struct GradientSink {
         let g = gradient()
         if slots[id] == nil { slots[id] = g } else { slots[id]!.add(g) }
     }
+    /// Takes out what has been added up for the i-th input so far.
+    func take(_ i: Int) -> Tensor? {
+        let id = node(i)
+        guard id >= 0 else { return nil }
+        defer { slots[id] = nil }
+        return slots[id]
+    }
 }
