@@ -9,7 +9,9 @@
 #include "nstm_kernels.h"
 
 // One clone a machine class, chosen at load time. Other platforms compile the plain code (arm64 has NEON by default).
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(NSTM_KERNEL)
+// Given on the command line, as `Scripts/sanitize-kernels` does to look at one instruction set.
+#elif defined(__x86_64__) && defined(__linux__)
 #define NSTM_KERNEL __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define NSTM_KERNEL
