@@ -11,7 +11,7 @@ import NSTMTensor
 /// ```
 public func record(_ op: StaticString, _ inputs: [Variable], _ value: Tensor, _ derivative: Derivative) -> Variable {
     guard let tape = commonTape(op, inputs) else { return Variable(value) }
-    if tape.checksFinite { tape.check(value, op, "value") }
+    if tape.checksFinite { tape.check(value, op, inputs) }
     guard tape.isRecording, inputs.contains(where: { $0.node >= 0 }) else { return Variable(value, node: -1, tape: tape) }
     let pullback: Pullback
     switch derivative {
@@ -28,7 +28,7 @@ public func record(_ op: StaticString, _ inputs: [Variable], _ value: Tensor, _ 
 public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor], _ pullback: @escaping PullbackMany) -> [Variable]
 {
     guard let tape = commonTape(op, inputs) else { return values.map { Variable($0) } }
-    if tape.checksFinite { for v in values { tape.check(v, op, "value") } }
+    if tape.checksFinite { for v in values { tape.check(v, op, inputs) } }
     guard tape.isRecording, inputs.contains(where: { $0.node >= 0 }) else {
         return values.map { Variable($0, node: -1, tape: tape) }
     }

@@ -31,7 +31,8 @@ public final class Tape {
 
     /// Off: operations compute values only; nothing is recorded or kept.
     public let isRecording: Bool
-    /// Looks at every value and gradient, and stops at the first that is not finite, by operation, module path and index.
+    /// Looks at every value and gradient, and stops at the first that is not finite, by operation, module path and index. −∞ that
+    /// comes from a constant is a mask.
     public var checksFinite = false
     /// Path of the module at work; set by `ForwardContext.scope`.
     public internal(set) var path = "" { didSet { pathIndex = -1 } }
@@ -82,9 +83,12 @@ public final class Tape {
         return id
     }
 
-    func check(_ value: Tensor, _ op: StaticString, _ what: String) {
-        if let i = value.firstNonFinite() {
-            fatalError("\(op) in '\(path)': first non-finite \(what) at index \(i) of shape \(value.shape)")
+    /// Stops at a value that is not finite. −∞ may be a mask: an operation that is given some may hand it on.
+    func check(_ value: Tensor, _ op: StaticString, _ inputs: [Variable]) {
+        guard value.firstNonFinite() != nil else { return }
+        let isMasked = inputs.contains { $0.value.doubles().contains(-.infinity) }
+        if let i = value.doubles().firstIndex(where: { !$0.isFinite && !(isMasked && $0 == -.infinity) }) {
+            fatalError("\(op) in '\(path)': first non-finite value at index \(i) of shape \(value.shape)")
         }
     }
 
