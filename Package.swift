@@ -58,14 +58,17 @@ let package = Package(
         .executableTarget(name: "CopyTask", dependencies: ["NSTM"], path: "Examples/CopyTask"),
         .executableTarget(name: "TinyShakespeare", dependencies: ["NSTM"], path: "Examples/TinyShakespeare"),
 
-        .testTarget(name: "TensorTests", dependencies: ["NSTMTensor", "CNSTMKernels", "COpenBLAS"]),
-        .testTarget(name: "AutogradTests", dependencies: ["NSTMAutograd"], resources: [.copy("Golden")]),
+        // What the tests of several targets need.
+        .target(name: "TestSupport", dependencies: ["NSTMModules"], path: "Tests/Support"),
+        .testTarget(name: "TensorTests", dependencies: ["NSTMTensor", "CNSTMKernels", "COpenBLAS", "TestSupport"]),
+        .testTarget(name: "AutogradTests", dependencies: ["NSTMAutograd", "TestSupport"], resources: [.copy("Golden")]),
         .testTarget(
-            name: "ModulesTests", dependencies: ["NSTMModules", "NSTMOptim", "NSTMBaselines"], resources: [.copy("Golden")]),
-        .testTarget(name: "LayersTests", dependencies: ["NSTMLayers"]),
-        .testTarget(name: "DataTests", dependencies: ["NSTMData"]),
-        .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5"]),
-        .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand", "NSTMTool"]),
+            name: "ModulesTests", dependencies: ["NSTMModules", "NSTMOptim", "NSTMBaselines", "TestSupport"],
+            resources: [.copy("Golden")]),
+        .testTarget(name: "LayersTests", dependencies: ["NSTMLayers", "TestSupport"]),
+        .testTarget(name: "DataTests", dependencies: ["NSTMData", "TestSupport"]),
+        .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5", "TestSupport"]),
+        .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand", "NSTMTool", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

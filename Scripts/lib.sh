@@ -43,6 +43,23 @@ nstm_require_swift() {
     nstm_say "Swift $version"
 }
 
+# The C compiler that `swift build` uses.
+nstm_clang() {
+    local swift
+    if [ "$(uname -s)" = Darwin ]; then
+        xcrun --find clang
+        return
+    fi
+    swift=$(command -v swift)
+    for swift in "$swift" "$(readlink -f "$swift")"; do
+        if [ -x "$(dirname "$swift")/clang" ]; then
+            printf '%s' "$(dirname "$swift")/clang"
+            return
+        fi
+    done
+    nstm_fail "there is no clang beside $(command -v swift)"
+}
+
 nstm_require_libraries() {
     case "$(uname -s)" in
     Darwin) nstm_brew_paths ;;

@@ -8,8 +8,18 @@
 
 #include "nstm_kernels.h"
 
+#if defined(__has_feature)
+#define NSTM_HAS_FEATURE(x) __has_feature(x)
+#else
+#define NSTM_HAS_FEATURE(x) 0
+#endif
+#if defined(NSTM_KERNEL)
+// Given on the command line, as `Scripts/sanitize-kernels` does to look at one instruction set.
+#elif NSTM_HAS_FEATURE(thread_sanitizer)
+// The loader chooses clones before this sanitizer is ready to be called.
+#define NSTM_KERNEL
+#elif defined(__x86_64__) && defined(__linux__)
 // One clone a machine class, chosen at load time. Other platforms compile the plain code (arm64 has NEON by default).
-#if defined(__x86_64__) && defined(__linux__)
 #define NSTM_KERNEL __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define NSTM_KERNEL

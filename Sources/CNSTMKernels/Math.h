@@ -18,7 +18,8 @@ NSTM_INLINE int32_t nstm_f32_to_bits(float f) {
 
 // exp(x) = 2^k · exp(r), |r| ≤ ln 2 / 2; Taylor-like minimax polynomial of degree 6. Inputs below -87.3 give 0.
 NSTM_INLINE float nstm_exp_f32(float x) {
-    float c = x < -87.3f ? -87.3f : (x > 88.72284f ? 88.72284f : x);
+    // Comparisons with NaN are false, so that no NaN becomes an integer.
+    float c = x > -87.3f ? (x < 88.72284f ? x : 88.72284f) : -87.3f;
     float k = __builtin_rintf(c * 1.44269504088896341f);
     float r = __builtin_fmaf(k, -0.693359375f, c);
     r = __builtin_fmaf(k, 2.12194440e-4f, r);

@@ -6,11 +6,11 @@ public final class ForwardContext {
     public enum Mode: Sendable { case train, evaluate }
     public let mode: Mode
     public let tape: Tape
-    private let key: RandomKey
+    let key: RandomKey
     /// Losses that layers add to the task's (balance, sparsity …), already weighted.
-    public private(set) var auxiliaryLosses: [(name: String, value: Variable)] = []
+    public internal(set) var auxiliaryLosses: [(name: String, value: Variable)] = []
     /// Numbers that layers report, by path.
-    public private(set) var metrics: [(name: String, value: Double)] = []
+    public internal(set) var metrics: [(name: String, value: Double)] = []
 
     /// - Parameters:
     ///   - recording: whether gradients will be asked for; by default in training only.

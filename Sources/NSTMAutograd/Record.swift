@@ -11,7 +11,7 @@ import NSTMTensor
 /// ```
 public func record(_ op: StaticString, _ inputs: [Variable], _ value: Tensor, _ derivative: Derivative) -> Variable {
     guard let tape = commonTape(op, inputs) else { return Variable(value) }
-    if tape.checksFinite { tape.check(value, op, "value") }
+    if tape.checksFinite { tape.check(value, op, inputs) }
     guard tape.isRecording, inputs.contains(where: { $0.node >= 0 }) else { return Variable(value, node: -1, tape: tape) }
     let pullback: Pullback
     switch derivative {
@@ -28,7 +28,7 @@ public func record(_ op: StaticString, _ inputs: [Variable], _ value: Tensor, _ 
 @inline(__always)
 func record(_ op: StaticString, _ x: Variable, _ value: Tensor, _ pullback: @escaping Pullback) -> Variable {
     guard let tape = x.tape else { return Variable(value) }
-    if tape.checksFinite { tape.check(value, op, "value") }
+    if tape.checksFinite { tape.check(value, op, [x]) }
     guard tape.isRecording, x.node >= 0 else { return Variable(value, node: -1, tape: tape) }
     return Variable(value, node: tape.append(op, SIMD4(x.node, -1, -1, -1), nil, 1, .one(pullback)), tape: tape)
 }
@@ -37,7 +37,7 @@ func record(_ op: StaticString, _ x: Variable, _ value: Tensor, _ pullback: @esc
 func record(_ op: StaticString, _ a: Variable, _ b: Variable, _ value: Tensor, _ pullback: @escaping Pullback) -> Variable {
     // Operands of two tapes are rare: the general form sorts them out.
     guard let tape = a.tape, b.tape === tape else { return record(op, [a, b], value, .pullback(pullback)) }
-    if tape.checksFinite { tape.check(value, op, "value") }
+    if tape.checksFinite { tape.check(value, op, [a, b]) }
     guard tape.isRecording, a.node >= 0 || b.node >= 0 else { return Variable(value, node: -1, tape: tape) }
     return Variable(value, node: tape.append(op, SIMD4(a.node, b.node, -1, -1), nil, 1, .one(pullback)), tape: tape)
 }
@@ -51,7 +51,7 @@ func record(
     guard let tape = a.tape, b == nil || b!.tape === tape else {
         return record(op, b.map { [a, $0] } ?? [a], value, .pullback { g, to in pullback(g, x, y, code, to) })
     }
-    if tape.checksFinite { tape.check(value, op, "value") }
+    if tape.checksFinite { tape.check(value, op, b.map { [a, $0] } ?? [a]) }
     let node = b?.node ?? -1
     guard tape.isRecording, a.node >= 0 || node >= 0 else { return Variable(value, node: -1, tape: tape) }
     let way = Tape.Way.saved(pullback, at: tape.save(x, y), code: code)
@@ -62,7 +62,7 @@ func record(
 public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor], _ pullback: @escaping PullbackMany) -> [Variable]
 {
     guard let tape = commonTape(op, inputs) else { return values.map { Variable($0) } }
-    if tape.checksFinite { for v in values { tape.check(v, op, "value") } }
+    if tape.checksFinite { for v in values { tape.check(v, op, inputs) } }
     guard tape.isRecording, inputs.contains(where: { $0.node >= 0 }) else {
         return values.map { Variable($0, node: -1, tape: tape) }
     }
@@ -79,7 +79,9 @@ private func commonTape(_ op: StaticString, _ inputs: [Variable]) -> Tape? {
             // Constants made on another tape (a carried state, say) are fine; recorded values are not.
             if x.node < 0 { continue }
             if known.isRecording && inputs.contains(where: { $0.tape === known && $0.node >= 0 }) {
-                fatalError("\(op) in '\(t.path)': operands are recorded on two different tapes")
+                fatalError(
+                    "\(op) in '\(t.path)': operands are recorded on two different tapes. A state carried to another pass must be "
+                        + "detached; the body of `checkpointed` may compute with its arguments only.")
             }
         }
         tape = t

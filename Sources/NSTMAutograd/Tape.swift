@@ -40,7 +40,8 @@ public final class Tape {
 
     /// Off: operations compute values only; nothing is recorded or kept.
     public let isRecording: Bool
-    /// Looks at every value and gradient, and stops at the first that is not finite, by operation, module path and index.
+    /// Looks at every value and gradient, and stops at the first that is not finite, by operation, module path and index. −∞ that
+    /// comes from a constant is a mask.
     @exclusivity(unchecked) public var checksFinite = false
     /// Path of the module at work; set by `ForwardContext.scope`.
     @exclusivity(unchecked) public internal(set) var path = "" { didSet { pathIndex = -1 } }
@@ -95,9 +96,12 @@ public final class Tape {
         for entry in entries { if case .saved(_, let at, _) = entry.way { _ = saved.take(at) } }
     }
 
-    func check(_ value: Tensor, _ op: StaticString, _ what: String) {
-        if let i = value.firstNonFinite() {
-            fatalError("\(op) in '\(path)': first non-finite \(what) at index \(i) of shape \(value.shape)")
+    /// Stops at a value that is not finite. −∞ may be a mask: an operation that is given some may hand it on.
+    func check(_ value: Tensor, _ op: StaticString, _ inputs: [Variable]) {
+        guard value.firstNonFinite() != nil else { return }
+        let isMasked = inputs.contains { $0.value.doubles().contains(-.infinity) }
+        if let i = value.doubles().firstIndex(where: { !$0.isFinite && !(isMasked && $0 == -.infinity) }) {
+            fatalError("\(op) in '\(path)': first non-finite value at index \(i) of shape \(value.shape)")
         }
     }
 
@@ -187,23 +191,30 @@ public struct GradientSink {
         let g = gradient()
         if slots[id] == nil { slots[id] = g } else { slots[id]!.add(g) }
     }
+    /// Takes out what has been added up for the i-th input so far.
+    func take(_ i: Int) -> Tensor? {
+        let id = node(i)
+        guard id >= 0 else { return nil }
+        defer { slots[id] = nil }
+        return slots[id]
+    }
 }
 
 /// Tensors in pairs, put in while recording and taken out once each on the way back.
 private final class SavedTensors {
     private var base: UnsafeMutablePointer<Tensor>
-    private var count = 0, capacity = 128
+    private var count = 0, capacity = 0
 
-    init() { base = .allocate(capacity: capacity) }
+    init() { base = .allocate(capacity: 0) }
     deinit { base.deallocate() }
 
     @inline(__always) func append(_ x: Tensor, _ y: Tensor) -> Int32 {
         if count + 2 > capacity {
-            let larger = UnsafeMutablePointer<Tensor>.allocate(capacity: capacity * 2)
+            let larger = UnsafeMutablePointer<Tensor>.allocate(capacity: max(128, capacity * 2))
             larger.moveInitialize(from: base, count: count)
             base.deallocate()
             base = larger
-            capacity *= 2
+            capacity = max(128, capacity * 2)
         }
         (base + count).initialize(to: x)
         (base + count + 1).initialize(to: y)

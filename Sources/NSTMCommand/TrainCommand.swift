@@ -31,6 +31,8 @@ struct TrainCommand: ParsableCommand {
     var resume: String?
     @Option(help: ArgumentHelp("Saves and stops after this step; --resume goes on later.", valueName: "step")) var until: Int?
     @Flag(help: "Deletes the checkpoints of an earlier run in the output folder.") var overwrite = false
+    @Flag(help: "Stops at the first value or gradient that is not finite, and names operation, module and index. Slower.")
+    var checkFinite = false
     @Flag(help: "Prints warnings and errors only.") var quiet = false
 
     mutating func validate() throws {
@@ -64,6 +66,7 @@ struct TrainCommand: ParsableCommand {
         if let warning = opened.warning { NSTMCommand.complain("warning: \(warning)") }
         let trainer = try experiment.trainer(opened, folder: folder)
         trainer.overwrites = overwrite
+        trainer.checksFinite = checkFinite
         if let archive {
             try trainer.restore(archive)
             try takeMetrics(from: archive, to: folder)

@@ -110,8 +110,10 @@ public enum HardConcrete {
     static func logarithm(_ gate: Variable) -> Variable {
         let z = gate.value
         let y = Tensor(z.doubles().map { $0 > 0 ? log($0) : -.infinity }, z.shape).cast(to: z.dtype)
+        // The −∞ come in as a mask: they are meant.
+        let mask = Variable(Tensor(z.doubles().map { $0 > 0 ? 0 : -Double.infinity }, z.shape).cast(to: z.dtype))
         return record(
-            "log activity", [gate], y,
+            "log activity", [gate, mask], y,
             .pullback { g, to in
                 to.add(0, Tensor(zip(g.doubles(), z.doubles()).map { $1 > 0 ? $0 / $1 : 0 }, z.shape).cast(to: z.dtype))
             })

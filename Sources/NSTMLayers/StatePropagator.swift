@@ -35,7 +35,9 @@ public final class StatePropagator {
         let x = tokens.split(1, lengths), q = qkv.split(1, lengths), r = routing.split(1, lengths)
         var states = states, reads: [Variable] = [], at = position
         for (i, n) in lengths.enumerated() {
-            if at > 0 && at % interval == 0 { states = context.scope("interaction") { interaction(states, context) } }
+            if at > 0 && at % interval == 0 {
+                states = context.scope("interaction") { states.hidingInactive { interaction($0, context) } }
+            }
             let result = stretch(x[i], q[i], r[i], states, readout, context)
             reads.append(result.reads)
             states = result.states
@@ -62,13 +64,17 @@ public final class StatePropagator {
         let q = parts[0].split(1, ones), v = parts[2].split(1, ones)
         let k = parts[1].reshaped([b, ones.count, states.heads, d / states.heads]).l2Normalized(scale: keyLength)
             .reshaped([b, ones.count, d]).split(1, ones)
-        var states = states, reads: [Variable] = []
-        for t in ones.indices {
-            let token = RoutedToken(
-                features: x[t].squeezed(1), key: k[t].squeezed(1), value: v[t].squeezed(1), weights: w[t].squeezed(1))
-            states = context.scope("update") { rule.step(states, token, context) }
-            reads.append(readout(q[t].squeezed(1), states, context))
+        var reads: [Variable] = []
+        let end = states.hidingInactive { states in
+            var states = states
+            for t in ones.indices {
+                let token = RoutedToken(
+                    features: x[t].squeezed(1), key: k[t].squeezed(1), value: v[t].squeezed(1), weights: w[t].squeezed(1))
+                states = context.scope("update") { rule.step(states, token, context) }
+                reads.append(readout(q[t].squeezed(1), states, context))
+            }
+            return states
         }
-        return (Variable.stack(reads, axis: 1), states)
+        return (Variable.stack(reads, axis: 1), end)
     }
 }

@@ -10,6 +10,10 @@ public struct MixerState {
     public var position: Int
 
     public init(position: Int = 0) { self.position = position }
+    init(position: Int, _ pairs: some Sequence<(String, Variable)>) {
+        self.position = position
+        for (name, variable) in pairs { self[name] = variable }
+    }
     public subscript(name: String) -> Variable? {
         get { variables[name] }
         set {

@@ -33,6 +33,9 @@ public struct ModelShape: Sendable, Equatable {
     public var dropout = 0.0
     /// Number of learned absolute positions; nil for none. A model with positions cannot go beyond them.
     public var positions: Int?
+    /// Keeps only the inputs of the blocks for backward, and computes each block again on the way back: much less memory and the
+    /// same bits, for the time of one more forward pass.
+    public var recompute = false
     public init(input: ModelInput, output: ModelOutput) {
         self.input = input
         self.output = output
@@ -131,7 +134,7 @@ open class SequenceModel {
             x = context.scope("blocks.\(i)") {
                 var layer = state?.layers[i]
                 defer { if let layer { state!.layers[i] = layer } }
-                return block(x, &layer, dropout: shape.dropout, context)
+                return block(x, &layer, dropout: shape.dropout, recompute: shape.recompute, context)
             }
         }
         x = context.scope("norm") { norm(x, context) }
@@ -178,7 +181,28 @@ public final class ResidualBlock {
             feedForward = nil
         }
     }
-    func callAsFunction(_ x: Variable, _ state: inout MixerState?, dropout: Double, _ context: ForwardContext) -> Variable {
+    func callAsFunction(
+        _ x: Variable, _ state: inout MixerState?, dropout: Double, recompute: Bool, _ context: ForwardContext
+    ) -> Variable {
+        guard recompute && context.tape.isRecording else { return run(x, &state, dropout, context) }
+        /// What is not a variable of the state that the block leaves.
+        final class End {
+            var names: [String] = []
+            var position = 0
+        }
+        let names = state?.names ?? [], position = state?.position, end = End()
+        let results = context.checkpointed([x] + names.map { state![$0]! }) { [self] context, inputs in
+            var state = position.map { MixerState(position: $0, zip(names, inputs.dropFirst())) }
+            let y = run(inputs[0], &state, dropout, context)
+            guard let state else { return [y] }
+            end.names = state.names
+            end.position = state.position
+            return [y] + state.names.map { state[$0]! }
+        }
+        if state != nil { state = MixerState(position: end.position, zip(end.names, results.dropFirst())) }
+        return results[0]
+    }
+    private func run(_ x: Variable, _ state: inout MixerState?, _ dropout: Double, _ context: ForwardContext) -> Variable {
         let normed = context.scope("norm1") { norm1(x, context) }
         let mixed = context.scope("mixer") { mixer(normed, &state, context) }
         let y = x + mixed.dropout(dropout, context, purpose: "mixer dropout")

@@ -90,7 +90,7 @@ public struct OpenedDataset: Sendable {
 }
 
 extension ModelShape {
-    /// Reads `width`, `layers`, `heads`, `hidden` and `dropout`.
+    /// Reads `width`, `layers`, `heads`, `hidden`, `dropout` and `recompute`.
     init(_ config: ConfigReader, _ input: ModelInput, _ output: ModelOutput, hidden: (Int) -> Int) {
         self.init(input: input, output: output)
         width = config.int("width", default: 128, in: 1...65_536)
@@ -99,6 +99,7 @@ extension ModelShape {
         if width % heads != 0 { config.addFault("heads", "\(heads) does not divide the width \(width)") }
         self.hidden = config.int("hidden", default: hidden(width), in: 0...1_000_000)
         dropout = config.double("dropout", default: 0, in: 0..<1)
+        recompute = config.bool("recompute", default: false)
     }
 }
 

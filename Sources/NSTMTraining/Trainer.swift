@@ -26,6 +26,9 @@ public final class Trainer {
     public var shouldStop: () -> Bool = { false }
     /// Whether `run` may throw away checkpoints of another run that it finds in its folder.
     public var overwrites = false
+    /// Looks at every value and gradient of a step, and stops the program at the first that is not finite, naming operation, module
+    /// path and index. Changes no bit, and takes time.
+    public var checksFinite = false
 
     public private(set) var step = 0
     /// Positions that counted in the loss so far.
@@ -37,6 +40,7 @@ public final class Trainer {
     public private(set) var isSolved = false
     private let key: RandomKey
     private var log: MetricsLog?
+    private var hasReportedUntouched = false
 
     public init(
         model: SequenceModel, dataset: any Dataset, settings: TrainingSettings, seed: Int = 1, folder: URL? = nil
@@ -116,6 +120,7 @@ public final class Trainer {
     private func trainStep() throws -> (loss: Double, norm: Double, tokens: Int) {
         let batch = dataset.trainingBatch(step: step, size: settings.batch, key: key)
         let context = ForwardContext(.train, key: key.fold("forward").fold(step))
+        context.tape.checksFinite = checksFinite
         let task = taskLoss(model(batch.inputs, context), batch, dataset.targetKind)
         var loss = task
         for (_, extra) in context.auxiliaryLosses { loss = loss + extra }
@@ -131,7 +136,7 @@ public final class Trainer {
         case .norm(let bound): if norm > bound { scale = bound / norm }
         case .value(let bound): gradients = gradients.clamped(to: bound)
         }
-        if step == 0 { reportUntouched(gradients) }
+        if !hasReportedUntouched { reportUntouched(gradients) }
         optimizer.update(gradients, rate: settings.schedule.rate(step), scale: scale)
         step += 1
         tokens += batch.tokenCount
@@ -140,6 +145,7 @@ public final class Trainer {
 
     /// A trainable parameter without a gradient is almost always a mistake in a model.
     private func reportUntouched(_ gradients: Gradients) {
+        hasReportedUntouched = true
         let untouched = model.parameters.all.filter { $0.isTrainable && gradients[$0] == nil }.map(\.path)
         if !untouched.isEmpty { onEvent(.note("warning: no gradient reaches \(untouched.joined(separator: ", "))")) }
     }
@@ -270,7 +276,8 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .nonFinite(let step, let loss, let gradient):
             "step \(step): loss \(loss)\(gradient.map { ", first non-finite gradient at \($0)" } ?? ""). "
-                + "Nothing was updated, and the last checkpoint is intact. Lower the learning rate, or clip."
+                + "Nothing was updated, and the last checkpoint is intact. Lower the learning rate, or clip; "
+                + "--check-finite names the operation."
         case .otherData(let dataset, let saved, let found):
             "the checkpoint was trained on other data than this '\(dataset)': "
                 + "fingerprint \(saved.prefix(16))…, found \(found.prefix(16))…"

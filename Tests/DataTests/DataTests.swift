@@ -1,3 +1,4 @@
+@_exported import TestSupport
 import Testing
 
 /// All tests of the data target; `--filter DataTests` runs them.

@@ -1,19 +1,12 @@
 import Foundation
 import NSTMIO
 import NSTMTensor
+@_exported import TestSupport
 import Testing
 
-/// A folder of its own for one test, removed afterwards.
-final class Scratch {
-    let url: URL
-    init() throws {
-        url = FileManager.default.temporaryDirectory.appendingPathComponent("nstm-io-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    }
-    deinit { try? FileManager.default.removeItem(at: url) }
-
-    func file(_ name: String = "step-1.h5") -> URL { url.appendingPathComponent(name) }
-    var names: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []).sorted() }
+extension Scratch {
+    func file(_ name: String = "step-1.h5") -> URL { self[name] }
+    var names: [String] { listing(".") }
     var temporaries: [String] { names.filter { $0.contains(".tmp-") } }
 }
 

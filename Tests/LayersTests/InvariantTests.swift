@@ -142,14 +142,16 @@ import Testing
         let m = try recipe.built(dtype: .float32), x = random([2, 11, 8], "x", .float32)
         let manager = m.layer.manager, off = Recipe.off
         func filled(_ t: Tensor, _ key: String, _ size: Double) -> Tensor {
-            let noise = Tensor.normal(t.shape, deviation: size, key: RandomKey(8).fold(key))
+            let noise =
+                size.isNaN
+                ? Tensor(repeating: .nan, t.shape) : .normal(t.shape, deviation: size, key: RandomKey(8).fold(key))
             let axis = t.rank - 2
             return .stack((0..<5).map { (off.contains($0) ? noise : t).select(axis, $0) }, axis: axis)
         }
         let context = ForwardContext(.evaluate)
         let reference = m.whole(context.constant(x), context).value
         let (_, end) = m.split(context.constant(x), [3, 8], context)
-        for size in [1.0, 1e6] {
+        for size in [1.0, 1e6, .nan] {
             let keys = manager.initialKeys.value, values = manager.initialValues.value
             manager.initialKeys.value = filled(keys, "keys", size)
             manager.initialValues.value = filled(values, "values", size)
@@ -171,11 +173,19 @@ import Testing
         }
     }
 
-    @Test(arguments: Recipe.all.filter(\.masked)) func noGradientReachesInactiveStates(_ recipe: Recipe) throws {
+    @Test(arguments: Recipe.all.filter(\.masked), [false, true])
+    func noGradientReachesInactiveStates(_ recipe: Recipe, holdNaN: Bool) throws {
         let m = try recipe.built()
+        if holdNaN {
+            for p in [m.layer.manager.initialKeys, m.layer.manager.initialValues] {
+                let nan = Tensor(repeating: .nan, p.value.shape, dtype: p.value.dtype)
+                p.value = .stack((0..<5).map { (Recipe.off.contains($0) ? nan : p.value).select(0, $0) }, axis: 0)
+            }
+        }
         let context = ForwardContext(.train, key: RandomKey(9))
         let y = m.whole(context.constant(random([2, 9, 8], "x")), context)
         let g = weighted(y, "y").backward()
+        #expect(y.value.firstNonFinite() == nil && g.firstNonFinite == nil)
         for path in ["states.initialKeys", "states.initialValues", "states.keepLogits", "router.weight", "interaction.identity"] {
             guard let gradient = g[path] else { continue }
             for n in Recipe.off { #expect(largest(gradient.select(0, n)) == 0, "\(path)") }

@@ -6,13 +6,15 @@ import Testing
 
 @Suite struct NSTMModelTests {
     private func model(
-        _ recipe: Recipe, dtype: DType = .float32, seed: UInt64 = 1
+        _ recipe: Recipe, dtype: DType = .float32, seed: UInt64 = 1, dropout: Double = 0, recompute: Bool = false
     ) throws -> NSTMModel {
         var shape = ModelShape(input: .tokens(vocabulary: 11), output: .nextToken(vocabulary: 11))
         shape.width = 8
         shape.layers = 2
         shape.heads = 2
         shape.hidden = 12
+        shape.dropout = dropout
+        shape.recompute = recompute
         guard case .map(var map) = recipe.config else { fatalError() }
         map["states"] = 5
         let reader = ConfigReader(.map(map)), plan = NSTMLayerPlan(reader, width: 8, heads: 2, strategies: .standard)
@@ -80,6 +82,38 @@ import Testing
             #expect(g.paths == whole.paths)
             for path in whole.paths { #expect(g[path].map { difference($0, whole[path]!) <= 1e-10 } ?? false, "\(path)") }
         }
+    }
+
+    /// Recomputed blocks change no bit, also when a state is carried from part to part within the pass.
+    @Test(arguments: [
+        Recipe(talks: true, window: 3, keep: true), Recipe(rule: .gru, routing: "softmax", talks: true, masked: true),
+        Recipe(rule: .secondGate, keep: true, masked: true),
+    ]) func recomputedBlocksAreTheSame(_ recipe: Recipe) throws {
+        let x = tokens([2, 10], 1)
+        func run(_ lengths: [Int]?, _ recompute: Bool) throws -> [[UInt64]] {
+            let m = try model(recipe, dropout: 0.2, recompute: recompute)
+            let context = ForwardContext(.train, key: RandomKey(3))
+            context.tape.checksFinite = true
+            var loss: Variable
+            if let lengths {
+                var state = m.initialState(batch: 2, context), start = 0
+                let parts = lengths.map { n in
+                    defer { start += n }
+                    return m(x.slice(1, start..<start + n), state: &state, context)
+                }
+                #expect(state.position == 10)
+                loss = weighted(.concatenate(parts, axis: 1), "y")
+                for layer in state.layers { for name in layer.names { loss = loss + weighted(layer[name]!, name) } }
+            } else {
+                loss = weighted(m(x, context), "y")
+            }
+            loss = context.auxiliaryLosses.reduce(loss) { $0 + $1.value }
+            #expect(context.auxiliaryLosses.count == (recipe.keep ? 2 : 0))
+            let gradients = loss.backward()
+            #expect(gradients.paths == m.parameters.all.filter(\.isTrainable).map(\.path))
+            return [bits(loss.value)] + gradients.paths.map { bits(gradients[$0]!) }
+        }
+        for lengths in [nil, [10], [3, 1, 6]] { #expect(try run(lengths, true) == run(lengths, false)) }
     }
 
     @Test func stateSizeIsConstantAndStated() throws {

@@ -2,6 +2,7 @@ import NSTMAutograd
 import NSTMLayers
 import NSTMModules
 import NSTMTensor
+@_exported import TestSupport
 import Testing
 
 /// One way to put a layer together, as a configuration would say it.
@@ -84,37 +85,6 @@ struct Built {
         return layer(x, &none, context)
     }
 }
-
-/// Moves all parameters away from their special beginnings (ones, zeros, tiny router weights), where errors could hide.
-func shake(_ store: ParameterStore, seed: UInt64) {
-    for p in store.all where p.isTrainable {
-        let key = RandomKey(seed).fold("shake").fold(p.path), dtype = p.value.dtype
-        if p.path.hasSuffix("keepLogits") {
-            // Around 0, gates between shut and open are likely.
-            p.value = .normal(p.value.shape, mean: 0.5, key: key, dtype: dtype)
-        } else {
-            p.value = p.value + .normal(p.value.shape, deviation: 0.3, key: key, dtype: dtype)
-        }
-    }
-}
-
-func random(_ shape: Shape, _ name: String, _ dtype: DType = .float64, seed: UInt64 = 3) -> Tensor {
-    .normal(shape, key: RandomKey(seed).fold(name), dtype: dtype)
-}
-
-/// Largest |a − b| / max(1, |a|, |b|).
-func difference(_ a: Tensor, _ b: Tensor) -> Double {
-    guard a.shape == b.shape else { return .infinity }
-    return zip(a.doubles(), b.doubles()).reduce(0) { worst, pair in
-        let e = abs(pair.0 - pair.1) / max(1, abs(pair.0), abs(pair.1))
-        return e <= worst ? worst : e
-    }
-}
-/// Equal to the last bit; NaN equals NaN.
-func same(_ a: Tensor, _ b: Tensor) -> Bool {
-    a.shape == b.shape && a.dtype == b.dtype && a.withBytes { p in b.withBytes { p.elementsEqual($0) } }
-}
-func largest(_ x: Tensor) -> Double { x.doubles().reduce(0) { max($0, abs($1)) } }
 
 /// A scalar that depends on every element with an unequal weight.
 func weighted(_ y: Variable, _ name: String) -> Variable {

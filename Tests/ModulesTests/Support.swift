@@ -3,34 +3,12 @@ import NSTMAutograd
 import NSTMBaselines
 import NSTMModules
 import NSTMTensor
+@_exported import TestSupport
 import Testing
 
-func random(_ shape: Shape, _ name: String, _ dtype: DType = .float64) -> Tensor {
-    .normal(shape, key: RandomKey(3).fold(name), dtype: dtype)
-}
 func tokens(_ shape: Shape, below n: Int, _ seed: UInt64 = 1) -> Tensor {
     let key = RandomKey(seed)
     return Tensor((0..<shape.count).map { Int32(key.integer($0, below: n)) }, shape)
-}
-/// Largest |a − b| / max(1, |a|, |b|).
-func difference(_ a: Tensor, _ b: Tensor) -> Double {
-    guard a.shape == b.shape else { return .infinity }
-    return zip(a.doubles(), b.doubles()).reduce(0) { worst, pair in
-        let e = abs(pair.0 - pair.1) / max(1, abs(pair.0), abs(pair.1))
-        return e <= worst ? worst : e
-    }
-}
-/// Equal to the last bit.
-func same(_ a: Tensor, _ b: Tensor) -> Bool {
-    a.shape == b.shape && a.dtype == b.dtype && a.withBytes { p in b.withBytes { p.elementsEqual($0) } }
-}
-func largest(_ x: Tensor) -> Double { x.doubles().reduce(0) { max($0, abs($1)) } }
-
-/// Moves all parameters away from their special beginnings (ones, zeros), where errors could hide.
-func shake(_ store: ParameterStore) {
-    for p in store.all where p.isTrainable {
-        p.value = p.value + .normal(p.value.shape, deviation: 0.3, key: RandomKey(1).fold(p.path), dtype: p.value.dtype)
-    }
 }
 
 /// A tensor of a golden file.

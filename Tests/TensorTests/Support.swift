@@ -1,22 +1,5 @@
 import NSTMTensor
-
-/// A small generator for test cases (xorshift64*), independent of the library's own random numbers.
-struct TestRandom: RandomNumberGenerator {
-    private var state: UInt64
-    init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }
-    mutating func next() -> UInt64 {
-        state ^= state >> 12
-        state ^= state << 25
-        state ^= state >> 27
-        return state &* 0x2545_F491_4F6C_DD1D
-    }
-    mutating func int(_ range: Range<Int>) -> Int { Int.random(in: range, using: &self) }
-    mutating func double(_ range: Range<Double> = -1..<1) -> Double { Double.random(in: range, using: &self) }
-    mutating func doubles(_ n: Int, _ range: Range<Double> = -1..<1) -> [Double] { (0..<n).map { _ in double(range) } }
-    /// Axis sizes with many zeros and ones among them.
-    mutating func dims(rank: Int) -> [Int] { (0..<rank).map { _ in [0, 1, 1, 2, 3, 4, 5][int(0..<7)] } }
-    mutating func positiveDims(rank: Int) -> [Int] { (0..<rank).map { _ in [1, 1, 2, 3, 4, 5][int(0..<6)] } }
-}
+@_exported import TestSupport
 
 /// An array as a list of numbers with sizes: the model that views and reductions are compared with. Every operation is written
 /// as a map from an index of the result to an index of the source.
@@ -139,9 +122,4 @@ struct Viewed {
         default: break
         }
     }
-}
-
-/// Bits of a float32 or float64 tensor, for comparisons that tell −0 from 0 and one NaN from another.
-func bits(_ t: Tensor) -> [UInt64] {
-    t.dtype == .float32 ? t.elements(Float.self).map { UInt64($0.bitPattern) } : t.elements(Double.self).map(\.bitPattern)
 }

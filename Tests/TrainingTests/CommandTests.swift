@@ -56,6 +56,20 @@ import Testing
         #expect(try run("--version").output == RunEnvironment.version + "\n")
     }
 
+    /// Keep gates mask states with −∞, which is meant; what a rate beyond measure leads to is not.
+    @Test func checkFiniteNamesTheOperation() throws {
+        try trained()
+        let checked = try run("train", "c.yaml", "--output", "checked", "--check-finite")
+        #expect(checked.status == 0, "\(checked.error)")
+        expectSame(try newest(scratch["run"]), try newest(scratch["checked"]))
+        let wild = ["schedule.kind=constant", "schedule.peak=1000", "schedule.warmup=0", "optimizer.decay=1000", "steps=50"]
+        let arguments = ["train", "c.yaml", "--output", "wild"] + wild.flatMap { ["--set", "training.\($0)"] }
+        let plain = try Tool.run(arguments, in: scratch)
+        #expect(plain.status == 1 && plain.error.contains("--check-finite names the operation"), "\(plain.error)")
+        let named = try Tool.run(arguments + ["--overwrite", "--check-finite"], in: scratch)
+        #expect(named.status != 0 && named.error.contains(" in '") && named.error.contains("first non-finite"), "\(named.error)")
+    }
+
     @Test func damagedCheckpointIsRefused() throws {
         try trained()
         let file = scratch["run/step-2.h5"], bytes = try Data(contentsOf: file)

@@ -2,25 +2,10 @@ import Foundation
 import NSTMData
 import NSTMIO
 import NSTMModules
+@_exported import TestSupport
 import Testing
 
 @testable import NSTMTraining
-
-/// A folder that lives as long as the value.
-final class Scratch: Sendable {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("nstm-training-\(UUID().uuidString)")
-    init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
-    deinit { try? FileManager.default.removeItem(at: url) }
-
-    subscript(name: String) -> URL { url.appendingPathComponent(name) }
-    @discardableResult func write(_ name: String, _ text: String) throws -> URL {
-        try Data(text.utf8).write(to: self[name])
-        return self[name]
-    }
-    func listing(_ name: String) -> [String] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: self[name].path)) ?? []).sorted()
-    }
-}
 
 /// Some thousand characters with a structure that can be learned.
 func sampleText(_ count: Int = 3000) -> String {

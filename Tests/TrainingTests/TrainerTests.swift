@@ -40,6 +40,50 @@ struct TrainerTests {
         for (a, b) in zip(free, dear) { #expect(abs((a - b) - 1e-3 * 10 * s * (1 - s)) < 1e-6) }
     }
 
+    /// Everything that draws random numbers, adds losses or carries states, with every block recomputed and without.
+    @Test(arguments: ["nstm", "transformer"]) func recomputationChangesNoBit(_ kind: String) throws {
+        func trained(_ recompute: Bool) throws -> (parameters: [[UInt64]], losses: [Double]) {
+            var changes = ["model.recompute=\(recompute)", "model.kind=\(kind)", "model.layers=3", "model.dropout=0.2"]
+            if kind == "nstm" {
+                changes += ["model.keep-penalty=0.1", "model.interaction.kind=attention", "model.interaction.interval=3"]
+                changes += ["model.read.window=2"]
+            }
+            var config = try experiment().resolved
+            if kind != "nstm" { try config.set(path: "model", to: ["width": 8, "heads": 2, "positions": 16]) }
+            try config.apply(overrides: changes)
+            let trainer = try trainer(try Experiment(config))
+            #expect(trainer.model.shape.recompute == recompute)
+            var losses: [Double] = []
+            trainer.checksFinite = true
+            trainer.onEvent = { if case .step(let report) = $0 { losses += [report.loss, report.gradientNorm] } }
+            try trainer.run()
+            return (trainer.model.parameters.all.map { bits($0.value) }, losses)
+        }
+        let plain = try trained(false), again = try trained(true)
+        #expect(plain.losses.count == 8 && plain.losses == again.losses)
+        #expect(plain.parameters == again.parameters)
+    }
+
+    @Test func recomputationSavesMemory() async {
+        await #expect(processExitsWith: .success) {
+            func peak(_ recompute: Bool) throws -> Int {
+                let config: ConfigValue = [
+                    "data": ["kind": "copy", "bits": 4, "minimum-length": 20, "maximum-length": 20, "evaluation-count": 1],
+                    "model": ["layers": 8, "width": 32, "heads": 2, "states": 8, "recompute": .bool(recompute)],
+                    "training": ["steps": 2, "batch": 16],
+                ]
+                let experiment = try Experiment(config), trainer = try experiment.trainer(try experiment.openDataset())
+                let start = MemoryUse.current.live
+                try trainer.run(until: 1)
+                MemoryUse.resetPeak()
+                try trainer.run(until: 2)
+                return MemoryUse.current.peak - start
+            }
+            let whole = try peak(false), parts = try peak(true)
+            #expect(Double(parts) < 0.5 * Double(whole), "\(parts) bytes against \(whole)")
+        }
+    }
+
     @Test func parametersWithoutGradientAreNamed() throws {
         final class Idle: StateUpdateRule {
             let unused: Parameter
