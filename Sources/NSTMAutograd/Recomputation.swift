@@ -41,8 +41,9 @@ extension ForwardContext {
                 .pullback { _, slots in
                     for (i, g) in seeds.enumerated() { if let g { slots.add(i, g) } }
                 })
-            let slots = tape.backward(from: last.node, seed: .scalar(1))
-            for (i, node) in again.ends.enumerated() { if let g = slots[Int(node)] { sink.add(i, g) } }
+            tape.backward(from: last.node, seed: .scalar(1)) { slots in
+                for (i, node) in again.ends.enumerated() { if let g = slots[Int(node)] { sink.add(i, g) } }
+            }
         }
         for (node, y) in zip(nodes, made) { outside[node] = y }
         let results = pass.results.map { $0.node >= 0 ? outside[$0.node]! : constant($0.value) }
