@@ -84,7 +84,19 @@ import Testing
         var pool = (0..<3).map { Viewed(random.positiveDims(rank: 1 + $0), start: 100 * $0) }
         for step in 0..<300 {
             let i = random.int(0..<pool.count)
-            switch random.int(0..<6) {
+            switch random.int(0..<8) {
+            case 6, 7:
+                // Another value of the pool, or a part of this one, is written into a part of this one.
+                let (indices, dims, places) = RandomIndex.some(pool[i].model.dims, &random)
+                let other = pool[random.int(0..<pool.count)]
+                guard Shape.broadcast(Shape(other.model.dims), Shape(dims)) == Shape(dims) else {
+                    pool[i].tensor.write(.scalar(Double(step), dtype: .float64), at: indices)
+                    for p in places { pool[i].model.values[p] = Double(step) }
+                    continue
+                }
+                let from = other.model.broadcast(to: dims).values
+                pool[i].tensor.write(other.tensor, at: indices)
+                for (p, v) in zip(places, from) { pool[i].model.values[p] = v }
             case 0, 1:
                 var v = pool[i]
                 v.randomView(&random)
