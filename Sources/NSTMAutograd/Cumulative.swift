@@ -17,7 +17,8 @@ extension Variable {
     /// log Σ exp of what was seen so far, without overflow.
     public func cumulativeLogSumExp(_ axis: Int, reversed: Bool = false) -> Variable {
         cumulated(
-            "cumulativeLogSumExp", NSTM_CUMULATIVE_LOG_SUM_EXP, axis, reversed, value.cumulativeLogSumExp(axis, reversed: reversed))
+            "cumulativeLogSumExp", NSTM_CUMULATIVE_LOG_SUM_EXP, axis, reversed,
+            value.cumulativeLogSumExp(axis, reversed: reversed))
     }
     /// Largest element so far and its position along the axis (int32): of equals the first that was met, which gets the gradient.
     public func cumulativeMaximum(_ axis: Int, reversed: Bool = false) -> (values: Variable, indices: Tensor) {

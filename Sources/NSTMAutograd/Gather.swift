@@ -32,7 +32,9 @@ extension Variable {
     }
 
     /// Elements along an axis by int32 index, one for each index: y[i, j, k] = self[i, indices[i, j, k], k] for axis 1.
-    public func gather(_ axis: Int, _ indices: Tensor) -> Variable { gather("gather", axis, indices, value.gather(axis, indices)) }
+    public func gather(_ axis: Int, _ indices: Tensor) -> Variable {
+        gather("gather", axis, indices, value.gather(axis, indices))
+    }
     /// The same with a value that is known already.
     func gather(_ name: StaticString, _ axis: Int, _ indices: Tensor, _ taken: Tensor) -> Variable {
         let whole = shape

@@ -44,7 +44,8 @@ extension Tensor {
     /// inverse of the distribution function; exact also where only a tail is left. The numbers' mean and deviation are those before
     /// the cut.
     public static func truncatedNormal(
-        _ shape: Shape, mean: Double = 0, deviation: Double = 1, low: Double, high: Double, key: RandomKey, dtype: DType = .float32
+        _ shape: Shape, mean: Double = 0, deviation: Double = 1, low: Double, high: Double, key: RandomKey,
+        dtype: DType = .float32
     ) -> Tensor {
         requireReal("truncatedNormal", dtype)
         guard low < high, deviation > 0 else {
@@ -158,7 +159,9 @@ package enum Normal {
         let tail = q < 0 ? p : 1 - p
         if tail <= 0 { return q < 0 ? -.infinity : .infinity }
         let r = (-log(tail)).squareRoot()
-        let x = r <= 5 ? polynomial(near.0, r - 1.6) / polynomial(near.1, r - 1.6) : polynomial(far.0, r - 5) / polynomial(far.1, r - 5)
+        let x =
+            r <= 5
+            ? polynomial(near.0, r - 1.6) / polynomial(near.1, r - 1.6) : polynomial(far.0, r - 5) / polynomial(far.1, r - 5)
         return q < 0 ? -x : x
     }
     @inline(__always) private static func polynomial(_ c: SIMD8<Double>, _ x: Double) -> Double {
@@ -168,7 +171,8 @@ package enum Normal {
     }
     private static let centre = (
         SIMD8(
-            3.387_132_872_796_366_608_0, 1.331_416_678_917_843_774_5e2, 1.971_590_950_306_551_442_7e3, 1.373_169_376_550_946_112_5e4,
+            3.387_132_872_796_366_608_0, 1.331_416_678_917_843_774_5e2, 1.971_590_950_306_551_442_7e3,
+            1.373_169_376_550_946_112_5e4,
             4.592_195_393_154_987_145_7e4, 6.726_577_092_700_870_085_3e4, 3.343_057_558_358_812_810_5e4,
             2.509_080_928_730_122_672_7e3),
         SIMD8(
@@ -178,7 +182,8 @@ package enum Normal {
     )
     private static let near = (
         SIMD8(
-            1.423_437_110_749_683_577_34, 4.630_337_846_156_545_295_90, 5.769_497_221_460_691_405_50, 3.647_848_324_763_204_605_04,
+            1.423_437_110_749_683_577_34, 4.630_337_846_156_545_295_90, 5.769_497_221_460_691_405_50,
+            3.647_848_324_763_204_605_04,
             1.270_458_252_452_368_382_58, 2.417_807_251_774_506_117_70e-1, 2.272_384_498_926_918_458_33e-2,
             7.745_450_142_783_414_076_40e-4),
         SIMD8(
@@ -188,7 +193,8 @@ package enum Normal {
     )
     private static let far = (
         SIMD8(
-            6.657_904_643_501_103_777_20, 5.463_784_911_164_114_369_90, 1.784_826_539_917_291_335_80, 2.965_605_718_285_048_912_30e-1,
+            6.657_904_643_501_103_777_20, 5.463_784_911_164_114_369_90, 1.784_826_539_917_291_335_80,
+            2.965_605_718_285_048_912_30e-1,
             2.653_218_952_657_612_309_30e-2, 1.242_660_947_388_078_438_60e-3, 2.711_555_568_743_487_578_15e-5,
             2.010_334_399_292_288_132_65e-7),
         SIMD8(

@@ -43,7 +43,9 @@ extension Operation {
     ]
 
     static let lookups: [Operation] = [
-        .init("indexSelect", [[[2, 4, 3]], [[1, 4, 1]], [[0, 4]]]) { $1[0].indexSelect(1, indices([3, 0, 3, 1, 3, 3], [2, 3])) },
+        .init("indexSelect", [[[2, 4, 3]], [[1, 4, 1]], [[0, 4]]]) {
+            $1[0].indexSelect(1, indices([3, 0, 3, 1, 3, 3], [2, 3]))
+        },
         .init("indexSelect, one", [[[4, 3]], [[4]]]) { $1[0].indexSelect(0, indices([2], [])) },
         .init("indexSelect, none", [[[4, 3]], [[2, 0]]]) { $1[0].indexSelect(0, indices([], [0])) },
         .init("indexAdd", [[[2, 4, 3], [2, 5, 3]], [[1, 4, 1], [1, 5, 1]], [[0, 4], [0, 5]]]) {
@@ -55,10 +57,16 @@ extension Operation {
             return x[0].gather(1, picks(s, below: x[0].shape[1]))
         },
         .init("gather of a part", [[[3, 4]], [[2, 2]]]) { _, x in x[0].gather(0, picks([4, 2], below: x[0].shape[0])) },
-        .init("scatter", [[[3, 4, 2], [3, 6, 2]], [[1, 4, 1], [1, 2, 1]], [[0, 4, 1], [0, 2, 1]], [[2, 3, 2], [1, 5, 2]]]) { _, x in
+        .init(
+            "scatter",
+            [[[3, 4, 2], [3, 6, 2]], [[1, 4, 1], [1, 2, 1]], [[0, 4, 1], [0, 2, 1]], [[2, 3, 2], [1, 5, 2]]]
+        ) { _, x in
             x[0].scatter(1, picks(x[1].shape, below: x[0].shape[1]), x[1])
         },
-        .init("scatterAdd", [[[3, 4, 2], [3, 6, 2]], [[1, 4, 1], [1, 2, 1]], [[0, 4, 1], [0, 2, 1]], [[2, 3, 2], [1, 5, 2]]]) {
+        .init(
+            "scatterAdd",
+            [[[3, 4, 2], [3, 6, 2]], [[1, 4, 1], [1, 2, 1]], [[0, 4, 1], [0, 2, 1]], [[2, 3, 2], [1, 5, 2]]]
+        ) {
             _, x in x[0].scatterAdd(1, picks(x[1].shape, below: x[0].shape[1]), x[1])
         },
         .init("scatterAdd along the last axis", [[[3, 4], [3, 6]], [[4], [3]]]) { _, x in
@@ -82,7 +90,9 @@ extension Operation {
         .init("topK", [[[3, 5]], [[2, 4, 2]], [[2, 2]]]) { $1[0].topK(2, axis: 1).values },
         .init("topK, smallest", [[[3, 5]], [[2, 2, 4]]]) { $1[0].topK(3, axis: $1[0].shape.rank - 1, largest: false).values },
         .init("topK, none", [[[3, 5]]]) { $1[0].topK(0).values },
-        .init("cumulativeMaximum", [[[3, 5]], [[2, 4, 3]], [[2, 1, 3]], [[2, 0]], [[0, 3]]]) { $1[0].cumulativeMaximum(1).values },
+        .init("cumulativeMaximum", [[[3, 5]], [[2, 4, 3]], [[2, 1, 3]], [[2, 0]], [[0, 3]]]) {
+            $1[0].cumulativeMaximum(1).values
+        },
         .init("cumulativeMaximum, reversed", [[[3, 5]], [[2, 4, 3]]]) { $1[0].cumulativeMaximum(1, reversed: true).values },
     ]
 

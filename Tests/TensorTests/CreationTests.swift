@@ -38,8 +38,9 @@ import Testing
 
 @Suite struct CastTests {
     private static let numbers: [Double] = [
-        0, -0.0, 0.5, -0.5, 0.999, 1, -1, 1.5, 2.5, 254.9, 255, 255.5, 256, -255.7, 2147483646.5, 2147483647, 2147483648, -2147483648,
-        -2147483649, 1e10, -1e10, 1e300, -1e300, .infinity, -.infinity, .nan, 5e-324, 16777217, 0.1,
+        0, -0.0, 0.5, -0.5, 0.999, 1, -1, 1.5, 2.5, 254.9, 255, 255.5, 256, -255.7, 2147483646.5, 2147483647, 2147483648,
+        -2147483648,
+        -2147483649, 1e10, -1e10, 1e300, -1e300, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, 16777217, 0.1,
     ]
 
     /// The written rules, by Swift's own conversions.
@@ -54,7 +55,9 @@ import Testing
             case .uint8: Tensor(values.indices.map { UInt8($0 % 256) })
             case .bool: Tensor(values.indices.map { $0 % 3 == 0 })
             }
-        func limited(_ v: Double, _ low: Double, _ high: Double) -> Double { v.isNaN ? 0 : max(low, min(high, v)).rounded(.towardZero) }
+        func limited(_ v: Double, _ low: Double, _ high: Double) -> Double {
+            v.isNaN ? 0 : max(low, min(high, v)).rounded(.towardZero)
+        }
         for to in DType.allCases {
             let y = x.cast(to: to)
             #expect(y.dtype == to)

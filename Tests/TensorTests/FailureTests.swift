@@ -96,7 +96,9 @@ import Testing
     @Test func unfitIndices() async {
         await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3])[0, 0] }
         await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3])[.rest, .rest] }
-        let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = Tensor.zeros([3, 2])[.all, -3] }
+        let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = Tensor.zeros([3, 2])[.all, -3]
+        }
         #expect(message(r).contains("select: position -3 is outside axis 1 of [3, 2]"))
         await #expect(processExitsWith: .failure) {
             var x = Tensor.zeros([3, 2])

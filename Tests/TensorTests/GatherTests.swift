@@ -32,7 +32,9 @@ import Testing
             var dims = random.positiveDims(rank: rank)
             let x = picks(dims, below: high, &random)
             // Indices may cover a part of the other axes only, and be longer than the axis.
-            for a in 0..<rank { dims[a] = a == axis ? random.int(0..<7) : random.int(seed % 2 == 0 ? 0..<dims[a] + 1 : dims[a]..<dims[a] + 1) }
+            for a in 0..<rank {
+                dims[a] = a == axis ? random.int(0..<7) : random.int(seed % 2 == 0 ? 0..<dims[a] + 1 : dims[a]..<dims[a] + 1)
+            }
             let at = picks(dims, below: x.dims[axis], &random), source = picks(dims, below: high, &random)
             // In a transposed layout, so that nothing depends on being dense.
             let order = Array(0..<rank).shuffled(using: &random)
@@ -92,7 +94,8 @@ import Testing
         let wide = i.expanded(1).broadcast(to: [m, width])
         #expect(Tensor.zeros([n, width]).scatterAdd(0, wide, rows).elements(Float.self) == expected)
         #expect(
-            Tensor.zeros([width, n]).scatterAdd(1, wide.transposed(), rows.transposed()).transposed().elements(Float.self) == expected)
+            Tensor.zeros([width, n]).scatterAdd(1, wide.transposed(), rows.transposed()).transposed().elements(Float.self)
+                == expected)
     }
 
     @Test func theArgumentsAreLeftAlone() {

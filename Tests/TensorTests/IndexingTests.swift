@@ -107,7 +107,9 @@ enum RandomIndex {
         #expect(Model(t.rolled([1, -2], axes: [2, -1])).values.sorted() == m.values.sorted())
         #expect(t.flipped().flipped().doubles() == t.doubles())
         #expect(t.sorted(2).values.shape.dims == dims && t.cumulativeSum(2).shape.dims == dims)
-        #expect(Model((t .< t.flipped()).cast(to: .float64)) == Model(dims, zip(t.doubles(), t.flipped().doubles()).map { $0 < $1 ? 1 : 0 }))
+        #expect(
+            Model((t .< t.flipped()).cast(to: .float64))
+                == Model(dims, zip(t.doubles(), t.flipped().doubles()).map { $0 < $1 ? 1 : 0 }))
     }
 
     @Test func aStepLongerThanEverything() {
@@ -118,7 +120,7 @@ enum RandomIndex {
     }
 }
 
-@Suite struct JoinTests {
+@Suite struct JoiningTests {
     @Test func rollAgainstRotation() {
         for seed in 0..<60 {
             var random = TestRandom(UInt64(seed))

@@ -57,7 +57,8 @@ import Testing
         // Sizes beyond a vector and beyond a block, with either operand dense, repeated or strided.
         var random = TestRandom(8)
         for (n, m) in [(3, 9001), (700, 33), (1, 40_000)] {
-            let x = Tensor(random.doubles(n * m), [n, m]).cast(to: .float32), y = Tensor(random.doubles(n * m), [m, n]).transposed()
+            let x = Tensor(random.doubles(n * m), [n, m]).cast(to: .float32),
+                y = Tensor(random.doubles(n * m), [m, n]).transposed()
             let z = y.cast(to: .float32), row = x.slice(0, 0..<1), column = z.slice(1, 2..<3)
             for (a, b) in [(x, z), (x, row), (row, z), (x, column), (column, row), (x, .scalar(0)), (.scalar(0), z)] {
                 let dims = Shape.broadcast(a.shape, b.shape)!
@@ -65,8 +66,9 @@ import Testing
                 let mask = a .< b
                 #expect(mask.elements(Bool.self) == zip(p, q).map { $0 < $1 })
                 #expect(Tensor.where(mask, a, b).elements(Float.self) == zip(p, q).map { min($0, $1) })
-                #expect(Tensor.where(mask.slice(1, 0..<1), a, b).elements(Float.self)
-                    == p.indices.map { p[$0 / m * m] < q[$0 / m * m] ? p[$0] : q[$0] })
+                #expect(
+                    Tensor.where(mask.slice(1, 0..<1), a, b).elements(Float.self)
+                        == p.indices.map { p[$0 / m * m] < q[$0 / m * m] ? p[$0] : q[$0] })
             }
         }
     }
@@ -101,7 +103,8 @@ import Testing
             var inverse = order
             for (i, a) in order.enumerated() { inverse[a] = i }
             let x = Tensor(m.permuted(order).values, Shape(m.permuted(order).dims)).cast(to: .bool).permuted(inverse)
-            let counts = m.sum(Set(axes), keeping: keeping), zeros = Model(dims, values.map { 1 - $0 }).sum(Set(axes), keeping: keeping)
+            let counts = m.sum(Set(axes), keeping: keeping),
+                zeros = Model(dims, values.map { 1 - $0 }).sum(Set(axes), keeping: keeping)
             #expect(Model(x.any(axes, keepingAxes: keeping)) == Model(counts.dims, counts.values.map { $0 > 0 ? 1 : 0 }))
             #expect(Model(x.all(axes, keepingAxes: keeping)) == Model(zeros.dims, zeros.values.map { $0 == 0 ? 1 : 0 }))
         }

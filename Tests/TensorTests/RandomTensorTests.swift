@@ -26,14 +26,16 @@ import Testing
     }
     @Test func gumbel() {
         let x = Tensor.gumbel([n], key: RandomKey(2), dtype: .float64).doubles()
-        #expect(x.allSatisfy(\.isFinite))
+        #expect(x.allSatisfy { $0.isFinite })
         #expect(kolmogorov(x) { exp(-exp(-$0)) } < 2)
     }
 
     @Test(arguments: [(-1.0, 2.0), (0.5, 0.6), (3.0, .infinity), (-.infinity, -6.0), (9.0, 9.5), (-.infinity, .infinity)])
     func truncatedNormal(low: Double, high: Double) {
-        let x = Tensor.truncatedNormal([n], mean: 1, deviation: 2, low: 1 + 2 * low, high: 1 + 2 * high, key: RandomKey(3), dtype: .float64)
-            .doubles()
+        let x = Tensor.truncatedNormal(
+            [n], mean: 1, deviation: 2, low: 1 + 2 * low, high: 1 + 2 * high, key: RandomKey(3), dtype: .float64
+        )
+        .doubles()
         #expect(x.allSatisfy { $0 >= 1 + 2 * low && $0 <= 1 + 2 * high && $0.isFinite })
         // By the upper tail where the lower one is nearly 1.
         func tail(_ z: Double) -> Double { 0.5 * erfc((low > 0 ? z : -z) / 2.0.squareRoot()) }

@@ -13,7 +13,10 @@ import Testing
     }
     /// Rows of a kind that sorting algorithms stumble over.
     private static func row(_ n: Int, _ kind: Int, _ type: DType, _ random: inout TestRandom) -> [Double] {
-        let special: [Double] = [.nan, .infinity, -.infinity, 0, -0.0, 5e-324, -5e-324, 1e-40, .greatestFiniteMagnitude]
+        let special: [Double] = [
+            .nan, .infinity, -.infinity, 0, -0.0, .leastNonzeroMagnitude, -.leastNonzeroMagnitude, 1e-40,
+            .greatestFiniteMagnitude,
+        ]
         return (0..<n).map { i in
             switch (kind, type) {
             case (0, .float32), (0, .float64): random.double(-1e3..<1e3)
