@@ -26,15 +26,26 @@ void nstm_fill(nstm_real t, void *x, double value, ptrdiff_t n) {
     }
 }
 
-// Axes that follow each other evenly in both arrays are merged, then the innermost is copied by a plain loop.
-#define MOVE_ROW(TYPE)                                                                                      \
-    do {                                                                                                    \
-        const TYPE *s = (const TYPE *)x + from;                                                             \
-        TYPE *d = (TYPE *)y + to;                                                                           \
-        if (xs == 1 && ys == 1) memcpy(d, s, (size_t)inner * sizeof(TYPE));                                 \
-        else if (ys == 1) for (ptrdiff_t j = 0; j < inner; j++) d[j] = s[j * xs];                           \
-        else if (xs == 1) for (ptrdiff_t j = 0; j < inner; j++) d[j * ys] = s[j];                           \
-        else for (ptrdiff_t j = 0; j < inner; j++) d[j * ys] = s[j * xs];                                   \
+// Axes that follow each other evenly in both arrays are merged; the two innermost are then copied as a matrix. One that is a
+// transpose (its rows are near in one array, its columns in the other) goes by strips of a cache line.
+#define MOVE_MATRIX(TYPE)                                                                                       \
+    do {                                                                                                        \
+        enum { STRIP = 64 / sizeof(TYPE) };                                                                     \
+        const TYPE *s = (const TYPE *)x + from;                                                                 \
+        TYPE *d = (TYPE *)y + to;                                                                               \
+        if (transposes)                                                                                         \
+            for (ptrdiff_t first = 0; first < outer; first += STRIP) {                                          \
+                ptrdiff_t last = first + STRIP < outer ? first + STRIP : outer;                                 \
+                for (ptrdiff_t j = 0; j < inner; j++)                                                           \
+                    for (ptrdiff_t i = first; i < last; i++) d[i * yo + j * ys] = s[i * xo + j * xs];           \
+            }                                                                                                   \
+        else                                                                                                    \
+            for (ptrdiff_t i = 0; i < outer; i++, s += xo, d += yo) {                                           \
+                if (xs == 1 && ys == 1) memcpy(d, s, (size_t)inner * sizeof(TYPE));                             \
+                else if (ys == 1) for (ptrdiff_t j = 0; j < inner; j++) d[j] = s[j * xs];                       \
+                else if (xs == 1) for (ptrdiff_t j = 0; j < inner; j++) d[j * ys] = s[j];                       \
+                else for (ptrdiff_t j = 0; j < inner; j++) d[j * ys] = s[j * xs];                               \
+            }                                                                                                   \
     } while (0)
 
 void nstm_move_strided(ptrdiff_t element_bytes, int32_t rank, const int32_t *sizes, const int32_t *x_strides, const void *x,
@@ -59,16 +70,18 @@ void nstm_move_strided(ptrdiff_t element_bytes, int32_t rank, const int32_t *siz
         memcpy(y, x, (size_t)element_bytes);
         return;
     }
-    ptrdiff_t inner = size[r - 1], xs = x_stride[r - 1], ys = y_stride[r - 1], rows = 1;
-    for (int i = 0; i < r - 1; i++) rows *= size[i];
-    ptrdiff_t index[8] = {0}, from = 0, to = 0;
-    for (ptrdiff_t row = 0; row < rows; row++) {
+    ptrdiff_t inner = size[r - 1], xs = x_stride[r - 1], ys = y_stride[r - 1];
+    ptrdiff_t outer = r > 1 ? size[r - 2] : 1, xo = r > 1 ? x_stride[r - 2] : 0, yo = r > 1 ? y_stride[r - 2] : 0;
+    int transposes = r > 1 && ((xo == 1 && xs != 1) || (yo == 1 && ys != 1));
+    ptrdiff_t matrices = 1, index[8] = {0}, from = 0, to = 0;
+    for (int i = 0; i < r - 2; i++) matrices *= size[i];
+    for (ptrdiff_t m = 0; m < matrices; m++) {
         switch (element_bytes) {
-        case 4: MOVE_ROW(uint32_t); break;
-        case 8: MOVE_ROW(uint64_t); break;
-        default: MOVE_ROW(uint8_t); break;
+        case 4: MOVE_MATRIX(uint32_t); break;
+        case 8: MOVE_MATRIX(uint64_t); break;
+        default: MOVE_MATRIX(uint8_t); break;
         }
-        for (int i = r - 2; i >= 0; i--) {
+        for (int i = r - 3; i >= 0; i--) {
             from += x_stride[i];
             to += y_stride[i];
             if (++index[i] < size[i]) break;

@@ -42,8 +42,8 @@ extension Variable {
             name, [self], taken,
             .pullback { g, to in to.add(0, .zeros(whole, dtype: g.dtype).scatterAdd(axis, indices, g)) })
     }
-    /// This variable with elements of `source` written along an axis at int32 indices; of elements for one place the last stays, and
-    /// it alone gets a gradient.
+    /// This variable with elements of `source` written along an axis at int32 indices; of elements for one place the last stays,
+    /// and it alone gets a gradient.
     public func scatter(_ axis: Int, _ indices: Tensor, _ source: Variable) -> Variable {
         requireSameType("scatter", self, source)
         let whole = shape

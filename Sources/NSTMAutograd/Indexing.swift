@@ -1,6 +1,6 @@
 import NSTMTensor
 
-// Elements by position: slices, flips, shifts and padding. The way back of a view is zeros with the gradient where the view looks.
+// Elements by position: slices, flips, shifts and padding. The way back of a view: zeros with the gradient where it looks.
 
 extension Variable {
     private func viewed(_ name: StaticString, _ view: @escaping (Tensor) -> Tensor) -> Variable {

@@ -46,7 +46,7 @@ extension Tensor {
             .scatter(-1, dense.expanded(-1), .ones(indices.shape.appending(1), dtype: dtype))
     }
 
-    /// Numbers given by their position, rounded to the type; the parts of a thread have a fixed size, and start at even positions.
+    /// Numbers given by their position, rounded to the type; the parts of a thread have a fixed size.
     @inline(__always)
     package static func generate(_ shape: Shape, _ dtype: DType, _ number: (Int) -> Double) -> Tensor {
         let wide = dtype.isFloatingPoint ? dtype : .float64

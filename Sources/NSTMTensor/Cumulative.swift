@@ -18,7 +18,8 @@ extension Tensor {
     public func cumulativeLogSumExp(_ axis: Int, reversed: Bool = false) -> Tensor {
         cumulate(NSTM_CUMULATIVE_LOG_SUM_EXP, axis, reversed)
     }
-    /// Largest element so far and its position along the axis (int32): of equals the first that was met. NaN is larger than everything.
+    /// Largest element so far and its position along the axis (int32): of equals the first that was met. NaN is
+    /// larger than everything.
     public func cumulativeMaximum(_ axis: Int, reversed: Bool = false) -> (values: Tensor, indices: Tensor) {
         let x = contiguous(), y = Tensor(uninitialized: shape, dtype), indices = Tensor(uninitialized: shape, .int32)
         let to = y.freshBase, at = indices.freshBase.assumingMemoryBound(to: Int32.self), real = dtype.real
@@ -56,8 +57,8 @@ extension Tensor {
         return dx
     }
 
-    /// Splits [outer, n, inner] over threads by outer positions or, where there is one, by columns. The body gets the offset of the
-    /// first element, how many outer positions, n, inner, and the columns.
+    /// Splits [outer, n, inner] over threads by outer positions or, where there is one, by columns. The body gets the offset of
+    /// the first element, how many outer positions, n, inner, and the columns.
     private func scanLoop(_ axis: Int, _ body: (Int, Int, Int, Int, Range<Int>) -> Void) {
         let a = shape.normalized(axis: axis), outer = shape.count(of: 0..<a), n = shape[a]
         let inner = shape.count(of: a + 1..<rank)

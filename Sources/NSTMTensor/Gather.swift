@@ -16,8 +16,8 @@ extension Tensor {
     }
     var indexBase: UnsafePointer<Int32> { constantBase.assumingMemoryBound(to: Int32.self) }
 
-    /// Slices along an axis by int32 index; the shape of the indices takes the axis' place (as `jnp.take`; with a list of indices,
-    /// `torch.index_select`).
+    /// Slices along an axis by int32 index; the shape of the indices takes the axis' place (as `jnp.take`; with a list of
+    /// indices, `torch.index_select`).
     public func indexSelect(_ axis: Int, _ indices: Tensor) -> Tensor { indexSelect(axis, indices, op: "indexSelect") }
 
     private func indexSelect(_ axis: Int, _ indices: Tensor, op: String) -> Tensor {

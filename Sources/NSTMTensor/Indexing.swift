@@ -63,7 +63,7 @@ extension Tensor {
         write(values) { $0.indexed(indices) }
     }
     /// Writes the elements that a view of this tensor shows.
-    mutating func write(_ values: Tensor, to view: (Tensor) -> Tensor) {
+    package mutating func write(_ values: Tensor, to view: (Tensor) -> Tensor) {
         guard values.dtype == dtype else { nstmFatal(.dtype(op: "write", got: values.dtype, want: "\(dtype), as the target")) }
         let to = mutableBase()
         let target = view(self)

@@ -41,8 +41,7 @@ extension Tensor {
         return out
     }
     /// Normal numbers of a mean and a standard deviation, given that they lie in low ... high (in the numbers' own units), by the
-    /// inverse of the distribution function; exact also where only a tail is left. The numbers' mean and deviation are those before
-    /// the cut.
+    /// inverse of the distribution function; exact also where only a tail is left. Mean and deviation are those before the cut.
     public static func truncatedNormal(
         _ shape: Shape, mean: Double = 0, deviation: Double = 1, low: Double, high: Double, key: RandomKey,
         dtype: DType = .float32
@@ -148,8 +147,8 @@ package enum Normal {
     /// P(X ≤ x)
     package static func distribution(_ x: Double) -> Double { 0.5 * erfc(-x * 0.5.squareRoot()) }
 
-    /// The x with P(X ≤ x) = p, to about 16 digits: Wichura, "Algorithm AS 241: the percentage points of the normal distribution",
-    /// Applied Statistics 37 (1988).
+    /// The x with P(X ≤ x) = p, to about 16 digits: Wichura, "Algorithm AS 241: the percentage points of the normal
+    /// distribution", Applied Statistics 37 (1988).
     package static func quantile(_ p: Double) -> Double {
         let q = p - 0.5
         if abs(q) <= 0.425 {

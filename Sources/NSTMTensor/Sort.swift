@@ -1,7 +1,8 @@
 import CNSTMKernels
 
 // Sorting is stable: equal elements keep their order, ascending and descending. NaN counts as larger than everything (all NaN
-// as equal), so that it comes last ascending and first descending; −0 equals 0. Radix sort for long rows, merge sort for short ones.
+// as equal), so that it comes last ascending and first descending; −0 equals 0. Long rows are sorted by
+// radix, short ones by merging.
 
 extension Tensor {
     /// Elements along an axis in order, and where they came from (int32).

@@ -103,7 +103,7 @@ extension Operation {
             .init("cumulativeSum" + name, scanShapes) { $1[0].cumulativeSum(1, reversed: reversed) },
             .init("cumulativeSum along the first axis" + name, scanShapes) { $1[0].cumulativeSum(0, reversed: reversed) },
             .init("cumulativeProduct" + name, scanShapes) { $1[0].cumulativeProduct(1, reversed: reversed) },
-            // Numbers that are 0 but for rounding, moved to 1.5 where a row is not to have a zero: rows with none, one and several.
+            // Numbers that are 0 but for rounding, moved to 1.5 where a row is not to have a zero: rows with 0 to 3.
             .init("cumulativeProduct with zeros" + name, [[[4, 6]]], in: -1e-300..<1e-300) {
                 let whole = Tensor((0..<24).map { [1, 8, 9, 18, 21, 22].contains($0) ? 0.0 : 1.5 }, [4, 6])
                 return ($1[0] + Variable(whole.cast(to: $1[0].dtype))).cumulativeProduct(-1, reversed: reversed)
