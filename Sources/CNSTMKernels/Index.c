@@ -31,12 +31,21 @@ void nstm_take_rows(ptrdiff_t row_bytes, const void *x, const int32_t *indices, 
     }
 }
 
+// With one column the places of a row are the inner loop.
 #define LOOP(statement)                                                     \
-    for (ptrdiff_t o = 0; o < outer; o++)                                   \
-        for (ptrdiff_t k = 0; k < m; k++) {                                 \
-            const int32_t *at = indices + (o * m + k) * inner;              \
-            for (ptrdiff_t j = first; j < last; j++) { statement; }         \
-        }
+    if (inner == 1)                                                         \
+        for (ptrdiff_t o = 0; o < outer; o++)                               \
+            for (ptrdiff_t k = 0; k < m; k++) {                             \
+                const int32_t *at = indices + o * m + k;                    \
+                const ptrdiff_t inner = 1, j = 0;                           \
+                statement;                                                  \
+            }                                                               \
+    else                                                                    \
+        for (ptrdiff_t o = 0; o < outer; o++)                               \
+            for (ptrdiff_t k = 0; k < m; k++) {                             \
+                const int32_t *at = indices + (o * m + k) * inner;          \
+                for (ptrdiff_t j = first; j < last; j++) { statement; }     \
+            }
 #define MOVE(TYPE, statement)                                               \
     {                                                                       \
         const TYPE *x = from;                                               \
