@@ -1,4 +1,5 @@
 #include "Common.h"
+#include "nstm_indexing.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 const char *nstm_kernel_set(void) {
@@ -25,60 +26,79 @@ void nstm_fill(nstm_real t, void *x, double value, ptrdiff_t n) {
     }
 }
 
-NSTM_KERNEL static void widen(const float *x, double *y, ptrdiff_t n) {
-    for (ptrdiff_t i = 0; i < n; i++) y[i] = (double)x[i];
-}
-NSTM_KERNEL static void narrow(const double *x, float *y, ptrdiff_t n) {
-    for (ptrdiff_t i = 0; i < n; i++) y[i] = (float)x[i];
-}
-void nstm_cast(nstm_real from, nstm_real to, const void *x, void *y, ptrdiff_t n) {
-    if (from == to) memcpy(y, x, (size_t)n * (from == NSTM_F32 ? 4 : 8));
-    else if (from == NSTM_F32) widen(x, y, n);
-    else narrow(x, y, n);
-}
-
-// Axes that follow each other densely are merged, then the two innermost are copied by plain loops.
-#define COPY_ROWS(TYPE)                                                                  \
-    do {                                                                                 \
-        const TYPE *s = (const TYPE *)x + base;                                          \
-        TYPE *d = (TYPE *)out + done;                                                    \
-        if (inner_stride == 1) memcpy(d, s, (size_t)inner * sizeof(TYPE));               \
-        else for (ptrdiff_t j = 0; j < inner; j++) d[j] = s[j * inner_stride];           \
+// Axes that follow each other evenly in both arrays are merged; the two innermost are then copied as a matrix. One that is a
+// transpose (its rows are near in one array, its columns in the other) goes by strips of a cache line.
+#define MOVE_MATRIX(TYPE)                                                                                       \
+    do {                                                                                                        \
+        enum { STRIP = 64 / sizeof(TYPE) };                                                                     \
+        const TYPE *s = (const TYPE *)x + from;                                                                 \
+        TYPE *d = (TYPE *)y + to;                                                                               \
+        if (transposes)                                                                                         \
+            for (ptrdiff_t first = 0; first < outer; first += STRIP) {                                          \
+                ptrdiff_t last = first + STRIP < outer ? first + STRIP : outer;                                 \
+                for (ptrdiff_t j = 0; j < inner; j++)                                                           \
+                    for (ptrdiff_t i = first; i < last; i++) d[i * yo + j * ys] = s[i * xo + j * xs];           \
+            }                                                                                                   \
+        else                                                                                                    \
+            for (ptrdiff_t i = 0; i < outer; i++, s += xo, d += yo) {                                           \
+                if (xs == 1 && ys == 1) memcpy(d, s, (size_t)inner * sizeof(TYPE));                             \
+                else if (ys == 1) for (ptrdiff_t j = 0; j < inner; j++) d[j] = s[j * xs];                       \
+                else if (xs == 1) for (ptrdiff_t j = 0; j < inner; j++) d[j * ys] = s[j];                       \
+                else for (ptrdiff_t j = 0; j < inner; j++) d[j * ys] = s[j * xs];                               \
+            }                                                                                                   \
     } while (0)
 
-void nstm_copy_strided(ptrdiff_t element_bytes, int32_t rank, const int32_t *sizes, const int32_t *strides,
-                       const void *x, void *out) {
-    ptrdiff_t size[8], stride[8];
+void nstm_move_strided(ptrdiff_t element_bytes, int32_t rank, const int32_t *sizes, const int32_t *x_strides, const void *x,
+                       const int32_t *y_strides, void *y) {
+    ptrdiff_t size[8], x_stride[8], y_stride[8];
     int r = 0;
     for (int i = 0; i < rank; i++) {
         if (sizes[i] == 0) return;
         if (sizes[i] == 1) continue;
-        if (r > 0 && stride[r - 1] == (ptrdiff_t)strides[i] * sizes[i]) {
+        if (r > 0 && x_stride[r - 1] == (ptrdiff_t)x_strides[i] * sizes[i] &&
+            y_stride[r - 1] == (ptrdiff_t)y_strides[i] * sizes[i]) {
             size[r - 1] *= sizes[i];
-            stride[r - 1] = strides[i];
+            x_stride[r - 1] = x_strides[i];
+            y_stride[r - 1] = y_strides[i];
         } else {
             size[r] = sizes[i];
-            stride[r++] = strides[i];
+            x_stride[r] = x_strides[i];
+            y_stride[r++] = y_strides[i];
         }
     }
     if (r == 0) {
-        memcpy(out, x, (size_t)element_bytes);
+        memcpy(y, x, (size_t)element_bytes);
         return;
     }
-    ptrdiff_t inner = size[r - 1], inner_stride = stride[r - 1], rows = 1;
-    for (int i = 0; i < r - 1; i++) rows *= size[i];
-    ptrdiff_t index[8] = {0}, base = 0, done = 0;
-    for (ptrdiff_t row = 0; row < rows; row++, done += inner) {
+    ptrdiff_t inner = size[r - 1], xs = x_stride[r - 1], ys = y_stride[r - 1];
+    ptrdiff_t outer = r > 1 ? size[r - 2] : 1, xo = r > 1 ? x_stride[r - 2] : 0, yo = r > 1 ? y_stride[r - 2] : 0;
+    int transposes = r > 1 && ((xo == 1 && xs != 1) || (yo == 1 && ys != 1));
+    ptrdiff_t matrices = 1, index[8] = {0}, from = 0, to = 0;
+    for (int i = 0; i < r - 2; i++) matrices *= size[i];
+    for (ptrdiff_t m = 0; m < matrices; m++) {
         switch (element_bytes) {
-        case 4: COPY_ROWS(uint32_t); break;
-        case 8: COPY_ROWS(uint64_t); break;
-        default: COPY_ROWS(uint8_t); break;
+        case 4: MOVE_MATRIX(uint32_t); break;
+        case 8: MOVE_MATRIX(uint64_t); break;
+        default: MOVE_MATRIX(uint8_t); break;
         }
-        for (int i = r - 2; i >= 0; i--) {
-            base += stride[i];
+        for (int i = r - 3; i >= 0; i--) {
+            from += x_stride[i];
+            to += y_stride[i];
             if (++index[i] < size[i]) break;
-            base -= stride[i] * size[i];
+            from -= x_stride[i] * size[i];
+            to -= y_stride[i] * size[i];
             index[i] = 0;
         }
     }
+}
+
+void nstm_copy_strided(ptrdiff_t element_bytes, int32_t rank, const int32_t *sizes, const int32_t *strides, const void *x,
+                       void *out) {
+    int32_t dense[8];
+    uint32_t run = 1;
+    for (int i = rank - 1; i >= 0; i--) {
+        dense[i] = (int32_t)run;
+        run *= (uint32_t)sizes[i];
+    }
+    nstm_move_strided(element_bytes, rank, sizes, strides, x, dense, out);
 }

@@ -1,6 +1,6 @@
 import NSTMTensor
 
-// Views, joins, reductions and look-ups.
+// Views, joins and reductions.
 
 extension Variable {
     public func reshaped(_ dims: [Int]) -> Variable {
@@ -15,24 +15,6 @@ extension Variable {
         for (i, a) in axes.enumerated() { inverse[shape.normalized(axis: a)] = i }
         let back = inverse
         return record("permute", [self], value.permuted(axes), .pullback { g, to in to.add(0, g.permuted(back)) })
-    }
-    public func slice(_ axis: Int, _ range: Range<Int>) -> Variable {
-        if range == 0..<shape[axis] { return self }
-        let n = shape[axis]
-        return record(
-            "slice", [self], value.slice(axis, range),
-            .pullback { g, to in
-                to.add(0, g.padded(axis, before: range.lowerBound, after: n - range.upperBound))
-            })
-    }
-    /// One position along an axis; the axis disappears.
-    public func select(_ axis: Int, _ index: Int) -> Variable {
-        let n = shape[axis], a = shape.normalized(axis: axis)
-        return record(
-            "select", [self], value.select(a, index),
-            .pullback { g, to in
-                to.add(0, g.expanded(a).padded(a, before: index, after: n - index - 1))
-            })
     }
     /// Cuts an axis into consecutive pieces of given lengths. Unlike repeated slices, the way back is one pass.
     public func split(_ axis: Int, _ lengths: [Int]) -> [Variable] {
@@ -57,6 +39,10 @@ extension Variable {
                     }, axis: a))
         }
     }
+    /// Cuts an axis into a number of pieces of one length, which must divide it.
+    public func split(_ axis: Int, into count: Int) -> [Variable] { split(axis, shape.equalParts(axis, count)) }
+    /// Cuts an axis into at most `count` pieces of one length, of which the last may be shorter (as `torch.chunk`).
+    public func chunks(_ axis: Int, _ count: Int) -> [Variable] { split(axis, shape.chunks(axis, count)) }
     public func squeezed(_ axis: Int) -> Variable {
         let a = shape.normalized(axis: axis)
         return record("squeeze", [self], value.squeezed(a), .pullback { g, to in to.add(0, g.expanded(a)) })
@@ -106,15 +92,5 @@ extension Variable {
     public func mean(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Variable {
         let s = sum(axes, keepingAxes: keepingAxes)
         return s * (Double(s.shape.count) / Double(max(1, shape.count)))
-    }
-
-    /// Rows of this table [n, ...] by int32 index: an embedding.
-    public func rows(_ indices: Tensor) -> Variable {
-        let n = shape[0]
-        return record(
-            "rows", [self], value.rows(indices),
-            .pullback { g, to in
-                to.add(0, .addingRows(g, at: indices, count: n))
-            })
     }
 }

@@ -134,25 +134,6 @@ extension Tensor {
         }
     }
 
-    /// The same numbers in another floating-point type.
-    public func cast(to target: DType) -> Tensor {
-        if target == dtype { return self }
-        let x = contiguous()
-        if dtype.isFloatingPoint && target.isFloatingPoint {
-            let y = Tensor(uninitialized: shape, target)
-            nstm_cast(dtype.real, target.real, x.constantBase, y.freshBase, count)
-            return y
-        }
-        let values = doubles()
-        switch target {
-        case .float32: return Tensor(values.map { Float($0) }, shape)
-        case .float64: return Tensor(values, shape)
-        case .int32: return Tensor(values.map { Int32($0) }, shape)
-        case .uint8: return Tensor(values.map { UInt8($0) }, shape)
-        case .bool: return Tensor(values.map { $0 != 0 }, shape)
-        }
-    }
-
     /// Position of the first NaN or infinity in row-major order.
     public func firstNonFinite() -> Int? {
         guard dtype.isFloatingPoint else { return nil }

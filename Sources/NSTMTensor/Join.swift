@@ -1,5 +1,3 @@
-import CNSTMKernels
-
 extension Tensor {
     /// Joins tensors of equal shapes, but for one axis, along that axis.
     public static func concatenate(_ parts: [Tensor], axis: Int = 0) -> Tensor {
@@ -19,16 +17,14 @@ extension Tensor {
             length += part.shape[a]
         }
         shape[a] = length
-        let out = Tensor(uninitialized: shape, first.dtype)
-        let outer = shape.count(of: 0..<a), inner = shape.count(of: a + 1..<shape.rank) * first.dtype.byteCount
-        var start = 0
-        for part in parts {
-            let dense = part.contiguous(), run = part.shape[a] * inner
-            for o in 0..<outer where run > 0 {
-                (out.freshBase + (o * length * inner + start)).copyMemory(from: dense.constantBase + o * run, byteCount: run)
-            }
-            start += run
-        }
+        let out = Tensor(uninitialized: shape, first.dtype), to = out.freshBase
+        let run = shape.count(of: a + 1..<shape.rank) * first.dtype.byteCount
+        var starts = [0]
+        for part in parts { starts.append(starts.last! + part.shape[a]) }
+        // A long part is a thread's work; short ones are cheaper in a row.
+        let parallel = parts.count > 1 && out.count >= 8 * elementwiseBlock
+        func place(_ i: Int) { Tensor.move(parts[i], parts[i].constantBase, to: out.strides, to + starts[i] * run) }
+        if parallel { Parallel.for(parts.count, place) } else { for i in parts.indices { place(i) } }
         return out
     }
     /// Joins tensors of one shape along a new axis.
@@ -36,43 +32,50 @@ extension Tensor {
         concatenate(parts.map { $0.expanded(axis) }, axis: axis)
     }
 
-    /// A tensor of zeros with this one placed at an offset along an axis: the inverse of `slice` for gradients.
-    public func padded(_ axis: Int, before: Int, after: Int) -> Tensor {
+    /// Cuts an axis into consecutive pieces of given lengths, which are views.
+    public func split(_ axis: Int, _ lengths: [Int]) -> [Tensor] {
         let a = shape.normalized(axis: axis)
-        var left = shape, right = shape
-        left[a] = before
-        right[a] = after
-        return .concatenate([.zeros(left, dtype: dtype), self, .zeros(right, dtype: dtype)], axis: a)
+        guard lengths.allSatisfy({ $0 >= 0 }), lengths.reduce(0, +) == shape[a] else {
+            nstmFatal(.other(op: "split", "lengths \(lengths) do not add up to axis \(a) of \(shape)"))
+        }
+        var start = 0
+        return lengths.map { n in
+            defer { start += n }
+            return slice(a, start..<start + n)
+        }
     }
+    /// Cuts an axis into a number of pieces of one length, which must divide it.
+    public func split(_ axis: Int, into count: Int) -> [Tensor] { split(axis, shape.equalParts(axis, count)) }
+    /// Cuts an axis into at most `count` pieces of one length, of which the last may be shorter (as `torch.chunk`).
+    public func chunks(_ axis: Int, _ count: Int) -> [Tensor] { split(axis, shape.chunks(axis, count)) }
 
-    /// Rows of a table [n, ...] by index: [...] of int32 → [..., row].
-    public func rows(_ indices: Tensor) -> Tensor {
-        let table = contiguous(), n = shape[0]
-        let rowBytes = shape.count(of: 1..<rank) * dtype.byteCount
-        var target = indices.shape
-        for axis in 1..<rank { target.append(shape[axis]) }
-        let out = Tensor(uninitialized: target, dtype), to = out.freshBase
-        indices.withElements(of: Int32.self) { p in
-            for i in 0..<p.count {
-                guard p[i] >= 0, p[i] < Int32(n) else { nstmFatal(.other(op: "rows", "index \(p[i]) is outside 0..<\(n)")) }
-                (to + i * rowBytes).copyMemory(from: table.constantBase + Int(p[i]) * rowBytes, byteCount: rowBytes)
-            }
+    /// Positions along axes moved on by `shifts`; what leaves at one end comes back at the other.
+    public func rolled(_ shifts: [Int], axes: [Int]) -> Tensor {
+        guard shifts.count == axes.count else {
+            nstmFatal(.other(op: "rolled", "\(shifts.count) shifts for \(axes.count) axes"))
         }
-        return out
+        return Swift.zip(shifts, axes).reduce(self) { x, move in
+            let n = x.shape[move.1], shift = n == 0 ? 0 : (move.0 % n + n) % n
+            if shift == 0 { return x }
+            return .concatenate([x.slice(move.1, n - shift..<n), x.slice(move.1, 0..<n - shift)], axis: move.1)
+        }
     }
-    /// Adds rows into a table of zeros [n, ...] at their indices, in order: the inverse of `rows` for gradients.
-    public static func addingRows(_ rows: Tensor, at indices: Tensor, count n: Int) -> Tensor {
-        let inner = rows.count / max(1, indices.count)
-        var target: Shape = [n]
-        for axis in indices.rank..<rows.rank { target.append(rows.shape[axis]) }
-        let out = Tensor.zeros(target, dtype: rows.dtype), to = out.freshBase, dense = rows.contiguous()
-        let size = rows.dtype.byteCount, real = rows.dtype.real
-        indices.withElements(of: Int32.self) { p in
-            for i in 0..<p.count {
-                guard p[i] >= 0, Int(p[i]) < n else { nstmFatal(.other(op: "addingRows", "index \(p[i]) is outside 0..<\(n)")) }
-                nstm_axpy(real, 1, dense.constantBase + i * inner * size, to + Int(p[i]) * inner * size, inner)
-            }
+}
+
+extension Shape {
+    /// Lengths of `count` equal pieces of an axis.
+    package func equalParts(_ axis: Int, _ count: Int) -> [Int] {
+        guard count > 0, self[axis] % count == 0 else {
+            nstmFatal(.other(op: "split", "axis \(normalized(axis: axis)) of \(self) has no \(count) equal parts"))
         }
-        return out
+        return Array(repeating: self[axis] / count, count: count)
+    }
+    /// Lengths of the pieces of `chunks`.
+    package func chunks(_ axis: Int, _ count: Int) -> [Int] {
+        guard count > 0 else { nstmFatal(.other(op: "chunks", "\(count) pieces of \(self)")) }
+        let n = self[axis]
+        if n == 0 { return [0] }
+        let length = (n + count - 1) / count
+        return stride(from: 0, to: n, by: length).map { min(length, n - $0) }
     }
 }

@@ -60,31 +60,3 @@ public struct RandomKey: Sendable, Hashable, Codable {
         return p
     }
 }
-
-extension Tensor {
-    /// Uniform numbers in low ..< high.
-    public static func uniform(_ shape: Shape, low: Double = 0, high: Double = 1, key: RandomKey, dtype: DType = .float32)
-        -> Tensor
-    {
-        generate(shape, dtype) { low + (high - low) * key.uniform($0) }
-    }
-    /// Normal numbers of a mean and a standard deviation.
-    public static func normal(
-        _ shape: Shape, mean: Double = 0, deviation: Double = 1, key: RandomKey, dtype: DType = .float32
-    ) -> Tensor {
-        var spare = 0.0
-        return generate(shape, dtype) { i in
-            if i % 2 == 1 { return mean + deviation * spare }
-            let (a, b) = key.normalPair(i / 2)
-            spare = b
-            return mean + deviation * a
-        }
-    }
-    private static func generate(_ shape: Shape, _ dtype: DType, _ draw: (Int) -> Double) -> Tensor {
-        switch dtype {
-        case .float32: Tensor(shape, initializing: Float.self) { p in for i in 0..<p.count { p[i] = Float(draw(i)) } }
-        case .float64: Tensor(shape, initializing: Double.self) { p in for i in 0..<p.count { p[i] = draw(i) } }
-        default: nstmFatal(.dtype(op: "random numbers", got: dtype, want: "float32 or float64"))
-        }
-    }
-}

@@ -54,21 +54,33 @@ extension Tensor {
         newStrides[b] = strides[a]
         return view(newShape, newStrides)
     }
-    /// A range of positions along an axis, with an optional step.
+    /// Every `step`-th position of a range along an axis; a negative step goes from the range's last position down.
     public func slice(_ axis: Int, _ range: Range<Int>, step: Int = 1) -> Tensor {
         let a = shape.normalized(axis: axis)
-        guard range.lowerBound >= 0, range.upperBound <= shape[a], step >= 1 else {
+        guard range.lowerBound >= 0, range.upperBound <= shape[a], step != 0 else {
             nstmFatal(.other(op: "slice", "\(range) step \(step) of axis \(a) of \(shape)"))
         }
+        // A step as long as the range takes one position, as every longer one does.
+        let pace = min(step.magnitude, UInt(max(1, range.count)))
         var newShape = shape, newStrides = strides
-        newShape[a] = (range.count + step - 1) / step
-        newStrides[a] = strides[a] * Int32(step)
-        return view(newShape, newStrides, offset: offset + range.lowerBound * Int(strides[a]))
+        newShape[a] = (range.count + Int(pace) - 1) / Int(pace)
+        newStrides[a] = strides[a] &* Int32(pace) &* (step < 0 ? -1 : 1)
+        let first = range.isEmpty ? 0 : (step < 0 ? range.upperBound - 1 : range.lowerBound)
+        return view(newShape, newStrides, offset: offset + first * Int(strides[a]))
     }
-    /// One position along an axis; the axis disappears.
+    /// One position along an axis, below 0 from the end; the axis disappears.
     public func select(_ axis: Int, _ index: Int) -> Tensor {
-        let a = shape.normalized(axis: axis)
-        return slice(a, index..<index + 1).squeezed(a)
+        let a = shape.normalized(axis: axis), i = index < 0 ? index + shape[a] : index
+        guard i >= 0, i < shape[a] else {
+            nstmFatal(.other(op: "select", "position \(index) is outside axis \(a) of \(shape)"))
+        }
+        return slice(a, i..<i + 1).squeezed(a)
+    }
+    /// Axes in reverse order of positions (all axes when nil).
+    public func flipped(_ axes: [Int]? = nil) -> Tensor {
+        let axes = axes.map { $0.map { shape.normalized(axis: $0) } } ?? Array(0..<rank)
+        guard Set(axes).count == axes.count else { nstmFatal(.other(op: "flipped", "\(axes) names an axis twice")) }
+        return axes.reduce(self) { $0.slice($1, 0..<shape[$1], step: -1) }
     }
     /// Removes an axis of size 1.
     public func squeezed(_ axis: Int) -> Tensor {

@@ -28,6 +28,18 @@ import Testing
         out += run([[3, 30, 48], [3, 30, 6], [3, 6, 16], [3, 6, 16], [3, 6]]) {
             $1[0].gatedSlotScan(write: $1[1].sigmoid(), keys: $1[2], values: $1[3], bias: $1[4], heads: 2, chunk: 8).output
         }
+        let picks = Tensor((0..<4000).map { Int32($0 * 7 % 60) })
+        out += run([[60, 40], [4000, 40]]) { $1[0].indexAdd(0, picks, $1[1]).indexSelect(0, picks) }
+        out += run([[60, 40], [4000, 40]]) {
+            $1[0].scatterAdd(0, picks.expanded(1).broadcast(to: [4000, 40]), $1[1]).gather(
+                0, Tensor.zeros([1, 40], dtype: .int32))
+        }
+        out += run([[700, 60], [60]]) { .where($1[0] .< $1[1], $1[0], $1[1]) }
+        out += run([[300, 60]]) { $1[0].sorted(0).values.topK(7, axis: 1).values }
+        for axis in [0, 1] {
+            out += run([[300, 200]]) { $1[0].cumulativeSum(axis).tanh().cumulativeProduct(axis, reversed: true) }
+            out += run([[300, 200]]) { $1[0].cumulativeLogSumExp(axis).cumulativeMaximum(axis, reversed: true).values }
+        }
         return out
     }
 

@@ -93,4 +93,66 @@ import Testing
             t.add(.zeros([3, 2]))
         }
     }
+    @Test func unfitIndices() async {
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3])[0, 0] }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3])[.rest, .rest] }
+        let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = Tensor.zeros([3, 2])[.all, -3]
+        }
+        #expect(message(r).contains("select: position -3 is outside axis 1 of [3, 2]"))
+        await #expect(processExitsWith: .failure) {
+            var x = Tensor.zeros([3, 2])
+            x[.all, 0] = .zeros([2])
+        }
+        await #expect(processExitsWith: .failure) {
+            var x = Tensor.zeros([3, 2])
+            x[0] = .zeros([2], dtype: .float64)
+        }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).flipped([0, -1]) }
+    }
+    @Test func indicesOutsideTheirAxis() async {
+        let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = Tensor.zeros([3, 2]).gather(1, Tensor([0, 1, 0, 2] as [Int32], [2, 2]))
+        }
+        #expect(message(r).contains("gather: index 2 is outside 0..<2, at 3 of indices [2, 2]"))
+        let s = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = Tensor.zeros([3]).scatterAdd(0, Tensor([-1] as [Int32]), .ones([1]))
+        }
+        #expect(message(s).contains("scatterAdd: index -1 is outside 0..<3"))
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([0, 2]).indexSelect(0, Tensor([0] as [Int32])) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).indexSelect(0, .zeros([2])) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3, 2]).gather(0, .zeros([1, 3], dtype: .int32)) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3, 2]).gather(0, .zeros([3], dtype: .int32)) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).scatter(0, .zeros([2], dtype: .int32), .zeros([3])) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).indexAdd(0, .zeros([2], dtype: .int32), .zeros([3])) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.oneHot(Tensor([3] as [Int32]), classes: 3) }
+    }
+    @Test func unfitMasks() async {
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]) .< Tensor.zeros([4]) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]) .< Tensor.zeros([3], dtype: .int32) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]) .& Tensor.zeros([3]) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.where(.zeros([3]), .zeros([3]), .zeros([3])) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).maskedFill(.ones([2, 3], dtype: .bool), 0) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).lowerTriangle() }
+    }
+    @Test func unfitSizes() async {
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([7]).split(0, into: 3) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([7]).split(0, [3, 3]) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([7]).chunks(0, 0) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).topK(4) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).padded([(0, 3, 0)], .reflect) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([0]).padded([(0, 1, 0)], .replicate) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).padded([(0, -1, 0)]) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).padded([(0, 1, 0), (-1, 1, 0)]) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3], dtype: .int32).cumulativeProduct(0) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.arange(0, 3, step: 0) }
+    }
+    @Test func impossibleDistributions() async {
+        await #expect(processExitsWith: .failure) { _ = Tensor.categorical(.full([2, 3], -.infinity), key: RandomKey(1)) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.categorical(.full([2, 3], .nan), key: RandomKey(1)) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.bernoulli(.full([2], .nan), key: RandomKey(1)) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.bernoulli([2], probability: 1.1, key: RandomKey(1)) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.integers([2], in: 3..<3, key: RandomKey(1)) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.truncatedNormal([2], low: 1, high: 1, key: RandomKey(1)) }
+    }
 }

@@ -35,7 +35,10 @@ struct Model: Equatable {
         }
     }
     func slice(_ axis: Int, _ range: Range<Int>, step: Int) -> Model {
-        let picked = Array(stride(from: range.lowerBound, to: range.upperBound, by: step))
+        let picked =
+            step > 0
+            ? Array(stride(from: range.lowerBound, to: range.upperBound, by: step))
+            : Array(stride(from: range.upperBound - 1, through: range.lowerBound, by: step))
         var d = dims
         d[axis] = picked.count
         return gather(d) { index in
@@ -88,7 +91,11 @@ struct Viewed {
 
     mutating func randomView(_ random: inout TestRandom) {
         let rank = model.dims.count
-        switch random.int(0..<6) {
+        switch random.int(0..<7) {
+        case 6:
+            let axes = (0..<rank).filter { _ in random.int(0..<2) == 0 }
+            tensor = tensor.flipped(axes)
+            for a in axes { model = model.slice(a, 0..<model.dims[a], step: -1) }
         case 0:
             let axes = Array(0..<rank).shuffled(using: &random)
             tensor = tensor.permuted(axes)
@@ -101,14 +108,15 @@ struct Viewed {
             model = model.permuted(axes)
         case 2 where rank >= 1:
             let axis = random.int(0..<rank), n = model.dims[axis]
-            let low = random.int(0..<n + 1), high = random.int(low..<n + 1), step = random.int(1..<4)
+            let low = random.int(0..<n + 1), high = random.int(low..<n + 1)
+            let step = [1, 2, 3, -1, -2, -3][random.int(0..<6)]
             tensor = tensor.slice(axis - rank, low..<high, step: step)
             model = model.slice(axis, low..<high, step: step)
         case 3 where rank >= 1:
             let axis = random.int(0..<rank)
             guard model.dims[axis] > 0 else { return }
             let position = random.int(0..<model.dims[axis])
-            tensor = tensor.select(axis, position)
+            tensor = tensor.select(axis, random.int(0..<2) == 0 ? position : position - model.dims[axis])
             model = model.select(axis, position)
         case 4 where rank <= 4:
             let axis = random.int(0..<rank + 1)

@@ -1,3 +1,4 @@
+import CNSTMKernels
 import NSTMTensor
 import Testing
 
@@ -26,6 +27,26 @@ import Testing
             for _ in 0..<4 { v.randomView(&random) }
             guard v.model.values.allSatisfy({ Int($0) < high }) else { continue }
             #expect(Model(v.tensor.contiguous()) == v.model)
+        }
+    }
+
+    /// Transposes go by strips of a cache line: sizes below, at and beyond them, read and written.
+    @Test(arguments: DType.allCases) func transposedCopies(type: DType) {
+        for dims in [[3, 64, 16], [2, 65, 33], [1, 15, 130], [2, 1, 70]] {
+            let t = Viewed(dims).tensor.map(NSTM_SIN)
+            let x = (type.isFloatingPoint ? t : t.affine(127, 127)).cast(to: type), m = Model(x)
+            for order in [[0, 2, 1], [2, 1, 0], [1, 2, 0]] {
+                #expect(Model(x.permuted(order).contiguous()) == m.permuted(order))
+                let flipped = x.permuted(order).flipped([1])
+                #expect(Model(flipped.contiguous()) == m.permuted(order).slice(1, 0..<m.dims[order[1]], step: -1))
+                var out = Tensor.zeros(Shape(dims), dtype: type).permuted(order).contiguous()
+                out[.all] = x.permuted(order)
+                #expect(Model(out) == m.permuted(order))
+            }
+            // Into a transposed place.
+            var wide = Tensor.zeros([dims[2], dims[1]], dtype: type)
+            wide.write(x[0]) { $0.transposed() }
+            #expect(Model(wide) == Model(x[0]).permuted([1, 0]))
         }
     }
 
@@ -84,7 +105,19 @@ import Testing
         var pool = (0..<3).map { Viewed(random.positiveDims(rank: 1 + $0), start: 100 * $0) }
         for step in 0..<300 {
             let i = random.int(0..<pool.count)
-            switch random.int(0..<6) {
+            switch random.int(0..<8) {
+            case 6, 7:
+                // Another value of the pool, or a part of this one, is written into a part of this one.
+                let (indices, dims, places) = RandomIndex.some(pool[i].model.dims, &random)
+                let other = pool[random.int(0..<pool.count)]
+                guard Shape.broadcast(Shape(other.model.dims), Shape(dims)) == Shape(dims) else {
+                    pool[i].tensor.write(.scalar(Double(step), dtype: .float64), at: indices)
+                    for p in places { pool[i].model.values[p] = Double(step) }
+                    continue
+                }
+                let from = other.model.broadcast(to: dims).values
+                pool[i].tensor.write(other.tensor, at: indices)
+                for (p, v) in zip(places, from) { pool[i].model.values[p] = v }
             case 0, 1:
                 var v = pool[i]
                 v.randomView(&random)

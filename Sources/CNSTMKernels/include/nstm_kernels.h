@@ -33,7 +33,6 @@ void nstm_fill_bytes(void *_Nonnull x, int byte, ptrdiff_t n);
 /// out (dense) ← x (strided). Sizes and strides in elements, at most 8 axes.
 void nstm_copy_strided(ptrdiff_t element_bytes, int32_t rank, const int32_t *_Nonnull sizes,
                        const int32_t *_Nonnull strides, const void *_Nonnull x, void *_Nonnull out);
-void nstm_cast(nstm_real from, nstm_real to, const void *_Nonnull x, void *_Nonnull y, ptrdiff_t n);
 
 // MARK: Matrix product (Gemm.c): float32, where the processor has AVX-512
 /// Whether the two functions below do anything here.

@@ -1,0 +1,35 @@
+import CNSTMKernels
+import NSTMTensor
+
+// Scans along an axis. `reversed` runs from the end, so that every element sees itself and those after it.
+
+extension Variable {
+    /// Running sum.
+    public func cumulativeSum(_ axis: Int, reversed: Bool = false) -> Variable {
+        record(
+            "cumulativeSum", [self], value.cumulativeSum(axis, reversed: reversed),
+            .pullback { g, to in to.add(0, g.cumulativeSum(axis, reversed: !reversed)) })
+    }
+    /// Running product. Its derivative does not divide, and is right where elements are 0.
+    public func cumulativeProduct(_ axis: Int, reversed: Bool = false) -> Variable {
+        cumulated("cumulativeProduct", NSTM_CUMULATIVE_PRODUCT, axis, reversed, value.cumulativeProduct(axis, reversed: reversed))
+    }
+    /// log Σ exp of what was seen so far, without overflow.
+    public func cumulativeLogSumExp(_ axis: Int, reversed: Bool = false) -> Variable {
+        cumulated(
+            "cumulativeLogSumExp", NSTM_CUMULATIVE_LOG_SUM_EXP, axis, reversed,
+            value.cumulativeLogSumExp(axis, reversed: reversed))
+    }
+    /// Largest element so far and its position along the axis (int32): of equals the first that was met, which gets the gradient.
+    public func cumulativeMaximum(_ axis: Int, reversed: Bool = false) -> (values: Variable, indices: Tensor) {
+        let (values, indices) = value.cumulativeMaximum(axis, reversed: reversed)
+        return (gather("cumulativeMaximum", axis, indices, values), indices)
+    }
+
+    private func cumulated(_ name: StaticString, _ op: nstm_cumulation, _ axis: Int, _ reversed: Bool, _ y: Tensor) -> Variable {
+        let x = value
+        return record(
+            name, [self], y,
+            .pullback { g, to in to.add(0, Tensor.cumulateBackward(op, axis, reversed: reversed, dy: g, x: x, y: y)) })
+    }
+}

@@ -1,0 +1,62 @@
+import NSTMTensor
+
+// Elements by position: slices, flips, shifts and padding. The way back of a view: zeros with the gradient where it looks.
+
+extension Variable {
+    private func viewed(_ name: StaticString, _ view: @escaping (Tensor) -> Tensor) -> Variable {
+        let whole = shape
+        return record(name, [self], view(value), .pullback { g, to in to.add(0, g.placed(in: whole, view)) })
+    }
+
+    /// Every `step`-th position of a range along an axis; a negative step goes from the range's last position down.
+    public func slice(_ axis: Int, _ range: Range<Int>, step: Int = 1) -> Variable {
+        if range == 0..<shape[axis] && step == 1 { return self }
+        return viewed("slice") { $0.slice(axis, range, step: step) }
+    }
+    /// One position along an axis, below 0 from the end; the axis disappears.
+    public func select(_ axis: Int, _ index: Int) -> Variable { viewed("select") { $0.select(axis, index) } }
+    /// Elements by position along several axes at once.
+    public subscript(_ indices: AxisIndex...) -> Variable { indexed(indices) }
+    /// The subscript with a list of indices.
+    public func indexed(_ indices: [AxisIndex]) -> Variable { viewed("index") { $0.indexed(indices) } }
+
+    /// This variable with elements at given positions replaced by `values`, which broadcast to them.
+    public func replacing(_ indices: [AxisIndex], with values: Variable) -> Variable {
+        let own = values.shape
+        var out = value
+        out.write(values.value, at: indices)
+        return record(
+            "replace", [self, values], out,
+            .pullback { g, to in
+                if to.needs(0) {
+                    var rest = g
+                    rest.write(.scalar(0, dtype: g.dtype), at: indices)
+                    to.add(0, rest)
+                }
+                to.add(1, g.indexed(indices).sum(to: own))
+            })
+    }
+    /// Axes in reverse order of positions (all axes when nil).
+    public func flipped(_ axes: [Int]? = nil) -> Variable {
+        record("flip", [self], value.flipped(axes), .pullback { g, to in to.add(0, g.flipped(axes)) })
+    }
+    /// Positions along axes moved on by `shifts`; what leaves at one end comes back at the other.
+    public func rolled(_ shifts: [Int], axes: [Int]) -> Variable {
+        record(
+            "roll", [self], value.rolled(shifts, axes: axes),
+            .pullback { g, to in to.add(0, g.rolled(shifts.map { -$0 }, axes: axes)) })
+    }
+
+    /// Positions added before and after several axes.
+    public func padded(_ widths: [(axis: Int, before: Int, after: Int)], _ mode: PaddingMode = .constant(0)) -> Variable {
+        let all = shape.paddings(widths)
+        if case .constant = mode {
+            return record("pad", [self], value.padded(widths, mode), .pullback { g, to in to.add(0, g.cropped(all)) })
+        }
+        return all.enumerated().reduce(self) { x, w in
+            if w.element == (0, 0) { return x }
+            let sources = mode.sources(shape[w.offset], before: w.element.before, after: w.element.after, op: "padded")
+            return x.indexSelect(w.offset, Tensor(sources))
+        }
+    }
+}

@@ -1,0 +1,61 @@
+import NSTMTensor
+
+// Comparisons give masks, which are tensors: no gradient goes through them.
+
+extension Variable {
+    public static func .== (a: Variable, b: Variable) -> Tensor { a.value .== b.value }
+    public static func .!= (a: Variable, b: Variable) -> Tensor { a.value .!= b.value }
+    public static func .< (a: Variable, b: Variable) -> Tensor { a.value .< b.value }
+    public static func .<= (a: Variable, b: Variable) -> Tensor { a.value .<= b.value }
+    public static func .> (a: Variable, b: Variable) -> Tensor { a.value .> b.value }
+    public static func .>= (a: Variable, b: Variable) -> Tensor { a.value .>= b.value }
+    public static func .== (a: Variable, b: Double) -> Tensor { a.value .== b }
+    public static func .!= (a: Variable, b: Double) -> Tensor { a.value .!= b }
+    public static func .< (a: Variable, b: Double) -> Tensor { a.value .< b }
+    public static func .<= (a: Variable, b: Double) -> Tensor { a.value .<= b }
+    public static func .> (a: Variable, b: Double) -> Tensor { a.value .> b }
+    public static func .>= (a: Variable, b: Double) -> Tensor { a.value .>= b }
+
+    /// Elements of `a` where the mask is true and of `b` where it is not; all three broadcast. An element that was not chosen
+    /// gets no gradient, whatever it is (NaN too).
+    public static func `where`(_ mask: Tensor, _ a: Variable, _ b: Variable) -> Variable {
+        requireSameType("where", a, b)
+        let sa = a.shape, sb = b.shape
+        return record(
+            "where", [a, b], .where(mask, a.value, b.value),
+            .pullback { g, to in
+                let zero = Tensor.scalar(0, dtype: g.dtype)
+                to.add(0, Tensor.where(mask, g, zero).sum(to: sa))
+                to.add(1, Tensor.where(mask, zero, g).sum(to: sb))
+            })
+    }
+    /// This variable with a number where the mask, which broadcasts to its shape, is true.
+    public func maskedFill(_ mask: Tensor, _ number: Double) -> Variable {
+        record(
+            "maskedFill", [self], value.maskedFill(mask, number),
+            .pullback { g, to in to.add(0, g.maskedFill(mask, 0)) })
+    }
+
+    /// The matrices of the last two axes with 0 outside the lower triangle (as `torch.tril`).
+    public func lowerTriangle(diagonal: Int = 0) -> Variable {
+        record(
+            "lowerTriangle", [self], value.lowerTriangle(diagonal: diagonal),
+            .pullback { g, to in to.add(0, g.lowerTriangle(diagonal: diagonal)) })
+    }
+    /// The matrices of the last two axes with 0 outside the upper triangle (as `torch.triu`).
+    public func upperTriangle(diagonal: Int = 0) -> Variable {
+        record(
+            "upperTriangle", [self], value.upperTriangle(diagonal: diagonal),
+            .pullback { g, to in to.add(0, g.upperTriangle(diagonal: diagonal)) })
+    }
+
+    /// The same numbers in another floating-point type; the gradient comes back in this one's.
+    public func cast(to target: DType) -> Variable {
+        if target == dtype { return self }
+        let from = dtype
+        return record(
+            "cast", [self], value.cast(to: target),
+            target.isFloatingPoint && from.isFloatingPoint
+                ? .pullback { g, to in to.add(0, g.cast(to: from)) } : .undefined("integers and masks have no gradient"))
+    }
+}
