@@ -121,7 +121,9 @@ NSTM_INLINE double nstm_f_asinh_f32(double x) {
     double a = __builtin_fabs(x), q = a / (1 + __builtin_sqrt(1 + a * a));
     return __builtin_copysign(nstm_f_log1p_f32(a + a * (a > 1e60 ? 1 : q)), x);
 }
-NSTM_INLINE double nstm_f_acosh_f32(double x) { return nstm_f_log1p_f32((x - 1) + __builtin_sqrt(x - 1) * __builtin_sqrt(x + 1)); }
+NSTM_INLINE double nstm_f_acosh_f32(double x) {
+    return nstm_f_log1p_f32((x - 1) + __builtin_sqrt(x - 1) * __builtin_sqrt(x + 1));
+}
 NSTM_INLINE double nstm_f_atanh_f32(double x) {
     double a = __builtin_fabs(x);
     return __builtin_copysign(0.5 * nstm_f_log1p_f32(2 * a / (1 - a)), x);

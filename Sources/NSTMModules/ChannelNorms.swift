@@ -4,8 +4,8 @@ import NSTMTensor
 /// BatchNorm (Ioffe & Szegedy 2015) of [batch, channels, ...]. Training normalises with the batch's statistics and moves the
 /// running ones towards them; evaluation uses the running ones.
 ///
-/// The running mean and variance are parameters that are not trained: they are saved and loaded with the model. Every training pass
-/// moves them, also one that is computed a second time for its gradients.
+/// The running mean and variance are parameters that are not trained: they are saved and loaded with the model. Every training
+/// pass moves them, also one that is computed a second time for its gradients.
 public final class BatchNorm {
     public let gain: Parameter
     public let bias: Parameter

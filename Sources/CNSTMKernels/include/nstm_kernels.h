@@ -148,7 +148,8 @@ typedef enum {
     NSTM_SPREAD_ABSOLUTE_EQUAL
 } nstm_spread;
 void nstm_reduce_backward(nstm_real t, nstm_spread op, double p, const double *_Nonnull factor, const void *_Nonnull x,
-                          const double *_Nonnull shift, void *_Nonnull dx, ptrdiff_t outer, ptrdiff_t reduce, ptrdiff_t inner);
+                          const double *_Nonnull shift, void *_Nonnull dx, ptrdiff_t outer, ptrdiff_t reduce,
+                          ptrdiff_t inner);
 /// dx[o,r,i] ← g[o,i] · Π_{s≠r} x[o,s,i], by products from both ends: no division, right with zeros. `scratch`: reduce doubles.
 void nstm_product_backward(nstm_real t, const double *_Nonnull g, const void *_Nonnull x, void *_Nonnull dx,
                            double *_Nonnull scratch, ptrdiff_t outer, ptrdiff_t reduce, ptrdiff_t inner);
