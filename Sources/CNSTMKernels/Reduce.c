@@ -1,5 +1,5 @@
 #include "Both.h"
-#include "Math.h"
+#include "Functions.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32
@@ -16,6 +16,19 @@ ptrdiff_t nstm_first_nonfinite(nstm_real t, const void *x, ptrdiff_t n) { NSTM_D
 void nstm_sum_axis(nstm_real t, const void *x, void *y, ptrdiff_t outer, ptrdiff_t reduce, ptrdiff_t inner, int accumulate) {
     NSTM_DISPATCH(t, sum_axis, x, y, outer, reduce, inner, accumulate);
 }
-void nstm_max_axis(nstm_real t, const void *x, void *y, int32_t *arg, ptrdiff_t outer, ptrdiff_t reduce, ptrdiff_t inner) {
-    NSTM_DISPATCH(t, max_axis, x, y, arg, outer, reduce, inner);
+void nstm_extreme_axis(nstm_real t, int least, const void *x, void *y, int32_t *arg, ptrdiff_t outer, ptrdiff_t reduce,
+                       ptrdiff_t inner) {
+    NSTM_DISPATCH(t, extreme_axis, least, x, y, arg, outer, reduce, inner);
+}
+void nstm_reduce(nstm_real t, nstm_reduction op, const void *x, const double *shift, double *y, ptrdiff_t outer,
+                 ptrdiff_t reduce_count, ptrdiff_t inner, ptrdiff_t low, ptrdiff_t high) {
+    NSTM_DISPATCH(t, reduce, op, x, shift, y, outer, reduce_count, inner, low, high);
+}
+void nstm_reduce_backward(nstm_real t, nstm_spread op, double p, const double *factor, const void *x, const double *shift,
+                          void *dx, ptrdiff_t outer, ptrdiff_t reduce_count, ptrdiff_t inner) {
+    NSTM_DISPATCH(t, reduce_backward, op, p, factor, x, shift, dx, outer, reduce_count, inner);
+}
+void nstm_product_backward(nstm_real t, const double *g, const void *x, void *dx, double *scratch, ptrdiff_t outer,
+                           ptrdiff_t reduce_count, ptrdiff_t inner) {
+    NSTM_DISPATCH(t, product_backward, g, x, dx, scratch, outer, reduce_count, inner);
 }

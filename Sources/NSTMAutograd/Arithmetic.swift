@@ -1,10 +1,9 @@
-import CNSTMKernels
 import NSTMTensor
 
-// Arithmetic with broadcasting, and element functions.
+// Arithmetic with broadcasting.
 
 extension Variable {
-    private static func fit(_ op: String, _ a: Variable, _ b: Variable) {
+    static func fit(_ op: String, _ a: Variable, _ b: Variable) {
         if a.shape != b.shape, Shape.broadcast(a.shape, b.shape) == nil {
             nstmFatal(.broadcast(op: op, a.shape, b.shape), at: path(of: a, b))
         }
@@ -56,35 +55,6 @@ extension Variable {
     public static func * (a: Double, b: Variable) -> Variable { b.affine(a) }
     public static func / (a: Variable, b: Double) -> Variable { a.affine(1 / b) }
     public static prefix func - (a: Variable) -> Variable { a.affine(-1) }
-
-    private func mapped(_ name: StaticString, _ op: nstm_unary) -> Variable {
-        let x = value, y = x.map(op)
-        return record(name, self, nil, y, saving: x, y, code: op.rawValue) { g, x, y, op, to in
-            to.add(0, .mapBackward(nstm_unary(op), dy: g, x: x, y: y))
-        }
-    }
-    /// The derivative needs the exponential that the value needs: computed with it, when it will be wanted.
-    private func mappedWithSlope(_ name: StaticString, _ op: nstm_unary) -> Variable {
-        guard isRecorded else { return record(name, [self], value.map(op), .undefined("constants have no gradient")) }
-        let (y, slope) = value.mapWithSlope(op)
-        return record(name, self, y) { g, to in to.add(0, g * slope) }
-    }
-    public func exp() -> Variable { mapped("exp", NSTM_EXP) }
-    public func log() -> Variable { mapped("log", NSTM_LOG) }
-    public func sqrt() -> Variable { mapped("sqrt", NSTM_SQRT) }
-    public func reciprocal() -> Variable { mapped("reciprocal", NSTM_RECIPROCAL) }
-    public func squared() -> Variable { mapped("squared", NSTM_SQUARE) }
-    public func absolute() -> Variable { mapped("absolute", NSTM_ABS) }
-    public func tanh() -> Variable { mapped("tanh", NSTM_TANH) }
-    public func sigmoid() -> Variable { mapped("sigmoid", NSTM_SIGMOID) }
-    public func logSigmoid() -> Variable { mapped("logSigmoid", NSTM_LOGSIGMOID) }
-    public func softplus() -> Variable { mapped("softplus", NSTM_SOFTPLUS) }
-    public func silu() -> Variable { mappedWithSlope("silu", NSTM_SILU) }
-    /// x·Φ(x), the exact form.
-    public func gelu() -> Variable { mappedWithSlope("gelu", NSTM_GELU) }
-    public func relu() -> Variable { mapped("relu", NSTM_RELU) }
-    public func sin() -> Variable { mapped("sin", NSTM_SIN) }
-    public func cos() -> Variable { mapped("cos", NSTM_COS) }
 
     /// Elements limited to low ... high; no gradient flows where they are cut.
     public func clamped(_ low: Double, _ high: Double) -> Variable {

@@ -31,6 +31,12 @@ extension Variable {
                     0,
                     (ta ? b.matmul(g, transposeSelf: tb, transposeOther: true) : g.matmul(b, transposeOther: !tb)).sum(
                         to: a.shape))
+                if b.rank == 2 && a.rank > 2 && !ta {
+                    // One matrix for all batches: one product over the rows of all of them, instead of one each and their sum.
+                    let n = g.shape.dropLast().count, rows = a.reshaped([n, a.shape[-1]]), dy = g.reshaped([n, g.shape[-1]])
+                    to.add(1, tb ? dy.matmul(rows, transposeSelf: true) : rows.matmul(dy, transposeSelf: true))
+                    return
+                }
                 to.add(
                     1,
                     (tb ? g.matmul(a, transposeSelf: true, transposeOther: ta) : a.matmul(g, transposeSelf: !ta)).sum(to: b.shape)

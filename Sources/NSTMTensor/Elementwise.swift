@@ -146,14 +146,23 @@ extension Tensor {
 extension Tensor {
     /// Elements limited to low ... high.
     public func clamped(_ low: Double, _ high: Double) -> Tensor {
-        let x = contiguous(), y = Tensor(uninitialized: shape, dtype)
-        nstm_clamp(dtype.real, x.constantBase, low, high, y.freshBase, count)
+        let x = contiguous(), y = Tensor(uninitialized: shape, dtype), real = dtype.real, size = dtype.byteCount, to = y.freshBase
+        Parallel.blocks(count, of: elementwiseBlock) { r in
+            let o = r.lowerBound * size
+            nstm_clamp(real, x.constantBase + o, low, high, to + o, r.count)
+        }
         return y
     }
+    /// Elements limited to low ... high, which broadcast; `high` counts where low > high.
+    public func clamped(_ low: Tensor, _ high: Tensor) -> Tensor { .minimum(.maximum(self, low), high) }
     /// This gradient where `x` lies within low ... high, else 0.
     package func masked(whereClamped x: Tensor, _ low: Double, _ high: Double) -> Tensor {
-        let g = contiguous(), x = x.contiguous(), y = Tensor(uninitialized: shape, dtype)
-        nstm_clamp_backward(dtype.real, g.constantBase, x.constantBase, low, high, y.freshBase, count)
+        let g = contiguous(), x = x.contiguous(), y = Tensor(uninitialized: shape, dtype), to = y.freshBase
+        let real = dtype.real, size = dtype.byteCount
+        Parallel.blocks(count, of: elementwiseBlock) { r in
+            let o = r.lowerBound * size
+            nstm_clamp_backward(real, g.constantBase + o, x.constantBase + o, low, high, to + o, r.count)
+        }
         return y
     }
 }

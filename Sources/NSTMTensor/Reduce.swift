@@ -35,7 +35,8 @@ extension Tensor {
         let real = dtype.real, size = dtype.byteCount
         if outer == 1 && inner == 1 {
             // One long sum: partial sums of fixed blocks, added in order.
-            return Tensor(repeating: nstm_sum(real, x.constantBase, reduce), target, dtype: dtype)
+            let total = blockSums(reduce) { nstm_sum(real, x.constantBase + $0.lowerBound * size, $0.count) }
+            return Tensor(repeating: total, target, dtype: dtype)
         }
         let y = Tensor(uninitialized: target, dtype)
         let to = y.freshBase
@@ -80,22 +81,46 @@ extension Tensor {
     }
 
     /// Largest element along an axis, and where it is (first of equals). NaN counts as largest.
-    public func maximum(along axis: Int) -> (values: Tensor, indices: Tensor) {
+    public func maximum(along axis: Int) -> (values: Tensor, indices: Tensor) { extreme("maximum(along:)", axis, least: false) }
+    /// Smallest element along an axis, and where it is (first of equals). NaN counts as smallest.
+    public func minimum(along axis: Int) -> (values: Tensor, indices: Tensor) { extreme("minimum(along:)", axis, least: true) }
+    /// Position of the largest element along an axis (first of equals; NaN counts as largest), int32.
+    public func argmax(_ axis: Int = -1) -> Tensor { maximum(along: axis).indices }
+    /// Position of the smallest element along an axis (first of equals; NaN counts as smallest), int32.
+    public func argmin(_ axis: Int = -1) -> Tensor { minimum(along: axis).indices }
+
+    private func extreme(_ name: String, _ axis: Int, least: Bool) -> (values: Tensor, indices: Tensor) {
         let a = shape.normalized(axis: axis), x = contiguous()
-        guard shape[a] > 0 else { nstmFatal(.other(op: "maximum(along:)", "axis \(a) of \(shape) is empty")) }
+        guard shape[a] > 0 else { nstmFatal(.other(op: name, "axis \(a) of \(shape) is empty")) }
         var target = Shape([])
         for i in 0..<rank where i != a { target.append(shape[i]) }
         let values = Tensor(uninitialized: target, dtype), indices = Tensor(uninitialized: target, .int32)
-        nstm_max_axis(
-            dtype.real, x.constantBase, values.freshBase, indices.freshBase.assumingMemoryBound(to: Int32.self),
-            shape.count(of: 0..<a), shape[a], shape.count(of: a + 1..<rank))
+        let outer = shape.count(of: 0..<a), reduce = shape[a], inner = shape.count(of: a + 1..<rank)
+        let real = dtype.real, size = dtype.byteCount, to = values.freshBase
+        let at = indices.freshBase.assumingMemoryBound(to: Int32.self)
+        Parallel.blocks(outer, of: max(1, elementwiseBlock / max(1, reduce * inner))) { r in
+            nstm_extreme_axis(
+                real, least ? 1 : 0, x.constantBase + r.lowerBound * reduce * inner * size, to + r.lowerBound * inner * size,
+                at + r.lowerBound * inner, r.count, reduce, inner)
+        }
         return (values, indices)
     }
-    public func argmax(_ axis: Int = -1) -> Tensor { maximum(along: axis).indices }
 
     /// Sum of squares, in double.
     public func sumOfSquares() -> Double {
-        let x = contiguous()
-        return nstm_sum_squares(dtype.real, x.constantBase, count)
+        let x = contiguous(), real = dtype.real, size = dtype.byteCount
+        return blockSums(count) { nstm_sum_squares(real, x.constantBase + $0.lowerBound * size, $0.count) }
+    }
+
+    /// Sums over blocks of a fixed size, computed by all threads and added in order.
+    private func blockSums(_ n: Int, _ body: (Range<Int>) -> Double) -> Double {
+        let block = 65_536
+        if n <= block { return body(0..<n) }
+        var parts = [Double](repeating: 0, count: (n + block - 1) / block)
+        parts.withUnsafeMutableBufferPointer { p in
+            nonisolated(unsafe) let p = p
+            Parallel.blocks(n, of: block) { p[$0.lowerBound / block] = body($0) }
+        }
+        return parts.reduce(0, +)
     }
 }

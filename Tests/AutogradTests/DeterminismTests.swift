@@ -40,6 +40,18 @@ import Testing
             out += run([[300, 200]]) { $1[0].cumulativeSum(axis).tanh().cumulativeProduct(axis, reversed: true) }
             out += run([[300, 200]]) { $1[0].cumulativeLogSumExp(axis).cumulativeMaximum(axis, reversed: true).values }
         }
+        let whole = [3, 90, 500]
+        out += run([whole]) { $1[0].sum() * $1[0].variance() * $1[0].norm() * $1[0].logSumExp() * $1[0].maximum() }
+        out += run([whole]) { $1[0].standardDeviation([1]) + $1[0].norm([1], order: 3) + $1[0].minimum([1]) }
+        out += run([[140_000, 2]]) { $1[0].variance([0]) * $1[0].logSumExp([0]) }
+        out += run([[140_000]]) { $1[0].affine(1e-4, 1).product() }
+        out += run([[40, 12, 33], [12], [12]]) { $1[0].batchNorm(gain: $1[1], bias: $1[2]).output }
+        out += run([[200, 90], [90], [90]]) { $1[0].batchNorm(gain: $1[1], bias: $1[2]).output }
+        out += run([[40, 12, 33]]) { $1[0].groupNorm(groups: 3) }
+        out += run([[6, 20, 30], [6, 25, 30]]) { einsum("bqd,bkd->bqk", $1[0], $1[1]) }
+        out += run([rows]) {
+            $1[0].crossEntropy(Tensor((0..<700).map { Int32($0 % 60) }), labelSmoothing: 0.1) + $1[0].geluTanh().mean()
+        }
         return out
     }
 

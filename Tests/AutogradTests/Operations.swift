@@ -10,6 +10,8 @@ struct Operation: Sendable, CustomTestStringConvertible {
     /// Inputs are drawn from here.
     let range: Range<Double>
     let body: @Sendable (ForwardContext, [Variable]) -> Variable
+    /// Whether it picks elements by their size: between equals it has no derivative.
+    var isChoice: Bool { name.hasPrefix("topKGates") || name.hasPrefix("choice") }
     var testDescription: String { name }
 
     init(
@@ -225,7 +227,8 @@ struct Operation: Sendable, CustomTestStringConvertible {
         ]
     }()
 
-    static let all = arithmetic + products + shaping + normalization + losses + attention + convolution + slots + indexing
+    static let all =
+        arithmetic + products + shaping + normalization + losses + attention + convolution + slots + indexing + numeric
 }
 
 @Suite struct OperationTests {
@@ -233,7 +236,7 @@ struct Operation: Sendable, CustomTestStringConvertible {
     @Test(arguments: Operation.all) func gradientsAgainstDifferences(_ operation: Operation) {
         for shapes in operation.shapes {
             // Repeated elements are ties, at which a choice of the largest has no derivative.
-            for layout in Layout.allCases where !(layout == .broadcast && operation.name.hasPrefix("topKGates")) {
+            for layout in Layout.allCases where !(layout == .broadcast && operation.isChoice) {
                 let inputs = operation.inputs(shapes, layout)
                 let check = gradientCheck(inputs, context: { ForwardContext(.train, key: RandomKey(3), recording: $0) }) {
                     operation.body($0, $1)

@@ -76,6 +76,46 @@ void nstm_clamp(nstm_real t, const void *_Nonnull x, double low, double high, vo
 void nstm_clamp_backward(nstm_real t, const void *_Nonnull dy, const void *_Nonnull x, double low, double high,
                          void *_Nonnull dx, ptrdiff_t n);
 
+// MARK: Further element functions (Functions.c): float32 is computed in double and rounded once
+/// Functions of one element; `p` is the parameter of those that have one.
+typedef enum {
+    /// x for x > 0, else p·x (Maas et al. 2013); else p(eˣ − 1) (Clevert et al. 2016); that with fixed numbers (Klambauer et
+    /// al. 2017).
+    NSTM_LEAKY_RELU, NSTM_ELU, NSTM_SELU,
+    NSTM_GELU_TANH, NSTM_SOFTSIGN, NSTM_HARD_SIGMOID, NSTM_HARD_SWISH, NSTM_MISH,
+    NSTM_ERF, NSTM_ERFC, NSTM_EXP2, NSTM_EXPM1, NSTM_LOG2, NSTM_LOG10, NSTM_LOG1P,
+    /// |x|ᵖ with C's rules for signs.
+    NSTM_POW,
+    NSTM_TAN, NSTM_SINH, NSTM_COSH, NSTM_ASIN, NSTM_ACOS, NSTM_ATAN, NSTM_ASINH, NSTM_ACOSH, NSTM_ATANH,
+    /// Piecewise constant; the derivative is 0 everywhere. NSTM_ROUND takes halves to even.
+    NSTM_FLOOR, NSTM_CEIL, NSTM_ROUND, NSTM_TRUNC, NSTM_SIGN
+} nstm_function;
+void nstm_apply(nstm_real t, nstm_function op, double p, const void *_Nonnull x, void *_Nonnull y, ptrdiff_t n);
+/// dx ← dy · f'(x)
+void nstm_apply_backward(nstm_real t, nstm_function op, double p, const void *_Nonnull dy, const void *_Nonnull x,
+                         void *_Nonnull dx, ptrdiff_t n);
+/// Functions of two elements u and v.
+typedef enum {
+    /// uᵛ; its slopes by u (0 where v = 0) and by v (0 where u = 0 and v ≥ 0).
+    NSTM_PAIR_POW, NSTM_PAIR_POW_BASE, NSTM_PAIR_POW_EXPONENT,
+    /// How much of a gradient goes to u in max(u, v), min(u, v): 1, ½ on a tie, 0.
+    NSTM_PAIR_MAX_SHARE, NSTM_PAIR_MIN_SHARE,
+    /// Losses of a value u against a target v, and their slopes by u: |u − v|, Huber's with threshold p, binary cross-entropy
+    /// of a logit u, eᵛ(v − u) of log-probabilities (Kullback–Leibler; the slope is by the target v).
+    NSTM_PAIR_ABSOLUTE, NSTM_PAIR_ABSOLUTE_SLOPE, NSTM_PAIR_HUBER, NSTM_PAIR_HUBER_SLOPE,
+    NSTM_PAIR_BCE, NSTM_PAIR_BCE_SLOPE, NSTM_PAIR_KL, NSTM_PAIR_KL_TARGET
+} nstm_pair_function;
+void nstm_pair(nstm_real t, nstm_pair_function op, double p, const void *_Nonnull u, const void *_Nonnull v, void *_Nonnull y,
+               ptrdiff_t n);
+/// Cross-entropy against (1 − smoothing)·onehot + smoothing/columns, each class c weighted by classes[c] (1 when null):
+/// losses[r] ← weights[r]·Σ_c q_c·classes[c]·(logsumexp(x[r]) − x[r,c]), 0 where target[r] < 0. Saves logsumexp by rows.
+void nstm_smoothed_cross_entropy(nstm_real t, const void *_Nonnull x, const int32_t *_Nonnull targets,
+                                 const void *_Nullable weights, const void *_Nullable classes, double smoothing,
+                                 void *_Nonnull losses, void *_Nonnull lse, ptrdiff_t rows, ptrdiff_t columns);
+void nstm_smoothed_cross_entropy_backward(nstm_real t, double scale, const void *_Nonnull x, const int32_t *_Nonnull targets,
+                                          const void *_Nullable weights, const void *_Nullable classes, double smoothing,
+                                          const void *_Nonnull lse, void *_Nonnull dx, ptrdiff_t rows, ptrdiff_t columns);
+
 // MARK: Reductions (Reduce.c)
 double nstm_sum(nstm_real t, const void *_Nonnull x, ptrdiff_t n);
 double nstm_sum_squares(nstm_real t, const void *_Nonnull x, ptrdiff_t n);
@@ -84,9 +124,45 @@ ptrdiff_t nstm_first_nonfinite(nstm_real t, const void *_Nonnull x, ptrdiff_t n)
 /// y[o,i] ← Σ_r x[o,r,i]; adds to y when accumulate ≠ 0.
 void nstm_sum_axis(nstm_real t, const void *_Nonnull x, void *_Nonnull y, ptrdiff_t outer, ptrdiff_t reduce,
                    ptrdiff_t inner, int accumulate);
-/// y[o,i] ← max_r x[o,r,i], and its index when `arg` is given.
-void nstm_max_axis(nstm_real t, const void *_Nonnull x, void *_Nonnull y, int32_t *_Nullable arg, ptrdiff_t outer,
-                   ptrdiff_t reduce, ptrdiff_t inner);
+/// y[o,i] ← max_r x[o,r,i] (min when `least` ≠ 0), and the first index of it. NaN wins.
+void nstm_extreme_axis(nstm_real t, int least, const void *_Nonnull x, void *_Nonnull y, int32_t *_Nonnull arg, ptrdiff_t outer,
+                       ptrdiff_t reduce, ptrdiff_t inner);
+/// What `nstm_reduce` makes of v = x[o,r,i] and w = shift[o,i].
+typedef enum {
+    /// Σ|v|, Σv², Σ|v|ᵖ with p = w, Σ(v − w)², Σe^(v − w) (0 where v = −∞, 1 where v = w), how many v equal w, how many |v|
+    NSTM_REDUCE_ABSOLUTE, NSTM_REDUCE_SQUARES, NSTM_REDUCE_POWERS, NSTM_REDUCE_CENTERED, NSTM_REDUCE_EXP, NSTM_REDUCE_EQUAL,
+    NSTM_REDUCE_ABSOLUTE_EQUAL,
+    /// Σv in double, Πv, max v, min v, max |v|; NaN wins
+    NSTM_REDUCE_SUM, NSTM_REDUCE_PRODUCT, NSTM_REDUCE_MAX, NSTM_REDUCE_MIN, NSTM_REDUCE_ABSOLUTE_MAX
+} nstm_reduction;
+/// y[o,i] (double, also for float32) ← x reduced over r, for the columns low ≤ i < high (0 and inner when inner is 1). `shift`
+/// [outer, inner] is double, and null where not used.
+void nstm_reduce(nstm_real t, nstm_reduction op, const void *_Nonnull x, const double *_Nullable shift, double *_Nonnull y,
+                 ptrdiff_t outer, ptrdiff_t reduce, ptrdiff_t inner, ptrdiff_t low, ptrdiff_t high);
+/// What `nstm_reduce_backward` makes of v = x[o,r,i], w = shift[o,i] and g = factor[o,i].
+typedef enum {
+    /// g(v − w), g·v, g·sign v, g·sign v·(|v|/w)^(p−1) (0 where v = 0), g·e^(v − w) (0 where w = −∞, g where v = w), g where
+    /// v = w, g·sign v where |v| = w
+    NSTM_SPREAD_CENTERED, NSTM_SPREAD_VALUE, NSTM_SPREAD_SIGN, NSTM_SPREAD_POWER, NSTM_SPREAD_EXP, NSTM_SPREAD_EQUAL,
+    NSTM_SPREAD_ABSOLUTE_EQUAL
+} nstm_spread;
+void nstm_reduce_backward(nstm_real t, nstm_spread op, double p, const double *_Nonnull factor, const void *_Nonnull x,
+                          const double *_Nonnull shift, void *_Nonnull dx, ptrdiff_t outer, ptrdiff_t reduce,
+                          ptrdiff_t inner);
+/// dx[o,r,i] ← g[o,i] · Π_{s≠r} x[o,s,i], by products from both ends: no division, right with zeros. `scratch`: reduce doubles.
+void nstm_product_backward(nstm_real t, const double *_Nonnull g, const void *_Nonnull x, void *_Nonnull dx,
+                           double *_Nonnull scratch, ptrdiff_t outer, ptrdiff_t reduce, ptrdiff_t inner);
+
+// MARK: Norms over channels (Channels.c): x is [batch, channels, size], dense; work on channels first ..< last
+/// Per channel over batch and size: first_sum[c] ← Σ a, second_sum[c] ← Σ a·(x − center[c]), with a = dy, or x − center[c] when
+/// dy is null.
+void nstm_channel_sums(nstm_real t, const void *_Nullable dy, const void *_Nonnull x, const double *_Nonnull center,
+                       double *_Nonnull first_sum, double *_Nonnull second_sum, ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t size,
+                       ptrdiff_t first, ptrdiff_t last);
+/// y ← a·scale[c] + (x − center[c])·slope[c] + offset[c], with a = dy, or no such term when dy is null. All of `batch` elements.
+void nstm_channel_map(nstm_real t, const void *_Nullable dy, const void *_Nonnull x, const double *_Nonnull center,
+                      const double *_Nonnull scale, const double *_Nonnull slope, const double *_Nonnull offset,
+                      void *_Nonnull y, ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t size);
 
 // MARK: Rows (Rows.c): softmax, norms and losses over the last axis
 /// y ← softmax(x) by rows; x may equal y.

@@ -1,0 +1,21 @@
+#include "Both.h"
+#include "Common.h"
+
+#define REAL float
+#define NSTM_SUFFIX _f32
+#include "Channels.inc"
+#undef REAL
+#undef NSTM_SUFFIX
+#define REAL double
+#define NSTM_SUFFIX _f64
+#include "Channels.inc"
+
+void nstm_channel_sums(nstm_real t, const void *dy, const void *x, const double *center, double *first_sum, double *second_sum,
+                       ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t size, ptrdiff_t first, ptrdiff_t last) {
+    NSTM_DISPATCH(t, channel_sums, dy, x, center, first_sum, second_sum, batch, channels, size, first, last);
+}
+void nstm_channel_map(nstm_real t, const void *dy, const void *x, const double *center, const double *scale,
+                      const double *slope, const double *offset, void *y, ptrdiff_t batch, ptrdiff_t channels,
+                      ptrdiff_t size) {
+    NSTM_DISPATCH(t, channel_map, dy, x, center, scale, slope, offset, y, batch, channels, size);
+}
