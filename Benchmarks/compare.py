@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "PyTorch"))
+import scans  # noqa: E402
 from nstm import NSTM  # noqa: E402
 from transformer import Transformer, training_step  # noqa: E402
 
@@ -100,6 +101,8 @@ def pytorch(row):
         return median(training_step(model, *sizes), budget=1.5, warmup=5)
     if parts[0] == "stream":
         return stream()
+    if parts[0] == "scan":
+        return median(scans.step(parts[1]), warmup=2)
     if parts[0] == "gelu":
         return elementwise(F.gelu, 768, 512)
     if parts[0] == "softmax":
@@ -130,6 +133,7 @@ ROWS = [
     ("train nstm 12x64", None),
     ("train nstm 8x256", "train transformer 8x256"),
     ("train nstm 2x1024", "train transformer 2x1024"),
+    *[(f"scan {row}", None) for row in scans.FASTEST],
     ("stream transformer", None),
     ("stream nstm", "stream transformer"),
 ]

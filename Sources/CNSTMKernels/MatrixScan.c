@@ -3,11 +3,13 @@
 
 #define REAL float
 #define NSTM_SUFFIX _f32
+#include "MatrixChunk.inc"
 #include "MatrixScan.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
+#include "MatrixChunk.inc"
 #include "MatrixScan.inc"
 
 ptrdiff_t nstm_matrix_scan_padded(ptrdiff_t width) { return (width + 15) / 16 * 16; }

@@ -35,7 +35,8 @@ extension Variable {
             heads >= 1, shape[2] % heads == 0, value.shape[2] % heads == 0, shape[2] > 0, value.shape[2] > 0
         else {
             nstmFatal(
-                .other(op: "matrixStateScan", "query \(shape), key \(key.shape), value \(value.shape), \(heads) heads"), at: place)
+                .other(op: "matrixStateScan", "query \(shape), key \(key.shape), value \(value.shape), \(heads) heads"), at: place
+            )
         }
         requireSameType("matrixStateScan", self, key, value, decay, beta, bonus, state)
         let B = shape[0], T = shape[1], dk = shape[2] / heads, dv = value.shape[2] / heads
@@ -46,7 +47,8 @@ extension Variable {
                 Shape.broadcast(a.shape, width == shape[2] ? perChannel : perHead) == (width == shape[2] ? perChannel : perHead)
             else {
                 nstmFatal(
-                    .other(op: "matrixStateScan", "decay \(a.shape); needs what broadcasts to \(perHead) or \(perChannel)"), at: place)
+                    .other(op: "matrixStateScan", "decay \(a.shape); needs what broadcasts to \(perHead) or \(perChannel)"),
+                    at: place)
             }
             decay = a.broadcast(to: width == shape[2] ? perChannel : perHead)
         }
@@ -72,7 +74,11 @@ extension Variable {
             keepsStates: [self, key, value, decay, beta, bonus, state].contains { $0?.isRecorded ?? false })
         let result = job.forward(state?.value.contiguous())
         var inputs = [self, key, value]
-        func position(_ v: Variable?) -> Int? { v.map { inputs.append($0) }.map { inputs.count - 1 } }
+        func position(_ v: Variable?) -> Int? {
+            guard let v else { return nil }
+            inputs.append(v)
+            return inputs.count - 1
+        }
         let places = (decay: position(decay), beta: position(beta), bonus: position(bonus), state: position(state))
         let outputs = record("matrixStateScan", inputs, [result.o, result.state]) { g, sink in
             let d = job.backward(result, dO: g[0], dState: g[1], wantsDecay: places.decay.map { sink.needs($0) } ?? false)
@@ -103,7 +109,7 @@ private struct MatrixJob {
     private let parts: Int
     /// Padded sizes of the state of a block of columns in memory, and its bytes.
     private let rows: Int, columns: Int, bank: Int
-    private static let chunk = Int(NSTM_MATRIX_CHUNK.rawValue)
+    private static let chunk = Int(NSTM_MATRIX_CHUNK)
     private var chunks: Int { (T + MatrixJob.chunk - 1) / MatrixJob.chunk }
 
     struct Result {
@@ -123,7 +129,7 @@ private struct MatrixJob {
         dk = q.tensor.shape[2] / H
         dv = v.tensor.shape[2] / H
         self.keepsStates = keepsStates
-        channels = decay.map { $0.tensor.shape[2] != H } ?? false
+        channels = bonus != nil || decay.map { $0.tensor.shape[2] != H } ?? false
         type = q.tensor.dtype
         real = type.real
         size = type.byteCount

@@ -68,7 +68,7 @@ private struct SelectiveJob {
     let type: DType
     private let real: nstm_real
     private let size: Int
-    private static let block = 64, chunk = Int(NSTM_SELECTIVE_CHUNK.rawValue)
+    private static let block = 64, chunk = Int(NSTM_SELECTIVE_CHUNK)
     private var blocks: Int { (D + SelectiveJob.block - 1) / SelectiveJob.block }
     private var chunks: Int { (T + SelectiveJob.chunk - 1) / SelectiveJob.chunk }
 
@@ -92,7 +92,8 @@ private struct SelectiveJob {
         nstm_selective_scan(
             x: x.at(n, 0, first), delta: delta.at(n, 0, first), a: a.constantBase + first * N * size,
             b: b.constantBase + n * T * N * size, c: c.constantBase + n * T * N * size,
-            skip: skip.map { $0.constantBase + first * size }, x_stride: x.row, delta_stride: delta.row, length: T, channels: width,
+            skip: skip.map { $0.constantBase + first * size }, x_stride: x.row, delta_stride: delta.row, length: T,
+            channels: width,
             n: N)
     }
 

@@ -34,10 +34,11 @@ extension Variable {
         requireSameType("wkvScan", self, value, decay, bonus, state)
         let B = shape[0], T = shape[1], D = shape[2], type = dtype, real = type.real, size = type.byteCount, shape = shape
         let k = self.value.contiguous(), v = value.value.contiguous(), w = decay.value.contiguous(), u = bonus.value.contiguous()
-        let empty = Tensor.concatenate([.zeros([1, 2, 1], dtype: type), Tensor(repeating: -1e38, [1, 1, 1], dtype: type)], axis: 1)
+        let empty = Tensor.concatenate(
+            [.zeros([1, 2, 1], dtype: type), Tensor(repeating: -1e38, [1, 1, 1], dtype: type)], axis: 1)
         let initial = state?.value.contiguous() ?? empty.broadcast(to: [B, 3, D]).contiguous()
         let y = Tensor(uninitialized: shape, type), last = Tensor(uninitialized: [B, 3, D], type)
-        let chunk = Int(NSTM_WKV_CHUNK.rawValue), chunks = (T + chunk - 1) / chunk, block = 64, blocks = (D + block - 1) / block
+        let chunk = Int(NSTM_WKV_CHUNK), chunks = (T + chunk - 1) / chunk, block = 64, blocks = (D + block - 1) / block
         let keeps = [self, value, decay, bonus, state].contains { $0?.isRecorded ?? false }
         let starts = keeps ? Tensor(uninitialized: [B, chunks, 3, D], type) : nil
         let toY = y.freshBase, toLast = last.freshBase, toStarts = starts?.freshBase
@@ -48,7 +49,8 @@ extension Variable {
                 (toLast + at).copyMemory(from: initial.constantBase + at, byteCount: width * size)
             }
             nstm_wkv_scan(
-                real, w.constantBase + c * size, u.constantBase + c * size, k.constantBase + row, v.constantBase + row, toY + row, D,
+                real, w.constantBase + c * size, u.constantBase + c * size, k.constantBase + row, v.constantBase + row, toY + row,
+                D,
                 toLast + (n * 3 * D + c) * size, toStarts.map { $0 + (n * chunks * 3 * D + c) * size }, D, T, width)
         }
         withExtendedLifetime(initial) {}

@@ -28,6 +28,7 @@ import Testing
         out += run([[3, 30, 48], [3, 30, 6], [3, 6, 16], [3, 6, 16], [3, 6]]) {
             $1[0].gatedSlotScan(write: $1[1].sigmoid(), keys: $1[2], values: $1[3], bias: $1[4], heads: 2, chunk: 8).output
         }
+        out += scanResults(run)
         return out
     }
 

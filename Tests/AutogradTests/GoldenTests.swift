@@ -5,13 +5,13 @@ import Testing
 
 /// Values made by PyTorch in float64; see `Tests/Golden/make_golden.py`.
 @Suite struct GoldenTests {
-    private struct Array: Decodable {
+    struct Array: Decodable {
         let shape: [Int]
         let values: [Double]
         var tensor: Tensor { Tensor(values, Shape(shape)) }
     }
     /// One case: settings and arrays by name.
-    private struct Case: Decodable {
+    struct Case: Decodable {
         private let arrays: [String: Array]
         let settings: [String: Double]
         private struct Key: CodingKey {
@@ -32,12 +32,12 @@ import Testing
         subscript(_ name: String) -> Tensor { arrays[name]!.tensor }
     }
 
-    private func load(_ name: String) throws -> [String: Case] {
+    func load(_ name: String) throws -> [String: Case] {
         let url = try #require(Bundle.module.url(forResource: name, withExtension: "json", subdirectory: "Golden"))
         return try JSONDecoder().decode([String: Case].self, from: Data(contentsOf: url))
     }
     /// Compares value and gradients, and says how far the worst is off.
-    private func compare(
+    func compare(
         _ c: Case, inputs: [String], gradients: [String], _ name: String, _ body: (Case, [Variable]) -> Variable
     ) {
         let context = ForwardContext(.train), x = inputs.map { context.input(c[$0]) }

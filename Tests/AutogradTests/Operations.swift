@@ -225,7 +225,7 @@ struct Operation: Sendable, CustomTestStringConvertible {
         ]
     }()
 
-    static let all = arithmetic + products + shaping + normalization + losses + attention + convolution + slots
+    static let all = arithmetic + products + shaping + normalization + losses + attention + convolution + slots + scans
 }
 
 @Suite struct OperationTests {

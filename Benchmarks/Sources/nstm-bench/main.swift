@@ -102,6 +102,7 @@ func measure(_ row: String) -> Double? {
     case "matmul": return product(sizes[0], sizes[1], sizes[2], transposed: parts[1] == "transposed")
     case "train": return trainingStep(parts[1], sizes[0], sizes[1])
     case "stream": return streaming(parts[1])
+    case "scan": return scanRow(parts[1])
     case "gelu": return elementwise({ $0.gelu() }, [768, 512])
     case "softmax": return elementwise({ $0.softmax() }, [4096, 256])
     case "layernorm": return elementwise({ $0.layerNorm(gain: Variable(.ones([512]))) }, [2048, 512])
