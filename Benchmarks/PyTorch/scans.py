@@ -1,5 +1,5 @@
-"""The recurrences of the scan kernels in PyTorch, forward and backward, each in the fastest eager form we could write: chunk-parallel
-products for slots and matrix states, several forms of the diagonal scan of which the fastest counts. Every form is compared
+"""The recurrences of the scan kernels in PyTorch, forward and backward, each in the fastest eager form we could write:
+chunk-parallel products for slots and matrix states, several forms of the diagonal scan of which the fastest counts. Every form is compared
 with a loop over tokens by `python Benchmarks/PyTorch/scans.py`, which also prints the time of each."""
 import math
 

@@ -10,8 +10,8 @@
 #define NSTM_SUFFIX _f64
 #include "DiagonalScan.inc"
 
-void nstm_diagonal_scan(nstm_real t, const void *a, const void *a_im, ptrdiff_t a_stride, const void *b, const void *b_im, void *h,
-    void *h_im, ptrdiff_t stride, void *state, void *state_im, ptrdiff_t length, ptrdiff_t channels) {
+void nstm_diagonal_scan(nstm_real t, const void *a, const void *a_im, ptrdiff_t a_stride, const void *b, const void *b_im,
+    void *h, void *h_im, ptrdiff_t stride, void *state, void *state_im, ptrdiff_t length, ptrdiff_t channels) {
     NSTM_DISPATCH(t, diagonal, a, a_im, a_stride, b, b_im, h, h_im, stride, state, state_im, length, channels);
 }
 void nstm_diagonal_scan_backward(nstm_real t, const void *a, const void *a_im, ptrdiff_t a_stride, const void *start,

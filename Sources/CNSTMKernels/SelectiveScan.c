@@ -10,7 +10,8 @@
 #define NSTM_SUFFIX _f64
 #include "SelectiveScan.inc"
 
-void nstm_selective_scan_forward(nstm_real t, const nstm_selective_scan *scan, void *y, ptrdiff_t y_stride, void *state, void *starts) {
+void nstm_selective_scan_forward(nstm_real t, const nstm_selective_scan *scan, void *y, ptrdiff_t y_stride, void *state,
+    void *starts) {
     NSTM_DISPATCH(t, selective, scan, y, y_stride, state, starts);
 }
 void nstm_selective_scan_backward(nstm_real t, const nstm_selective_scan *scan, const nstm_selective_gradient *to, const void *dy,

@@ -10,8 +10,8 @@
 #define NSTM_SUFFIX _f64
 #include "WKVScan.inc"
 
-void nstm_wkv_scan(nstm_real t, const void *w, const void *u, const void *k, const void *v, void *y, ptrdiff_t stride, void *state,
-    void *starts, ptrdiff_t row, ptrdiff_t length, ptrdiff_t channels) {
+void nstm_wkv_scan(nstm_real t, const void *w, const void *u, const void *k, const void *v, void *y, ptrdiff_t stride,
+    void *state, void *starts, ptrdiff_t row, ptrdiff_t length, ptrdiff_t channels) {
     NSTM_DISPATCH(t, wkv, w, u, k, v, y, stride, state, starts, row, length, channels);
 }
 void nstm_wkv_scan_backward(nstm_real t, const void *w, const void *u, const void *k, const void *v, const void *dy, void *dw,

@@ -17,8 +17,8 @@ extension Variable {
     /// - Parameters:
     ///   - self, key: queries and keys [B, T, heads · dk]. Nothing is scaled or normalised here; the delta rule wants ‖k‖ = 1.
     ///   - value: [B, T, heads · dv]; dv may differ from dk.
-    ///   - decay: a, usually in 0 ... 1: one number a head, [B, T, heads] (RetNet, Mamba-2, gated DeltaNet), or one a key channel,
-    ///     [B, T, heads · dk] (GLA, RWKV-6); anything that broadcasts to these, such as [heads]. Nil: no decay (linear attention).
+    ///   - decay: a, usually in 0 ... 1: one number a head, [B, T, heads] (RetNet, Mamba-2, gated DeltaNet), or one a key
+    ///     channel, [B, T, heads · dk] (GLA, RWKV-6); or what broadcasts to these, such as [heads]. Nil: none (linear attention).
     ///   - beta: strength β [B, T, heads] of the delta rule (DeltaNet), usually in 0 ... 1.
     ///   - bonus: u [heads · dk] (RWKV); not together with `beta`.
     ///   - state: S before the first token [B, heads, dk, dv]; zeros when nil.

@@ -32,8 +32,8 @@ extension Variable {
                 .other(
                     op: "selectiveScan",
                     "x \(shape), delta \(delta.shape), a \(a.shape), b \(b.shape), c \(c.shape), skip "
-                        + "\(skip?.shape.description ?? "none"), state \(state?.shape.description ?? "none"); needs [B, T, D] twice, "
-                        + "[D, N] with N up to 256, [B, T, N] twice, [D], [B, D, N]"),
+                        + "\(skip?.shape.description ?? "none"), state \(state?.shape.description ?? "none"); needs "
+                        + "[B, T, D] twice, [D, N] with N up to 256, [B, T, N] twice, [D], [B, D, N]"),
                 at: place)
         }
         requireSameType("selectiveScan", self, delta, a, b, c, skip, state)

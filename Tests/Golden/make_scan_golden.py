@@ -110,10 +110,10 @@ path.write_text(json.dumps({
     "rwkv6": case(matrix, **qkv(), decay=unit(B, T, H * dk), bonus=normal(H * dk)),
     "diagonal": case(diagonal, input=normal(B, T, D), decay=unit(B, T, D), state=normal(B, D)),
     "complex_diagonal": case(
-        complex_diagonal, input=normal(B, T, D), input_im=normal(B, T, D), decay=unit(B, T, D) - 0.5, decay_im=unit(B, T, D) - 0.5,
-        state=normal(B, D), state_im=normal(B, D)),
+        complex_diagonal, input=normal(B, T, D), input_im=normal(B, T, D), decay=unit(B, T, D) - 0.5,
+        decay_im=unit(B, T, D) - 0.5, state=normal(B, D), state_im=normal(B, D)),
     "selective": case(
-        selective, x=normal(B, T, D), delta=unit(B, T, D), a=-1 - unit(D, N), b=normal(B, T, N), c=normal(B, T, N), skip=normal(D),
-        state=normal(B, D, N)),
+        selective, x=normal(B, T, D), delta=unit(B, T, D), a=-1 - unit(D, N), b=normal(B, T, N), c=normal(B, T, N),
+        skip=normal(D), state=normal(B, D, N)),
     "wkv": case(wkv, key=normal(B, T, D), value=normal(B, T, D), decay=-unit(D), bonus=normal(D)),
 }, separators=(",", ":")) + "\n")
