@@ -32,12 +32,12 @@ extension Variable {
                 at: path(of: self, value, decay))
         }
         requireSameType("wkvScan", self, value, decay, bonus, state)
-        let B = shape[0], T = shape[1], D = shape[2], type = dtype, real = type.real, size = type.byteCount, shape = shape
+        let B = shape[0], T = shape[1], D = shape[2], type = dtype, real = type.real, size = type.byteCount, whole = shape
         let k = self.value.contiguous(), v = value.value.contiguous(), w = decay.value.contiguous(), u = bonus.value.contiguous()
         let empty = Tensor.concatenate(
             [.zeros([1, 2, 1], dtype: type), Tensor(repeating: -1e38, [1, 1, 1], dtype: type)], axis: 1)
         let initial = state?.value.contiguous() ?? empty.broadcast(to: [B, 3, D]).contiguous()
-        let y = Tensor(uninitialized: shape, type), last = Tensor(uninitialized: [B, 3, D], type)
+        let y = Tensor(uninitialized: whole, type), last = Tensor(uninitialized: [B, 3, D], type)
         let chunk = Int(NSTM_WKV_CHUNK), chunks = (T + chunk - 1) / chunk, block = 64, blocks = (D + block - 1) / block
         let keeps = [self, value, decay, bonus, state].contains { $0?.isRecorded ?? false }
         let starts = keeps ? Tensor(uninitialized: [B, chunks, 3, D], type) : nil
@@ -57,9 +57,9 @@ extension Variable {
         let inputs = [self, value, decay, bonus] + (state.map { [$0] } ?? []), hasState = state != nil
         let outputs = record("wkvScan", inputs, [y, last]) { g, sink in
             guard let starts else { nstmFatal(.other(op: "wkvScan", "backward without stored states")) }
-            let dy = (g[0] ?? .zeros(shape, dtype: type)).contiguous()
+            let dy = (g[0] ?? .zeros(whole, dtype: type)).contiguous()
             let dLast = (g[1] ?? .zeros([B, 3, D], dtype: type)).contiguous()
-            let dk = Tensor(uninitialized: shape, type), dv = Tensor(uninitialized: shape, type)
+            let dk = Tensor(uninitialized: whole, type), dv = Tensor(uninitialized: whole, type)
             let dw = Tensor(uninitialized: [B, D], type), du = Tensor(uninitialized: [B, D], type)
             let running = Tensor(uninitialized: [B, 3, D], type)
             let toK = dk.freshBase, toV = dv.freshBase, toW = dw.freshBase, toU = du.freshBase, toState = running.freshBase
