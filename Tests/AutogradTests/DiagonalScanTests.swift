@@ -92,7 +92,8 @@ import Testing
         let w = Tensor([-1] as [Double]).cast(to: type), u = Tensor([0.5] as [Double]).cast(to: type)
         let y = evaluate([k, v, w, u]) { $1[0].wkvScan(value: $1[1], decay: $1[2], bonus: $1[3]).output }
         // Token 3 sees 3 · e^{5e4} and 4 · e^{5e4 + ½}; tokens 4 and 5 see 3 · e⁻¹ and 4 with equal rest.
-        let fourth = (3 + 4 * exp(0.5)) / (1 + exp(0.5)), after = (3 * exp(-1) + 4) / (exp(-1) + 1)
+        let half: Double = exp(0.5), less: Double = exp(-1.0)
+        let fourth = (3 + 4 * half) / (1 + half), after = (3 * less + 4) / (less + 1)
         for (got, wanted) in zip(y.value.doubles(), [1, 1, 3, fourth, after, after]) { #expect(abs(got - wanted) < 1e-5) }
         for g in y.gradients { #expect(g.firstNonFinite() == nil) }
     }

@@ -14,7 +14,7 @@ extension Operation {
             [[2, 0, 2], [2, 0, 2], [2, 0, 4], [2, 2, 1, 2]], [[0, 3, 2], [0, 3, 2], [0, 3, 4], [0, 2, 1, 2]],
         ]
         let perHead = base.map { [$0[0][0], $0[0][1], 2] }, perChannel = base.map { $0[0] }
-        func with(_ more: [[[Int]]]...) -> [[[Int]]] { base.indices.map { i in base[i] + more.map { $0[i] } } }
+        func with(_ more: [[Int]]...) -> [[[Int]]] { base.indices.map { i in base[i] + more.map { $0[i] } } }
         @Sendable func scan(_ x: [Variable], decay: Variable? = nil, beta: Variable? = nil, bonus: Variable? = nil) -> Variable {
             let s = x[0].matrixStateScan(
                 key: x[1], value: x[2], decay: decay, beta: beta, bonus: bonus, state: x[3], heads: 2)
@@ -47,7 +47,7 @@ extension Operation {
         let sizes = [(2, 3, 4), (1, 1, 1), (2, 0, 3), (0, 2, 3), (1, 2, 17)]
         let sequence = sizes.map { [$0.0, $0.1, $0.2] }, row = sizes.map { [$0.0, $0.2] }, channels = sizes.map { [$0.2] }
         func shapes(_ all: [[Int]]...) -> [[[Int]]] { sizes.indices.map { i in all.map { $0[i] } } }
-        func complex(_ x: [Variable], _ i: Int) -> ComplexVariable { ComplexVariable(real: x[i], imaginary: x[i + 1]) }
+        @Sendable func complex(_ x: [Variable], _ i: Int) -> ComplexVariable { ComplexVariable(real: x[i], imaginary: x[i + 1]) }
         let diagonal: [Operation] = [
             .init("diagonalScan", shapes(sequence, sequence, row)) {
                 let s = $1[0].diagonalScan(decay: $1[1], state: $1[2])
