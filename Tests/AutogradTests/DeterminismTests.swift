@@ -52,6 +52,7 @@ import Testing
         out += run([rows]) {
             $1[0].crossEntropy(Tensor((0..<700).map { Int32($0 % 60) }), labelSmoothing: 0.1) + $1[0].geluTanh().mean()
         }
+        out += scanResults(run)
         return out
     }
 

@@ -228,7 +228,7 @@ struct Operation: Sendable, CustomTestStringConvertible {
     }()
 
     static let all =
-        arithmetic + products + shaping + normalization + losses + attention + convolution + slots + indexing + numeric
+        arithmetic + products + shaping + normalization + losses + attention + convolution + slots + indexing + numeric + scans
 }
 
 @Suite struct OperationTests {

@@ -262,6 +262,98 @@ void nstm_slots_backward(nstm_real t, const void *_Nonnull d_o, ptrdiff_t do_str
                          void *_Nullable dbias, void *_Nonnull log, int32_t *_Nonnull index, ptrdiff_t length,
                          ptrdiff_t n, ptrdiff_t d);
 
+// MARK: Matrix state (MatrixScan.c): family 2 of Documentation/Mathematics.md
+/// Tokens worked on together; the states before each such chunk are what the way back needs.
+enum { NSTM_MATRIX_CHUNK = 16 };
+/// One head of one sequence, or a block of its value columns, from the first token of a chunk on. A row every so many elements.
+typedef struct {
+    ptrdiff_t dk, dv;
+    const void *_Nonnull q, *_Nonnull k, *_Nonnull v;
+    ptrdiff_t q_stride, k_stride, v_stride;
+    /// Null: no decay; else a number a token, or dk of them when `channels` ≠ 0 (then never null).
+    const void *_Nullable decay;
+    ptrdiff_t decay_stride;
+    int channels;
+    /// Null: plain sum; else the strength of the delta rule, a number a token.
+    const void *_Nullable beta;
+    ptrdiff_t beta_stride;
+    /// Null: a read sees its own token's write; else dk numbers: it sees the state before the token, plus bonus ⊙ k · v. Needs
+    /// `channels`, and no beta.
+    const void *_Nullable bonus;
+} nstm_matrix_scan;
+/// Where gradients go; decay, beta and bonus may be null when there is none. All are written but bonus, which is added to.
+typedef struct {
+    void *_Nonnull q, *_Nonnull k, *_Nonnull v;
+    ptrdiff_t q_stride, k_stride, v_stride;
+    void *_Nullable decay;
+    ptrdiff_t decay_stride;
+    void *_Nullable beta;
+    ptrdiff_t beta_stride;
+    void *_Nullable bonus;
+} nstm_matrix_scan_gradient;
+/// Rows and columns of a state in memory: padded with zeros.
+ptrdiff_t nstm_matrix_scan_padded(ptrdiff_t width);
+/// Elements of scratch memory (64-byte aligned) that the functions below need.
+ptrdiff_t nstm_matrix_scan_scratch(ptrdiff_t dk, ptrdiff_t dv, int channels, int backward);
+/// At most NSTM_MATRIX_CHUNK tokens. start, end: padded states before and after them, 64-byte aligned; may be the same.
+void nstm_matrix_scan_chunk(nstm_real t, const nstm_matrix_scan *_Nonnull scan, const void *_Nonnull start, void *_Nonnull end,
+                            void *_Nonnull o, ptrdiff_t o_stride, ptrdiff_t length, void *_Nonnull scratch);
+/// The way back. d_state: in: gradient of the state after the chunk, out: of the one before it.
+void nstm_matrix_scan_chunk_backward(nstm_real t, const nstm_matrix_scan *_Nonnull scan,
+                                     const nstm_matrix_scan_gradient *_Nonnull to, const void *_Nonnull start,
+                                     const void *_Nonnull d_o, ptrdiff_t o_stride, void *_Nonnull d_state, ptrdiff_t length,
+                                     void *_Nonnull scratch);
+
+// MARK: Diagonal state (DiagonalScan.c, SelectiveScan.c, WKVScan.c): family 3 of Documentation/Mathematics.md
+/// h ← a ⊙ h + b over `length` tokens of one sequence, some of its channels. Imaginary parts (`_im`): null in the real form. Rows of
+/// a every a_stride (0: one row for all tokens), all others every `stride`. state: in and out.
+void nstm_diagonal_scan(nstm_real t, const void *_Nonnull a, const void *_Nullable a_im, ptrdiff_t a_stride, const void *_Nonnull b,
+                        const void *_Nullable b_im, void *_Nonnull h, void *_Nullable h_im, ptrdiff_t stride,
+                        void *_Nonnull state, void *_Nullable state_im, ptrdiff_t length, ptrdiff_t channels);
+/// start: the state before the first token; h: what the scan wrote; dh: null counts as 0; d_state: in and out. da has one row, the
+/// sum, when a_stride is 0.
+void nstm_diagonal_scan_backward(nstm_real t, const void *_Nonnull a, const void *_Nullable a_im, ptrdiff_t a_stride,
+                                 const void *_Nonnull start, const void *_Nullable start_im, const void *_Nonnull h,
+                                 const void *_Nullable h_im, const void *_Nullable dh, const void *_Nullable dh_im,
+                                 void *_Nonnull da, void *_Nullable da_im, void *_Nonnull db, void *_Nullable db_im,
+                                 ptrdiff_t stride, void *_Nonnull d_state, void *_Nullable d_state_im, ptrdiff_t length,
+                                 ptrdiff_t channels);
+
+/// Tokens between two stored states of the selective scan.
+enum { NSTM_SELECTIVE_CHUNK = 16 };
+/// One sequence, some of its channels: x and delta with rows of channels, a [channels, n], b and c with dense rows of n, skip one
+/// number a channel or null.
+typedef struct {
+    const void *_Nonnull x, *_Nonnull delta, *_Nonnull a, *_Nonnull b, *_Nonnull c;
+    const void *_Nullable skip;
+    ptrdiff_t x_stride, delta_stride, length, channels, n;
+} nstm_selective_scan;
+/// x, delta (rows every `stride`), a and skip are written, b and c added to; state: in and out.
+typedef struct {
+    void *_Nonnull x, *_Nonnull delta, *_Nonnull a, *_Nonnull b, *_Nonnull c, *_Nonnull state;
+    void *_Nullable skip;
+    ptrdiff_t stride;
+} nstm_selective_gradient;
+/// state [channels, n]: in and out. starts: for each chunk n numbers for every channel, channels rounded up to 16; or null.
+void nstm_selective_scan_forward(nstm_real t, const nstm_selective_scan *_Nonnull scan, void *_Nonnull y, ptrdiff_t y_stride,
+                                 void *_Nonnull state, void *_Nullable starts);
+void nstm_selective_scan_backward(nstm_real t, const nstm_selective_scan *_Nonnull scan,
+                                  const nstm_selective_gradient *_Nonnull to, const void *_Nonnull dy, ptrdiff_t dy_stride,
+                                  const void *_Nonnull starts);
+
+/// Tokens between two stored states of the WKV scan.
+enum { NSTM_WKV_CHUNK = 16 };
+/// w (log of the decay) and u: a number a channel; k, v, y: rows every `stride`; state: rows p, q, o, `row` elements apart, in and
+/// out; starts: three such rows for each chunk, or null.
+void nstm_wkv_scan(nstm_real t, const void *_Nonnull w, const void *_Nonnull u, const void *_Nonnull k, const void *_Nonnull v,
+                   void *_Nonnull y, ptrdiff_t stride, void *_Nonnull state, void *_Nullable starts, ptrdiff_t row,
+                   ptrdiff_t length, ptrdiff_t channels);
+/// dw, du, dk, dv are written; d_state: in and out.
+void nstm_wkv_scan_backward(nstm_real t, const void *_Nonnull w, const void *_Nonnull u, const void *_Nonnull k,
+                            const void *_Nonnull v, const void *_Nonnull dy, void *_Nonnull dw, void *_Nonnull du,
+                            void *_Nonnull dk, void *_Nonnull dv, ptrdiff_t stride, void *_Nonnull d_state,
+                            const void *_Nonnull starts, ptrdiff_t row, ptrdiff_t length, ptrdiff_t channels);
+
 // MARK: Optimizers (Optimizer.c)
 /// AdamW (Loshchilov & Hutter 2019, decoupled decay): m, v, p updated in place; g is multiplied by g_scale first.
 void nstm_adamw(nstm_real t, void *_Nonnull p, const void *_Nonnull g, void *_Nonnull m, void *_Nonnull v, double g_scale,

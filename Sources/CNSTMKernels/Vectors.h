@@ -1,0 +1,55 @@
+// Vectors of 64 bytes for both element types, whatever the machine's own width is: what the scan kernels compute in.
+#ifndef NSTM_VECTORS_H
+#define NSTM_VECTORS_H
+
+#include "Math.h"
+
+// Vectors are passed between inlined functions only, so their calling convention does not matter.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+typedef float nstm_vec_f32 __attribute__((vector_size(64)));
+typedef double nstm_vec_f64 __attribute__((vector_size(64)));
+
+// Rows a and b shuffled into each other, first and second half. Four (three) rounds over all rows of a square transpose it: each
+// moves the highest bit of the column into the row, and that of the row into the column.
+#define NSTM_MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+NSTM_INLINE nstm_vec_f32 nstm_mix_low_f32(nstm_vec_f32 a, nstm_vec_f32 b) {
+    return NSTM_MIX(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+NSTM_INLINE nstm_vec_f32 nstm_mix_high_f32(nstm_vec_f32 a, nstm_vec_f32 b) {
+    return NSTM_MIX(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+NSTM_INLINE nstm_vec_f64 nstm_mix_low_f64(nstm_vec_f64 a, nstm_vec_f64 b) { return NSTM_MIX(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+NSTM_INLINE nstm_vec_f64 nstm_mix_high_f64(nstm_vec_f64 a, nstm_vec_f64 b) { return NSTM_MIX(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+
+// Lane l of the result is the sum over the lanes of v[l]: a tree of shuffles instead of one reduction a row.
+NSTM_INLINE nstm_vec_f32 nstm_transpose_sum_f32(const nstm_vec_f32 *v) {
+    nstm_vec_f32 a[8], b[4], c[2];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 8; i++)
+        a[i] = NSTM_MIX(v[2 * i], v[2 * i + 1], 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30) +
+               NSTM_MIX(v[2 * i], v[2 * i + 1], 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 4; i++)
+        b[i] = NSTM_MIX(a[2 * i], a[2 * i + 1], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+               NSTM_MIX(a[2 * i], a[2 * i + 1], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 2; i++)
+        c[i] = NSTM_MIX(b[2 * i], b[2 * i + 1], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27) +
+               NSTM_MIX(b[2 * i], b[2 * i + 1], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+    return NSTM_MIX(c[0], c[1], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+           NSTM_MIX(c[0], c[1], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+}
+NSTM_INLINE nstm_vec_f64 nstm_transpose_sum_f64(const nstm_vec_f64 *v) {
+    nstm_vec_f64 a[4], b[2];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 4; i++)
+        a[i] = NSTM_MIX(v[2 * i], v[2 * i + 1], 0, 8, 2, 10, 4, 12, 6, 14) + NSTM_MIX(v[2 * i], v[2 * i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 2; i++)
+        b[i] = NSTM_MIX(a[2 * i], a[2 * i + 1], 0, 1, 8, 9, 4, 5, 12, 13) + NSTM_MIX(a[2 * i], a[2 * i + 1], 2, 3, 10, 11, 6, 7, 14, 15);
+    return NSTM_MIX(b[0], b[1], 0, 1, 2, 3, 8, 9, 10, 11) + NSTM_MIX(b[0], b[1], 4, 5, 6, 7, 12, 13, 14, 15);
+}
+#undef NSTM_MIX
+
+#endif
