@@ -26,8 +26,12 @@ let package = Package(
         .systemLibrary(
             name: "CHDF5", pkgConfig: "hdf5",
             providers: [.apt(["libhdf5-dev"]), .brew(["hdf5"])]),
+        .systemLibrary(
+            name: "CKissFFT", pkgConfig: "kissfft-float",
+            providers: [.apt(["libkissfft-dev"]), .brew(["kissfft"])]),
         .target(name: "CNSTMKernels"),
-        .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels"]),
+        .target(name: "CNSTMFourier", dependencies: ["CKissFFT"]),
+        .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels", "CNSTMFourier"]),
         .target(name: "NSTMAutograd", dependencies: ["NSTMTensor", "CNSTMKernels"]),
         .target(name: "NSTMModules", dependencies: ["NSTMAutograd"]),
         .target(name: "NSTMOptim", dependencies: ["NSTMAutograd", "CNSTMKernels"]),
@@ -70,5 +74,6 @@ let package = Package(
         .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand", "NSTMTool", "TestSupport"]),
     ],
-    swiftLanguageModes: [.v6]
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
 )

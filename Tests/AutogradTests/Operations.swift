@@ -225,7 +225,8 @@ struct Operation: Sendable, CustomTestStringConvertible {
         ]
     }()
 
-    static let all = arithmetic + products + shaping + normalization + losses + attention + convolution + slots
+    static let all =
+        arithmetic + products + shaping + normalization + losses + attention + convolution + slots + convolutions + pooling + longConvolution
 }
 
 @Suite struct OperationTests {

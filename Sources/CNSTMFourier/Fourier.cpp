@@ -1,0 +1,85 @@
+#include <cmath>
+#include <complex>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "nstm_fourier.h"
+
+#define INLINE inline __attribute__((always_inline))
+
+// kissfft is a template: compiled here for lanes of both element types, and a second time for AVX2 where the processor may have it.
+#define REAL float
+#define COUNT 8
+#define LANES lanes8
+#define SET plain
+#include "Lanes.inc"
+#undef REAL
+#undef COUNT
+#undef LANES
+#define REAL double
+#define COUNT 4
+#define LANES lanes4
+#include "Lanes.inc"
+#undef REAL
+#undef COUNT
+#undef LANES
+namespace plain {
+#include <kissfft.hh>
+}
+#undef SET
+
+#if defined(__x86_64__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#define REAL float
+#define COUNT 8
+#define LANES lanes8
+#define SET avx2
+#include "Lanes.inc"
+#undef REAL
+#undef COUNT
+#undef LANES
+#define REAL double
+#define COUNT 4
+#define LANES lanes4
+#include "Lanes.inc"
+#undef REAL
+#undef COUNT
+#undef LANES
+#undef KISSFFT_CLASS_HH
+namespace avx2 {
+#include <kissfft.hh>
+}
+#undef SET
+#pragma clang attribute pop
+static bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#else
+namespace avx2 = plain;
+static bool has_avx2() { return false; }
+#endif
+
+struct nstm_fourier_plan {
+    virtual ~nstm_fourier_plan() {}
+    virtual void run(const void *in, void *out) const = 0;
+};
+
+namespace {
+template <class Transform> struct Plan final : nstm_fourier_plan {
+    Transform transform;
+    Plan(std::size_t length, bool inverse) : transform(length, inverse) {}
+    void run(const void *in, void *out) const override {
+        typedef typename Transform::cpx_t Element;
+        transform.transform(static_cast<const Element *>(in), static_cast<Element *>(out));
+    }
+};
+}  // namespace
+
+nstm_fourier_plan *nstm_fourier_plan_make(int wide, ptrdiff_t length, int inverse) {
+    std::size_t n = (std::size_t)length;
+    bool back = inverse != 0;
+    if (has_avx2())
+        return wide ? (nstm_fourier_plan *)new Plan<avx2::kissfft<avx2::lanes4>>(n, back) : new Plan<avx2::kissfft<avx2::lanes8>>(n, back);
+    return wide ? (nstm_fourier_plan *)new Plan<plain::kissfft<plain::lanes4>>(n, back) : new Plan<plain::kissfft<plain::lanes8>>(n, back);
+}
+void nstm_fourier_plan_free(nstm_fourier_plan *plan) { delete plan; }
+void nstm_fourier_run(const nstm_fourier_plan *plan, const void *in, void *out) { plan->run(in, out); }
