@@ -1,6 +1,13 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+#if os(Linux)
+    // The header lies where every compiler looks, and the package manager would warn of a flag in Debian's kissfft-float.pc.
+    let kissFFT: String? = nil
+#else
+    let kissFFT: String? = "kissfft-float"
+#endif
+
 /// Floors of the house, lowest first; a target depends only on targets above it in this list.
 /// `Documentation/Architecture.md` says what lives where.
 let package = Package(
@@ -27,7 +34,7 @@ let package = Package(
             name: "CHDF5", pkgConfig: "hdf5",
             providers: [.apt(["libhdf5-dev"]), .brew(["hdf5"])]),
         .systemLibrary(
-            name: "CKissFFT", pkgConfig: "kissfft-float",
+            name: "CKissFFT", pkgConfig: kissFFT,
             providers: [.apt(["libkissfft-dev"]), .brew(["kissfft"])]),
         .target(name: "CNSTMKernels"),
         .target(name: "CNSTMFourier", dependencies: ["CKissFFT"]),

@@ -6,6 +6,11 @@
 
 #include "nstm_fourier.h"
 
+#if __has_include(<kissfft/kissfft.hh>)
+#define KISSFFT <kissfft/kissfft.hh>
+#else
+#define KISSFFT <kissfft.hh>
+#endif
 #define INLINE inline __attribute__((always_inline))
 
 // kissfft is a template: compiled here for lanes of both element types, and a second time for AVX2 where the processor may have it.
@@ -25,7 +30,7 @@
 #undef COUNT
 #undef LANES
 namespace plain {
-#include <kissfft.hh>
+#include KISSFFT
 }
 #undef SET
 
@@ -48,7 +53,7 @@ namespace plain {
 #undef LANES
 #undef KISSFFT_CLASS_HH
 namespace avx2 {
-#include <kissfft.hh>
+#include KISSFFT
 }
 #undef SET
 #pragma clang attribute pop

@@ -29,7 +29,8 @@ extension Variable {
     /// y[b, o, t] = bias[o] + Σ_c Σ_k weight[o, c, k] · x[b, c, t·stride − low + k·dilation], where what lies outside counts as 0
     /// and T' = ⌊(T + low + high − dilation·(k − 1) − 1)/stride⌋ + 1. Channels come in `groups` that do not see each other.
     public func conv1d(
-        _ weight: Variable, bias: Variable? = nil, stride: Int = 1, padding: SequencePadding = 0, dilation: Int = 1, groups: Int = 1
+        _ weight: Variable, bias: Variable? = nil, stride: Int = 1, padding: SequencePadding = 0, dilation: Int = 1,
+        groups: Int = 1
     ) -> Variable {
         guard shape.rank == 3, weight.shape.rank == 3 else {
             nstmFatal(
@@ -66,7 +67,8 @@ extension Variable {
                 input: shape[2], kernel: weight.shape[2], stride: stride.rows, dilation: dilation.rows, low: padding.rows,
                 high: padding.rows),
             columns: ConvolutionAxis(
-                input: shape[3], kernel: weight.shape[3], stride: stride.columns, dilation: dilation.columns, low: padding.columns,
+                input: shape[3], kernel: weight.shape[3], stride: stride.columns, dilation: dilation.columns,
+                low: padding.columns,
                 high: padding.columns))
     }
 
@@ -74,7 +76,8 @@ extension Variable {
         _ op: StaticString, _ weight: Variable, _ bias: Variable?, groups: Int, rows: ConvolutionAxis, columns: ConvolutionAxis
     ) -> Variable {
         let outputs = weight.shape[0]
-        guard groups >= 1, shape[1] == weight.shape[1] * groups, outputs % groups == 0, bias.map({ $0.shape == [outputs] }) ?? true
+        guard groups >= 1, shape[1] == weight.shape[1] * groups, outputs % groups == 0,
+            bias.map({ $0.shape == [outputs] }) ?? true
         else {
             nstmFatal(
                 .other(
@@ -87,7 +90,8 @@ extension Variable {
                 .other(
                     op: "\(op)",
                     "x \(shape), weight \(weight.shape): kernel \(axis.kernel), stride \(axis.stride), dilation \(axis.dilation), "
-                        + "padding \(axis.low) and \(axis.high) do not fit into an axis of \(axis.input)"), at: path(of: self, weight))
+                        + "padding \(axis.low) and \(axis.high) do not fit into an axis of \(axis.input)"),
+                at: path(of: self, weight))
         }
         requireSameType(op, self, weight, bias)
         let geometry = ConvolutionGeometry(

@@ -29,7 +29,8 @@ extension Variable {
     /// plane ("global average pooling").
     public func adaptiveAveragePool2d(_ outputs: PlaneSize) -> Variable {
         guard shape.rank == 4, outputs.rows >= 1, outputs.columns >= 1, shape[2] >= 1, shape[3] >= 1 else {
-            nstmFatal(.other(op: "adaptiveAveragePool2d", "x \(shape) to \(outputs.rows) × \(outputs.columns)"), at: path(of: self))
+            nstmFatal(
+                .other(op: "adaptiveAveragePool2d", "x \(shape) to \(outputs.rows) × \(outputs.columns)"), at: path(of: self))
         }
         return averaged(
             "adaptiveAveragePool2d",

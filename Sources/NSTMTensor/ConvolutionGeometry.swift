@@ -203,7 +203,8 @@ struct BlockGrid {
         let left = backward ? c * columns / geometry.columns.stride : c * columns * geometry.columns.stride
         return Block(
             images: n * images..<min(geometry.batch, (n + 1) * images), row: r * rows, rows: min(rows, height - r * rows),
-            column: c * columns, columns: min(columns, width - c * columns), top: plan.top + top, left: plan.left + left, plan: plan)
+            column: c * columns, columns: min(columns, width - c * columns), top: plan.top + top, left: plan.left + left,
+            plan: plan)
     }
     /// The largest number of pixels that any block's region has.
     var regionPixels: Int { images * plans.map { $0.height * $0.width }.max()! }

@@ -43,28 +43,32 @@ extension ConvolutionGeometry {
             let sums = Storage(byteCount: grid.blockPixels * row * size)
             for (i, image) in block.images.enumerated() {
                 nstm_region_pack(
-                    real, base + image * from * sourcePlane * size, limit, from, sourceHeight, sourceWidth, block.top, plan.height,
+                    real, base + image * from * sourcePlane * size, limit, from, sourceHeight, sourceWidth, block.top,
+                    plan.height,
                     block.left, plan.width, region.base + i * plan.height * plan.width * pixel * size, pixel)
             }
             for part in plan.parts {
                 let pixels = part.pixels.count / grid.images * block.images.count
                 if isDepthwise {
                     nstm_depthwise_pixels(
-                        real, region.base, part.pixels, pixels, part.taps, part.which, part.taps.count, packed.base, row, sums.base,
+                        real, region.base, part.pixels, pixels, part.taps, part.which, part.taps.count, packed.base, row,
+                        sums.base,
                         part.places, row, row)
                     continue
                 }
                 // A group writes whole vectors; what it writes too much is overwritten by the next.
                 for group in 0..<groups {
                     nstm_conv_pixels(
-                        real, region.base + group * depth * size, part.pixels, pixels, part.taps, part.which, part.taps.count, depth,
+                        real, region.base + group * depth * size, part.pixels, pixels, part.taps, part.which, part.taps.count,
+                        depth,
                         packed.base + group * panels * panel * size, panel, sums.base + group * count * size, part.places, row,
                         roundUp(count, lanes))
                 }
             }
             for (i, image) in block.images.enumerated() {
                 nstm_region_unpack(
-                    real, sums.base + i * block.rows * block.columns * row * size, row, shift, out + image * to * plane * size, to,
+                    real, sums.base + i * block.rows * block.columns * row * size, row, shift, out + image * to * plane * size,
+                    to,
                     height, width, block.row, block.rows, block.column, block.columns)
             }
         }
@@ -79,7 +83,8 @@ extension ConvolutionGeometry {
             let row = pixelLength(inputs, lanes)
             let packed = Storage(byteCount: taps * row * size)
             nstm_region_pack(
-                real, weight.constantBase, weight.constantBase + weight.count * size, inputs, 1, taps, 0, 1, 0, taps, packed.base, row)
+                real, weight.constantBase, weight.constantBase + weight.count * size, inputs, 1, taps, 0, 1, 0, taps, packed.base,
+                row)
             withExtendedLifetime(weight) {}
             return packed
         }
@@ -91,7 +96,8 @@ extension ConvolutionGeometry {
                 let group = i / panels, first = (i % panels) * 2 * lanes
                 let from = group * (outputs / groups) * perOutput + first * (backward ? perInput : perOutput)
                 nstm_conv_weights_pack(
-                    real, weight.constantBase + from * size, depth, backward ? perOutput : perInput, min(2 * lanes, count - first),
+                    real, weight.constantBase + from * size, depth, backward ? perOutput : perInput,
+                    min(2 * lanes, count - first),
                     backward ? perInput : perOutput, taps, packed.base + i * panel * size)
             }
         }
@@ -154,7 +160,8 @@ extension ConvolutionGeometry {
                         let column = panel * panelColumns
                         nstm_conv_weights(
                             real, region + (Int(part.taps[tap]) + group * depth + first) * size, part.pixels,
-                            dys + (group * count + column) * size, part.places, row, block.pixels, max(0, min(piece, depth - first)),
+                            dys + (group * count + column) * size, part.places, row, block.pixels,
+                            max(0, min(piece, depth - first)),
                             min(panelColumns, sumRow - column),
                             sums.base + (((group * taps + tap) * depth + first) * sumRow + column) * size, sumRow, accumulate)
                     }

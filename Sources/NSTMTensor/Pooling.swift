@@ -29,7 +29,8 @@ package struct PoolingWindows: Sendable {
     package init(adaptive outputs: (rows: Int, columns: Int), height: Int, width: Int) {
         func windows(_ n: Int, _ m: Int) -> [Range<Int>] { (0..<m).map { $0 * n / m..<(($0 + 1) * n + m - 1) / m } }
         self.init(
-            height: height, width: width, rows: windows(height, outputs.rows), columns: windows(width, outputs.columns), divisor: 0)
+            height: height, width: width, rows: windows(height, outputs.rows), columns: windows(width, outputs.columns),
+            divisor: 0)
     }
     private var outputs: Int { rows.count / 2 * (columns.count / 2) }
     private func outputShape(_ x: Tensor) -> Shape { [x.shape[0], x.shape[1], rows.count / 2, columns.count / 2] }
@@ -55,7 +56,8 @@ package struct PoolingWindows: Sendable {
         let places = indices.constantBase.assumingMemoryBound(to: Int32.self), size = dy.dtype.byteCount
         planes(dy.shape) { i in
             nstm_max_pool_backward(
-                dy.dtype.real, dy.constantBase + i * outputs * size, places + i * outputs, outputs, to + i * height * width * size,
+                dy.dtype.real, dy.constantBase + i * outputs * size, places + i * outputs, outputs,
+                to + i * height * width * size,
                 height * width)
         }
         withExtendedLifetime((dy, indices)) {}

@@ -61,7 +61,8 @@ import Testing
         func run(_ inputs: [Tensor]) -> Evaluation {
             evaluate(inputs) {
                 $1[0].conv2d(
-                    $1[1], bias: $1[2], stride: pair(c.stride), padding: pair(c.padding), dilation: pair(c.dilation), groups: c.groups)
+                    $1[1], bias: $1[2], stride: pair(c.stride), padding: pair(c.padding), dilation: pair(c.dilation),
+                    groups: c.groups)
             }
         }
         let y = run(inputs), g = seed(y.value.shape, .float64).doubles()
@@ -102,14 +103,18 @@ import Testing
     /// Shapes that are cut into blocks of rows, of columns, of several images, and depthwise ones.
     @Test func blocks() {
         var random = TestRandom(22)
-        check(Case(batch: 2, inputs: 40, outputs: 35, size: [60, 50], kernel: [3, 3], stride: [2, 1], padding: [1, 1]), &random)
-        check(Case(batch: 1, inputs: 3, outputs: 7, size: [2, 9000], kernel: [2, 5], stride: [1, 3], padding: [0, 2]), &random)
+        check(
+            Case(batch: 2, inputs: 40, outputs: 35, size: [60, 50], kernel: [3, 3], stride: [2, 1], padding: [1, 1]), &random)
+        check(
+            Case(batch: 1, inputs: 3, outputs: 7, size: [2, 9000], kernel: [2, 5], stride: [1, 3], padding: [0, 2]), &random)
         check(Case(batch: 37, inputs: 33, outputs: 18, size: [5, 6], kernel: [3, 3], padding: [1, 1]), &random)
         check(
-            Case(batch: 19, inputs: 50, outputs: 50, groups: 50, size: [13, 11], kernel: [3, 5], stride: [1, 2], padding: [1, 2]),
+            Case(
+                batch: 19, inputs: 50, outputs: 50, groups: 50, size: [13, 11], kernel: [3, 5], stride: [1, 2], padding: [1, 2]),
             &random)
         check(
-            Case(batch: 3, inputs: 20, outputs: 20, groups: 20, size: [1, 3000], kernel: [1, 7], padding: [0, 3], dilation: [1, 2]),
+            Case(
+                batch: 3, inputs: 20, outputs: 20, groups: 20, size: [1, 3000], kernel: [1, 7], padding: [0, 3], dilation: [1, 2]),
             &random)
         check(Case(batch: 2, inputs: 8, outputs: 100, size: [9, 70], kernel: [1, 1], stride: [4, 7]), &random)
     }

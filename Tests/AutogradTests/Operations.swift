@@ -226,7 +226,8 @@ struct Operation: Sendable, CustomTestStringConvertible {
     }()
 
     static let all =
-        arithmetic + products + shaping + normalization + losses + attention + convolution + slots + convolutions + pooling + longConvolution
+        arithmetic + products + shaping + normalization + losses + attention + convolution + slots + convolutions + pooling
+        + longConvolution
 }
 
 @Suite struct OperationTests {
