@@ -180,8 +180,12 @@ struct BlockGrid {
         self.backward = backward
         // Whole blocks, and those at the lower and the right edge.
         let lastRows = height - (rowBlocks - 1) * r, lastColumns = width - (columnBlocks - 1) * c
-        plans = [(r, c), (r, lastColumns), (lastRows, c), (lastRows, lastColumns)].map {
-            BlockPlan(g, rows: $0.0, columns: $0.1, images: n, pixel: pixel, backward: backward)
+        var known: [[Int]: BlockPlan] = [:]
+        plans = [[r, c], [r, lastColumns], [lastRows, c], [lastRows, lastColumns]].map { size in
+            if let plan = known[size] { return plan }
+            let plan = BlockPlan(g, rows: size[0], columns: size[1], images: n, pixel: pixel, backward: backward)
+            known[size] = plan
+            return plan
         }
     }
 
