@@ -13,7 +13,7 @@
 #endif
 #define INLINE inline __attribute__((always_inline))
 
-// kissfft is a template: compiled here for lanes of both element types, and a second time for AVX2 where the processor may have it.
+// kissfft is a template: compiled here for lanes of both element types, and again for AVX2 where it may exist.
 #define REAL float
 #define COUNT 8
 #define LANES lanes8
@@ -82,9 +82,12 @@ template <class Transform> struct Plan final : nstm_fourier_plan {
 nstm_fourier_plan *nstm_fourier_plan_make(int wide, ptrdiff_t length, int inverse) {
     std::size_t n = (std::size_t)length;
     bool back = inverse != 0;
-    if (has_avx2())
-        return wide ? (nstm_fourier_plan *)new Plan<avx2::kissfft<avx2::lanes4>>(n, back) : new Plan<avx2::kissfft<avx2::lanes8>>(n, back);
-    return wide ? (nstm_fourier_plan *)new Plan<plain::kissfft<plain::lanes4>>(n, back) : new Plan<plain::kissfft<plain::lanes8>>(n, back);
+    if (has_avx2()) {
+        if (wide) return new Plan<avx2::kissfft<avx2::lanes4>>(n, back);
+        return new Plan<avx2::kissfft<avx2::lanes8>>(n, back);
+    }
+    if (wide) return new Plan<plain::kissfft<plain::lanes4>>(n, back);
+    return new Plan<plain::kissfft<plain::lanes8>>(n, back);
 }
 void nstm_fourier_plan_free(nstm_fourier_plan *plan) { delete plan; }
 void nstm_fourier_run(const nstm_fourier_plan *plan, const void *in, void *out) { plan->run(in, out); }

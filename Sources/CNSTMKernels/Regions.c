@@ -16,11 +16,11 @@
 #define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
 #include "Regions.inc"
 
-void nstm_region_pack(nstm_real t, const void *x, const void *limit, ptrdiff_t channels, ptrdiff_t height, ptrdiff_t width, ptrdiff_t row0,
-    ptrdiff_t rows, ptrdiff_t column0, ptrdiff_t columns, void *out, ptrdiff_t pixel) {
+void nstm_region_pack(nstm_real t, const void *x, const void *limit, ptrdiff_t channels, ptrdiff_t height, ptrdiff_t width,
+    ptrdiff_t row0, ptrdiff_t rows, ptrdiff_t column0, ptrdiff_t columns, void *out, ptrdiff_t pixel) {
     NSTM_DISPATCH(t, region_pack, x, limit, channels, height, width, row0, rows, column0, columns, out, pixel);
 }
-void nstm_region_unpack(nstm_real t, const void *x, ptrdiff_t pixel, const void *bias, void *y, ptrdiff_t channels, ptrdiff_t height,
-    ptrdiff_t width, ptrdiff_t row0, ptrdiff_t rows, ptrdiff_t column0, ptrdiff_t columns) {
+void nstm_region_unpack(nstm_real t, const void *x, ptrdiff_t pixel, const void *bias, void *y, ptrdiff_t channels,
+    ptrdiff_t height, ptrdiff_t width, ptrdiff_t row0, ptrdiff_t rows, ptrdiff_t column0, ptrdiff_t columns) {
     NSTM_DISPATCH(t, region_unpack, x, pixel, bias, y, channels, height, width, row0, rows, column0, columns);
 }

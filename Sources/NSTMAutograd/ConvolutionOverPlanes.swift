@@ -4,8 +4,8 @@ import NSTMTensor
 public enum SequencePadding: Sendable, Equatable, ExpressibleByIntegerLiteral {
     /// As many before the first element as after the last.
     case symmetric(Int)
-    /// All before the first, dilation·(kernel − 1) of them: output t sees inputs up to t only, and with stride 1 there are as many
-    /// outputs as inputs.
+    /// All before the first, dilation·(kernel − 1) of them: output t sees inputs up to t only, and with stride 1 there are as
+    /// many outputs as inputs.
     case causal
 
     public init(integerLiteral value: Int) { self = .symmetric(value) }
@@ -24,7 +24,8 @@ public struct PlaneSize: Sendable, Equatable, ExpressibleByIntegerLiteral, Expre
 }
 
 extension Variable {
-    /// Convolution (cross-correlation, as in PyTorch) along a sequence: x [B, C, T], weight [O, C/groups, k], bias [O] → [B, O, T'],
+    /// Convolution (cross-correlation, as in PyTorch) along a sequence: x [B, C, T], weight [O, C/groups, k], bias [O] →
+    /// [B, O, T'],
     ///
     /// y[b, o, t] = bias[o] + Σ_c Σ_k weight[o, c, k] · x[b, c, t·stride − low + k·dilation], where what lies outside counts as 0
     /// and T' = ⌊(T + low + high − dilation·(k − 1) − 1)/stride⌋ + 1. Channels come in `groups` that do not see each other.
@@ -82,15 +83,18 @@ extension Variable {
             nstmFatal(
                 .other(
                     op: "\(op)",
-                    "x \(shape), weight \(weight.shape), bias \(bias.map { "\($0.shape)" } ?? "none") and \(groups) groups do not fit: "
-                        + "weight needs [O, C/groups, ...] with O in whole groups, bias [O]"), at: path(of: self, weight))
+                    "x \(shape), weight \(weight.shape), bias \(bias.map { "\($0.shape)" } ?? "none") and \(groups) groups "
+                        + "do not fit: weight needs [O, C/groups, ...] with O in whole groups, bias [O]"),
+                at: path(of: self, weight))
         }
         for axis in [rows, columns] where !axis.isValid {
             nstmFatal(
                 .other(
                     op: "\(op)",
-                    "x \(shape), weight \(weight.shape): kernel \(axis.kernel), stride \(axis.stride), dilation \(axis.dilation), "
-                        + "padding \(axis.low) and \(axis.high) do not fit into an axis of \(axis.input)"),
+                    "x \(shape), weight \(weight.shape): kernel \(axis.kernel), stride \(axis.stride), "
+                        + "dilation \(axis.dilation), padding \(axis.low) and \(axis.high) do not fit into "
+                        + "an axis of \(axis.input)"
+                ),
                 at: path(of: self, weight))
         }
         requireSameType(op, self, weight, bias)

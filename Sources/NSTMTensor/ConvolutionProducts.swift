@@ -75,7 +75,8 @@ extension ConvolutionGeometry {
         withExtendedLifetime((source, packed, bias)) {}
     }
 
-    /// Weights in panels of 128 bytes of the channels they make: [groups, panels, taps, depth, 128 bytes]; depthwise: [taps, row].
+    /// Weights in panels of 128 bytes of the channels they make: [groups, panels, taps, depth, 128 bytes]; depthwise: [taps,
+    /// row].
     private func packWeights(_ weight: Tensor, backward: Bool) -> Storage {
         let real = weight.dtype.real, size = weight.dtype.byteCount, lanes = 64 / size, taps = self.taps
         let perInput = taps, perOutput = inputs / groups * taps
@@ -105,8 +106,8 @@ extension ConvolutionGeometry {
         return packed
     }
 
-    /// The gradient of the weights: for each tap a product over all pixels. Blocks are packed a few at a time; every element is one
-    /// sum over blocks in order, by one thread.
+    /// The gradient of the weights: for each tap a product over all pixels. Blocks are packed a few at a time; every element is
+    /// one sum over blocks in order, by one thread.
     package func weightGradient(_ x: Tensor, _ dy: Tensor) -> Tensor {
         let dw = Tensor(uninitialized: weightShape, x.dtype)
         if dw.count == 0 { return dw }
