@@ -121,8 +121,9 @@ extension ConvolutionGeometry {
         let chunk = max(1, min(grid.count, 4_194_304 / (regionBytes + blockBytes)))
         let regions = Storage(byteCount: chunk * regionBytes), gradients = Storage(byteCount: chunk * blockBytes)
         let panelColumns = 2 * lanes, panels = isDepthwise ? 1 : (count + panelColumns - 1) / panelColumns
-        let sumRow = isDepthwise ? row : roundUp(count, lanes)
-        let sums = Storage(byteCount: (isDepthwise ? taps : groups * taps * depth) * sumRow * size)
+        // Sums lie as [groups, panels, taps, depth, panel], so that a tile's are neighbours; depthwise: [taps, row].
+        let panelSize = taps * depth * panelColumns
+        let sums = Storage(byteCount: (isDepthwise ? taps * row : groups * panels * panelSize) * size)
         // A unit of work is one tap of one panel, and where there are few of these a part of the input channels.
         let pieces = isDepthwise || groups * panels * taps >= 16 ? 1 : max(1, min(depth / 24, 16 / (groups * panels * taps)))
         let piece = (depth + pieces - 1) / pieces
@@ -162,9 +163,9 @@ extension ConvolutionGeometry {
                         nstm_conv_weights(
                             real, region + (Int(part.taps[tap]) + group * depth + first) * size, part.pixels,
                             dys + (group * count + column) * size, part.places, row, block.pixels,
-                            max(0, min(piece, depth - first)),
-                            min(panelColumns, sumRow - column),
-                            sums.base + (((group * taps + tap) * depth + first) * sumRow + column) * size, sumRow, accumulate)
+                            max(0, min(piece, depth - first)), min(panelColumns, roundUp(count - column, lanes)),
+                            sums.base + ((group * panels + panel) * panelSize + (tap * depth + first) * panelColumns) * size,
+                            panelColumns, accumulate)
                     }
                 }
             }
@@ -173,14 +174,12 @@ extension ConvolutionGeometry {
         if isDepthwise {
             nstm_region_unpack(real, sums.base, row, nil, to, outputs, 1, taps, 0, 1, 0, taps)
         } else {
-            Parallel.blocks(outputs, of: max(1, 32_768 / max(1, depth * taps))) { r in
-                var o = r.lowerBound
-                while o < r.upperBound {
-                    let group = o / count, first = o % count, n = min(count - first, r.upperBound - o)
+            Parallel.blocks(groups * panels, of: max(1, 65_536 / max(1, panelSize))) { r in
+                for i in r {
+                    let first = i % panels * panelColumns
                     nstm_conv_weights_unpack(
-                        real, sums.base + group * taps * depth * sumRow * size, sumRow, taps, depth, first, n,
-                        to + o * depth * taps * size)
-                    o += n
+                        real, sums.base + i * panelSize * size, panelColumns, taps, depth, min(panelColumns, count - first),
+                        to + (i / panels * count + first) * depth * taps * size)
                 }
             }
         }
