@@ -33,7 +33,6 @@ void nstm_conv_weights_pack(nstm_real t, const void *w, ptrdiff_t depth, ptrdiff
     ptrdiff_t column_stride, ptrdiff_t taps, void *out) {
     NSTM_DISPATCH(t, weights_pack, w, depth, depth_stride, columns, column_stride, taps, out);
 }
-void nstm_conv_weights_unpack(nstm_real t, const void *w, ptrdiff_t row, ptrdiff_t taps, ptrdiff_t channels, ptrdiff_t count,
-    void *out) {
-    NSTM_DISPATCH(t, weights_unpack, w, row, taps, channels, count, out);
+void nstm_conv_weights_unpack(nstm_real t, const void *w, ptrdiff_t taps, ptrdiff_t channels, ptrdiff_t count, void *out) {
+    NSTM_DISPATCH(t, weights_unpack, w, taps, channels, count, out);
 }

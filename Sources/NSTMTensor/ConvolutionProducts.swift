@@ -178,7 +178,7 @@ extension ConvolutionGeometry {
                 for i in r {
                     let first = i % panels * panelColumns
                     nstm_conv_weights_unpack(
-                        real, sums.base + i * panelSize * size, panelColumns, taps, depth, min(panelColumns, count - first),
+                        real, sums.base + i * panelSize * size, taps, depth, min(panelColumns, count - first),
                         to + (i / panels * count + first) * depth * taps * size)
                 }
             }

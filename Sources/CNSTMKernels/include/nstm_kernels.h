@@ -202,9 +202,9 @@ void nstm_depthwise_weights(nstm_real t, const void *_Nonnull x, const int32_t *
 /// One panel: out[t, k, j] ← w[k·depth_stride + j·column_stride + t], 0 for j ≥ columns.
 void nstm_conv_weights_pack(nstm_real t, const void *_Nonnull w, ptrdiff_t depth, ptrdiff_t depth_stride, ptrdiff_t columns,
                             ptrdiff_t column_stride, ptrdiff_t taps, void *_Nonnull out);
-/// out[o, c, t] ← w[(t·channels + c)·row + o] for `count` output channels o.
-void nstm_conv_weights_unpack(nstm_real t, const void *_Nonnull w, ptrdiff_t row, ptrdiff_t taps, ptrdiff_t channels,
-                              ptrdiff_t count, void *_Nonnull out);
+/// The way back from one panel [taps, channels, 128 bytes]: out[o, c, t] ← w[t, c, o] for `count` output channels o.
+void nstm_conv_weights_unpack(nstm_real t, const void *_Nonnull w, ptrdiff_t taps, ptrdiff_t channels, ptrdiff_t count,
+                              void *_Nonnull out);
 
 // MARK: Pooling (Pooling.c): one plane [height, width]. `rows` and `columns` hold the first and
 // one past the last input of every output.
