@@ -1,6 +1,13 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+#if os(Linux)
+    // The header lies where every compiler looks, and the package manager would warn of a flag in Debian's kissfft-float.pc.
+    let kissFFT: String? = nil
+#else
+    let kissFFT: String? = "kissfft-float"
+#endif
+
 /// Floors of the house, lowest first; a target depends only on targets above it in this list.
 /// `Documentation/Architecture.md` says what lives where.
 let package = Package(
@@ -26,8 +33,12 @@ let package = Package(
         .systemLibrary(
             name: "CHDF5", pkgConfig: "hdf5",
             providers: [.apt(["libhdf5-dev"]), .brew(["hdf5"])]),
+        .systemLibrary(
+            name: "CKissFFT", pkgConfig: kissFFT,
+            providers: [.apt(["libkissfft-dev"]), .brew(["kissfft"])]),
         .target(name: "CNSTMKernels"),
-        .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels"]),
+        .target(name: "CNSTMFourier", dependencies: ["CKissFFT"]),
+        .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels", "CNSTMFourier"]),
         .target(name: "NSTMAutograd", dependencies: ["NSTMTensor", "CNSTMKernels"]),
         .target(name: "NSTMModules", dependencies: ["NSTMAutograd"]),
         .target(name: "NSTMOptim", dependencies: ["NSTMAutograd", "CNSTMKernels"]),
@@ -70,5 +81,6 @@ let package = Package(
         .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand", "NSTMTool", "TestSupport"]),
     ],
-    swiftLanguageModes: [.v6]
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
 )

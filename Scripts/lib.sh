@@ -72,7 +72,8 @@ nstm_require_libraries() {
         missing=$(nstm_missing)
         [ -z "$missing" ] || nstm_fail "still missing after the installation: $missing"
     fi
-    nstm_say "OpenBLAS $(pkg-config --modversion openblas), HDF5 $(pkg-config --modversion hdf5)"
+    nstm_say "OpenBLAS $(pkg-config --modversion openblas), HDF5 $(pkg-config --modversion hdf5)," \
+        "KISS FFT $(pkg-config --modversion kissfft-float)"
 }
 
 # The names of what is missing, as the package manager at hand calls it.
@@ -82,11 +83,13 @@ nstm_missing() {
         command -v pkg-config >/dev/null 2>&1 || list="$list pkg-config"
         pkg-config --exists openblas 2>/dev/null || list="$list openblas"
         pkg-config --exists hdf5 2>/dev/null || list="$list hdf5"
+        pkg-config --exists kissfft-float 2>/dev/null || list="$list kissfft"
     else
         command -v git >/dev/null 2>&1 || list="$list git"
         command -v pkg-config >/dev/null 2>&1 || list="$list pkg-config"
         pkg-config --exists openblas 2>/dev/null || list="$list libopenblas-dev"
         pkg-config --exists hdf5 2>/dev/null || list="$list libhdf5-dev"
+        pkg-config --exists kissfft-float 2>/dev/null || list="$list libkissfft-dev"
         # swift-crypto has C++ in it. g++ brings the library's headers in the version that fits.
         ls /usr/include/c++/*/vector >/dev/null 2>&1 || list="$list g++"
         # Some builds of HDF5 want zlib at link time.
@@ -109,8 +112,8 @@ nstm_install() {
         return
     fi
     if ! command -v apt-get >/dev/null 2>&1; then
-        nstm_fail "there is no apt-get here. Install what Debian calls '$packages' (OpenBLAS and HDF5 with headers and" \
-            "pkg-config files, pkg-config, git, a C++ library) with your package manager, then run this again."
+        nstm_fail "there is no apt-get here. Install what Debian calls '$packages' (OpenBLAS, HDF5 and KISS FFT with headers" \
+            "and pkg-config files, pkg-config, git, a C++ library) with your package manager, then run this again."
     fi
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null 2>&1 ||
@@ -130,7 +133,7 @@ nstm_install() {
 nstm_brew_paths() {
     local name prefix
     command -v brew >/dev/null 2>&1 || return 0
-    for name in openblas hdf5; do
+    for name in openblas hdf5 kissfft; do
         prefix=$(brew --prefix "$name" 2>/dev/null) || continue
         if [ -d "$prefix/lib/pkgconfig" ]; then
             export PKG_CONFIG_PATH="$prefix/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"

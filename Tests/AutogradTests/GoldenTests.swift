@@ -90,4 +90,37 @@ import Testing
             gradients: ["grad_x", "grad_weight", "grad_bias"], "convolution"
         ) { $1[0].causalConvolution($1[1], bias: $1[2], silu: true) }
     }
+    private func size(_ c: Case, _ name: String) -> PlaneSize {
+        PlaneSize(Int(c.settings[name + "_rows"]!), Int(c.settings[name + "_columns"]!))
+    }
+    @Test func convolutions() throws {
+        for (name, c) in try load("convolutions") {
+            compare(
+                c, inputs: ["x", "weight", "bias"], gradients: ["grad_x", "grad_weight", "grad_bias"], "convolution \(name)"
+            ) { c, x in
+                let stride = size(c, "stride"), padding = size(c, "padding"), dilation = size(c, "dilation")
+                let groups = Int(c.settings["groups"]!)
+                return x[0].shape.rank == 3
+                    ? x[0].conv1d(
+                        x[1], bias: x[2], stride: stride.columns, padding: .symmetric(padding.columns),
+                        dilation: dilation.columns, groups: groups)
+                    : x[0].conv2d(x[1], bias: x[2], stride: stride, padding: padding, dilation: dilation, groups: groups)
+            }
+        }
+    }
+    @Test func pooling() throws {
+        for (name, c) in try load("pooling") {
+            compare(c, inputs: ["x"], gradients: ["grad_x"], "pooling \(name)") { c, x in
+                if name == "adaptive" { return x[0].adaptiveAveragePool2d(size(c, "outputs")) }
+                let kernel = size(c, "kernel"), stride = size(c, "stride"), padding = size(c, "padding")
+                if name.hasPrefix("max") {
+                    let (values, indices) = x[0].maxPool2dWithIndices(kernel, stride: stride, padding: padding)
+                    #expect(indices.doubles() == c["indices"].doubles(), "\(name)")
+                    return values
+                }
+                return x[0].averagePool2d(
+                    kernel, stride: stride, padding: padding, countsPadding: !name.hasPrefix("average_own"))
+            }
+        }
+    }
 }

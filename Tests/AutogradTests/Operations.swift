@@ -229,6 +229,7 @@ struct Operation: Sendable, CustomTestStringConvertible {
 
     static let all =
         arithmetic + products + shaping + normalization + losses + attention + convolution + slots + indexing + numeric + scans
+        + convolutions + pooling + longConvolution
 }
 
 @Suite struct OperationTests {

@@ -242,6 +242,73 @@ void nstm_conv_backward(nstm_real t, const void *_Nonnull dy, ptrdiff_t dy_strid
                         const void *_Nullable bias, int silu, void *_Nonnull dx, ptrdiff_t dx_stride, void *_Nonnull dw,
                         void *_Nullable dbias, ptrdiff_t width, ptrdiff_t length, ptrdiff_t channels);
 
+// MARK: Convolution over planes (Regions.c, ConvolutionTiles.c)
+// A rectangle of pixels is packed with its channels side by side ("a region"); a pixel takes `pixel` elements, a multiple of 64
+// bytes. Offsets into regions count elements. Weights and sums lie in panels of 128 bytes of output channels.
+
+/// out[(r·columns + c)·pixel + k] ← x[k, row0 + r, column0 + c] of planes [channels, height, width], 0 outside and for k ≥
+/// channels. Nothing is read at or beyond `limit`.
+void nstm_region_pack(nstm_real t, const void *_Nonnull x, const void *_Nonnull limit, ptrdiff_t channels, ptrdiff_t height,
+                      ptrdiff_t width, ptrdiff_t row0, ptrdiff_t rows, ptrdiff_t column0, ptrdiff_t columns, void *_Nonnull out,
+                      ptrdiff_t pixel);
+/// The way back: y[k, row0 + r, column0 + c] ← x[(r·columns + c)·pixel + k] + bias[k].
+void nstm_region_unpack(nstm_real t, const void *_Nonnull x, ptrdiff_t pixel, const void *_Nullable bias, void *_Nonnull y,
+                        ptrdiff_t channels, ptrdiff_t height, ptrdiff_t width, ptrdiff_t row0, ptrdiff_t rows, ptrdiff_t column0,
+                        ptrdiff_t columns);
+/// out[places[i]·out_row + j] ← Σ_t Σ_c x[pixels[i] + taps[t] + c] · w[which[t], c, j], for `columns` j (a multiple of 64 bytes);
+/// a panel of w is [taps, channels, 128 bytes], one every panel_stride.
+void nstm_conv_pixels(nstm_real t, const void *_Nonnull x, const int32_t *_Nonnull pixels, ptrdiff_t count,
+                      const int32_t *_Nonnull taps, const int32_t *_Nonnull which, ptrdiff_t tap_count, ptrdiff_t channels,
+                      const void *_Nonnull w, ptrdiff_t panel_stride, void *_Nonnull out, const int32_t *_Nonnull places,
+                      ptrdiff_t out_row, ptrdiff_t columns);
+/// out[c·out_row + j] ← Σ_i x[pixels[i] + c] · dy[places[i]·dy_row + j] (+ out when `accumulate`): one tap's gradient.
+void nstm_conv_weights(nstm_real t, const void *_Nonnull x, const int32_t *_Nonnull pixels, const void *_Nonnull dy,
+                       const int32_t *_Nonnull places, ptrdiff_t dy_row, ptrdiff_t count, ptrdiff_t channels, ptrdiff_t columns,
+                       void *_Nonnull out, ptrdiff_t out_row, int accumulate);
+/// out[places[i]·out_row + j] ← Σ_t x[pixels[i] + taps[t] + j] · w[which[t]·w_row + j]: every channel by itself.
+void nstm_depthwise_pixels(nstm_real t, const void *_Nonnull x, const int32_t *_Nonnull pixels, ptrdiff_t count,
+                           const int32_t *_Nonnull taps, const int32_t *_Nonnull which, ptrdiff_t tap_count,
+                           const void *_Nonnull w, ptrdiff_t w_row, void *_Nonnull out, const int32_t *_Nonnull places,
+                           ptrdiff_t out_row, ptrdiff_t columns);
+/// out[j] ← Σ_i x[pixels[i] + j] · dy[places[i]·dy_row + j] (+ out when `accumulate`).
+void nstm_depthwise_weights(nstm_real t, const void *_Nonnull x, const int32_t *_Nonnull pixels, const void *_Nonnull dy,
+                            const int32_t *_Nonnull places, ptrdiff_t dy_row, ptrdiff_t count, ptrdiff_t columns,
+                            void *_Nonnull out, int accumulate);
+/// One panel: out[t, k, j] ← w[k·depth_stride + j·column_stride + t], 0 for j ≥ columns.
+void nstm_conv_weights_pack(nstm_real t, const void *_Nonnull w, ptrdiff_t depth, ptrdiff_t depth_stride, ptrdiff_t columns,
+                            ptrdiff_t column_stride, ptrdiff_t taps, void *_Nonnull out);
+/// The way back from one panel [taps, channels, 128 bytes]: out[o, c, t] ← w[t, c, o] for `count` output channels o.
+void nstm_conv_weights_unpack(nstm_real t, const void *_Nonnull w, ptrdiff_t taps, ptrdiff_t channels, ptrdiff_t count,
+                              void *_Nonnull out);
+
+// MARK: Pooling (Pooling.c): one plane [height, width]. `rows` and `columns` hold the first and
+// one past the last input of every output.
+/// y ← the largest of each window (the first of equals; NaN counts as largest), and its index in the plane.
+void nstm_max_pool(nstm_real t, const void *_Nonnull x, ptrdiff_t width, const int32_t *_Nonnull rows, ptrdiff_t out_height,
+                   const int32_t *_Nonnull columns, ptrdiff_t out_width, void *_Nonnull y, int32_t *_Nonnull where);
+/// dx [plane] is written: dy goes to where the largest were.
+void nstm_max_pool_backward(nstm_real t, const void *_Nonnull dy, const int32_t *_Nonnull where, ptrdiff_t n, void *_Nonnull dx,
+                            ptrdiff_t plane);
+/// y ← the sum of each window / divisor, or its mean when `divisor` is 0.
+void nstm_average_pool(nstm_real t, const void *_Nonnull x, ptrdiff_t width, const int32_t *_Nonnull rows, ptrdiff_t out_height,
+                       const int32_t *_Nonnull columns, ptrdiff_t out_width, ptrdiff_t divisor, void *_Nonnull y);
+/// dx [height, width] is written.
+void nstm_average_pool_backward(nstm_real t, const void *_Nonnull dy, ptrdiff_t height, ptrdiff_t width,
+                                const int32_t *_Nonnull rows, ptrdiff_t out_height, const int32_t *_Nonnull columns,
+                                ptrdiff_t out_width, ptrdiff_t divisor, void *_Nonnull dx);
+
+// MARK: Lanes (Lanes.c): operands of the transforms of CNSTMFourier, complex elements [n, 2, 32 bytes]
+/// `length` rows of `channels` (at most a vector) every `stride` elements become real parts, those of `im` imaginary parts;
+/// 0 elsewhere.
+void nstm_lanes_load(nstm_real t, const void *_Nonnull re, const void *_Nullable im, ptrdiff_t stride, ptrdiff_t length,
+                     ptrdiff_t channels, ptrdiff_t n, void *_Nonnull out);
+/// The way back of the first `length` elements, times `scale`.
+void nstm_lanes_store(nstm_real t, const void *_Nonnull x, double scale, void *_Nonnull re, void *_Nullable im, ptrdiff_t stride,
+                      ptrdiff_t length, ptrdiff_t channels);
+/// out ← x·y, or x·ȳ when `conjugate` (+ out when `accumulate`); out may be x or y.
+void nstm_lanes_multiply(nstm_real t, const void *_Nonnull x, const void *_Nonnull y, int conjugate, int accumulate,
+                         void *_Nonnull out, ptrdiff_t n);
+
 // MARK: Gated slots (Slots.c): family 1 of Documentation/Mathematics.md
 /// One head of one sequence over `length` tokens. q, k, v: rows of d every `qkv_stride`; u: rows of n; bias: n read biases
 /// (−inf: inactive) or null; key_scale > 0: keys are first scaled to that length; keys, values: [n, d], updated in place;

@@ -1,0 +1,93 @@
+#include <cmath>
+#include <complex>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "nstm_fourier.h"
+
+#if __has_include(<kissfft/kissfft.hh>)
+#define KISSFFT <kissfft/kissfft.hh>
+#else
+#define KISSFFT <kissfft.hh>
+#endif
+#define INLINE inline __attribute__((always_inline))
+
+// kissfft is a template: compiled here for lanes of both element types, and again for AVX2 where it may exist.
+#define REAL float
+#define COUNT 8
+#define LANES lanes8
+#define SET plain
+#include "Lanes.inc"
+#undef REAL
+#undef COUNT
+#undef LANES
+#define REAL double
+#define COUNT 4
+#define LANES lanes4
+#include "Lanes.inc"
+#undef REAL
+#undef COUNT
+#undef LANES
+namespace plain {
+#include KISSFFT
+}
+#undef SET
+
+#if defined(__x86_64__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#define REAL float
+#define COUNT 8
+#define LANES lanes8
+#define SET avx2
+#include "Lanes.inc"
+#undef REAL
+#undef COUNT
+#undef LANES
+#define REAL double
+#define COUNT 4
+#define LANES lanes4
+#include "Lanes.inc"
+#undef REAL
+#undef COUNT
+#undef LANES
+#undef KISSFFT_CLASS_HH
+namespace avx2 {
+#include KISSFFT
+}
+#undef SET
+#pragma clang attribute pop
+static bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#else
+namespace avx2 = plain;
+static bool has_avx2() { return false; }
+#endif
+
+struct nstm_fourier_plan {
+    virtual ~nstm_fourier_plan() {}
+    virtual void run(const void *in, void *out) const = 0;
+};
+
+namespace {
+template <class Transform> struct Plan final : nstm_fourier_plan {
+    Transform transform;
+    Plan(std::size_t length, bool inverse) : transform(length, inverse) {}
+    void run(const void *in, void *out) const override {
+        typedef typename Transform::cpx_t Element;
+        transform.transform(static_cast<const Element *>(in), static_cast<Element *>(out));
+    }
+};
+}  // namespace
+
+nstm_fourier_plan *nstm_fourier_plan_make(int wide, ptrdiff_t length, int inverse) {
+    std::size_t n = (std::size_t)length;
+    bool back = inverse != 0;
+    if (has_avx2()) {
+        if (wide) return new Plan<avx2::kissfft<avx2::lanes4>>(n, back);
+        return new Plan<avx2::kissfft<avx2::lanes8>>(n, back);
+    }
+    if (wide) return new Plan<plain::kissfft<plain::lanes4>>(n, back);
+    return new Plan<plain::kissfft<plain::lanes8>>(n, back);
+}
+void nstm_fourier_plan_free(nstm_fourier_plan *plan) { delete plan; }
+void nstm_fourier_run(const nstm_fourier_plan *plan, const void *in, void *out) { plan->run(in, out); }

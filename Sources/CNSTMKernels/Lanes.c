@@ -1,0 +1,23 @@
+#include "Both.h"
+#include "Common.h"
+
+#define REAL float
+#define NSTM_SUFFIX _f32
+#include "Lanes.inc"
+#undef REAL
+#undef NSTM_SUFFIX
+#define REAL double
+#define NSTM_SUFFIX _f64
+#include "Lanes.inc"
+
+void nstm_lanes_load(nstm_real t, const void *re, const void *im, ptrdiff_t stride, ptrdiff_t length, ptrdiff_t channels,
+    ptrdiff_t n, void *out) {
+    NSTM_DISPATCH(t, lanes_load, re, im, stride, length, channels, n, out);
+}
+void nstm_lanes_store(nstm_real t, const void *x, double scale, void *re, void *im, ptrdiff_t stride, ptrdiff_t length,
+    ptrdiff_t channels) {
+    NSTM_DISPATCH(t, lanes_store, x, scale, re, im, stride, length, channels);
+}
+void nstm_lanes_multiply(nstm_real t, const void *x, const void *y, int conjugate, int accumulate, void *out, ptrdiff_t n) {
+    NSTM_DISPATCH(t, lanes_multiply, x, y, conjugate, accumulate, out, n);
+}

@@ -1,0 +1,27 @@
+#include "Both.h"
+#include "Common.h"
+
+#define REAL float
+#define NSTM_SUFFIX _f32
+#include "Pooling.inc"
+#undef REAL
+#undef NSTM_SUFFIX
+#define REAL double
+#define NSTM_SUFFIX _f64
+#include "Pooling.inc"
+
+void nstm_max_pool(nstm_real t, const void *x, ptrdiff_t width, const int32_t *rows, ptrdiff_t out_height, const int32_t *columns,
+    ptrdiff_t out_width, void *y, int32_t *where) {
+    NSTM_DISPATCH(t, max_pool, x, width, rows, out_height, columns, out_width, y, where);
+}
+void nstm_max_pool_backward(nstm_real t, const void *dy, const int32_t *where, ptrdiff_t n, void *dx, ptrdiff_t plane) {
+    NSTM_DISPATCH(t, max_pool_backward, dy, where, n, dx, plane);
+}
+void nstm_average_pool(nstm_real t, const void *x, ptrdiff_t width, const int32_t *rows, ptrdiff_t out_height,
+    const int32_t *columns, ptrdiff_t out_width, ptrdiff_t divisor, void *y) {
+    NSTM_DISPATCH(t, average_pool, x, width, rows, out_height, columns, out_width, divisor, y);
+}
+void nstm_average_pool_backward(nstm_real t, const void *dy, ptrdiff_t height, ptrdiff_t width, const int32_t *rows,
+    ptrdiff_t out_height, const int32_t *columns, ptrdiff_t out_width, ptrdiff_t divisor, void *dx) {
+    NSTM_DISPATCH(t, average_pool_backward, dy, height, width, rows, out_height, columns, out_width, divisor, dx);
+}

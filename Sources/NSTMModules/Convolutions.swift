@@ -1,0 +1,68 @@
+import NSTMAutograd
+import NSTMTensor
+
+/// Convolution along a sequence [B, C, T] → [B, O, T']; see `Variable.conv1d`. Weight [O, C/groups, kernel] and bias [O] start as
+/// in PyTorch: U(±1/√fan_in) with fan_in = C/groups · kernel (Kaiming uniform with a = √5, He et al. 2015).
+public final class Conv1d {
+    public let weight: Parameter
+    public let bias: Parameter?
+    public let stride: Int
+    public let padding: SequencePadding
+    public let dilation: Int
+    public let groups: Int
+
+    public init(
+        _ parameters: ParameterBuilder, in inputs: Int, out outputs: Int, kernel: Int, stride: Int = 1,
+        padding: SequencePadding = 0,
+        dilation: Int = 1, groups: Int = 1, bias: Bool = true, initializer: Initializer? = nil
+    ) {
+        (weight, self.bias) = convolutionParameters(
+            parameters, [outputs, channels(inputs, groups, parameters), kernel], bias: bias, initializer)
+        (self.stride, self.padding, self.dilation, self.groups) = (stride, padding, dilation, groups)
+    }
+    public func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
+        x.conv1d(
+            context[weight], bias: bias.map { context[$0] }, stride: stride, padding: padding, dilation: dilation, groups: groups)
+    }
+}
+
+/// Convolution over planes [B, C, H, W] → [B, O, H', W']; see `Variable.conv2d`. Weight [O, C/groups, rows, columns] and bias [O]
+/// start as those of `Conv1d`.
+public final class Conv2d {
+    public let weight: Parameter
+    public let bias: Parameter?
+    public let stride: PlaneSize
+    public let padding: PlaneSize
+    public let dilation: PlaneSize
+    public let groups: Int
+
+    public init(
+        _ parameters: ParameterBuilder, in inputs: Int, out outputs: Int, kernel: PlaneSize, stride: PlaneSize = 1,
+        padding: PlaneSize = 0, dilation: PlaneSize = 1, groups: Int = 1, bias: Bool = true, initializer: Initializer? = nil
+    ) {
+        (weight, self.bias) = convolutionParameters(
+            parameters, [outputs, channels(inputs, groups, parameters), kernel.rows, kernel.columns], bias: bias, initializer)
+        (self.stride, self.padding, self.dilation, self.groups) = (stride, padding, dilation, groups)
+    }
+    public func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
+        x.conv2d(
+            context[weight], bias: bias.map { context[$0] }, stride: stride, padding: padding, dilation: dilation, groups: groups)
+    }
+}
+
+/// Input channels of one group.
+private func channels(_ inputs: Int, _ groups: Int, _ parameters: ParameterBuilder) -> Int {
+    guard groups >= 1, inputs % groups == 0 else {
+        nstmFatal(.other(op: "convolution", "\(inputs) channels do not come in \(groups) groups"), at: parameters.path)
+    }
+    return inputs / groups
+}
+
+private func convolutionParameters(
+    _ parameters: ParameterBuilder, _ shape: Shape, bias: Bool, _ initializer: Initializer?
+) -> (weight: Parameter, bias: Parameter?) {
+    let uniform = Initializer.uniform(bound: 1 / Double(max(1, shape.count / max(1, shape[0]))).squareRoot())
+    return (
+        parameters("weight", shape, initializer ?? uniform), bias ? parameters("bias", [shape[0]], uniform) : nil
+    )
+}
