@@ -26,11 +26,11 @@ ROWS = ["conv2d 64x64x32", "conv2d 64x256x8", "longconv 4x4096x256"]
 
 
 def body(parts):
-    return BODIES[parts[0]](*(int(s) for s in parts[1].split("x")))
+    return {"conv2d": planes, "longconv": long_convolution}[parts[0]](*(int(s) for s in parts[1].split("x")))
 
 
 def work(parts):
-    """Multiplications and additions of the definition, forward and twice backward."""
+    """Multiplications and additions of the definition, forward and twice backward; transforms have no such number."""
     if parts[0] != "conv2d":
         return None
     batch, channels, size = (int(s) for s in parts[1].split("x"))

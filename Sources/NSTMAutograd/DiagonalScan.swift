@@ -33,14 +33,14 @@ extension Variable {
     ///   - decay: a [B, T, D], or [D], the same for every token.
     ///   - state: h before the first token [B, D]; zeros when nil.
     public func diagonalScan(decay: Variable, state: Variable? = nil) -> DiagonalScan {
-        let outputs = diagonal("diagonalScan", [self], [decay], state.map { [$0] })
+        let outputs = scanDiagonal("diagonalScan", [self], [decay], state.map { [$0] })
         return DiagonalScan(output: outputs[0], state: outputs[1])
     }
 }
 extension ComplexVariable {
     /// The diagonal scan h ← a ⊙ h + b with complex numbers (S4D, S5, LRU): b [B, T, D], a [B, T, D] or [D], state [B, D].
     public func diagonalScan(decay: ComplexVariable, state: ComplexVariable? = nil) -> ComplexDiagonalScan {
-        let outputs = diagonal(
+        let outputs = scanDiagonal(
             "complexDiagonalScan", [real, imaginary], [decay.real, decay.imaginary], state.map { [$0.real, $0.imaginary] })
         return ComplexDiagonalScan(
             output: ComplexVariable(real: outputs[0], imaginary: outputs[1]),
@@ -52,7 +52,7 @@ extension ComplexVariable {
 private let channelBlock = 128
 
 /// The scan of one plane (real) or two (real and imaginary part). Outputs: the planes of h, then those of the last state.
-private func diagonal(_ op: StaticString, _ input: [Variable], _ decay: [Variable], _ state: [Variable]?) -> [Variable] {
+private func scanDiagonal(_ op: StaticString, _ input: [Variable], _ decay: [Variable], _ state: [Variable]?) -> [Variable] {
     let shape = input[0].shape, type = input[0].dtype, planes = input.count
     let fixed = decay[0].shape.rank == 1, decayShape: Shape = fixed && shape.rank == 3 ? [shape[2]] : shape
     guard shape.rank == 3, (input + decay + (state ?? [])).allSatisfy({ $0.dtype == type }),

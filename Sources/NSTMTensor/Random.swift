@@ -83,12 +83,12 @@ extension Tensor {
     public static func exponential(_ shape: Shape, rate: Double = 1, key: RandomKey, dtype: DType = .float32) -> Tensor {
         requireReal("exponential", dtype)
         guard rate > 0 else { nstmFatal(.other(op: "exponential", "rate \(rate)")) }
-        return generate(shape, dtype) { -log1p(-key.uniform($0)) / rate }
+        return generate(shape, dtype) { -Foundation.log1p(-key.uniform($0)) / rate }
     }
     /// Standard Gumbel numbers, of distribution function exp(−exp(−x)).
     public static func gumbel(_ shape: Shape, key: RandomKey, dtype: DType = .float32) -> Tensor {
         requireReal("gumbel", dtype)
-        return generate(shape, dtype) { -log(-log(open(key, $0))) }
+        return generate(shape, dtype) { -Foundation.log(-Foundation.log(open(key, $0))) }
     }
     /// Integers of a range, all with the same probability, as int32.
     public static func integers(_ shape: Shape, in range: Range<Int>, key: RandomKey) -> Tensor {
@@ -123,12 +123,12 @@ extension Tensor {
                     nstmFatal(.other(op: "categorical", "row \(row) of \(logits.shape) has NaN, +∞ or nothing but −∞"))
                 }
                 var total = 0.0
-                for c in 0..<classes { total += exp(p[c] - largest) }
+                for c in 0..<classes { total += Foundation.exp(p[c] - largest) }
                 let mark = key.uniform(row) * total
                 // The same sums again, in the same order; the last class with any weight takes what rounding leaves.
                 var sum = 0.0, drawn = 0
                 for c in 0..<classes {
-                    let weight = exp(p[c] - largest)
+                    let weight = Foundation.exp(p[c] - largest)
                     if weight == 0 { continue }
                     drawn = c
                     sum += weight

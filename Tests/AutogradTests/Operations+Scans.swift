@@ -7,7 +7,7 @@ extension Operation {
         Variable.concatenate(parts.map { $0.reshaped([$0.shape.count]) }, axis: 0)
     }
 
-    static let scans: [Operation] = {
+    static let recurrences: [Operation] = {
         // Query, key, value, state; then a gate for each head, one for each key channel, and a bonus.
         let base: [[[Int]]] = [
             [[2, 3, 4], [2, 3, 4], [2, 3, 6], [2, 2, 2, 3]], [[1, 1, 2], [1, 1, 2], [1, 1, 2], [1, 2, 1, 1]],

@@ -228,7 +228,7 @@ struct Operation: Sendable, CustomTestStringConvertible {
     }()
 
     static let all =
-        arithmetic + products + shaping + normalization + losses + attention + convolution + slots + indexing + numeric + scans
+        arithmetic + products + shaping + normalization + losses + attention + convolution + slots + indexing + numeric + recurrences
         + convolutions + pooling + longConvolution
 }
 
