@@ -81,6 +81,8 @@ private func scanDiagonal(_ op: StaticString, _ input: [Variable], _ decay: [Var
             imaginary ? toLast[1] + at : nil, T, width)
     }
     withExtendedLifetime(b) {}
+    // The way back must not hold variables: they hold the tape that holds it.
+    let hasState = state != nil
     return record(op, input + decay + (state ?? []), h + last) { g, sink in
         let imaginary = planes == 2
         let dh = (0..<planes).map { g[$0]?.contiguous() }
@@ -104,7 +106,7 @@ private func scanDiagonal(_ op: StaticString, _ input: [Variable], _ decay: [Var
         for p in 0..<planes {
             sink.add(p, db[p])
             sink.add(planes + p, fixed ? da[p].summedPieces() : da[p])
-            if state != nil { sink.add(2 * planes + p, running[p]) }
+            if hasState { sink.add(2 * planes + p, running[p]) }
         }
     }
 }
