@@ -31,7 +31,8 @@ struct FurtherFunction: Sendable, CustomTestStringConvertible {
                 name: "selu", op: NSTM_SELU,
                 reference: { 1.0507009873554805 * ($0 > 0 ? $0 : 1.6732632423543772 * expm1($0)) }),
             // In the tail the exponent is large, and its rounding counts.
-            .init(name: "geluTanh", op: NSTM_GELU_TANH, tolerance: 1e-13, reference: { geluTanh($0) }),
+            // The exponent reaches 700: its rounding is an error of as many units in the result.
+            .init(name: "geluTanh", op: NSTM_GELU_TANH, tolerance: 1e-12, reference: { geluTanh($0) }),
             .init(name: "softsign", op: NSTM_SOFTSIGN, reference: { $0 / (1 + abs($0)) }),
             .init(name: "hardSigmoid", op: NSTM_HARD_SIGMOID, reference: { $0.isNaN ? $0 : min(max(($0 + 3) / 6, 0), 1) }),
             .init(
