@@ -42,19 +42,6 @@ func model(_ kind: String, positions: Int) -> SequenceModel {
     }
 }
 
-/// One training step: forward, backward, clipping by norm, AdamW.
-func trainingStep(_ kind: String, _ batch: Int, _ length: Int) -> Double {
-    let model = model(kind, positions: length)
-    let optimizer = Optimizer(.adamW(beta1: 0.9, beta2: 0.99), decay: 0.1)
-    let x = tokens(batch, length, "inputs"), y = tokens(batch, length, "targets")
-    return median(budget: 1.5, warmup: 5) {
-        let loss = model(x, ForwardContext(.train)).crossEntropy(y)
-        let gradients = loss.backward()
-        let norm = gradients.globalNorm
-        optimizer.update(gradients, rate: 1e-3, scale: norm > 1 ? 1 / norm : 1)
-    }
-}
-
 /// Seconds for one token of a single sequence, fed one at a time.
 func streaming(_ kind: String) -> Double {
     let model = model(kind, positions: 4096)
@@ -88,7 +75,9 @@ func measure(_ row: String) -> Double? {
     case "peak": return peak(parts[1])
     case "product": return product(parts[1], sizes[0], sizes[1], sizes[2])
     case "attention": return attention(sizes[0])
-    case "train": return trainingStep(parts[1], sizes[0], sizes[1])
+    case "train":
+        let step = trainingStep(parts[1], sizes[0], sizes[1])
+        return median(budget: 1.5, warmup: 5) { _ = step() }
     case "stream": return streaming(parts[1])
     case "elementwise": return elementwise(parts[1], sizes[0], sizes[1])
     case "scan": return scanRow(parts[1])
@@ -99,4 +88,4 @@ func measure(_ row: String) -> Double? {
 /// `print` would wait in a buffer until the program ends.
 func answer(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
 
-while let row = readLine() { answer(measure(row).map { "\($0)" } ?? "unknown row '\(row)'") }
+while let row = readLine() { answer(memory(row) ?? measure(row).map { "\($0)" } ?? "unknown row '\(row)'") }
