@@ -16,11 +16,8 @@ NSTM_INLINE int32_t nstm_f32_to_bits(float f) {
     return i;
 }
 
-// exp(x) = 2^k · exp(r), |r| ≤ ln 2 / 2; Taylor-like minimax polynomial of degree 6. Inputs below -87.3 give 0.
-NSTM_INLINE float nstm_exp_f32(float x) {
-    // Comparisons with NaN are false, so that no NaN becomes an integer.
-    float c = x > -87.3f ? (x < 88.72284f ? x : 88.72284f) : -87.3f;
-    float k = __builtin_rintf(c * 1.44269504088896341f);
+// exp(c − k ln 2) for k the integer nearest to c/ln 2: minimax polynomial of degree 6, much like Taylor's.
+NSTM_INLINE float nstm_exp_rest_f32(float c, float k) {
     float r = __builtin_fmaf(k, -0.693359375f, c);
     r = __builtin_fmaf(k, 2.12194440e-4f, r);
     float p = 1.9875691500e-4f;
@@ -29,7 +26,14 @@ NSTM_INLINE float nstm_exp_f32(float x) {
     p = __builtin_fmaf(p, r, 4.1665795894e-2f);
     p = __builtin_fmaf(p, r, 1.6666665459e-1f);
     p = __builtin_fmaf(p, r, 5.0000001201e-1f);
-    p = __builtin_fmaf(p * r, r, r) + 1.0f;
+    return __builtin_fmaf(p * r, r, r) + 1.0f;
+}
+// exp(x) = 2^k · exp(r), |r| ≤ ln 2 / 2. Inputs below -87.3 give 0.
+NSTM_INLINE float nstm_exp_f32(float x) {
+    // Comparisons with NaN are false, so that no NaN becomes an integer.
+    float c = x > -87.3f ? (x < 88.72284f ? x : 88.72284f) : -87.3f;
+    float k = __builtin_rintf(c * 1.44269504088896341f);
+    float p = nstm_exp_rest_f32(c, k);
     // Scale by 2^k in two halves: k reaches 128, one past the largest exponent.
     int32_t n = (int32_t)k, h = n >> 1;
     float y = p * nstm_bits_to_f32((h + 127) << 23) * nstm_bits_to_f32((n - h + 127) << 23);
@@ -43,15 +47,7 @@ NSTM_INLINE float nstm_exp_down_f32(float x) {
     float c = x < -87.3f ? -87.3f : x;
     float t = __builtin_fmaf(c, 1.44269504088896341f, 12582912.0f);
     float k = t - 12582912.0f;
-    float r = __builtin_fmaf(k, -0.693359375f, c);
-    r = __builtin_fmaf(k, 2.12194440e-4f, r);
-    float p = 1.9875691500e-4f;
-    p = __builtin_fmaf(p, r, 1.3981999507e-3f);
-    p = __builtin_fmaf(p, r, 8.3334519073e-3f);
-    p = __builtin_fmaf(p, r, 4.1665795894e-2f);
-    p = __builtin_fmaf(p, r, 1.6666665459e-1f);
-    p = __builtin_fmaf(p, r, 5.0000001201e-1f);
-    p = __builtin_fmaf(p * r, r, r) + 1.0f;
+    float p = nstm_exp_rest_f32(c, k);
     float y = p * nstm_bits_to_f32((int32_t)(((uint32_t)nstm_f32_to_bits(t) + 127u) << 23));
     return x < -87.3f ? 0.0f : y;
 }

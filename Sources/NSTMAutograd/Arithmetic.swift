@@ -3,10 +3,11 @@ import NSTMTensor
 // Arithmetic with broadcasting.
 
 extension Variable {
-    static func fit(_ op: String, _ a: Variable, _ b: Variable) {
-        if a.shape != b.shape, Shape.broadcast(a.shape, b.shape) == nil {
-            nstmFatal(.broadcast(op: op, a.shape, b.shape), at: path(of: a, b))
-        }
+    @inline(__always) static func fit(_ op: StaticString, _ a: Variable, _ b: Variable) {
+        if a.shape != b.shape { fitByBroadcasting(op, a, b) }
+    }
+    @inline(never) private static func fitByBroadcasting(_ op: StaticString, _ a: Variable, _ b: Variable) {
+        if Shape.broadcast(a.shape, b.shape) == nil { nstmFatal(.broadcast(op: "\(op)", a.shape, b.shape), at: path(of: a, b)) }
     }
     public static func + (a: Variable, b: Variable) -> Variable {
         fit("add", a, b)
@@ -32,6 +33,12 @@ extension Variable {
     }
     public static func * (a: Variable, b: Variable) -> Variable {
         fit("multiply", a, b)
+        if a.shape == b.shape {
+            return record("multiply", a, b, a.value * b.value, saving: a.value, b.value) { g, x, y, _, to in
+                to.add(0, g * y)
+                to.add(1, g * x)
+            }
+        }
         return record("multiply", a, b, a.value * b.value, saving: a.value, b.value) { g, x, y, _, to in
             to.add(0, (g * y).sum(to: x.shape))
             to.add(1, (g * x).sum(to: y.shape))

@@ -6,7 +6,7 @@ import NSTMTensor
 extension Variable {
     private func mapped(_ name: StaticString, _ op: nstm_unary) -> Variable {
         let x = value, y = x.map(op)
-        return record(name, self, nil, y, saving: x, y, code: op.rawValue) { g, x, y, op, to in
+        return record(name, self, y, saving: x, y, code: op.rawValue) { g, x, y, op, to in
             to.add(0, .mapBackward(nstm_unary(op), dy: g, x: x, y: y))
         }
     }
@@ -138,7 +138,7 @@ extension Variable {
     private static func chosen(
         _ name: StaticString, _ a: Variable, _ b: Variable, _ choose: (Tensor, Tensor) -> Tensor, _ share: nstm_pair_function
     ) -> Variable {
-        fit("\(name)", a, b)
+        fit(name, a, b)
         let va = a.value, vb = b.value
         return record(
             name, [a, b], choose(va, vb),

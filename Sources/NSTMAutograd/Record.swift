@@ -42,20 +42,31 @@ func record(_ op: StaticString, _ a: Variable, _ b: Variable, _ value: Tensor, _
     return Variable(value, node: tape.append(op, SIMD4(a.node, b.node, -1, -1), nil, 1, .one(pullback)), tape: tape)
 }
 
-/// The same for one or two operands and a way back that captures nothing: no memory is asked for beyond the value's.
+/// The same for one operand and a way back that captures nothing: no memory is asked for beyond the value's.
 @inline(__always)
 func record(
-    _ op: StaticString, _ a: Variable, _ b: Variable? = nil, _ value: Tensor, saving x: Tensor, _ y: Tensor, code: UInt32 = 0,
+    _ op: StaticString, _ a: Variable, _ value: Tensor, saving x: Tensor, _ y: Tensor, code: UInt32 = 0,
     _ pullback: @escaping PullbackSaved
 ) -> Variable {
-    guard let tape = a.tape, b == nil || b!.tape === tape else {
-        return record(op, b.map { [a, $0] } ?? [a], value, .pullback { g, to in pullback(g, x, y, code, to) })
-    }
-    if tape.checksFinite { tape.check(value, op, b.map { [a, $0] } ?? [a]) }
-    let node = b?.node ?? -1
-    guard tape.isRecording, a.node >= 0 || node >= 0 else { return Variable(value, node: -1, tape: tape) }
+    guard let tape = a.tape else { return Variable(value) }
+    if tape.checksFinite { tape.check(value, op, [a]) }
+    guard tape.isRecording, a.node >= 0 else { return Variable(value, node: -1, tape: tape) }
     let way = Tape.Way.saved(pullback, at: tape.save(x, y), code: code)
-    return Variable(value, node: tape.append(op, SIMD4(a.node, node, -1, -1), nil, 1, way), tape: tape)
+    return Variable(value, node: tape.append(op, SIMD4(a.node, -1, -1, -1), nil, 1, way), tape: tape)
+}
+/// The same for two operands.
+@inline(__always)
+func record(
+    _ op: StaticString, _ a: Variable, _ b: Variable, _ value: Tensor, saving x: Tensor, _ y: Tensor, code: UInt32 = 0,
+    _ pullback: @escaping PullbackSaved
+) -> Variable {
+    guard let tape = a.tape, b.tape === tape else {
+        return record(op, [a, b], value, .pullback { g, to in pullback(g, x, y, code, to) })
+    }
+    if tape.checksFinite { tape.check(value, op, [a, b]) }
+    guard tape.isRecording, a.node >= 0 || b.node >= 0 else { return Variable(value, node: -1, tape: tape) }
+    let way = Tape.Way.saved(pullback, at: tape.save(x, y), code: code)
+    return Variable(value, node: tape.append(op, SIMD4(a.node, b.node, -1, -1), nil, 1, way), tape: tape)
 }
 
 /// Defines an operation with several outputs.
