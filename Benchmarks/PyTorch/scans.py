@@ -295,6 +295,19 @@ def body(parts):
     return step(parts[1])
 
 
+def work(parts):
+    """Floating-point operations of our kernels, forward and backward (chunks of 16 tokens; exponentials not counted)."""
+    C, tokens, state = 16, B * T * H, d * d
+    linear = 12 * state + 20 * C * d
+    operations = {"slots": 32 * N * d, "linear": linear, "delta": linear + 8 * state + 13 * C * d}
+    return tokens * operations[parts[1]] if parts[1] in operations else None
+
+
+def traffic(parts):
+    """Bytes that have to be read and written: a, b, h; then a, h and three gradients."""
+    return 8 * 4 * B * T * D if parts[1] == "diagonal" else None
+
+
 if __name__ == "__main__":
     import sys
     import time

@@ -18,7 +18,7 @@ extension Variable {
     ///   - self, value: keys and values [B, T, D].
     ///   - decay: w [D], the logarithm of the decay, usually negative (w = −e^ω).
     ///   - bonus: u [D], added to the key of the current token.
-    ///   - state: numerator p, denominator q and exponent o before the first token, [B, 3, D]; nothing seen yet (0, 0, −10³⁸)
+    ///   - state: numerator p, denominator q > 0 and exponent o before the first token, [B, 3, D]; nothing seen (0, 0, −10³⁸)
     ///     when nil.
     public func wkvScan(value: Variable, decay: Variable, bonus: Variable, state: Variable? = nil) -> WKVScan {
         guard shape.rank == 3, value.shape == shape, decay.shape == [shape[2]], bonus.shape == [shape[2]],
