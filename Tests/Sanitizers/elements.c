@@ -1,0 +1,110 @@
+// Memory, matrix product, functions of elements, optimizers.
+#include "kernels.h"
+
+// MARK: Memory
+CHECK(nstm_pause, nstm_pause())
+CHECK(nstm_kernel_set, if (strlen(nstm_kernel_set()) == 0) abort())
+CHECK(nstm_fill, nstm_fill(t, blank(n), 3, n))
+CHECK(nstm_fill_bytes, nstm_fill_bytes(block(n, 1), 255, n))
+CHECK(nstm_cast, {
+    nstm_real own = t;
+    for (int to = NSTM_F32; to <= NSTM_F64; to++) {
+        t = own;
+        void *x = some(n);
+        t = (nstm_real)to;
+        nstm_cast(own, t, x, blank(n), n);
+    }
+    t = own;
+})
+CHECK(nstm_copy_strided, {
+    // Elements of 1, 4 and 8 bytes; dense, transposed, every second, repeated.
+    for (size_t bytes = 1; bytes <= 8; bytes = bytes == 1 ? 4 : bytes * 2) {
+        int32_t size = (int32_t)n, count = (int32_t)rows, sizes[2] = {count, size};
+        int32_t dense[2] = {size, 1}, transposed[2] = {1, count}, second[2] = {2 * size, 2}, repeated[2] = {0, 1};
+        ptrdiff_t all = rows * n;
+        nstm_copy_strided((ptrdiff_t)bytes, 2, sizes, dense, block(all, bytes), block(all, bytes));
+        nstm_copy_strided((ptrdiff_t)bytes, 2, sizes, transposed, block(all, bytes), block(all, bytes));
+        nstm_copy_strided((ptrdiff_t)bytes, 2, sizes, second, block(all > 0 ? 2 * all - 1 : 0, bytes), block(all, bytes));
+        nstm_copy_strided((ptrdiff_t)bytes, 2, sizes, repeated, block(rows > 0 ? n : 0, bytes), block(all, bytes));
+        nstm_copy_strided((ptrdiff_t)bytes, 0, sizes, dense, block(1, bytes), block(1, bytes));
+        int32_t cube[3] = {2, count, size}, steps[3] = {size * count, 1, count};
+        nstm_copy_strided((ptrdiff_t)bytes, 3, cube, steps, block(2 * all, bytes), block(2 * all, bytes));
+    }
+})
+
+// MARK: Matrix product
+CHECK(nstm_gemm_available, (void)nstm_gemm_available())
+CHECK(nstm_gemm_pack, {
+    if (t != NSTM_F32 || !nstm_gemm_available()) return;
+    static const ptrdiff_t depths[] = {0, 1, 15, 17, 33};
+    for (int d = 0; d < 5; d++) {
+        ptrdiff_t k = depths[d], panels = (n + 31) / 32;
+        float *straight = blank(panels * k * 32), *turned = blank(panels * k * 32);
+        float *b = some(span(k, n, n + rows)), *c = some(span(n, k, k + rows));
+        for (ptrdiff_t p = 0; p < panels; p++) {
+            nstm_gemm_pack(0, b, n + rows, k, n, p, straight);
+            nstm_gemm_pack(1, c, k + rows, k, n, p, turned);
+        }
+    }
+})
+CHECK(nstm_gemm_rows, {
+    if (t != NSTM_F32 || !nstm_gemm_available()) return;
+    static const ptrdiff_t depths[] = {0, 1, 17, 300}, heights[] = {0, 1, 5, 11, 12, 13, 25};
+    for (int d = 0; d < 4; d++)
+        for (int h = 0; h < 7; h++) {
+            ptrdiff_t k = depths[d], m = heights[h], panels = (n + 31) / 32, ldc = n + rows;
+            float *c = some(span(m, n, ldc)), *packed = some(panels * k * 32), *plain = some(span(k, n, n + rows));
+            // A as it lies, and turned.
+            nstm_gemm_rows(some(span(m, k, k + 1)), k + 1, 1, packed, 32 * k, 32, c, ldc, m, n, k, h & 1);
+            nstm_gemm_rows(some(span(k, m, m + 1)), 1, m + 1, plain, 32, n + rows, c, ldc, m, n, k, d & 1);
+            release();
+        }
+})
+
+// MARK: Element-wise
+CHECK(nstm_map, for (int op = NSTM_NEG; op <= NSTM_LOGSIGMOID; op++) nstm_map(t, (nstm_unary)op, some(n), blank(n), n))
+CHECK(nstm_map_backward, for (int op = NSTM_NEG; op <= NSTM_LOGSIGMOID; op++)
+          nstm_map_backward(t, (nstm_unary)op, some(n), some(n), some(n), blank(n), n))
+CHECK(nstm_map_slope, {
+    nstm_map_slope(t, NSTM_SILU, some(n), blank(n), blank(n), n);
+    nstm_map_slope(t, NSTM_GELU, some(n), blank(n), blank(n), n);
+})
+CHECK(nstm_zip, {
+    for (int op = NSTM_ADD; op <= NSTM_MIN; op++) {
+        // Rows of elements, one element for each row, one row for all, one element for all.
+        ptrdiff_t outer[] = {n, 1, 0, 0}, inner[] = {1, 0, 1, 0}, count[] = {rows * n, rows, n, 1};
+        for (int a = 0; a < 4; a++)
+            for (int b = 0; b < 4; b++) {
+                // Where the result is empty, nothing may be read either.
+                int empty = rows * n == 0;
+                nstm_zip(t, (nstm_binary)op, some(empty && inner[a] ? 0 : count[a]), outer[a], inner[a],
+                         some(empty && inner[b] ? 0 : count[b]), outer[b], inner[b], blank(rows * n), rows, n);
+            }
+        release();
+    }
+})
+CHECK(nstm_affine, nstm_affine(t, 0.5, some(n), 1, blank(n), n))
+CHECK(nstm_axpy, nstm_axpy(t, 0.5, some(n), some(n), n))
+CHECK(nstm_clamp, nstm_clamp(t, some(n), -1, 1, blank(n), n))
+CHECK(nstm_clamp_backward, nstm_clamp_backward(t, some(n), some(n), -1, 1, blank(n), n))
+
+// MARK: Further element functions
+CHECK(nstm_apply, {
+    for (int op = NSTM_LEAKY_RELU; op <= NSTM_SIGN; op++) {
+        nstm_apply(t, (nstm_function)op, 1.5, with(some(n), n, INFINITY, 0.1), blank(n), n);
+        nstm_apply(t, (nstm_function)op, 2, with(some(n), n, NAN, 0.1), blank(n), n);
+    }
+})
+CHECK(nstm_apply_backward, {
+    for (int op = NSTM_LEAKY_RELU; op <= NSTM_SIGN; op++)
+        nstm_apply_backward(t, (nstm_function)op, 1.5, some(n), with(some(n), n, -INFINITY, 0.1), blank(n), n);
+})
+CHECK(nstm_pair, {
+    for (int op = NSTM_PAIR_POW; op <= NSTM_PAIR_KL_TARGET; op++)
+        nstm_pair(t, (nstm_pair_function)op, 0.5, some(n), with(some(n), n, -INFINITY, 0.1), blank(n), n);
+})
+
+// MARK: Optimizers
+CHECK(nstm_adamw, nstm_adamw(t, some(n), some(n), some(n), share(n), 0.5, 1e-3, 0.9, 0.99, 1e-8, 0.1, 0.1, 0.01, n))
+CHECK(nstm_sgd, for (int i = 0; i < 3; i++) nstm_sgd(t, some(n), some(n), i ? some(n) : NULL, 0.5, 1e-3, 0.9, i == 2, 0.1, n))
+CHECK(nstm_rmsprop, nstm_rmsprop(t, some(n), some(n), share(n), some(n), some(n), 0.5, 1e-3, 0.95, 0.9, 1e-4, 0.1, n))

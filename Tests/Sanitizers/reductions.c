@@ -1,0 +1,145 @@
+// Reductions, rows, attention.
+#include "kernels.h"
+
+// MARK: Reductions
+CHECK(nstm_sum, nstm_sum(t, some(n), n))
+CHECK(nstm_sum_squares, nstm_sum_squares(t, some(n), n))
+CHECK(nstm_first_nonfinite, {
+    nstm_first_nonfinite(t, some(n), n);
+    nstm_first_nonfinite(t, with(some(n), n, INFINITY, 0.01), n);
+})
+CHECK(nstm_sum_axis, {
+    static const ptrdiff_t inners[] = {0, 1, 2, 17, 33};
+    for (int i = 0; i < 5; i++)
+        for (int add = 0; add < 2; add++) {
+            nstm_sum_axis(t, some(rows * n * inners[i]), some(rows * inners[i]), rows, n, inners[i], add);
+            nstm_sum_axis(t, some(rows * inners[i] * n), some(rows * n), rows, inners[i], n, add);
+        }
+})
+CHECK(nstm_extreme_axis, {
+    static const ptrdiff_t inners[] = {0, 1, 2, 17};
+    for (int i = 0; i < 4; i++) {
+        ptrdiff_t count = rows * inners[i];
+        nstm_extreme_axis(t, i & 1, some(count * n), blank(count), integers(count, 1), rows, n, inners[i]);
+        nstm_extreme_axis(t, 0, with(some(count * n), count * n, NAN, 0.1), blank(count), integers(count, 1), rows, n, inners[i]);
+    }
+})
+CHECK(nstm_reduce, {
+    static const ptrdiff_t inners[] = {0, 1, 2, 17, 70};
+    for (int op = NSTM_REDUCE_ABSOLUTE; op <= NSTM_REDUCE_ABSOLUTE_MAX; op++)
+        for (int i = 0; i < 5; i++) {
+            ptrdiff_t count = rows * inners[i], from = inners[i] > 2 ? 1 : 0;
+            // The reductions that use `shift` lie side by side.
+            const double *shift = op >= NSTM_REDUCE_POWERS && op <= NSTM_REDUCE_ABSOLUTE_EQUAL ? doubles(count) : NULL;
+            nstm_reduce(t, (nstm_reduction)op, some(count * n), shift, doubles(count), rows, n, inners[i], from, inners[i]);
+            release();
+        }
+})
+CHECK(nstm_reduce_backward, {
+    static const ptrdiff_t inners[] = {0, 1, 2, 17};
+    for (int op = NSTM_SPREAD_CENTERED; op <= NSTM_SPREAD_ABSOLUTE_EQUAL; op++)
+        for (int i = 0; i < 4; i++) {
+            ptrdiff_t count = rows * inners[i];
+            nstm_reduce_backward(
+                t, (nstm_spread)op, 1.5, doubles(count), some(count * n), doubles(count), blank(count * n), rows, n, inners[i]);
+        }
+})
+CHECK(nstm_product_backward, {
+    static const ptrdiff_t inners[] = {0, 1, 2, 17};
+    for (int i = 0; i < 4; i++) {
+        ptrdiff_t count = rows * inners[i];
+        nstm_product_backward(t, doubles(count), some(count * n), blank(count * n), doubles(n), rows, n, inners[i]);
+    }
+})
+
+// MARK: Norms over channels
+CHECK(nstm_channel_sums, {
+    for (ptrdiff_t size = 0; size <= 3; size++) {
+        ptrdiff_t all = rows * n * size, first = n > 1 ? 1 : 0;
+        nstm_channel_sums(t, NULL, some(all), doubles(n), doubles(n), doubles(n), rows, n, size, 0, n);
+        nstm_channel_sums(t, some(all), some(all), doubles(n), doubles(n), doubles(n), rows, n, size, first, n);
+    }
+})
+CHECK(nstm_channel_map, {
+    for (ptrdiff_t size = 0; size <= 3; size++) {
+        ptrdiff_t all = rows * n * size;
+        double *a = doubles(n), *b = doubles(n), *c = doubles(n), *d = doubles(n);
+        nstm_channel_map(t, NULL, some(all), a, b, c, d, blank(all), rows, n, size);
+        nstm_channel_map(t, some(all), some(all), a, b, c, d, blank(all), rows, n, size);
+    }
+})
+
+// MARK: Rows
+CHECK(nstm_softmax, {
+    nstm_softmax(t, some(rows * n), blank(rows * n), rows, n);
+    void *x = with(some(rows * n), rows * n, -INFINITY, 0.2);
+    nstm_softmax(t, x, x, rows, n);
+})
+CHECK(nstm_softmax_backward, nstm_softmax_backward(t, some(rows * n), share(rows * n), blank(rows * n), rows, n))
+CHECK(nstm_log_softmax, nstm_log_softmax(t, some(rows * n), blank(rows * n), rows, n))
+CHECK(nstm_log_softmax_backward, nstm_log_softmax_backward(t, some(rows * n), some(rows * n), blank(rows * n), rows, n))
+CHECK(nstm_norm, for (int i = 0; i < 8; i++) {
+    nstm_norm(t, i & 1, some(rows * n), i & 2 ? some(n) : NULL, i & 4 ? some(n) : NULL, 1e-5, blank(rows * n), blank(rows),
+              blank(rows), rows, n);
+})
+CHECK(nstm_norm_backward, for (int i = 0; i < 16; i++) {
+    nstm_norm_backward(t, i & 1, some(rows * n), some(rows * n), i & 2 ? some(n) : NULL, some(rows), share(rows), blank(rows * n),
+                       i & 4 ? blank(n) : NULL, i & 8 ? blank(n) : NULL, rows, n);
+})
+CHECK(nstm_gated_norm,
+      nstm_gated_norm(t, some(rows * n), some(n), some(rows * n), 1e-5, blank(rows * n), blank(rows), rows, n))
+CHECK(nstm_gated_norm_backward, nstm_gated_norm_backward(t, some(rows * n), some(rows * n), some(n), some(rows * n), share(rows),
+                                                         blank(rows * n), blank(n), blank(rows * n), rows, n))
+CHECK(nstm_l2_norm, nstm_l2_norm(t, some(rows * n), 2, 1e-6, blank(rows * n), blank(rows), rows, n))
+CHECK(nstm_l2_norm_backward,
+      nstm_l2_norm_backward(t, some(rows * n), some(rows * n), share(rows), 2, blank(rows * n), rows, n))
+/// Classes 0 ... n − 1; every third is ignored, and so are all where there are none.
+static int32_t *targets(void) {
+    int32_t *x = integers(rows, n);
+    for (ptrdiff_t i = 0; i < rows; i++) if (i % 3 == 1 || n == 0) x[i] = -1;
+    return x;
+}
+CHECK(nstm_cross_entropy, for (int i = 0; i < 2; i++) {
+    nstm_cross_entropy(t, some(rows * n), targets(), i ? share(rows) : NULL, blank(rows), blank(rows), rows, n);
+})
+CHECK(nstm_cross_entropy_backward, for (int i = 0; i < 2; i++) {
+    nstm_cross_entropy_backward(t, 0.5, some(rows * n), targets(), i ? share(rows) : NULL, some(rows), blank(rows * n), rows, n);
+})
+CHECK(nstm_smoothed_cross_entropy, for (int i = 0; i < 4; i++) {
+    nstm_smoothed_cross_entropy(t, some(rows * n), targets(), i & 1 ? share(rows) : NULL, i & 2 ? share(n) : NULL, 0.1, blank(rows),
+                                blank(rows), rows, n);
+})
+CHECK(nstm_smoothed_cross_entropy_backward, for (int i = 0; i < 4; i++) {
+    nstm_smoothed_cross_entropy_backward(t, 0.5, some(rows * n), targets(), i & 1 ? share(rows) : NULL, i & 2 ? share(n) : NULL, 0.1,
+                                         some(rows), blank(rows * n), rows, n);
+})
+CHECK(nstm_top_k_gates, for (ptrdiff_t k = 0; k < 6; k++) {
+    ptrdiff_t m = rows * n;
+    nstm_top_k_gates(t, with(with(some(m), m, -INFINITY, 0.3), m, NAN, 0.05), blank(m), k, rows, n);
+})
+CHECK(nstm_activate, for (int op = -1; op <= NSTM_RELU2; op++) {
+    // The activations there are; the others are element-wise functions only.
+    if (op >= 0 && op != NSTM_TANH && op != NSTM_SIGMOID && op < NSTM_SILU) continue;
+    for (int i = 0; i < 4; i++)
+        nstm_activate(t, op, some(rows * n), i & 1 ? some(n) : NULL, op < 0 ? NULL : blank(rows * n), i & 2, rows, n);
+    release();
+})
+
+// MARK: Attention
+#define EACH_MASK(...)                                                            \
+    for (int causal = 0; causal < 2; causal++)                                    \
+        for (ptrdiff_t window = 0; window < 5; window += 2)                       \
+            for (ptrdiff_t offset = -2; offset < 6; offset += 4)                  \
+                for (int bias = 0; bias < 3; bias++) {                            \
+                    void *b = bias ? with(some(n), n, -INFINITY, bias - 0.5) : NULL; \
+                    void *s = some(span(rows, n, n + 3));                         \
+                    __VA_ARGS__;                                                  \
+                    release();                                                    \
+                }
+CHECK(nstm_attention_rows,
+      EACH_MASK(nstm_attention_rows(t, 0.3, s, n + 3, b, causal, offset, window, blank(rows), rows, n)))
+CHECK(nstm_attention_rows_again,
+      EACH_MASK(nstm_attention_rows_again(t, 0.3, s, n + 3, b, causal, offset, window, some(rows), rows, n)))
+CHECK(nstm_attention_rows_backward, nstm_attention_rows_backward(t, 0.3, share(span(rows, n, n + 3)), some(span(rows, n, n + 3)),
+                                                                 n + 3, some(rows), rows, n))
+CHECK(nstm_row_dots, nstm_row_dots(t, some(span(rows, n, n + 1)), n + 1, some(span(rows, n, n + 2)), n + 2, blank(rows), rows, n))

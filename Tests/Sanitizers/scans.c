@@ -1,0 +1,198 @@
+// Gated slots and the scans of the state families.
+#include "kernels.h"
+
+// MARK: Gated slots
+/// n states, tokens as many as `rows` and five; heads of several widths. Most states are not routed, some are inactive.
+#define EACH_SLOTS(...)                                                                                                       \
+    static const ptrdiff_t heads[] = {1, 7, 16, 17, 32, 33, 64};                                                              \
+    for (int h = 0; h < 7; h++)                                                                                               \
+        for (int i = 0; i < 6; i++) {                                                                                         \
+            ptrdiff_t d = heads[h], length = i & 1 ? rows : 5, qs = d + 1, us = n + 2, ps = n + 1, os = d + 3;                 \
+            if (n * d > 20000) continue;                                                                                      \
+            void *q = some(span(length, d, qs)), *k = some(span(length, d, qs)), *v = some(span(length, d, qs));              \
+            void *u = with(share(span(length, n, us)), span(length, n, us), 0, 0.6);                                          \
+            void *bias = i / 2 ? with(some(n), n, -INFINITY, i / 2 == 1 ? 0.3 : 1) : NULL;                                    \
+            void *keys = some(n * d), *values = some(n * d);                                                                  \
+            double length_of_keys = i & 1 ? 2 : 0;                                                                            \
+            __VA_ARGS__;                                                                                                      \
+            release();                                                                                                        \
+        }
+CHECK(nstm_slots, {
+    EACH_SLOTS(nstm_slots(t, q, k, v, qs, u, us, bias, 0.3, length_of_keys, keys, values, blank(span(length, n, ps)), ps,
+                          blank(span(length, d, os)), os, length, n, d))
+})
+CHECK(nstm_slots_backward, {
+    EACH_SLOTS(nstm_slots_backward(t, some(span(length, d, os)), os, q, k, v, qs, u, us, bias, 0.3, length_of_keys,
+                                   share(span(length, n, ps)), ps, keys, values, some(n * d), some(n * d),
+                                   blank(span(length, d, qs)), blank(span(length, d, qs)), blank(span(length, d, qs)), qs,
+                                   blank(span(length, n, us)), us, bias ? some(n) : NULL, blank(length * n * 2 * d),
+                                   integers(length * (n + 1), 1), length, n, d))
+})
+
+// MARK: Matrix state
+/// A padded state, aligned as the contract says.
+static void *matrix_state(ptrdiff_t dk, ptrdiff_t dv) {
+    ptrdiff_t K = nstm_matrix_scan_padded(dk), W = nstm_matrix_scan_padded(dv);
+    char *x = aligned(K * W * (ptrdiff_t)width(), 64), *row = some(dv);
+    memset(x, 0, (size_t)(K * W) * width());
+    for (ptrdiff_t r = 0; r < dk; r++) memcpy(x + (size_t)(r * W) * width(), row, (size_t)dv * width());
+    return x;
+}
+/// Without decay, with one for each token and with one for each channel, each with and without delta rule; and a bonus. Keys are n
+/// wide, a chunk has 1, 7, 15 or 16 tokens.
+#define EACH_MATRIX(...)                                                                                                     \
+    static const ptrdiff_t widths[] = {1, 7, 16, 40}, lengths[] = {1, 7, 15, 16};                                            \
+    if (n > 0 && n < 100)                                                                                                    \
+        for (int i = 0; i < 4; i++)                                                                                          \
+            for (int kind = 0; kind < 7; kind++) {                                                                           \
+                ptrdiff_t dk = n, dv = widths[i], length = lengths[rows], qs = dk + 1, vs = dv + 2, os = dv + 3, as = dk + 2; \
+                int channels = kind >= 4, decays = kind >= 2, delta = kind < 6 && kind & 1, extra = kind == 6;               \
+                ptrdiff_t decay = channels ? dk : 1;                                                                         \
+                nstm_matrix_scan scan = {                                                                                    \
+                    .dk = dk, .dv = dv, .q = share(span(length, dk, qs)), .k = numbers(span(length, dk, qs), -0.2, 0.2),      \
+                    .v = some(span(length, dv, vs)), .q_stride = qs, .k_stride = qs, .v_stride = vs,                         \
+                    .decay = decays ? with(share(span(length, decay, as)), span(length, decay, as), 0, 0.1) : NULL,          \
+                    .decay_stride = as, .channels = channels, .beta = delta ? share(span(length, 1, 3)) : NULL,              \
+                    .beta_stride = 3, .bonus = extra ? some(dk) : NULL};                                                     \
+                void *start = matrix_state(dk, dv);                                                                          \
+                ptrdiff_t padded = nstm_matrix_scan_padded(dk) * nstm_matrix_scan_padded(dv);                                \
+                __VA_ARGS__;                                                                                                 \
+                release();                                                                                                   \
+            }
+CHECK(nstm_matrix_scan_padded, if (nstm_matrix_scan_padded(n) < n) abort())
+CHECK(nstm_matrix_scan_scratch, if (nstm_matrix_scan_scratch(n, rows, 0, 0) > nstm_matrix_scan_scratch(n, rows, 1, 1)) abort())
+CHECK(nstm_matrix_scan_chunk, {
+    EACH_MATRIX({
+        void *scratch = aligned(nstm_matrix_scan_scratch(dk, dv, channels, 0) * (ptrdiff_t)width(), 64);
+        void *end = kind & 1 ? start : aligned(padded * (ptrdiff_t)width(), 64), *o = blank(span(length, dv, os));
+        nstm_matrix_scan_chunk(t, &scan, start, end, o, os, length, scratch);
+        finite(o, length, dv, os);
+        finite(end, 1, padded, padded);
+    })
+})
+CHECK(nstm_matrix_scan_chunk_backward, {
+    EACH_MATRIX({
+        void *scratch = aligned(nstm_matrix_scan_scratch(dk, dv, channels, 1) * (ptrdiff_t)width(), 64);
+        void *d_o = some(span(length, dv, os)), *d_state = matrix_state(dk, dv);
+        nstm_matrix_scan_gradient to = {
+            .q = blank(span(length, dk, as)), .k = blank(span(length, dk, as)), .v = blank(span(length, dv, os)), .q_stride = as,
+            .k_stride = as, .v_stride = os, .decay = decays ? blank(span(length, decay, qs)) : NULL, .decay_stride = qs,
+            .beta = delta ? blank(span(length, 1, 2)) : NULL, .beta_stride = 2, .bonus = extra ? some(dk) : NULL};
+        nstm_matrix_scan_chunk_backward(t, &scan, &to, start, d_o, os, d_state, length, scratch);
+        finite(to.q, length, dk, as);
+        finite(to.k, length, dk, as);
+        finite(to.v, length, dv, os);
+        if (decays) finite(to.decay, length, decay, qs);
+        if (delta) finite(to.beta, length, 1, 2);
+        if (extra) finite(to.bonus, 1, dk, dk);
+        finite(d_state, 1, padded, padded);
+    })
+})
+
+// MARK: Diagonal state
+/// n channels; no token, one, and more than a chunk.
+static ptrdiff_t tokens(void) {
+    static const ptrdiff_t lengths[] = {0, 1, 16, 35};
+    return lengths[rows];
+}
+/// Real and complex; a row of decays for each token and one for all.
+#define EACH_DIAGONAL(...)                                                                                       \
+    for (int i = 0; i < 4; i++) {                                                                                \
+        int complex = i & 1, fixed = i & 2;                                                                      \
+        ptrdiff_t length = tokens(), stride = n + 1, as = fixed ? 0 : n + 2, all = span(length, n, stride);       \
+        ptrdiff_t decays = fixed ? n : span(length, n, as);                                                      \
+        void *a = numbers(decays, -0.7, 0.7), *a_im = complex ? numbers(decays, -0.7, 0.7) : NULL, *h = blank(all); \
+        void *h_im = complex ? blank(all) : NULL, *start = some(n), *start_im = complex ? some(n) : NULL;         \
+        __VA_ARGS__;                                                                                             \
+        release();                                                                                               \
+    }
+CHECK(nstm_diagonal_scan, {
+    EACH_DIAGONAL({
+        nstm_diagonal_scan(t, a, a_im, as, some(all), complex ? some(all) : NULL, h, h_im, stride, start, start_im, length, n);
+        finite(h, length, n, stride);
+        if (complex) finite(h_im, length, n, stride);
+    })
+})
+CHECK(nstm_diagonal_scan_backward, {
+    EACH_DIAGONAL(for (int given = 0; given < 2; given++) {
+        with(h, all, 0.5, 1);
+        if (complex) with(h_im, all, -0.5, 1);
+        ptrdiff_t to_a = fixed ? n : all;
+        void *da = blank(to_a), *da_im = complex ? blank(to_a) : NULL, *db = blank(all), *db_im = complex ? blank(all) : NULL;
+        void *d_state = some(n), *d_state_im = complex ? some(n) : NULL;
+        nstm_diagonal_scan_backward(t, a, a_im, as, start, start_im, h, h_im, given ? some(all) : NULL,
+                                    given && complex ? some(all) : NULL, da, da_im, db, db_im, stride, d_state, d_state_im,
+                                    length, n);
+        finite(da, fixed ? 1 : length, n, stride);
+        finite(db, length, n, stride);
+        if (complex) finite(da_im, fixed ? 1 : length, n, stride);
+        if (complex) finite(db_im, length, n, stride);
+        finite(d_state, 1, n, n);
+    })
+})
+/// n channels of several numbers of states, with and without a skip.
+#define EACH_SELECTIVE(...)                                                                                          \
+    static const ptrdiff_t counts[] = {1, 5, 16, 17, 64};                                                            \
+    for (int i = 0; i < 5; i++) {                                                                                    \
+        ptrdiff_t states = counts[i], length = tokens(), xs = n + 1, ds = n + 2, ys = n + 3;                          \
+        ptrdiff_t chunks = (length + NSTM_SELECTIVE_CHUNK - 1) / NSTM_SELECTIVE_CHUNK, kept = chunks * ((n + 15) / 16 * 16) * states; \
+        nstm_selective_scan scan = {                                                                                 \
+            .x = some(span(length, n, xs)), .delta = share(span(length, n, ds)), .a = numbers(n * states, -1, 0),     \
+            .b = some(length * states), .c = some(length * states), .skip = i & 1 ? some(n) : NULL, .x_stride = xs,   \
+            .delta_stride = ds, .length = length, .channels = n, .n = states};                                       \
+        if (n * states > 20000) continue;                                                                            \
+        __VA_ARGS__;                                                                                                 \
+        release();                                                                                                   \
+    }
+CHECK(nstm_selective_scan_forward, {
+    EACH_SELECTIVE(for (int keeps = 0; keeps < 2; keeps++) {
+        void *y = blank(span(length, n, ys)), *state = some(n * states);
+        nstm_selective_scan_forward(t, &scan, y, ys, state, keeps ? blank(kept) : NULL);
+        finite(y, length, n, ys);
+        finite(state, n, states, states);
+    })
+})
+CHECK(nstm_selective_scan_backward, {
+    EACH_SELECTIVE({
+        nstm_selective_gradient to = {
+            .x = blank(span(length, n, ys)), .delta = blank(span(length, n, ys)), .a = blank(n * states),
+            .b = some(length * states), .c = some(length * states), .state = some(n * states),
+            .skip = i & 1 ? blank(n) : NULL, .stride = ys};
+        nstm_selective_scan_backward(t, &scan, &to, some(span(length, n, ys)), ys, some(kept));
+        finite(to.x, length, n, ys);
+        finite(to.delta, length, n, ys);
+        finite(to.a, n, states, states);
+        finite(to.b, length, states, states);
+        finite(to.c, length, states, states);
+        finite(to.state, n, states, states);
+        if (to.skip) finite(to.skip, 1, n, n);
+    })
+})
+/// Three rows for each state; the denominators among them are no smaller than 0.
+static void *wkv_states(ptrdiff_t count, ptrdiff_t row) {
+    char *x = some(span(3 * count, n, row));
+    for (ptrdiff_t i = 0; i < count; i++)
+        memcpy(x + (size_t)((3 * i + 1) * row) * width(), share(n), (size_t)n * width());
+    return x;
+}
+CHECK(nstm_wkv_scan, for (int keeps = 0; keeps < 2; keeps++) {
+    ptrdiff_t length = tokens(), stride = n + 1, row = n + 2, all = span(length, n, stride);
+    ptrdiff_t chunks = (length + NSTM_WKV_CHUNK - 1) / NSTM_WKV_CHUNK;
+    void *y = blank(all), *state = wkv_states(1, row), *starts = keeps ? blank(span(3 * chunks, n, row)) : NULL;
+    nstm_wkv_scan(t, numbers(n, -2, 0), some(n), some(all), some(all), y, stride, state, starts, row, length, n);
+    finite(y, length, n, stride);
+    finite(state, 3, n, row);
+    if (keeps) finite(starts, 3 * chunks, n, row);
+})
+CHECK(nstm_wkv_scan_backward, {
+    ptrdiff_t length = tokens(), stride = n + 1, row = n + 2, all = span(length, n, stride);
+    ptrdiff_t chunks = (length + NSTM_WKV_CHUNK - 1) / NSTM_WKV_CHUNK;
+    void *dw = blank(n), *du = blank(n), *dk = blank(all), *dv = blank(all), *d_state = some(span(3, n, row));
+    nstm_wkv_scan_backward(t, numbers(n, -2, 0), some(n), some(all), some(all), some(all), dw, du, dk, dv, stride, d_state,
+                           wkv_states(chunks, row), row, length, n);
+    finite(dw, 1, n, n);
+    finite(du, 1, n, n);
+    finite(dk, length, n, stride);
+    finite(dv, length, n, stride);
+    finite(d_state, 3, n, row);
+})
