@@ -2,27 +2,33 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
+/// What a gated recurrent unit (Cho et al. 2014) adds to h: z ⊙ (tanh(a₃ + r ⊙ b₃) − h), r = σ(a₁ + b₁), z = σ(a₂ + b₂).
+/// - Parameters:
+///   - state: h [..., D].
+///   - input, recurrent: a = W x + c and b = U h + d, [..., 3·D]: reset, update, candidate.
+func gatedRecurrentChange(_ state: Variable, input: Variable, recurrent: Variable) -> Variable {
+    let axis = state.shape.rank - 1, a = input.split(axis, into: 3), b = recurrent.split(axis, into: 3)
+    let reset = (a[0] + b[0]).sigmoid(), update = (a[1] + b[1]).sigmoid()
+    return update * ((a[2] + reset * b[2]).tanh() - state)
+}
+
 /// A gated recurrent unit (Cho et al. 2014) as the rule of every state: the value part moves towards GRU(V, v), by as much as the
 /// token reaches it; the key part follows what was routed there. Not driven by tokens alone, so it runs step by step; the weights
 /// are shared by the states, whose identities lie in their learned beginnings.
 public final class GRUStates: StateUpdateRule {
     private let input: Linear
     private let recurrent: Linear
-    private let width: Int
 
     public init(_ parameters: ParameterBuilder, width: Int) {
         input = Linear(parameters.child("input"), in: width, out: 3 * width)
         recurrent = Linear(parameters.child("recurrent"), in: width, out: 3 * width)
-        self.width = width
     }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
-        let a = input(token.value, context).expanded(1).split(2, [width, width, width])
-        let h = recurrent(states.values, context).split(2, [width, width, width])
-        let reset = (a[0] + h[0]).sigmoid(), update = (a[1] + h[1]).sigmoid()
-        let candidate = (a[2] + reset * h[2]).tanh()
         let w = token.weights.expanded(2)
+        let change = gatedRecurrentChange(
+            states.values, input: input(token.value, context).expanded(1), recurrent: recurrent(states.values, context))
         var next = states
-        next.values = states.values + w * update * (candidate - states.values)
+        next.values = states.values + w * change
         next.keys = states.keys + w * (token.key.expanded(1) - states.keys)
         return next
     }

@@ -74,12 +74,13 @@ public final class NSTMLayer: SequenceMixer {
         s["keys"] = bank.keys
         s["values"] = bank.values
         s["convolution"] = context.constant(Tensor(repeating: 0, [batch, convolution.width - 1, 3 * width], dtype: dtype))
+        if let carried = router.beginning(batch: batch, dtype) { s["routing"] = context.constant(carried) }
         if attention.window != nil { s["window"] = context.constant(Tensor(repeating: 0, [batch, 0, 3 * width], dtype: dtype)) }
         return s
     }
 
     public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
-        let batch = x.shape[0], activity = manager.activity(batch: batch, context)
+        let batch = x.shape[0], activity = manager.activity(batch: batch, context), position = state?.position ?? 0
         let states: StateBank
         if let state {
             states = StateBank(keys: state["keys"]!, values: state["values"]!, activity: activity)
@@ -90,16 +91,18 @@ public final class NSTMLayer: SequenceMixer {
         let history = state?["convolution"]
         let joined = history.map { Variable.concatenate([$0, projected], axis: 1) } ?? projected
         let qkv = context.scope("convolution") { convolution(joined, context, history: history?.shape[1] ?? 0) }
-        let routing = context.scope("router") { router(x, activity, context) }
+        let (routing, carried) = context.scope("router") {
+            router.route(x, activity, position: position, carried: state?["routing"], context)
+        }
         let (reads, next) = propagator(
-            tokens: x, qkv: qkv, routing: routing, states: states, readout: attention.readout, position: state?.position ?? 0,
-            context)
+            tokens: x, qkv: qkv, routing: routing, states: states, readout: attention.readout, position: position, context)
         let (o, window) = context.scope("read") { attention.mix(reads, qkv: qkv, history: state?["window"], context) }
         if state != nil {
             state!["keys"] = next.keys
             state!["values"] = next.values
             let length = joined.shape[1]
             state!["convolution"] = joined.slice(1, length - (convolution.width - 1)..<length).owned
+            if let carried { state!["routing"] = carried }
             if let window { state!["window"] = window }
             state!.position += x.shape[1]
         }

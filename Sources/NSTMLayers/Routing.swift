@@ -12,7 +12,9 @@ public final class TopKRouting: RoutingPolicy {
         projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02))
         self.k = k
     }
-    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
+        -> Variable
+    {
         let logits = activity.hidingInactive(projection(tokens, context))
         guard let k, k < logits.shape[-1] else { return logits.sigmoid() }
         return logits.topKGates(k)
@@ -25,7 +27,9 @@ public final class SoftmaxRouting: RoutingPolicy {
     public init(_ parameters: ParameterBuilder, width: Int, states: Int) {
         projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02))
     }
-    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
+        -> Variable
+    {
         activity.hidingInactive(projection(tokens, context)).softmax()
     }
 }
@@ -35,10 +39,29 @@ public final class TokenToStateRouter {
     public let policy: any RoutingPolicy
     public init(_ policy: any RoutingPolicy) { self.policy = policy }
 
-    /// tokens [B, T, D] → weights [B, T, N].
-    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, _ context: ForwardContext) -> Variable {
-        let weights = policy(tokens, activity, context)
-        guard let mask = activity.mask else { return weights }
-        return weights * context.constant(mask)
+    /// tokens [B, T, D], the first of them at a position, → weights [B, T, N].
+    public func callAsFunction(
+        _ tokens: Variable, _ activity: StateActivity, position: Int = 0, _ context: ForwardContext
+    ) -> Variable {
+        route(tokens, activity, position: position, carried: nil, context).weights
+    }
+    /// What the policy carries before the first token; nil when it carries nothing.
+    func beginning(batch: Int, _ dtype: DType) -> Tensor? {
+        (policy as? any CarryingRoutingPolicy)?.beginning(batch: batch, dtype)
+    }
+    /// The same with what the policy carries from part to part; nil is the beginning.
+    func route(
+        _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable?, _ context: ForwardContext
+    ) -> (weights: Variable, carried: Variable?) {
+        var weights: Variable, next: Variable?
+        if let carried, let policy = policy as? any CarryingRoutingPolicy {
+            let routed = policy.route(tokens, activity, position: position, carried: carried, context)
+            weights = routed.weights
+            next = routed.carried
+        } else {
+            weights = policy(tokens, activity, position: position, context)
+        }
+        if let mask = activity.mask { weights = weights * context.constant(mask) }
+        return (weights, next)
     }
 }

@@ -58,8 +58,13 @@ public struct StateActivity {
     /// Scores [..., N] with those of inactive states at −∞, so that they take no part in a competition for tokens.
     public func hidingInactive(_ scores: Variable) -> Variable {
         // With none left there is no competition either; the router sets all weights to 0.
-        guard let mask, mask.doubles().contains(where: { $0 > 0 }) else { return scores }
-        return scores + Variable(Tensor(mask.doubles().map { $0 > 0 ? 0 : -Double.infinity }, mask.shape).cast(to: scores.dtype))
+        guard let mask, !active(of: mask.count).isEmpty else { return scores }
+        return scores.keeping(mask)
+    }
+    /// Numbers of the active ones among so many states.
+    func active(of count: Int) -> [Int] {
+        guard let flags = mask?.doubles() else { return Array(0..<count) }
+        return flags.indices.filter { flags[$0] > 0 }
     }
 }
 
@@ -122,7 +127,31 @@ public protocol RoutingPolicy: AnyObject {
     ///
     /// Where states compete, inactive ones must not: the weights of the others are as if they were not there
     /// (`activity.hidingInactive`). The router sets their own weights to 0 in any case.
-    func callAsFunction(_ tokens: Variable, _ activity: StateActivity, _ context: ForwardContext) -> Variable
+    ///
+    /// - Parameter position: tokens of this sequence that came before. What a token gets may depend on its own position and on
+    ///   nothing that comes later; random numbers are drawn by position, so that any split of a sequence draws the same.
+    func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext) -> Variable
+}
+
+/// A routing policy that looks back at earlier tokens of the sequence, through what it carries from one part to the next.
+public protocol CarryingRoutingPolicy: RoutingPolicy {
+    /// What is carried before the first token, [B, ...].
+    func beginning(batch: Int, _ dtype: DType) -> Tensor
+    /// - Parameter carried: what the part before left.
+    /// - Returns: weights [B, T, N], and what the next part needs.
+    func route(
+        _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable, _ context: ForwardContext
+    ) -> (weights: Variable, carried: Variable)
+}
+
+extension CarryingRoutingPolicy {
+    /// Routes from the beginning.
+    public func callAsFunction(
+        _ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext
+    ) -> Variable {
+        let start = context.constant(beginning(batch: tokens.shape[0], tokens.dtype))
+        return route(tokens, activity, position: position, carried: start, context).weights
+    }
 }
 
 /// States talk to states, every so many tokens.

@@ -35,24 +35,101 @@ public struct Strategies: Sendable {
 
     public static var standard: Strategies {
         var s = Strategies()
-        s.routings.register("top-k") { config, site in
+        s.registerRoutings()
+        s.registerUpdates()
+        s.registerInteractions()
+        s.readouts.register("content") { _, _ in { _ in ContentRead() } }
+        return s
+    }
+
+    private mutating func registerRoutings() {
+        routings.register("top-k") { config, site in
             let k = config.int("k", default: min(4, site.states), in: 1...site.states)
             return { TopKRouting($0, width: site.width, states: site.states, k: k) }
         }
-        s.routings.register("sigmoid") { _, site in { TopKRouting($0, width: site.width, states: site.states, k: nil) } }
-        s.routings.register("softmax") { _, site in { SoftmaxRouting($0, width: site.width, states: site.states) } }
-        s.updates.register("gated-slots") { config, site in
+        routings.register("sigmoid") { _, site in { TopKRouting($0, width: site.width, states: site.states, k: nil) } }
+        routings.register("softmax") { _, site in { SoftmaxRouting($0, width: site.width, states: site.states) } }
+        routings.register("balanced-top-k") { config, site in
+            let k = config.int("k", default: min(4, site.states), in: 1...site.states)
+            let rate = config.double("rate", default: 0.001, in: 0...1)
+            let balance = config.double("balance-loss", default: 0, in: 0...1e6)
+            let entropy = config.double("entropy-loss", default: 0, in: 0...1e6)
+            return {
+                BalancedTopKRouting(
+                    $0, width: site.width, states: site.states, k: k, rate: rate, balanceLoss: balance, entropyLoss: entropy)
+            }
+        }
+        routings.register("gumbel") { config, site in
+            let k = config.int("k", default: 1, in: 1...site.states)
+            let temperature = config.double("temperature", default: 1, in: 1e-3...1e3)
+            return { GumbelRouting($0, width: site.width, states: site.states, k: k, temperature: temperature) }
+        }
+        routings.register("sinkhorn") { config, site in
+            let iterations = config.int("iterations", default: 3, in: 1...100)
+            let memory = config.double("memory", default: 64, in: 1...1e6)
+            return { SinkhornRouting($0, width: site.width, states: site.states, iterations: iterations, memory: memory) }
+        }
+        routings.register("content") { config, site in
+            let k = config.optionalInt("k", in: 1...site.states)
+            return { ContentRouting($0, width: site.width, states: site.states, k: k) }
+        }
+        routings.register("hash") { config, site in
+            let k = config.int("k", default: 1, in: 1...site.states), strength = config.double("strength", default: 1, in: 0...1)
+            return { HashRouting($0, width: site.width, states: site.states, k: k, strength: strength) }
+        }
+        routings.register("random") { config, site in
+            let k = config.int("k", default: 1, in: 1...site.states), strength = config.double("strength", default: 1, in: 0...1)
+            return { RandomRouting($0, states: site.states, k: k, strength: strength) }
+        }
+        routings.register("round-robin") { config, site in
+            let strength = config.double("strength", default: 1, in: 0...1)
+            return { _ in RoundRobinRouting(states: site.states, strength: strength) }
+        }
+    }
+
+    private mutating func registerUpdates() {
+        updates.register("gated-slots") { config, site in
             let slowness = config.double("slowness", default: 1, in: 1...1e6), gate = config.bool("second-gate", default: false)
             return { GatedSlots($0, width: site.width, states: site.states, slowness: slowness, secondGate: gate) }
         }
-        s.updates.register("gru") { _, site in { GRUStates($0, width: site.width) } }
-        s.interactions.register("attention") { config, site in
+        updates.register("gru") { _, site in { GRUStates($0, width: site.width) } }
+        updates.register("lstm") { config, site in
+            if site.width % 2 != 0 { config.addFault("rule", "lstm needs an even width, not \(site.width)") }
+            return { LSTMStates($0, width: site.width) }
+        }
+        updates.register("slot-attention") { config, site in
+            let hidden = config.int("hidden", default: site.width, in: 1...1_000_000)
+            return { SlotAttentionStates($0, width: site.width, hidden: hidden) }
+        }
+        updates.register("independent-mechanisms") { config, site in
+            let k = config.int("k", default: min(4, site.states), in: 1...site.states)
+            return { IndependentMechanisms($0, width: site.width, states: site.states, k: k) }
+        }
+    }
+
+    private mutating func registerInteractions() {
+        /// Heads of an attention among states.
+        @Sendable func heads(_ config: ConfigReader, _ site: StrategySite) -> Int {
             let heads = config.int("heads", default: site.heads, in: 1...site.width)
             if site.width % heads != 0 { config.addFault("heads", "\(heads) does not divide the width \(site.width)") }
+            return heads
+        }
+        interactions.register("attention") { config, site in
+            let heads = heads(config, site)
             return { GatedStateAttention($0, width: site.width, states: site.states, heads: heads) }
         }
-        s.readouts.register("content") { _, _ in { _ in ContentRead() } }
-        return s
+        interactions.register("relational") { config, site in
+            let heads = heads(config, site), hidden = config.int("hidden", default: site.width, in: 1...1_000_000)
+            return { RelationalInteraction($0, width: site.width, states: site.states, heads: heads, hidden: hidden) }
+        }
+        interactions.register("sparse-attention") { config, site in
+            let heads = heads(config, site), k = config.int("k", default: min(4, site.states), in: 1...site.states)
+            return { SparseStateAttention($0, width: site.width, states: site.states, heads: heads, k: k) }
+        }
+        interactions.register("low-rank") { config, site in
+            let rank = config.int("rank", default: min(8, site.states), in: 1...site.states)
+            return { LowRankMixing($0, width: site.width, states: site.states, rank: rank) }
+        }
     }
 }
 

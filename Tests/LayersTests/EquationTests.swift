@@ -7,27 +7,6 @@ import Testing
 
 /// Whole parts against loops over single numbers, written from the formulas of the design.
 @Suite struct EquationTests {
-    private typealias Row = [Double]
-    private func dot(_ a: Row, _ b: Row) -> Double { zip(a, b).reduce(0.0) { $0 + $1.0 * $1.1 } }
-    private func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
-    private func silu(_ x: Double) -> Double { x * sigmoid(x) }
-    private func rms(_ x: Row, _ gain: Row) -> Row {
-        let r = (dot(x, x) / Double(x.count) + 1e-6).squareRoot()
-        return zip(x, gain).map { $0 / r * $1 }
-    }
-    private func rows(_ x: Tensor) -> [Row] {
-        let n = x.shape[-1], all = x.doubles()
-        return (0..<all.count / n).map { Array(all[$0 * n..<($0 + 1) * n]) }
-    }
-    private func map(_ x: Row, _ w: [Row]) -> Row { w.map { dot($0, x) } }
-    private func softmax(_ z: Row) -> Row {
-        let e = z.map { exp($0) }, sum = e.reduce(0, +)
-        return e.map { $0 / sum }
-    }
-    private func near(_ a: [Row], _ b: [Row]) -> Bool {
-        zip(a.joined(), b.joined()).allSatisfy { abs($0 - $1) <= 1e-12 * max(1, abs($0)) }
-    }
-
     /// The flagship: 2 of 4 independent gates, convex update, content read; with a local window of 3 as well.
     @Test(arguments: [nil, 3]) func layer(_ window: Int?) throws {
         let m = try Recipe(window: window).built(width: 6, states: 4), length = 9, x = rows(random([1, length, 6], "x"))

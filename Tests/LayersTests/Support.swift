@@ -7,10 +7,18 @@ import Testing
 
 /// One way to put a layer together, as a configuration would say it.
 struct Recipe: Sendable, CustomTestStringConvertible {
-    enum Rule: String, Sendable, CaseIterable { case plain, slow, secondGate, gru }
+    enum Rule: String, Sendable, CaseIterable {
+        case plain, slow, secondGate, gru, lstm
+        case slotAttention = "slot-attention"
+        case mechanisms = "independent-mechanisms"
+        /// Not driven by tokens alone.
+        var isStepwise: Bool { ![.plain, .slow, .secondGate].contains(self) }
+    }
     var rule = Rule.plain
     var routing = "top-k"
     var talks = false
+    /// How states talk.
+    var interaction = "attention"
     var window: Int?
     var keep = false
     /// States 1 and 3 are switched off.
@@ -19,7 +27,9 @@ struct Recipe: Sendable, CustomTestStringConvertible {
     static let off: Set<Int> = [1, 3]
     static let interval = 4
 
-    static let all: [Recipe] = Rule.allCases.flatMap { rule in
+    static let all = combinations + alternatives
+    /// Everything with everything, for the parts that most layers have.
+    private static let combinations: [Recipe] = [Rule.plain, .slow, .secondGate, .gru].flatMap { rule in
         ["top-k", "sigmoid", "softmax"].flatMap { routing in
             [false, true].flatMap { talks in
                 [nil, 3].flatMap { window in
@@ -32,23 +42,58 @@ struct Recipe: Sendable, CustomTestStringConvertible {
             }
         }
     }
-    /// Every 7th: 7 shares no factor with the number of choices, so that all choices and most pairs of them occur.
-    static let some = all.enumerated().filter { $0.offset % 7 == 3 }.map(\.element)
+    /// The other strategies, each in a few surroundings.
+    private static let alternatives: [Recipe] =
+        ["balanced-top-k", "content", "gumbel", "hash", "random", "round-robin", "sinkhorn"].flatMap { routing in
+            [
+                Recipe(routing: routing), Recipe(routing: routing, window: 3, keep: true),
+                Recipe(rule: .secondGate, routing: routing, talks: true, masked: true),
+                Recipe(rule: .gru, routing: routing, keep: true, masked: true),
+            ]
+        }
+        + [Rule.lstm, .slotAttention, .mechanisms].flatMap { rule in
+            [
+                Recipe(rule: rule), Recipe(rule: rule, routing: "sigmoid", talks: true, keep: true),
+                Recipe(rule: rule, routing: "softmax", masked: true),
+                Recipe(rule: rule, talks: true, window: 3, keep: true, masked: true),
+            ]
+        }
+        + ["relational", "sparse-attention", "low-rank"].flatMap { interaction in
+            [
+                Recipe(talks: true, interaction: interaction),
+                Recipe(rule: .slow, talks: true, interaction: interaction, masked: true),
+                Recipe(routing: "sigmoid", talks: true, interaction: interaction, window: 3, keep: true),
+                Recipe(rule: .gru, talks: true, interaction: interaction, keep: true, masked: true),
+            ]
+        }
+    /// Of the combinations every 7th: 7 shares no factor with the number of choices, so that all choices and most pairs of them
+    /// occur. All alternatives.
+    static let some = combinations.enumerated().filter { $0.offset % 7 == 3 }.map(\.element) + alternatives
 
     var testDescription: String {
         [
-            rule.rawValue, routing, talks ? "interaction" : nil, window.map { "window \($0)" }, keep ? "keep" : nil,
+            rule.rawValue, routing, talks ? interaction : nil, window.map { "window \($0)" }, keep ? "keep" : nil,
             masked ? "masked" : nil,
         ].compactMap { $0 }.joined(separator: ", ")
     }
     var config: ConfigValue {
-        var update: ConfigMap = ["rule": .string(rule == .gru ? "gru" : "gated-slots")]
+        var update: ConfigMap = ["rule": .string(rule.isStepwise ? rule.rawValue : "gated-slots")]
+        if rule == .mechanisms { update["k"] = 2 }
         if rule == .slow { update["slowness"] = 8.0 }
         if rule == .secondGate { update["second-gate"] = true }
         var router: ConfigMap = ["policy": .string(routing)]
-        if routing == "top-k" { router["k"] = 2 }
+        if ["top-k", "balanced-top-k", "content", "hash", "random"].contains(routing) { router["k"] = 2 }
+        // Most tests make several passes and compare them; a selection bias would move in between.
+        if routing == "balanced-top-k" { router["rate"] = 0 }
+        // A weight of 1 forgets the beginning at once, and nothing of it is left to test.
+        if ["hash", "random", "round-robin"].contains(routing) { router["strength"] = 0.75 }
         var map: ConfigMap = ["convolution": 3, "router": .map(router), "update": .map(update)]
-        if talks { map["interaction"] = ["kind": "attention", "interval": .int(Recipe.interval)] }
+        if talks {
+            var talk: ConfigMap = ["kind": .string(interaction), "interval": .int(Recipe.interval)]
+            if interaction == "sparse-attention" { talk["k"] = 2 }
+            if interaction == "low-rank" { talk["rank"] = 2 }
+            map["interaction"] = .map(talk)
+        }
         if let window { map["read"] = ["window": .int(window)] }
         if keep { map["keep-penalty"] = 0.1 }
         return .map(map)
