@@ -49,7 +49,7 @@ let package = Package(
             dependencies: ["NSTMTensor", .product(name: "Crypto", package: "swift-crypto")]),
         .target(
             name: "NSTMIO",
-            dependencies: ["CHDF5", "NSTMTensor", .product(name: "Crypto", package: "swift-crypto")]),
+            dependencies: ["CHDF5", "NSTMTensor", "NSTMModules", .product(name: "Crypto", package: "swift-crypto")]),
         .target(
             name: "NSTMTraining",
             dependencies: ["COpenBLAS", "CNSTMKernels", "NSTMLayers", "NSTMBaselines", "NSTMOptim", "NSTMData", "NSTMIO"]),
@@ -78,7 +78,7 @@ let package = Package(
             resources: [.copy("Golden")]),
         .testTarget(name: "LayersTests", dependencies: ["NSTMLayers", "TestSupport"]),
         .testTarget(name: "DataTests", dependencies: ["NSTMData", "TestSupport"]),
-        .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5", "TestSupport"]),
+        .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5", "TestSupport"], resources: [.copy("Golden")]),
         .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand", "NSTMTool", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6],
