@@ -20,6 +20,7 @@ let package = Package(
         .executable(name: "nstm", targets: ["NSTMTool"]),
         .executable(name: "CopyTask", targets: ["CopyTask"]),
         .executable(name: "TinyShakespeare", targets: ["TinyShakespeare"]),
+        .executable(name: "MNIST", targets: ["MNIST"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.7.0"),
@@ -36,6 +37,8 @@ let package = Package(
         .systemLibrary(
             name: "CKissFFT", pkgConfig: kissFFT,
             providers: [.apt(["libkissfft-dev"]), .brew(["kissfft"])]),
+        // Every system has the header where compilers look; macOS has no package for it.
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CNSTMKernels"),
         .target(name: "CNSTMFourier", dependencies: ["CKissFFT"]),
         .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels", "CNSTMFourier"]),
@@ -46,10 +49,10 @@ let package = Package(
         .target(name: "NSTMBaselines", dependencies: ["NSTMModules"]),
         .target(
             name: "NSTMData",
-            dependencies: ["NSTMTensor", .product(name: "Crypto", package: "swift-crypto")]),
+            dependencies: ["CZlib", "NSTMTensor", .product(name: "Crypto", package: "swift-crypto")]),
         .target(
             name: "NSTMIO",
-            dependencies: ["CHDF5", "NSTMTensor", .product(name: "Crypto", package: "swift-crypto")]),
+            dependencies: ["CHDF5", "NSTMTensor", "NSTMModules", .product(name: "Crypto", package: "swift-crypto")]),
         .target(
             name: "NSTMTraining",
             dependencies: ["COpenBLAS", "CNSTMKernels", "NSTMLayers", "NSTMBaselines", "NSTMOptim", "NSTMData", "NSTMIO"]),
@@ -68,6 +71,7 @@ let package = Package(
         .executableTarget(name: "NSTMTool", dependencies: ["NSTMCommand"]),
         .executableTarget(name: "CopyTask", dependencies: ["NSTM"], path: "Examples/CopyTask"),
         .executableTarget(name: "TinyShakespeare", dependencies: ["NSTM"], path: "Examples/TinyShakespeare"),
+        .executableTarget(name: "MNIST", dependencies: ["NSTM"], path: "Examples/MNIST"),
 
         // What the tests of several targets need.
         .target(name: "TestSupport", dependencies: ["NSTMModules"], path: "Tests/Support"),
@@ -77,8 +81,8 @@ let package = Package(
             name: "ModulesTests", dependencies: ["NSTMModules", "NSTMOptim", "NSTMBaselines", "TestSupport"],
             resources: [.copy("Golden")]),
         .testTarget(name: "LayersTests", dependencies: ["NSTMLayers", "TestSupport"]),
-        .testTarget(name: "DataTests", dependencies: ["NSTMData", "TestSupport"]),
-        .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5", "TestSupport"]),
+        .testTarget(name: "DataTests", dependencies: ["NSTMData", "CZlib", "TestSupport"]),
+        .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5", "TestSupport"], resources: [.copy("Golden")]),
         .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand", "NSTMTool", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6],

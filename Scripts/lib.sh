@@ -90,12 +90,9 @@ nstm_missing() {
         pkg-config --exists openblas 2>/dev/null || list="$list libopenblas-dev"
         pkg-config --exists hdf5 2>/dev/null || list="$list libhdf5-dev"
         pkg-config --exists kissfft-float 2>/dev/null || list="$list libkissfft-dev"
+        pkg-config --exists zlib 2>/dev/null || list="$list zlib1g-dev"
         # swift-crypto has C++ in it. g++ brings the library's headers in the version that fits.
         ls /usr/include/c++/*/vector >/dev/null 2>&1 || list="$list g++"
-        # Some builds of HDF5 want zlib at link time.
-        case " $(pkg-config --libs hdf5 2>/dev/null || true) " in
-        *" -lz "*) [ -e /usr/include/zlib.h ] || list="$list zlib1g-dev" ;;
-        esac
     fi
     printf '%s' "${list# }"
 }
@@ -112,7 +109,7 @@ nstm_install() {
         return
     fi
     if ! command -v apt-get >/dev/null 2>&1; then
-        nstm_fail "there is no apt-get here. Install what Debian calls '$packages' (OpenBLAS, HDF5 and KISS FFT with headers" \
+        nstm_fail "there is no apt-get here. Install what Debian calls '$packages' (OpenBLAS, HDF5, KISS FFT and zlib with headers" \
             "and pkg-config files, pkg-config, git, a C++ library) with your package manager, then run this again."
     fi
     if [ "$(id -u)" -ne 0 ]; then

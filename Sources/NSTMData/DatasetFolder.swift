@@ -7,13 +7,18 @@ public struct DatasetSource: Sendable, Equatable {
     public let file: String
     public let address: URL
     public let digest: FileDigest
+    /// For a file that ends in `.gz`: what is inside, which a user's folder may hold under the name without that ending.
+    public let unpacked: FileDigest?
 
-    public init(dataset: String, file: String, address: URL, digest: FileDigest) {
+    public init(dataset: String, file: String, address: URL, digest: FileDigest, unpacked: FileDigest? = nil) {
         self.dataset = dataset
         self.file = file
         self.address = address
         self.digest = digest
+        self.unpacked = unpacked
     }
+    /// The names under which a user's folder may hold the file.
+    var names: [String] { unpacked == nil ? [file] : [file, (file as NSString).deletingPathExtension] }
 
     /// About 40,000 lines of Shakespeare, from github.com/karpathy/char-rnn. The text is in the public domain.
     public static let tinyShakespeare = DatasetSource(
@@ -47,7 +52,7 @@ public struct DatasetFile: Sendable, Equatable {
 /// 4. the official place on the network, into the cache.
 ///
 /// A folder of the user's may hold the file directly or in a folder named after the dataset, or be the file itself. It may differ
-/// from the published file, with a warning; in the cache only the published file counts, and a damaged one is fetched again.
+/// from the published file, with a warning, and lack its gzip layer; in the cache only the published file counts, and a damaged one is fetched again.
 public struct DatasetFolder: Sendable {
     /// Bytes so far and in all. Called from another thread, in order.
     public typealias Progress = @Sendable (_ received: Int, _ total: Int) -> Void
@@ -91,10 +96,8 @@ public struct DatasetFolder: Sendable {
     ) throws(DatasetError) -> DatasetFile {
         var lookedAt: [String] = []
         for folder in given.map({ [$0] }) ?? ambient.map({ [$0] }) ?? [] {
-            let places = [
-                folder, folder.appendingPathComponent(source.file),
-                folder.appendingPathComponent(source.dataset).appendingPathComponent(source.file),
-            ]
+            let folders = [folder, folder.appendingPathComponent(source.dataset)]
+            let places = [folder] + folders.flatMap { f in source.names.map { f.appendingPathComponent($0) } }
             if let file = places.first(where: isFile) { return try userFile(file, source) }
             let note = FileManager.default.fileExists(atPath: folder.path) ? "" : " (there is no \(folder.path))"
             lookedAt += places.dropFirst().map { $0.path + note }
@@ -120,7 +123,8 @@ public struct DatasetFolder: Sendable {
     private func userFile(_ file: URL, _ source: DatasetSource) throws(DatasetError) -> DatasetFile {
         let digest = try FileDigest(contentsOf: file)
         let warning: DatasetWarning? =
-            digest == source.digest ? nil : .notThePublishedFile(path: file.path, expected: source.digest, found: digest)
+            digest == source.digest || digest == source.unpacked
+            ? nil : .notThePublishedFile(path: file.path, expected: source.digest, found: digest)
         return DatasetFile(url: file, origin: .user, digest: digest, warning: warning)
     }
     private func notFound(_ source: DatasetSource, _ lookedAt: [String]) -> DatasetError {

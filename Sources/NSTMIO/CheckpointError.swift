@@ -20,6 +20,8 @@ public enum CheckpointError: Error, Sendable, Equatable, CustomStringConvertible
     case refused(path: String, object: String, reason: String)
     /// The archive cannot be written as it is: all faults of its paths and sizes.
     case invalidArchive(path: String, faults: [String])
+    /// A file is not as the safetensors format wants it, or tensors cannot be written in it: all faults.
+    case invalidSafetensors(path: String, faults: [String])
     /// The tensors of an archive are not the ones a model needs: all differences.
     case tensorMismatch(path: String, prefix: String, faults: [TensorFault])
     /// A document is missing, or its text does not decode to the type asked for.
@@ -57,6 +59,9 @@ public enum CheckpointError: Error, Sendable, Equatable, CustomStringConvertible
         case .invalidArchive(let path, let faults):
             return "\(path): not saved, \(faults.count) fault(s) in the archive:" + CheckpointError.list(faults)
                 + "\nPaths are names of letters, digits, '_', '.', '-' joined by '/'. Nothing on disk was changed."
+        case .invalidSafetensors(let path, let faults):
+            return "\(path): \(faults.count) fault(s) in the safetensors format:" + CheckpointError.list(faults)
+                + "\nGet or write the file again; nothing was changed."
         case .tensorMismatch(let path, let prefix, let faults):
             return "\(path): \(faults.count) tensor(s) under '\(prefix)' do not fit:" + CheckpointError.list(faults)
                 + "\nBuild the model from the configuration stored in the checkpoint, or load the checkpoint of this model."

@@ -1,5 +1,6 @@
 internal import Crypto
 import Foundation
+import NSTMTensor
 
 /// An open regular file, closed when it goes out of scope.
 struct OpenFile: ~Copyable {
@@ -29,6 +30,13 @@ struct OpenFile: ~Copyable {
         return file
     }
 
+    /// Makes a file that must not exist yet, for writing.
+    static func new(_ path: String) throws(CheckpointError) -> OpenFile {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw .system("make the file", path, errno) }
+        return OpenFile(descriptor: descriptor, path: path)
+    }
+
     func status() throws(CheckpointError) -> stat {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .system("examine the file", path, errno) }
@@ -53,17 +61,22 @@ struct OpenFile: ~Copyable {
         return Array(buffer.prefix(try read(into: buffer, at: offset)))
     }
     func write(_ bytes: [UInt8], at offset: Int) throws(CheckpointError) {
+        let code = bytes.withUnsafeBytes { put($0, at: offset) }
+        if code != 0 { throw .system("write the file", path, code) }
+    }
+    /// Writes a tensor's elements in row-major order, little-endian as all machines are that this runs on.
+    func write(_ tensor: Tensor, at offset: Int) throws(CheckpointError) {
+        let code = tensor.withBytes { put($0, at: offset) }
+        if code != 0 { throw .system("write the file", path, code) }
+    }
+    /// - Returns: 0, or the `errno` of what failed.
+    private func put(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Int32 {
         var done = 0
         while done < bytes.count {
-            let n = bytes.withUnsafeBytes {
-                pwrite(descriptor, $0.baseAddress! + done, bytes.count - done, off_t(offset + done))
-            }
-            if n > 0 {
-                done += n
-            } else if n == 0 || errno != EINTR {
-                throw .system("write the file", path, n == 0 ? ENOSPC : errno)
-            }
+            let n = pwrite(descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+            if n > 0 { done += n } else if n == 0 { return ENOSPC } else if errno != EINTR { return errno }
         }
+        return 0
     }
 
     /// SHA-256 of the bytes from an offset to the end, read in pieces of 1 MiB.

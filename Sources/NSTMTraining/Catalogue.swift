@@ -49,6 +49,17 @@ public struct Catalogue: Sendable {
                 return OpenedDataset(data, tokenizer: data.tokenizer, warning: nil)
             }
         }
+        datasets.register("mnist") { config, folder in
+            let patch = config.int("patch", default: 4, in: 1...28), shift = config.int("shift", default: 0, in: 0...27)
+            let validation = config.int("validation", default: 5000, in: 1...59_999)
+            let split = config.choice("evaluation", default: MNIST.Split.validation)
+            return { opening in
+                let files = try MNISTFiles(in: folder, progress: opening.progress)
+                let data = try MNIST(files, patch: patch, shift: shift, validationCount: validation, evaluation: split)
+                let warnings = files.warnings.map(\.description)
+                return OpenedDataset(data, tokenizer: nil, warning: warnings.isEmpty ? nil : warnings.joined(separator: "\n"))
+            }
+        }
         datasets.register("copy") { config, _ in
             let bits = config.int("bits", default: 8, in: 1...1024)
             let low = config.int("minimum-length", default: 1, in: 1...100_000)

@@ -12,7 +12,8 @@ public func taskLoss(_ logits: Variable, _ batch: Batch, _ kind: TargetKind) -> 
     }
 }
 
-/// Named numbers in a fixed order: `loss` first, then what fits the task (`perplexity`, `wrong-bits`, `accuracy`).
+/// Named numbers in a fixed order: `loss` first, then what fits the task (`perplexity`, `wrong-bits`, `accuracy` and
+/// `macro-f1`).
 public struct Metrics: Sendable, Equatable, CustomStringConvertible {
     public private(set) var pairs: [(name: String, value: Double)] = []
     public init() {}
@@ -21,10 +22,10 @@ public struct Metrics: Sendable, Equatable, CustomStringConvertible {
         switch target {
         case .nextToken: ["loss", "perplexity"]
         case .binary: ["loss", "wrong-bits"]
-        case .classes: ["loss", "accuracy"]
+        case .classes: ["loss", "accuracy", "macro-f1"]
         }
     }
-    static let allNames = ["loss", "perplexity", "wrong-bits", "accuracy"]
+    static let allNames = ["loss", "perplexity", "wrong-bits", "accuracy", "macro-f1"]
 
     /// Setting nil removes a name.
     public subscript(name: String) -> Double? {
@@ -45,10 +46,11 @@ public struct Metrics: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// Measures a model over batches.
-/// - Returns: `loss` (nats a position); `perplexity` for text; `wrong-bits` (mean a sequence) for binary targets; `accuracy` for
-///   classes.
+/// - Returns: `loss` (nats a position); `perplexity` for text; `wrong-bits` (mean a sequence) for binary targets; `accuracy` and
+///   `macro-f1` for classes.
 public func evaluate(_ model: SequenceModel, on batches: some Sequence<Batch>, target: TargetKind) -> Metrics {
-    var loss = 0.0, positions = 0.0, sequences = 0.0, wrong = 0.0, right = 0.0
+    var loss = 0.0, positions = 0.0, sequences = 0.0, wrong = 0.0
+    var confusion = ConfusionMatrix(classes: target.classes ?? 0)
     for batch in batches {
         let logits = model(batch.inputs, ForwardContext(.evaluate))
         let n = Double(batch.tokenCount)
@@ -58,9 +60,7 @@ public func evaluate(_ model: SequenceModel, on batches: some Sequence<Batch>, t
         switch target {
         case .nextToken: break
         case .binary: wrong += batch.wrongBits(logits: logits.value).reduce(0) { $0 + Double($1) }
-        case .classes:
-            right += zip(logits.value.argmax().elements(Int32.self), batch.targets.elements(Int32.self))
-                .reduce(0) { $0 + ($1.0 == $1.1 ? 1 : 0) }
+        case .classes: confusion.add(logits: logits.value, targets: batch.targets)
         }
     }
     var metrics = Metrics()
@@ -68,7 +68,9 @@ public func evaluate(_ model: SequenceModel, on batches: some Sequence<Batch>, t
     switch target {
     case .nextToken: metrics["perplexity"] = exp(loss / max(1, positions))
     case .binary: metrics["wrong-bits"] = wrong / max(1, sequences)
-    case .classes: metrics["accuracy"] = right / max(1, sequences)
+    case .classes:
+        metrics["accuracy"] = confusion.accuracy
+        metrics["macro-f1"] = confusion.macroF1
     }
     return metrics
 }

@@ -117,7 +117,8 @@ public final class Trainer {
     }
 
     /// One step: batch, forward, backward, clip, update.
-    private func trainStep() throws -> (loss: Double, norm: Double, tokens: Int) {
+    /// - Returns: also how many positions were read, for the speed.
+    private func trainStep() throws -> (loss: Double, norm: Double, positions: Int) {
         let batch = dataset.trainingBatch(step: step, size: settings.batch, key: key)
         let context = ForwardContext(.train, key: key.fold("forward").fold(step))
         context.tape.checksFinite = checksFinite
@@ -140,7 +141,7 @@ public final class Trainer {
         optimizer.update(gradients, rate: settings.schedule.rate(step), scale: scale)
         step += 1
         tokens += batch.tokenCount
-        return (value, norm, batch.tokenCount)
+        return (value, norm, batch.positionCount)
     }
 
     /// A trainable parameter without a gradient is almost always a mistake in a model.
