@@ -5,12 +5,14 @@
 #define EACH_TYPE for (int type = NSTM_FLOAT32; type <= NSTM_BOOL; type++)
 #define EACH_SIZE for (ptrdiff_t bytes = 1; bytes <= 8; bytes = bytes == 1 ? 4 : 2 * bytes)
 /// Columns of what is indexed along its middle axis, all of them or some.
-#define EACH_INNER(...)                                                                          \
-    static const ptrdiff_t inners[] = {0, 1, 2, 17, 70};                                         \
-    for (int i = 0; i < 5; i++) {                                                                \
-        ptrdiff_t inner = inners[i], first = inner > 2 ? 1 : 0, last = inner > 2 ? inner - 1 : inner; \
-        __VA_ARGS__;                                                                             \
-        release();                                                                               \
+#define EACH_INNER(...)                                                                                   \
+    {                                                                                                     \
+        static const ptrdiff_t inners[] = {0, 1, 2, 17, 70};                                              \
+        for (int i = 0; i < 5; i++) {                                                                     \
+            ptrdiff_t inner = inners[i], first = inner > 2 ? 1 : 0, last = inner > 2 ? inner - 1 : inner; \
+            __VA_ARGS__;                                                                                  \
+            release();                                                                                    \
+        }                                                                                                 \
     }
 
 // MARK: Conversion, places
