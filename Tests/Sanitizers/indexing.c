@@ -1,4 +1,4 @@
-// Functions of nstm_indexing.h. The element type of a check is of no matter where a function takes another kind of type: it runs once.
+// Functions of nstm_indexing.h. Those that take another kind of type do not run again for each element type.
 #include "kernels.h"
 
 #define ONCE if (t != NSTM_F32) return
@@ -124,8 +124,8 @@ CHECK(nstm_compare, {
 CHECK(nstm_combine, {
     ONCE;
     for (int op = NSTM_AND; op <= NSTM_XOR; op++)
-        EACH_PAIR(NSTM_UINT8, nstm_combine((nstm_logic)op, (uint8_t *)a.base, a.outer, a.inner, (uint8_t *)b.base, b.outer, b.inner,
-                                           block(rows * n, 1), rows, n))
+        EACH_PAIR(NSTM_UINT8, nstm_combine((nstm_logic)op, (uint8_t *)a.base, a.outer, a.inner, (uint8_t *)b.base, b.outer,
+                                           b.inner, block(rows * n, 1), rows, n))
 })
 CHECK(nstm_select, {
     ONCE;

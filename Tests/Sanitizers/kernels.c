@@ -103,8 +103,8 @@ void finite(const void *x, ptrdiff_t count, ptrdiff_t columns, ptrdiff_t stride)
             ptrdiff_t at = r * stride + c;
             double v = t == NSTM_F32 ? (double)((const float *)x)[at] : ((const double *)x)[at];
             if (isfinite(v)) continue;
-            fprintf(stderr, "%s: row %td, column %td of a result is %g (float%zu, %td rows, n = %td)\n", checks[running].name, r, c,
-                    v, 8 * width(), rows, n);
+            fprintf(stderr, "%s: row %td, column %td of a result is %g (float%zu, %td rows, n = %td)\n", checks[running].name, r,
+                    c, v, 8 * width(), rows, n);
             abort();
         }
 }

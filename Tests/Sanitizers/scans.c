@@ -38,8 +38,8 @@ static void *matrix_state(ptrdiff_t dk, ptrdiff_t dv) {
     for (ptrdiff_t r = 0; r < dk; r++) memcpy(x + (size_t)(r * W) * width(), row, (size_t)dv * width());
     return x;
 }
-/// Without decay, with one for each token and with one for each channel, each with and without delta rule; and a bonus. Keys are n
-/// wide, a chunk has 1, 7, 15 or 16 tokens.
+/// Without decay, with one for each token and with one for each channel, each with and without delta rule; and a bonus. Keys are
+/// n wide, a chunk has 1, 7, 15 or 16 tokens.
 #define EACH_MATRIX(...)                                                                                                     \
     static const ptrdiff_t widths[] = {1, 7, 16, 40}, lengths[] = {1, 7, 15, 16};                                            \
     if (n > 0 && n < 100)                                                                                                    \
@@ -135,7 +135,8 @@ CHECK(nstm_diagonal_scan_backward, {
     static const ptrdiff_t counts[] = {1, 5, 16, 17, 64};                                                            \
     for (int i = 0; i < 5; i++) {                                                                                    \
         ptrdiff_t states = counts[i], length = tokens(), xs = n + 1, ds = n + 2, ys = n + 3;                          \
-        ptrdiff_t chunks = (length + NSTM_SELECTIVE_CHUNK - 1) / NSTM_SELECTIVE_CHUNK, kept = chunks * ((n + 15) / 16 * 16) * states; \
+        ptrdiff_t chunks = (length + NSTM_SELECTIVE_CHUNK - 1) / NSTM_SELECTIVE_CHUNK;                                \
+        ptrdiff_t kept = chunks * ((n + 15) / 16 * 16) * states;                                                     \
         nstm_selective_scan scan = {                                                                                 \
             .x = some(span(length, n, xs)), .delta = share(span(length, n, ds)), .a = numbers(n * states, -1, 0),     \
             .b = some(length * states), .c = some(length * states), .skip = i & 1 ? some(n) : NULL, .x_stride = xs,   \
