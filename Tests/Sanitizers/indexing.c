@@ -68,7 +68,7 @@ CHECK(nstm_add_rows, {
     void *y = some(rows * n);
     nstm_add_rows(t, 0.5, some(m * n), indices, m, 0, (int32_t)rows, y, n);
     if (rows > 1) nstm_add_rows(t, 0.5, some(m * n), indices, m, 1, 2, y, n);
-    finite(y, rows, n, n);
+    expect_numbers(y, rows, n, n);
 })
 CHECK(nstm_gather, {
     ONCE;

@@ -97,7 +97,7 @@ static int check_count, running;
 
 void add_check(const char *name, void (*run)(void)) { checks[check_count++] = (Check){name, run}; }
 
-void finite(const void *x, ptrdiff_t count, ptrdiff_t columns, ptrdiff_t stride) {
+void expect_numbers(const void *x, ptrdiff_t count, ptrdiff_t columns, ptrdiff_t stride) {
     for (ptrdiff_t r = 0; r < count; r++)
         for (ptrdiff_t c = 0; c < columns; c++) {
             ptrdiff_t at = r * stride + c;
