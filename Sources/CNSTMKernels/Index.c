@@ -15,14 +15,17 @@ ptrdiff_t nstm_first_outside(const int32_t *indices, ptrdiff_t n, int32_t bound)
     return i;
 }
 
+// Rows of bytes may lie anywhere.
+typedef uint32_t loose_32 __attribute__((aligned(1)));
+typedef uint64_t loose_64 __attribute__((aligned(1)));
 void nstm_take_rows(ptrdiff_t row_bytes, const void *x, const int32_t *indices, void *y, ptrdiff_t m) {
     if (row_bytes == 4) {
-        const uint32_t *from = x;
-        uint32_t *to = y;
+        const loose_32 *from = x;
+        loose_32 *to = y;
         for (ptrdiff_t i = 0; i < m; i++) to[i] = from[indices[i]];
     } else if (row_bytes == 8) {
-        const uint64_t *from = x;
-        uint64_t *to = y;
+        const loose_64 *from = x;
+        loose_64 *to = y;
         for (ptrdiff_t i = 0; i < m; i++) to[i] = from[indices[i]];
     } else {
         const char *from = x;

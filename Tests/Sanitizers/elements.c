@@ -6,16 +6,6 @@ CHECK(nstm_pause, nstm_pause())
 CHECK(nstm_kernel_set, if (strlen(nstm_kernel_set()) == 0) abort())
 CHECK(nstm_fill, nstm_fill(t, blank(n), 3, n))
 CHECK(nstm_fill_bytes, nstm_fill_bytes(block(n, 1), 255, n))
-CHECK(nstm_cast, {
-    nstm_real own = t;
-    for (int to = NSTM_F32; to <= NSTM_F64; to++) {
-        t = own;
-        void *x = some(n);
-        t = (nstm_real)to;
-        nstm_cast(own, t, x, blank(n), n);
-    }
-    t = own;
-})
 CHECK(nstm_copy_strided, {
     // Elements of 1, 4 and 8 bytes; dense, transposed, every second, repeated.
     for (size_t bytes = 1; bytes <= 8; bytes = bytes == 1 ? 4 : bytes * 2) {

@@ -1,16 +1,18 @@
-// Functions of nstm_indexing.h. The element type of a check is of no matter where a function takes another kind of type: it runs once.
+// Functions of nstm_indexing.h. Those that take another kind of type do not run again for each element type.
 #include "kernels.h"
 
 #define ONCE if (t != NSTM_F32) return
 #define EACH_TYPE for (int type = NSTM_FLOAT32; type <= NSTM_BOOL; type++)
 #define EACH_SIZE for (ptrdiff_t bytes = 1; bytes <= 8; bytes = bytes == 1 ? 4 : 2 * bytes)
 /// Columns of what is indexed along its middle axis, all of them or some.
-#define EACH_INNER(...)                                                                          \
-    static const ptrdiff_t inners[] = {0, 1, 2, 17, 70};                                         \
-    for (int i = 0; i < 5; i++) {                                                                \
-        ptrdiff_t inner = inners[i], first = inner > 2 ? 1 : 0, last = inner > 2 ? inner - 1 : inner; \
-        __VA_ARGS__;                                                                             \
-        release();                                                                               \
+#define EACH_INNER(...)                                                                                   \
+    {                                                                                                     \
+        static const ptrdiff_t inners[] = {0, 1, 2, 17, 70};                                              \
+        for (int i = 0; i < 5; i++) {                                                                     \
+            ptrdiff_t inner = inners[i], first = inner > 2 ? 1 : 0, last = inner > 2 ? inner - 1 : inner; \
+            __VA_ARGS__;                                                                                  \
+            release();                                                                                    \
+        }                                                                                                 \
     }
 
 // MARK: Conversion, places
@@ -66,7 +68,7 @@ CHECK(nstm_add_rows, {
     void *y = some(rows * n);
     nstm_add_rows(t, 0.5, some(m * n), indices, m, 0, (int32_t)rows, y, n);
     if (rows > 1) nstm_add_rows(t, 0.5, some(m * n), indices, m, 1, 2, y, n);
-    finite(y, rows, n, n);
+    expect_numbers(y, rows, n, n);
 })
 CHECK(nstm_gather, {
     ONCE;
@@ -122,8 +124,8 @@ CHECK(nstm_compare, {
 CHECK(nstm_combine, {
     ONCE;
     for (int op = NSTM_AND; op <= NSTM_XOR; op++)
-        EACH_PAIR(NSTM_UINT8, nstm_combine((nstm_logic)op, (uint8_t *)a.base, a.outer, a.inner, (uint8_t *)b.base, b.outer, b.inner,
-                                           block(rows * n, 1), rows, n))
+        EACH_PAIR(NSTM_UINT8, nstm_combine((nstm_logic)op, (uint8_t *)a.base, a.outer, a.inner, (uint8_t *)b.base, b.outer,
+                                           b.inner, block(rows * n, 1), rows, n))
 })
 CHECK(nstm_select, {
     ONCE;

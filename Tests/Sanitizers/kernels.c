@@ -97,14 +97,14 @@ static int check_count, running;
 
 void add_check(const char *name, void (*run)(void)) { checks[check_count++] = (Check){name, run}; }
 
-void finite(const void *x, ptrdiff_t count, ptrdiff_t columns, ptrdiff_t stride) {
+void expect_numbers(const void *x, ptrdiff_t count, ptrdiff_t columns, ptrdiff_t stride) {
     for (ptrdiff_t r = 0; r < count; r++)
         for (ptrdiff_t c = 0; c < columns; c++) {
             ptrdiff_t at = r * stride + c;
             double v = t == NSTM_F32 ? (double)((const float *)x)[at] : ((const double *)x)[at];
             if (isfinite(v)) continue;
-            fprintf(stderr, "%s: row %td, column %td of a result is %g (float%zu, %td rows, n = %td)\n", checks[running].name, r, c,
-                    v, 8 * width(), rows, n);
+            fprintf(stderr, "%s: row %td, column %td of a result is %g (float%zu, %td rows, n = %td)\n", checks[running].name, r,
+                    c, v, 8 * width(), rows, n);
             abort();
         }
 }

@@ -1,6 +1,7 @@
-// Calls every function of Sources/*/include/*.h at sizes around the widths of vectors, on heap blocks of exactly the size that the
-// contract asks for: built with the address and undefined-behaviour sanitizers, a read or write beyond a block ends the program.
-// `Scripts/sanitize-kernels` builds and runs it, and fails when a header declares a function without a CHECK in this folder.
+// Calls every function of Sources/*/include/*.h at sizes around the widths of vectors, on heap blocks of exactly the size that
+// the contract asks for: built with the address and undefined-behaviour sanitizers, a read or write beyond a block ends the
+// program. `Scripts/sanitize-kernels` builds and runs it, and fails when a header declares a function without a CHECK in this
+// folder.
 //
 //     CHECK(name, statements)
 //
@@ -13,7 +14,7 @@
 //     elements(type, count)         of any type of nstm_indexing.h, with the special values that it has
 //     aligned(bytes, alignment)     a block for a contract that asks for an alignment
 //     span(rows, columns, stride)   how many elements rows at a stride take
-//     finite(x, rows, columns, stride)   ends the program unless a result is there and all of it is a number
+//     expect_numbers(x, rows, columns, stride)   ends the program unless a result is there and all of it is a number
 // Blocks are released after each run; `release()` does so before.
 #ifndef NSTM_SANITIZERS_KERNELS_H
 #define NSTM_SANITIZERS_KERNELS_H
@@ -49,7 +50,7 @@ void *elements(nstm_dtype type, ptrdiff_t count);
 /// x, with another value in some places.
 void *with(void *x, ptrdiff_t count, double value, double probability);
 ptrdiff_t span(ptrdiff_t count, ptrdiff_t columns, ptrdiff_t stride);
-void finite(const void *x, ptrdiff_t count, ptrdiff_t columns, ptrdiff_t stride);
+void expect_numbers(const void *x, ptrdiff_t count, ptrdiff_t columns, ptrdiff_t stride);
 
 void add_check(const char *name, void (*run)(void));
 #define CHECK(function, ...)                                             \

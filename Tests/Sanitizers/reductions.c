@@ -106,12 +106,12 @@ CHECK(nstm_cross_entropy_backward, for (int i = 0; i < 2; i++) {
     nstm_cross_entropy_backward(t, 0.5, some(rows * n), targets(), i ? share(rows) : NULL, some(rows), blank(rows * n), rows, n);
 })
 CHECK(nstm_smoothed_cross_entropy, for (int i = 0; i < 4; i++) {
-    nstm_smoothed_cross_entropy(t, some(rows * n), targets(), i & 1 ? share(rows) : NULL, i & 2 ? share(n) : NULL, 0.1, blank(rows),
-                                blank(rows), rows, n);
+    nstm_smoothed_cross_entropy(t, some(rows * n), targets(), i & 1 ? share(rows) : NULL, i & 2 ? share(n) : NULL, 0.1,
+                                blank(rows), blank(rows), rows, n);
 })
 CHECK(nstm_smoothed_cross_entropy_backward, for (int i = 0; i < 4; i++) {
-    nstm_smoothed_cross_entropy_backward(t, 0.5, some(rows * n), targets(), i & 1 ? share(rows) : NULL, i & 2 ? share(n) : NULL, 0.1,
-                                         some(rows), blank(rows * n), rows, n);
+    nstm_smoothed_cross_entropy_backward(t, 0.5, some(rows * n), targets(), i & 1 ? share(rows) : NULL, i & 2 ? share(n) : NULL,
+                                         0.1, some(rows), blank(rows * n), rows, n);
 })
 CHECK(nstm_top_k_gates, for (ptrdiff_t k = 0; k < 6; k++) {
     ptrdiff_t m = rows * n;

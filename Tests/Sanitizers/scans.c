@@ -38,8 +38,8 @@ static void *matrix_state(ptrdiff_t dk, ptrdiff_t dv) {
     for (ptrdiff_t r = 0; r < dk; r++) memcpy(x + (size_t)(r * W) * width(), row, (size_t)dv * width());
     return x;
 }
-/// Without decay, with one for each token and with one for each channel, each with and without delta rule; and a bonus. Keys are n
-/// wide, a chunk has 1, 7, 15 or 16 tokens.
+/// Without decay, with one for each token and with one for each channel, each with and without delta rule; and a bonus. Keys are
+/// n wide, a chunk has 1, 7, 15 or 16 tokens.
 #define EACH_MATRIX(...)                                                                                                     \
     static const ptrdiff_t widths[] = {1, 7, 16, 40}, lengths[] = {1, 7, 15, 16};                                            \
     if (n > 0 && n < 100)                                                                                                    \
@@ -66,8 +66,8 @@ CHECK(nstm_matrix_scan_chunk, {
         void *scratch = aligned(nstm_matrix_scan_scratch(dk, dv, channels, 0) * (ptrdiff_t)width(), 64);
         void *end = kind & 1 ? start : aligned(padded * (ptrdiff_t)width(), 64), *o = blank(span(length, dv, os));
         nstm_matrix_scan_chunk(t, &scan, start, end, o, os, length, scratch);
-        finite(o, length, dv, os);
-        finite(end, 1, padded, padded);
+        expect_numbers(o, length, dv, os);
+        expect_numbers(end, 1, padded, padded);
     })
 })
 CHECK(nstm_matrix_scan_chunk_backward, {
@@ -79,13 +79,13 @@ CHECK(nstm_matrix_scan_chunk_backward, {
             .k_stride = as, .v_stride = os, .decay = decays ? blank(span(length, decay, qs)) : NULL, .decay_stride = qs,
             .beta = delta ? blank(span(length, 1, 2)) : NULL, .beta_stride = 2, .bonus = extra ? some(dk) : NULL};
         nstm_matrix_scan_chunk_backward(t, &scan, &to, start, d_o, os, d_state, length, scratch);
-        finite(to.q, length, dk, as);
-        finite(to.k, length, dk, as);
-        finite(to.v, length, dv, os);
-        if (decays) finite(to.decay, length, decay, qs);
-        if (delta) finite(to.beta, length, 1, 2);
-        if (extra) finite(to.bonus, 1, dk, dk);
-        finite(d_state, 1, padded, padded);
+        expect_numbers(to.q, length, dk, as);
+        expect_numbers(to.k, length, dk, as);
+        expect_numbers(to.v, length, dv, os);
+        if (decays) expect_numbers(to.decay, length, decay, qs);
+        if (delta) expect_numbers(to.beta, length, 1, 2);
+        if (extra) expect_numbers(to.bonus, 1, dk, dk);
+        expect_numbers(d_state, 1, padded, padded);
     })
 })
 
@@ -109,8 +109,8 @@ static ptrdiff_t tokens(void) {
 CHECK(nstm_diagonal_scan, {
     EACH_DIAGONAL({
         nstm_diagonal_scan(t, a, a_im, as, some(all), complex ? some(all) : NULL, h, h_im, stride, start, start_im, length, n);
-        finite(h, length, n, stride);
-        if (complex) finite(h_im, length, n, stride);
+        expect_numbers(h, length, n, stride);
+        if (complex) expect_numbers(h_im, length, n, stride);
     })
 })
 CHECK(nstm_diagonal_scan_backward, {
@@ -123,11 +123,11 @@ CHECK(nstm_diagonal_scan_backward, {
         nstm_diagonal_scan_backward(t, a, a_im, as, start, start_im, h, h_im, given ? some(all) : NULL,
                                     given && complex ? some(all) : NULL, da, da_im, db, db_im, stride, d_state, d_state_im,
                                     length, n);
-        finite(da, fixed ? 1 : length, n, stride);
-        finite(db, length, n, stride);
-        if (complex) finite(da_im, fixed ? 1 : length, n, stride);
-        if (complex) finite(db_im, length, n, stride);
-        finite(d_state, 1, n, n);
+        expect_numbers(da, fixed ? 1 : length, n, stride);
+        expect_numbers(db, length, n, stride);
+        if (complex) expect_numbers(da_im, fixed ? 1 : length, n, stride);
+        if (complex) expect_numbers(db_im, length, n, stride);
+        expect_numbers(d_state, 1, n, n);
     })
 })
 /// n channels of several numbers of states, with and without a skip.
@@ -135,7 +135,8 @@ CHECK(nstm_diagonal_scan_backward, {
     static const ptrdiff_t counts[] = {1, 5, 16, 17, 64};                                                            \
     for (int i = 0; i < 5; i++) {                                                                                    \
         ptrdiff_t states = counts[i], length = tokens(), xs = n + 1, ds = n + 2, ys = n + 3;                          \
-        ptrdiff_t chunks = (length + NSTM_SELECTIVE_CHUNK - 1) / NSTM_SELECTIVE_CHUNK, kept = chunks * ((n + 15) / 16 * 16) * states; \
+        ptrdiff_t chunks = (length + NSTM_SELECTIVE_CHUNK - 1) / NSTM_SELECTIVE_CHUNK;                                \
+        ptrdiff_t kept = chunks * ((n + 15) / 16 * 16) * states;                                                     \
         nstm_selective_scan scan = {                                                                                 \
             .x = some(span(length, n, xs)), .delta = share(span(length, n, ds)), .a = numbers(n * states, -1, 0),     \
             .b = some(length * states), .c = some(length * states), .skip = i & 1 ? some(n) : NULL, .x_stride = xs,   \
@@ -148,8 +149,8 @@ CHECK(nstm_selective_scan_forward, {
     EACH_SELECTIVE(for (int keeps = 0; keeps < 2; keeps++) {
         void *y = blank(span(length, n, ys)), *state = some(n * states);
         nstm_selective_scan_forward(t, &scan, y, ys, state, keeps ? blank(kept) : NULL);
-        finite(y, length, n, ys);
-        finite(state, n, states, states);
+        expect_numbers(y, length, n, ys);
+        expect_numbers(state, n, states, states);
     })
 })
 CHECK(nstm_selective_scan_backward, {
@@ -159,13 +160,13 @@ CHECK(nstm_selective_scan_backward, {
             .b = some(length * states), .c = some(length * states), .state = some(n * states),
             .skip = i & 1 ? blank(n) : NULL, .stride = ys};
         nstm_selective_scan_backward(t, &scan, &to, some(span(length, n, ys)), ys, some(kept));
-        finite(to.x, length, n, ys);
-        finite(to.delta, length, n, ys);
-        finite(to.a, n, states, states);
-        finite(to.b, length, states, states);
-        finite(to.c, length, states, states);
-        finite(to.state, n, states, states);
-        if (to.skip) finite(to.skip, 1, n, n);
+        expect_numbers(to.x, length, n, ys);
+        expect_numbers(to.delta, length, n, ys);
+        expect_numbers(to.a, n, states, states);
+        expect_numbers(to.b, length, states, states);
+        expect_numbers(to.c, length, states, states);
+        expect_numbers(to.state, n, states, states);
+        if (to.skip) expect_numbers(to.skip, 1, n, n);
     })
 })
 /// Three rows for each state; the denominators among them are no smaller than 0.
@@ -180,9 +181,9 @@ CHECK(nstm_wkv_scan, for (int keeps = 0; keeps < 2; keeps++) {
     ptrdiff_t chunks = (length + NSTM_WKV_CHUNK - 1) / NSTM_WKV_CHUNK;
     void *y = blank(all), *state = wkv_states(1, row), *starts = keeps ? blank(span(3 * chunks, n, row)) : NULL;
     nstm_wkv_scan(t, numbers(n, -2, 0), some(n), some(all), some(all), y, stride, state, starts, row, length, n);
-    finite(y, length, n, stride);
-    finite(state, 3, n, row);
-    if (keeps) finite(starts, 3 * chunks, n, row);
+    expect_numbers(y, length, n, stride);
+    expect_numbers(state, 3, n, row);
+    if (keeps) expect_numbers(starts, 3 * chunks, n, row);
 })
 CHECK(nstm_wkv_scan_backward, {
     ptrdiff_t length = tokens(), stride = n + 1, row = n + 2, all = span(length, n, stride);
@@ -190,9 +191,9 @@ CHECK(nstm_wkv_scan_backward, {
     void *dw = blank(n), *du = blank(n), *dk = blank(all), *dv = blank(all), *d_state = some(span(3, n, row));
     nstm_wkv_scan_backward(t, numbers(n, -2, 0), some(n), some(all), some(all), some(all), dw, du, dk, dv, stride, d_state,
                            wkv_states(chunks, row), row, length, n);
-    finite(dw, 1, n, n);
-    finite(du, 1, n, n);
-    finite(dk, length, n, stride);
-    finite(dv, length, n, stride);
-    finite(d_state, 3, n, row);
+    expect_numbers(dw, 1, n, n);
+    expect_numbers(du, 1, n, n);
+    expect_numbers(dk, length, n, stride);
+    expect_numbers(dv, length, n, stride);
+    expect_numbers(d_state, 3, n, row);
 })

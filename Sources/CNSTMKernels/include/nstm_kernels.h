@@ -362,10 +362,10 @@ typedef struct {
 ptrdiff_t nstm_matrix_scan_padded(ptrdiff_t width);
 /// Elements of scratch memory (64-byte aligned) that the functions below need.
 ptrdiff_t nstm_matrix_scan_scratch(ptrdiff_t dk, ptrdiff_t dv, int channels, int backward);
-/// At most NSTM_MATRIX_CHUNK tokens. start, end: padded states before and after them, 64-byte aligned; may be the same.
+/// 1 to NSTM_MATRIX_CHUNK tokens. start, end: padded states before and after them, 64-byte aligned; may be the same.
 void nstm_matrix_scan_chunk(nstm_real t, const nstm_matrix_scan *_Nonnull scan, const void *_Nonnull start, void *_Nonnull end,
                             void *_Nonnull o, ptrdiff_t o_stride, ptrdiff_t length, void *_Nonnull scratch);
-/// The way back. d_state: in: gradient of the state after the chunk, out: of the one before it.
+/// The way back. d_state (as `start`): in: gradient of the state after the chunk, out: of the one before it.
 void nstm_matrix_scan_chunk_backward(nstm_real t, const nstm_matrix_scan *_Nonnull scan,
                                      const nstm_matrix_scan_gradient *_Nonnull to, const void *_Nonnull start,
                                      const void *_Nonnull d_o, ptrdiff_t o_stride, void *_Nonnull d_state, ptrdiff_t length,
