@@ -228,7 +228,8 @@ struct Operation: Sendable, CustomTestStringConvertible {
     }()
 
     static let all =
-        arithmetic + products + shaping + normalization + losses + attention + convolution + slots + indexing + numeric + recurrences
+        arithmetic + products + shaping + normalization + losses + attention + convolution + slots + indexing + numeric
+        + recurrences
         + convolutions + pooling + longConvolution
 }
 
