@@ -80,11 +80,15 @@ import Testing
             func step() { _ = DeterminismTests.results(.float32) }
             for _ in 0..<2 { step() }
             let warm = MemoryUse.current
-            for _ in 0..<4 { step() }
-            let after = MemoryUse.current
-            #expect(warm.live == before && after.live == before)
-            // Two workers may meet at the same time in a later step only: a few blocks more, not some for every step.
-            #expect(after.systemAllocations - warm.systemAllocations <= 8)
+            // Two workers may meet at the same time in a later step only: then it takes a few blocks more. Not every step does.
+            var quietSteps = 0
+            for _ in 0..<10 {
+                let taken = MemoryUse.current.systemAllocations
+                step()
+                if MemoryUse.current.systemAllocations == taken { quietSteps += 1 }
+            }
+            #expect(warm.live == before && MemoryUse.current.live == before)
+            #expect(quietSteps >= 5)
         }
     }
 }
