@@ -26,16 +26,8 @@ public struct StateBank {
     /// Rows are chosen and not multiplied by the mask: an inactive state may hold anything, and 0 · NaN is NaN.
     func hidingInactive(_ work: (StateBank) -> StateBank) -> StateBank {
         guard let mask = activity.mask else { return work(self) }
-        let active = mask.doubles().map { $0 > 0 }
-        func choose(_ x: Variable, else y: Variable) -> Variable {
-            var pieces: [Variable] = [], start = 0
-            while start < count {
-                let end = active[start...].firstIndex { $0 != active[start] } ?? count
-                pieces.append((active[start] ? x : y).slice(1, start..<end))
-                start = end
-            }
-            return Variable.concatenate(pieces, axis: 1)
-        }
+        let active = (mask .> 0).expanded(1)
+        func choose(_ x: Variable, else y: Variable) -> Variable { .where(active, x, y) }
         let nothing = Variable(Tensor(repeating: 0, values.shape, dtype: values.dtype))
         let next = work(StateBank(keys: choose(keys, else: nothing), values: choose(values, else: nothing), activity: activity))
         return StateBank(keys: choose(next.keys, else: keys), values: choose(next.values, else: values), activity: activity)

@@ -27,7 +27,7 @@ extension Tensor {
         withExtendedLifetime(x) {}
         return (y, slope)
     }
-    /// dx = dy · f'(x) with y = f(x); not for SiLU and GELU.
+    /// dx = dy · f'(x) with y = f(x).
     package static func mapBackward(_ op: nstm_unary, dy: Tensor, x: Tensor, y: Tensor) -> Tensor {
         let dy = dy.contiguous(), x = x.contiguous(), y = y.contiguous(), real = x.dtype.real, size = x.dtype.byteCount
         let dx = Tensor(uninitializedLike: x)

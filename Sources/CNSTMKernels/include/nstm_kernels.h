@@ -57,7 +57,7 @@ typedef enum {
 } nstm_binary;
 
 void nstm_map(nstm_real t, nstm_unary op, const void *_Nonnull x, void *_Nonnull y, ptrdiff_t n);
-/// dx ← dy · f'(x), with y = f(x); not for SiLU and GELU, see nstm_map_slope.
+/// dx ← dy · f'(x), with y = f(x).
 void nstm_map_backward(nstm_real t, nstm_unary op, const void *_Nonnull dy, const void *_Nonnull x,
                        const void *_Nonnull y, void *_Nonnull dx, ptrdiff_t n);
 /// y ← f(x) and slope ← f'(x) in one pass, for the activations whose derivative needs the same exponential: SiLU and GELU.
