@@ -80,7 +80,7 @@ let package = Package(
         .testTarget(
             name: "ModulesTests", dependencies: ["NSTMModules", "NSTMOptim", "NSTMBaselines", "TestSupport"],
             resources: [.copy("Golden")]),
-        .testTarget(name: "LayersTests", dependencies: ["NSTMLayers", "TestSupport"]),
+        .testTarget(name: "LayersTests", dependencies: ["NSTMLayers", "NSTMOptim", "TestSupport"]),
         .testTarget(name: "DataTests", dependencies: ["NSTMData", "CZlib", "TestSupport"]),
         .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5", "TestSupport"], resources: [.copy("Golden")]),
         .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand", "NSTMTool", "TestSupport"]),

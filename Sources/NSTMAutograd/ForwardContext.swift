@@ -9,6 +9,10 @@ public final class ForwardContext {
     let key: RandomKey
     /// Losses that layers add to the task's (balance, sparsity …), already weighted.
     public internal(set) var auxiliaryLosses: [(name: String, value: Variable)] = []
+    /// Watches the pass; nil: nobody does.
+    public var observer: (any PassObserver)?
+    /// Whether this is the second run of a part that is computed again on the way back.
+    var isRecomputing = false
     /// Numbers that layers report, by path.
     public internal(set) var metrics: [(name: String, value: Double)] = []
 

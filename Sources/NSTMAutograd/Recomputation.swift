@@ -19,7 +19,7 @@ extension ForwardContext {
     ) -> [Variable] {
         guard tape.isRecording else { return body(self, inputs) }
         let part = Recomputation(self, inputs, body)
-        let recorded = tape.count, pass = part.run()
+        let recorded = tape.count, pass = part.run(again: isRecomputing)
         if tape.count > recorded { part.stop("the body computes '\(tape.entries[recorded].op)' outside; \(Recomputation.rule)") }
         metrics = pass.context.metrics
         // Ends are where gradients leave the part. What the body returns is one of them, or has a node of its own outside too.
@@ -30,7 +30,7 @@ extension ForwardContext {
         }
         let nodes = inner.map(\.node), endCount = ends.count, trace = pass.trace
         let made = record("checkpointed", ends, inner.map(\.value)) { gradients, sink in
-            let again = part.run(), tape = again.context.tape
+            let again = part.run(again: true), tape = again.context.tape
             if again.trace != trace { part.stop("the body did not do the same again; it may depend on its arguments only") }
             // The ends begin with what they have so far: each sum is then added up in the order it has without recomputation.
             let seeds = gradients + (0..<endCount).map { sink.take($0) }
@@ -92,6 +92,7 @@ private struct Recomputation {
     private let key: RandomKey
     private let path: String
     private let checksFinite: Bool
+    private let observer: (any PassObserver)?
     /// What the pass had before: a layer may look whether a loss has been added.
     private let losses: [(name: String, value: Variable)]
     private let metrics: [(name: String, value: Double)]
@@ -106,6 +107,7 @@ private struct Recomputation {
         key = context.key
         path = context.path
         checksFinite = context.tape.checksFinite
+        observer = context.observer
         losses = context.auxiliaryLosses.map { ($0.name, Variable($0.value.value)) }
         metrics = context.metrics
         self.body = body
@@ -125,10 +127,12 @@ private struct Recomputation {
         return found
     }
 
-    func run() -> Pass {
+    func run(again: Bool) -> Pass {
         let context = ForwardContext(mode, key: key, recording: true), tape = context.tape
         tape.path = path
         tape.checksFinite = checksFinite
+        context.observer = observer
+        context.isRecomputing = again
         context.auxiliaryLosses = losses
         context.metrics = metrics
         var recorded: [Variable] = []

@@ -32,6 +32,7 @@ enum CommandError: Error, CustomStringConvertible {
     case notLanguage(path: String, data: String)
     case otherInputs(trained: String, data: String)
     case onlyData(keys: [String])
+    case onlyTraining(keys: [String])
 
     var description: String {
         switch self {
@@ -44,6 +45,7 @@ enum CommandError: Error, CustomStringConvertible {
         case .notLanguage(let path, let data): "\(path): trained on '\(data)', which is not text; there is nothing to generate"
         case .otherInputs(let trained, let data):
             "the model reads and answers what '\(trained)' has; '\(data)' differs in its number of tokens, features or answers"
+        case .onlyTraining(let keys): "only keys under training can be set here, not " + keys.joined(separator: ", ")
         case .onlyData(let keys):
             "only keys under data and training.evaluation can be set for an evaluation, not " + keys.joined(separator: ", ")
         }

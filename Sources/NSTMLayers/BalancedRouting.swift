@@ -25,8 +25,8 @@ public final class BalancedTopKRouting: RoutingPolicy {
         _ parameters: ParameterBuilder, width: Int, states: Int, k: Int, rate: Double = 0.001, balanceLoss: Double = 0,
         entropyLoss: Double = 0
     ) {
-        projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02))
-        selectionBias = parameters("selectionBias", [states], .zeros, trainable: false)
+        projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02), stateAxis: 0)
+        selectionBias = parameters("selectionBias", [states], .zeros, trainable: false, stateAxis: 0)
         self.k = k
         self.rate = rate
         self.balanceLoss = balanceLoss
@@ -38,7 +38,9 @@ public final class BalancedTopKRouting: RoutingPolicy {
         let logits = activity.hidingInactive(projection(tokens, context))
         let chosen = (logits.value + selectionBias.value).largest(k), weights = logits.sigmoid() * context.constant(chosen)
         guard context.isTraining, tokens.shape[1] > 0 else { return weights }
-        let load = chosen.sum([0, 1]).doubles(), active = activity.active(of: load.count)
+        // Rows may choose inactive states where fewer than k are active.
+        let load = activity.masking(context.constant(chosen), context).value.sum([0, 1]).doubles(),
+            active = activity.active(of: load.count)
         addLosses(logits, load, active, context)
         guard rate > 0 else { return weights }
         // On the way back, when everything that this pass chooses, recomputed parts too, has been chosen.

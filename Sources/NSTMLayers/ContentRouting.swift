@@ -15,7 +15,7 @@ public final class ContentRouting: RoutingPolicy {
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int? = nil) {
         query = Linear(parameters.child("query"), in: width, out: width, bias: false)
-        identities = parameters("identities", [states, width], .normal(deviation: 1), decays: false)
+        identities = parameters("identities", [states, width], .normal(deviation: 1), decays: false, stateAxis: 0)
         // β = e² ≈ 7: the cosines of a random token and random identities are small.
         sharpness = parameters("sharpness", [1], .constant(2))
         self.k = k

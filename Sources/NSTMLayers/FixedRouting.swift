@@ -4,18 +4,20 @@ import NSTMTensor
 
 // Policies that learn nothing: what a learned router must beat.
 
-/// Weights of one value for states chosen by position, the same for all sequences: [B, T, N].
+/// Weights of one value for states chosen by position, the same for all sequences with the same active states: [B, T, N].
 /// - Parameter choose: numbers of the chosen states, from the place in this stretch and the numbers of the active ones.
 private func chosen(
     _ tokens: Variable, states: Int, _ activity: StateActivity, strength: Double, _ context: ForwardContext,
     _ choose: (_ at: Int, _ active: [Int]) -> [Int]
 ) -> Variable {
-    let length = tokens.shape[1], active = activity.active(of: states)
-    var weights = Array(repeating: 0.0, count: length * states)
-    if !active.isEmpty {
-        for t in 0..<length { for n in choose(t, active) { weights[t * states + n] = strength } }
+    let length = tokens.shape[1], own = activity.mask?.rank == 2 ? tokens.shape[0] : 1
+    var weights = Array(repeating: 0.0, count: own * length * states)
+    for b in 0..<own {
+        let active = activity.active(of: states, sequence: b)
+        if active.isEmpty { continue }
+        for t in 0..<length { for n in choose(t, active) { weights[(b * length + t) * states + n] = strength } }
     }
-    let rows = Tensor(weights, [1, length, states]).cast(to: tokens.dtype)
+    let rows = Tensor(weights, [own, length, states]).cast(to: tokens.dtype)
     return context.constant(rows.broadcast(to: [tokens.shape[0], length, states]))
 }
 
@@ -75,7 +77,7 @@ public final class HashRouting: RoutingPolicy {
     public let strength: Double
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int = 1, strength: Double = 1) {
-        directions = parameters("directions", [states, width], .normal(deviation: 1), trainable: false)
+        directions = parameters("directions", [states, width], .normal(deviation: 1), trainable: false, stateAxis: 0)
         self.k = k
         self.strength = strength
     }

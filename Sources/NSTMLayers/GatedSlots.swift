@@ -15,7 +15,8 @@ public final class GatedSlots: TokenDrivenUpdateRule {
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, slowness: Double = 1, secondGate: Bool = false) {
         self.slowness = slowness
-        gate = secondGate ? Linear(parameters.child("gate"), in: width, out: states, initializer: .normal(deviation: 0.02)) : nil
+        let start = Initializer.normal(deviation: 0.02)
+        gate = secondGate ? Linear(parameters.child("gate"), in: width, out: states, initializer: start, stateAxis: 0) : nil
     }
     public func coefficients(_ tokens: Variable, _ routing: Variable, _ context: ForwardContext) -> UpdateCoefficients {
         var u = routing

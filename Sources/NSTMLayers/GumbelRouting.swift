@@ -17,7 +17,7 @@ public final class GumbelRouting: RoutingPolicy {
     public let temperature: Double
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int = 1, temperature: Double = 1) {
-        projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02))
+        projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02), stateAxis: 0)
         self.k = k
         self.temperature = temperature
     }
@@ -25,19 +25,23 @@ public final class GumbelRouting: RoutingPolicy {
         -> Variable
     {
         var scores = activity.hidingInactive(projection(tokens, context))
-        if context.isTraining { scores = scores + context.constant(noise(scores.shape, scores.dtype, position, context)) }
+        if context.isTraining {
+            scores = scores + context.constant(noise(scores.shape, scores.dtype, activity, position, context))
+        }
         return (scores / temperature).softmax().straightThrough(scores.value.largest(k))
     }
-    /// One row for each sequence and position, however the sequence is split.
-    private func noise(_ shape: Shape, _ dtype: DType, _ position: Int, _ context: ForwardContext) -> Tensor {
-        let key = context.random("gumbel"), n = shape[2]
+    /// One row for each sequence and position, however the sequence is split; a state's number is that of its identity.
+    private func noise(
+        _ shape: Shape, _ dtype: DType, _ activity: StateActivity, _ position: Int, _ context: ForwardContext
+    ) -> Tensor {
+        let key = context.random("gumbel"), n = shape[2], identities = activity.identities(of: n)
         var all: [Double] = []
         all.reserveCapacity(shape.count)
         for b in 0..<shape[0] {
             let sequence = key.fold(b)
             for t in 0..<shape[1] {
                 let row = sequence.fold(position + t)
-                for i in 0..<n { all.append(-log(-log(min(max(row.uniform(i), 1e-12), 1 - 1e-12)))) }
+                for i in identities { all.append(-log(-log(min(max(row.uniform(i), 1e-12), 1 - 1e-12)))) }
             }
         }
         return Tensor(all, shape).cast(to: dtype)

@@ -11,9 +11,10 @@ public final class ContentRead: StateReadout {
         let b = queries.shape[0], nothing = context.constant(Tensor(repeating: 0, [b, 1, states.count], dtype: queries.dtype))
         let blank = context.constant(Tensor(repeating: 0, queries.shape, dtype: queries.dtype))
         let qkv = Variable.concatenate([queries, blank, blank], axis: 1).expanded(1)
-        return qkv.gatedSlotScan(
-            write: nothing, keys: states.keys, values: states.values, bias: states.activity.readBias, heads: states.heads
-        ).output.squeezed(1)
+        let scan = qkv.gatedSlotScan(
+            write: nothing, keys: states.keys, values: states.values, bias: states.activity.readBias, heads: states.heads)
+        context.observe(StateObservation.read.rawValue) { scan.readWeights }
+        return scan.output.squeezed(1)
     }
 }
 

@@ -26,10 +26,10 @@ public final class IndependentMechanisms: StateUpdateRule {
         norm = RMSNorm(parameters.child("norm"), width: width)
         query = Linear(parameters.child("query"), in: width, out: width, bias: false)
         null = parameters("null", [width], .normal(deviation: 0.02))
-        inputWeight = parameters("input.weight", [states, 3 * width, width], .fanIn)
-        inputBias = parameters("input.bias", [states, 3 * width], .zeros, decays: false)
-        recurrentWeight = parameters("recurrent.weight", [states, 3 * width, width], .fanIn)
-        recurrentBias = parameters("recurrent.bias", [states, 3 * width], .zeros, decays: false)
+        inputWeight = parameters("input.weight", [states, 3 * width, width], .fanIn, stateAxis: 0)
+        inputBias = parameters("input.bias", [states, 3 * width], .zeros, decays: false, stateAxis: 0)
+        recurrentWeight = parameters("recurrent.weight", [states, 3 * width, width], .fanIn, stateAxis: 0)
+        recurrentBias = parameters("recurrent.bias", [states, 3 * width], .zeros, decays: false, stateAxis: 0)
     }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
         let v = states.values, key = token.key.expanded(1)

@@ -12,8 +12,8 @@ public final class LowRankMixing: StateInteraction {
     private let change: GatedChange
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, rank: Int) {
-        collect = parameters("collect", [states, rank], .normal(deviation: 1 / Double(states).squareRoot()))
-        spread = parameters("spread", [states, rank], .normal(deviation: 1 / Double(rank).squareRoot()))
+        collect = parameters("collect", [states, rank], .normal(deviation: 1 / Double(states).squareRoot()), stateAxis: 0)
+        spread = parameters("spread", [states, rank], .normal(deviation: 1 / Double(rank).squareRoot()), stateAxis: 0)
         norm = RMSNorm(parameters.child("norm"), width: width)
         change = GatedChange(parameters, width: width)
     }

@@ -12,6 +12,10 @@ import NSTMTensor
 ///
 /// `Documentation/Mathematics.md` has the details and the sources.
 public final class NSTMLayer: SequenceMixer {
+    /// What the paths of all its parameters begin with, such as `blocks.0.mixer`; empty for a layer by itself.
+    public let path: String
+    /// How states live and die in training; nil: they all live for ever.
+    public let life: LifePlan?
     public let manager: StateManager
     public let router: TokenToStateRouter
     public let propagator: StatePropagator
@@ -22,6 +26,7 @@ public final class NSTMLayer: SequenceMixer {
     private let norm: RMSNorm
     private let output: Linear
     private let width: Int
+    private let store: ParameterStore
 
     /// The parts that can be exchanged, each built from a parameter builder that carries its name.
     public struct Parts {
@@ -47,11 +52,15 @@ public final class NSTMLayer: SequenceMixer {
     ///   - interval: tokens between two conversations of the states.
     ///   - window: local causal window W, nil for none.
     ///   - keepPenalty: weight of the learned keep gate's price, nil for no gate.
+    ///   - life: how states live and die in training; nil: they all live for ever.
     public init(
         _ parameters: ParameterBuilder, width: Int, heads: Int, states: Int, parts: Parts, interval: Int = 64, window: Int? = nil,
-        convolutionWidth: Int = 4, keepPenalty: Double? = nil, residual: Initializer = .fanIn
+        convolutionWidth: Int = 4, keepPenalty: Double? = nil, life: LifePlan? = nil, residual: Initializer = .fanIn
     ) {
         self.width = width
+        path = parameters.path
+        store = parameters.store
+        self.life = life
         manager = StateManager(parameters.child("states"), width: width, states: states, heads: heads, keepPenalty: keepPenalty)
         router = TokenToStateRouter(parts.routing(parameters.child("router")))
         propagator = StatePropagator(
@@ -64,6 +73,21 @@ public final class NSTMLayer: SequenceMixer {
         gate = Linear(parameters.child("gate"), in: width, out: width, bias: false)
         norm = RMSNorm(parameters.child("norm"), width: width)
         output = Linear(parameters.child("output"), in: width, out: width, bias: false, initializer: residual)
+        if let start = life?.start, start < states { manager.active = (0..<states).map { $0 < start } }
+    }
+
+    /// The parameters that have one row for each state.
+    public var stateParameters: [Parameter] {
+        store.all.filter { $0.stateAxis != nil && (path.isEmpty || $0.path.hasPrefix(path + ".")) }
+    }
+    /// Gives the state at one place the parameters of another, and noise: a deviation relative to that of each parameter.
+    func copyState(from: Int, to: Int, noise: Double, _ key: RandomKey) {
+        for p in stateParameters where p !== manager.mask && p !== manager.identityNumbers {
+            let axis = p.stateAxis!, row = p.value.select(axis, from),
+                deviation = noise * p.value.standardDeviation(correction: 0).item()
+            let shift = Tensor.normal(row.shape, deviation: deviation, key: key.fold(p.path), dtype: row.dtype)
+            p.value.write(row + shift) { $0.select(axis, to) }
+        }
     }
 
     public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
@@ -75,40 +99,80 @@ public final class NSTMLayer: SequenceMixer {
         s["values"] = bank.values
         s["convolution"] = context.constant(Tensor(repeating: 0, [batch, convolution.width - 1, 3 * width], dtype: dtype))
         if let carried = router.beginning(batch: batch, dtype) { s["routing"] = context.constant(carried) }
+        if let own = life?.activation { s["activity"] = context.constant(own.beginning(batch: batch, manager, dtype)) }
         if attention.window != nil { s["window"] = context.constant(Tensor(repeating: 0, [batch, 0, 3 * width], dtype: dtype)) }
         return s
     }
 
     public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
-        let batch = x.shape[0], activity = manager.activity(batch: batch, context), position = state?.position ?? 0
-        let states: StateBank
+        let batch = x.shape[0], position = state?.position ?? 0
+        let activity = manager.activity(batch: batch, context)
+            .observed(batch: batch, count: manager.count, x.dtype, context)
+        var states: StateBank
         if let state {
             states = StateBank(keys: state["keys"]!, values: state["values"]!, activity: activity)
         } else {
             states = manager.beginning(batch: batch, activity, context)
         }
+        var routing = state?["routing"], own = state?["activity"]?.value
         let projected = context.scope("projection") { projection(x, context) }
         let history = state?["convolution"]
         let joined = history.map { Variable.concatenate([$0, projected], axis: 1) } ?? projected
         let qkv = context.scope("convolution") { convolution(joined, context, history: history?.shape[1] ?? 0) }
-        let (routing, carried) = context.scope("router") {
-            router.route(x, activity, position: position, carried: state?["routing"], context)
-        }
-        let (reads, next) = propagator(
-            tokens: x, qkv: qkv, routing: routing, states: states, readout: attention.readout, position: position, context)
+        let reads = run(x, qkv, &states, &routing, &own, position, context)
         let (o, window) = context.scope("read") { attention.mix(reads, qkv: qkv, history: state?["window"], context) }
         if state != nil {
-            state!["keys"] = next.keys
-            state!["values"] = next.values
+            state!["keys"] = states.keys
+            state!["values"] = states.values
             let length = joined.shape[1]
             state!["convolution"] = joined.slice(1, length - (convolution.width - 1)..<length).owned
-            if let carried { state!["routing"] = carried }
+            if let routing { state!["routing"] = routing }
+            if let own { state!["activity"] = context.constant(own) }
             if let window { state!["window"] = window }
             state!.position += x.shape[1]
         }
         return context.scope("output") {
             output(o.gatedRMSNorm(gain: context[norm.gain], gate: gate(x, context), epsilon: norm.epsilon), context)
         }
+    }
+
+    /// Routes tokens, and runs them through the states: all at once, or, where sequences switch states on as they need them, from
+    /// boundary to boundary.
+    /// - Parameters:
+    ///   - routing: what the policy carries from part to part.
+    ///   - own: the activity of each sequence, [B, N].
+    private func run(
+        _ x: Variable, _ qkv: Variable, _ states: inout StateBank, _ routing: inout Variable?, _ own: inout Tensor?,
+        _ position: Int, _ context: ForwardContext
+    ) -> Variable {
+        func part(_ x: Variable, _ qkv: Variable, _ position: Int) -> Variable {
+            let (weights, carried) = context.scope("router") {
+                router.route(x, states.activity, position: position, carried: routing, context)
+            }
+            routing = carried ?? routing
+            let result = propagator(
+                tokens: x, qkv: qkv, routing: weights, states: states, readout: attention.readout, position: position, context)
+            states = result.states
+            return result.reads
+        }
+        guard let policy = life?.activation else { return part(x, qkv, position) }
+        let activity = states.activity, lengths = StatePropagator.lengths(of: x.shape[1], from: position, policy.interval)
+        let xs = x.split(1, lengths), qkvs = qkv.split(1, lengths)
+        var active = own ?? policy.beginning(batch: x.shape[0], manager, x.dtype), at = position, reads: [Variable] = []
+        // A sequence that is not streamed has parts all the same.
+        if routing == nil { routing = router.beginning(batch: x.shape[0], x.dtype).map { context.constant($0) } }
+        for (i, length) in lengths.enumerated() {
+            if at > 0 && at % policy.interval == 0 {
+                let keys = qkvs[i].value.slice(1, 0..<1).slice(2, width..<2 * width)
+                active = policy.next(active, keys: keys, states: states.keys.value, manager)
+            }
+            states = StateBank(keys: states.keys, values: states.values, activity: activity.restricted(to: active, context))
+            context.observe("activity") { active }
+            reads.append(part(xs[i], qkvs[i], at))
+            at += length
+        }
+        own = active
+        return reads.count == 1 ? reads[0] : Variable.concatenate(reads, axis: 1)
     }
 }
 
@@ -120,6 +184,9 @@ public final class NSTMModel: SequenceModel {
     ) {
         super.init(builder, shape, norm: .rms) { layer($0, $1, $2) }
     }
-    /// The layers of states, first to last.
+}
+
+extension SequenceModel {
+    /// The layers of explicit states, first to last; none in a model of another kind.
     public var stateLayers: [NSTMLayer] { blocks.compactMap { $0.mixer as? NSTMLayer } }
 }

@@ -17,7 +17,7 @@ public final class RelationalInteraction: StateInteraction {
     private let change: GatedChange
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int, hidden: Int) {
-        identity = parameters("identity", [states, width], .normal(deviation: 0.02))
+        identity = parameters("identity", [states, width], .normal(deviation: 0.02), stateAxis: 0)
         norm = RMSNorm(parameters.child("norm"), width: width)
         attention = MultiHeadAttention(parameters.child("attention"), width: width, heads: heads)
         attended = RMSNorm(parameters.child("attended"), width: width)

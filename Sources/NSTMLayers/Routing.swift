@@ -9,7 +9,7 @@ public final class TopKRouting: RoutingPolicy {
     /// Gates kept for a token; nil keeps all (dense independent gates).
     public let k: Int?
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int?) {
-        projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02))
+        projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02), stateAxis: 0)
         self.k = k
     }
     public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
@@ -25,7 +25,7 @@ public final class TopKRouting: RoutingPolicy {
 public final class SoftmaxRouting: RoutingPolicy {
     public let projection: Linear
     public init(_ parameters: ParameterBuilder, width: Int, states: Int) {
-        projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02))
+        projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02), stateAxis: 0)
     }
     public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
         -> Variable
@@ -53,15 +53,15 @@ public final class TokenToStateRouter {
     func route(
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable?, _ context: ForwardContext
     ) -> (weights: Variable, carried: Variable?) {
-        var weights: Variable, next: Variable?
+        let weights: Variable, next: Variable?
         if let carried, let policy = policy as? any CarryingRoutingPolicy {
             let routed = policy.route(tokens, activity, position: position, carried: carried, context)
             weights = routed.weights
             next = routed.carried
         } else {
             weights = policy(tokens, activity, position: position, context)
+            next = nil
         }
-        if let mask = activity.mask { weights = weights * context.constant(mask) }
-        return (weights, next)
+        return (activity.masking(weights, context), next)
     }
 }

@@ -20,7 +20,7 @@ public final class SinkhornRouting: CarryingRoutingPolicy {
     public let memory: Double
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, iterations: Int = 3, memory: Double = 64) {
-        projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02))
+        projection = Linear(parameters, in: width, out: states, initializer: .normal(deviation: 0.02), stateAxis: 0)
         self.iterations = iterations
         self.memory = memory
     }

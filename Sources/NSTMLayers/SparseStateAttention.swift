@@ -19,7 +19,7 @@ public final class SparseStateAttention: StateInteraction {
         self.k = k
         self.heads = heads
         let attention = parameters.child("attention")
-        identity = parameters("identity", [states, width], .normal(deviation: 0.02))
+        identity = parameters("identity", [states, width], .normal(deviation: 0.02), stateAxis: 0)
         norm = RMSNorm(parameters.child("norm"), width: width)
         projection = Linear(attention.child("projection"), in: width, out: 3 * width, bias: false)
         output = Linear(attention.child("output"), in: width, out: width, bias: false)

@@ -14,7 +14,7 @@ final class GatedChange {
     }
     func callAsFunction(_ states: StateBank, heard: Variable, _ context: ForwardContext) -> StateBank {
         var change = (1 - context[balance].sigmoid()) * (outputNorm(heard, context) - states.values)
-        if let mask = states.activity.mask { change = change * context.constant(mask.expanded(1)) }
+        if let mask = states.activity.mask { change = change * context.constant(mask.expanded(mask.rank)) }
         var next = states
         next.values = states.values + change
         return next
@@ -32,7 +32,7 @@ public final class GatedStateAttention: StateInteraction {
     private let change: GatedChange
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int) {
-        identity = parameters("identity", [states, width], .normal(deviation: 0.02))
+        identity = parameters("identity", [states, width], .normal(deviation: 0.02), stateAxis: 0)
         norm = RMSNorm(parameters.child("norm"), width: width)
         attention = MultiHeadAttention(parameters.child("attention"), width: width, heads: heads)
         change = GatedChange(parameters, width: width)

@@ -3,15 +3,22 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Owns the states of a layer: where they begin, which of them are active, and the learned gate that says how much each is worth.
+/// Owns the states of a layer: who they are, where they begin, which of them are active, and the learned gate that says how much
+/// each is worth.
 public final class StateManager {
-    public let count: Int
+    /// Number of states N, active or not.
+    public var count: Int { mask.value.count }
     public let heads: Int
     /// Learned beginnings, [N, D] each.
     public let initialKeys: Parameter
     public let initialValues: Parameter
     /// 1 for active states, 0 for the others: [N], saved with the model, not learned.
     public let mask: Parameter
+    /// Who lies at each place, [N]: whole numbers, given once and never again, that a state keeps as long as it lives. Saved with the
+    /// model, not learned.
+    public let identityNumbers: Parameter
+    /// How many identities have been given, [1].
+    public let identitiesGiven: Parameter
     /// Log-odds of the hard-concrete keep gate (Louizos et al. 2018), [N]; nil without a gate.
     public let keepLogits: Parameter?
     /// Weight λ of the expected number of open gates in the loss.
@@ -20,12 +27,14 @@ public final class StateManager {
     /// - Parameters:
     ///   - keepPenalty: nil for no keep gate; else λ ≥ 0.
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int, keepPenalty: Double? = nil) {
-        count = states
         self.heads = heads
-        initialKeys = parameters("initialKeys", [states, width], .normal(deviation: 1), decays: false)
-        initialValues = parameters("initialValues", [states, width], .normal(deviation: 0.02), decays: false)
-        mask = parameters("mask", [states], .ones, trainable: false)
-        keepLogits = keepPenalty == nil ? nil : parameters("keepLogits", [states], .constant(3))
+        initialKeys = parameters("initialKeys", [states, width], .normal(deviation: 1), decays: false, stateAxis: 0)
+        initialValues = parameters("initialValues", [states, width], .normal(deviation: 0.02), decays: false, stateAxis: 0)
+        mask = parameters("mask", [states], .ones, trainable: false, stateAxis: 0)
+        let numbers = Initializer.spaced(0, Double(states - 1))
+        identityNumbers = parameters("identities", [states], numbers, trainable: false, stateAxis: 0)
+        identitiesGiven = parameters("identitiesGiven", [1], .constant(Double(states)), trainable: false)
+        keepLogits = keepPenalty == nil ? nil : parameters("keepLogits", [states], .constant(3), stateAxis: 0)
         self.keepPenalty = keepPenalty ?? 0
     }
 
@@ -43,6 +52,19 @@ public final class StateManager {
             mask.value = Tensor(newValue.map { $0 ? 1.0 : 0.0 }, [count]).cast(to: mask.value.dtype)
         }
     }
+    /// A new state at a place where none is active.
+    /// - Returns: its identity.
+    func bear(at place: Int) -> Int {
+        var numbers = identities
+        let identity = Int(identitiesGiven.value.item())
+        numbers[place] = identity
+        identityNumbers.value = Tensor(numbers.map { Double($0) }, [count]).cast(to: mask.value.dtype)
+        identitiesGiven.value = Tensor([Double(identity + 1)]).cast(to: mask.value.dtype)
+        active[place] = true
+        return identity
+    }
+    /// Who lies at each place.
+    public var identities: [Int] { identityNumbers.value.doubles().map { Int($0) } }
     /// The keep gates as evaluation sees them, in 0 ... 1 (all 1 without gates).
     public var keepGates: [Double] {
         guard let keepLogits else { return Array(repeating: 1, count: count) }
@@ -55,7 +77,7 @@ public final class StateManager {
         var gate: Variable?
         if let keepLogits {
             let logits = context[keepLogits]
-            gate = HardConcrete.gate(logits, context)
+            gate = HardConcrete.gate(logits, identities: identities, context)
             // Once a pass, in how many parts it may read its tokens.
             let name = context.path.isEmpty ? "keep" : context.path + ".keep"
             if context.isTraining && keepPenalty > 0 && !context.auxiliaryLosses.contains(where: { $0.name == name }) {
@@ -67,12 +89,13 @@ public final class StateManager {
             let m = context.constant(mask.value)
             gate = gate.map { $0 * m } ?? m
         }
-        guard let gate else { return StateActivity(readBias: nil, mask: nil, heads: heads) }
+        guard let gate else { return StateActivity(identities: identityNumbers.value, heads: heads) }
         // A gate drawn shut keeps its state out of this pass altogether.
         let open = gate.value.doubles().map { $0 > 0 ? 1.0 : 0.0 }
         return StateActivity(
             readBias: HardConcrete.logarithm(gate).broadcast(to: [batch, count]),
-            mask: open.contains(0) ? Tensor(open, [count]).cast(to: gate.dtype) : nil, heads: heads)
+            mask: open.contains(0) ? Tensor(open, [count]).cast(to: gate.dtype) : nil,
+            identities: identityNumbers.value, heads: heads)
     }
     /// The states before the first token.
     public func beginning(batch: Int, _ activity: StateActivity, _ context: ForwardContext) -> StateBank {
@@ -91,11 +114,12 @@ public enum HardConcrete {
     static func stretch(_ s: Double) -> Double { low + (high - low) * s }
 
     /// Drawn in training, its middle value in evaluation.
-    public static func gate(_ logits: Variable, _ context: ForwardContext) -> Variable {
+    /// - Parameter identities: the number by which each gate is drawn; nil: its place.
+    public static func gate(_ logits: Variable, identities: [Int]? = nil, _ context: ForwardContext) -> Variable {
         var s = logits
         if context.isTraining {
             let key = context.random("keep gate")
-            let noise = (0..<logits.shape.count).map { i -> Double in
+            let noise = (identities ?? Array(0..<logits.shape.count)).map { i -> Double in
                 let u = min(max(key.uniform(i), 1e-6), 1 - 1e-6)
                 return log(u) - log(1 - u)
             }

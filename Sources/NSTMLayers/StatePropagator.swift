@@ -26,12 +26,7 @@ public final class StatePropagator {
         guard let interaction else { return stretch(tokens, qkv, routing, states, readout, context) }
         let t = tokens.shape[1]
         // Boundaries lie at multiples of the interval: before a token whose position is one, states talk.
-        var lengths: [Int] = [], start = 0
-        while start < t {
-            let n = min(t - start, interval - (position + start) % interval)
-            lengths.append(n)
-            start += n
-        }
+        let lengths = StatePropagator.lengths(of: t, from: position, interval)
         let x = tokens.split(1, lengths), q = qkv.split(1, lengths), r = routing.split(1, lengths)
         var states = states, reads: [Variable] = [], at = position
         for (i, n) in lengths.enumerated() {
@@ -46,6 +41,16 @@ public final class StatePropagator {
         return (Variable.concatenate(reads, axis: 1), states)
     }
 
+    /// Lengths of the parts into which multiples of an interval cut the next tokens.
+    static func lengths(of count: Int, from position: Int, _ interval: Int) -> [Int] {
+        var lengths: [Int] = [], start = 0
+        while start < count {
+            let n = min(count - start, interval - (position + start) % interval)
+            lengths.append(n)
+            start += n
+        }
+        return lengths
+    }
     /// Tokens between two boundaries.
     private func stretch(
         _ tokens: Variable, _ qkv: Variable, _ routing: Variable, _ states: StateBank, _ readout: any StateReadout,
@@ -57,8 +62,14 @@ public final class StatePropagator {
             let scan = qkv.gatedSlotScan(
                 write: u.write, keys: states.keys, values: states.values, bias: states.activity.readBias, heads: states.heads,
                 keyLength: keyLength)
+            context.observe(StateObservation.write.rawValue) { u.write.value }
+            context.observe(StateObservation.read.rawValue) { scan.readWeights }
+            context.observe(StateObservation.novelty.rawValue) {
+                noveltyOfKeys(qkv.value.slice(2, d..<2 * d), scan.keys.value, states.activity)
+            }
             return (scan.output, StateBank(keys: scan.keys, values: scan.values, activity: states.activity))
         }
+        context.observe(StateObservation.write.rawValue) { routing.value }
         let b = tokens.shape[0], ones = Array(repeating: 1, count: tokens.shape[1])
         let x = tokens.split(1, ones), w = routing.split(1, ones), parts = qkv.split(2, [d, d, d])
         let q = parts[0].split(1, ones), v = parts[2].split(1, ones)
@@ -75,6 +86,7 @@ public final class StatePropagator {
             }
             return states
         }
+        context.observe(StateObservation.novelty.rawValue) { noveltyOfKeys(parts[1].value, end.keys.value, states.activity) }
         return (Variable.stack(reads, axis: 1), end)
     }
 }

@@ -26,7 +26,7 @@ public struct StateBank {
     /// Rows are chosen and not multiplied by the mask: an inactive state may hold anything, and 0 · NaN is NaN.
     func hidingInactive(_ work: (StateBank) -> StateBank) -> StateBank {
         guard let mask = activity.mask else { return work(self) }
-        let active = (mask .> 0).expanded(1)
+        let active = (mask .> 0).expanded(mask.rank)
         func choose(_ x: Variable, else y: Variable) -> Variable { .where(active, x, y) }
         let nothing = Variable(Tensor(repeating: 0, values.shape, dtype: values.dtype))
         let next = work(StateBank(keys: choose(keys, else: nothing), values: choose(values, else: nothing), activity: activity))
@@ -38,25 +38,63 @@ public struct StateBank {
 public struct StateActivity {
     /// Added to the scores of a read, [B, N]: the logarithm of a state's activity, −∞ when it is inactive; nil: all fully active.
     public let readBias: Variable?
-    /// 1 for active states and 0 for the others, [N]; nil: all active.
+    /// 1 for active states and 0 for the others, [N], or [B, N] where sequences differ; nil: all active.
     public let mask: Tensor?
+    /// Which state lies at each place, [N]; nil: state n at place n.
+    public let identities: Tensor?
     public let heads: Int
 
-    public init(readBias: Variable? = nil, mask: Tensor? = nil, heads: Int) {
+    public init(readBias: Variable? = nil, mask: Tensor? = nil, identities: Tensor? = nil, heads: Int) {
         self.readBias = readBias
         self.mask = mask
+        self.identities = identities
         self.heads = heads
+    }
+    /// The same, with the gradient of the read biases shown to who watches the pass for it (`StateObservation.saliency`).
+    func observed(batch: Int, count: Int, _ dtype: DType, _ context: ForwardContext) -> StateActivity {
+        let name = StateObservation.saliency.rawValue
+        guard context.tape.isRecording, context.wants(name) else { return self }
+        var bias = readBias ?? context.constant(Tensor(repeating: 0, [batch, count], dtype: dtype))
+        if !bias.isRecorded { bias = context.input(bias.value) }
+        return StateActivity(
+            readBias: context.observingGradient(name, of: bias), mask: mask, identities: identities, heads: heads)
     }
     /// Scores [..., N] with those of inactive states at −∞, so that they take no part in a competition for tokens.
     public func hidingInactive(_ scores: Variable) -> Variable {
+        guard let mask else { return scores }
         // With none left there is no competition either; the router sets all weights to 0.
-        guard let mask, !active(of: mask.count).isEmpty else { return scores }
-        return scores.keeping(mask)
+        let flags = mask.doubles(), n = mask.shape[-1]
+        var kept = flags
+        for start in stride(from: 0, to: flags.count, by: n) where !flags[start..<start + n].contains(where: { $0 > 0 }) {
+            for i in start..<start + n { kept[i] = 1 }
+        }
+        guard kept.contains(0) else { return scores }
+        return scores.keeping(StateActivity.aligned(Tensor(kept, mask.shape), with: scores.shape))
     }
+    /// What belongs to states, with 0 for inactive ones: [..., N].
+    func masking(_ x: Variable, _ context: ForwardContext) -> Variable {
+        mask.map { x * context.constant(StateActivity.aligned($0, with: x.shape)) } ?? x
+    }
+    /// A mask [B, N] with axes of length 1 for those that a shape [B, ..., N] has between them.
+    static func aligned(_ mask: Tensor, with shape: Shape) -> Tensor {
+        guard mask.rank == 2 else { return mask }
+        return (2..<max(2, shape.rank)).reduce(mask) { m, _ in m.expanded(1) }
+    }
+    /// The same for sequences that use only some states, [B, N] of 0 and 1.
+    func restricted(to own: Tensor, _ context: ForwardContext) -> StateActivity {
+        let open = mask.map { $0 * own } ?? own
+        let bias = readBias ?? context.constant(Tensor(repeating: 0, own.shape, dtype: own.dtype))
+        return StateActivity(readBias: bias.keeping(own), mask: open, identities: identities, heads: heads)
+    }
+    /// The identities of so many states. What is drawn at random for a state is drawn by identity and not by place, so that it stays
+    /// the same when others are removed.
+    public func identities(of count: Int) -> [Int] { identities?.doubles().map { Int($0) } ?? Array(0..<count) }
     /// Numbers of the active ones among so many states.
-    func active(of count: Int) -> [Int] {
+    /// - Parameter sequence: in which sequence of the batch; nil: in any.
+    func active(of count: Int, sequence: Int? = nil) -> [Int] {
         guard let flags = mask?.doubles() else { return Array(0..<count) }
-        return flags.indices.filter { flags[$0] > 0 }
+        let rows = flags.count == count || sequence == nil ? Array(0..<flags.count / max(1, count)) : [sequence!]
+        return (0..<count).filter { n in rows.contains { flags[$0 * count + n] > 0 } }
     }
 }
 

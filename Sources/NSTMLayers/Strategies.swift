@@ -6,10 +6,13 @@ public struct StrategySite: Sendable {
     public let width: Int
     public let heads: Int
     public let states: Int
-    public init(width: Int, heads: Int, states: Int) {
+    /// How many states a setting may name (`k`). A layer that has lost states may have fewer than its settings name: those mean all.
+    public let choices: ClosedRange<Int>
+    public init(width: Int, heads: Int, states: Int, choices: ClosedRange<Int>? = nil) {
         self.width = width
         self.heads = heads
         self.states = states
+        self.choices = choices ?? 1...states
     }
 }
 
@@ -32,25 +35,31 @@ public struct Strategies: Sendable {
     public var updates = Registry<Factory<any StateUpdateRule>>("update rule")
     public var interactions = Registry<Factory<any StateInteraction>>("state interaction")
     public var readouts = Registry<Factory<any StateReadout>>("readout")
+    /// Policies on life and death are values, made while the configuration is read.
+    public typealias PolicyFactory<Policy> = @Sendable (ConfigReader, StrategySite) -> Policy
+    public var prunings = Registry<PolicyFactory<any PruningPolicy>>("pruning policy")
+    public var activations = Registry<PolicyFactory<any ActivationPolicy>>("activation policy")
+    public var allocations = Registry<PolicyFactory<any AllocationPolicy>>("allocation policy")
 
     public static var standard: Strategies {
         var s = Strategies()
         s.registerRoutings()
         s.registerUpdates()
         s.registerInteractions()
+        s.registerLife()
         s.readouts.register("content") { _, _ in { _ in ContentRead() } }
         return s
     }
 
     private mutating func registerRoutings() {
         routings.register("top-k") { config, site in
-            let k = config.int("k", default: min(4, site.states), in: 1...site.states)
+            let k = config.int("k", default: min(4, site.states), in: site.choices)
             return { TopKRouting($0, width: site.width, states: site.states, k: k) }
         }
         routings.register("sigmoid") { _, site in { TopKRouting($0, width: site.width, states: site.states, k: nil) } }
         routings.register("softmax") { _, site in { SoftmaxRouting($0, width: site.width, states: site.states) } }
         routings.register("balanced-top-k") { config, site in
-            let k = config.int("k", default: min(4, site.states), in: 1...site.states)
+            let k = config.int("k", default: min(4, site.states), in: site.choices)
             let rate = config.double("rate", default: 0.001, in: 0...1)
             let balance = config.double("balance-loss", default: 0, in: 0...1e6)
             let entropy = config.double("entropy-loss", default: 0, in: 0...1e6)
@@ -60,7 +69,7 @@ public struct Strategies: Sendable {
             }
         }
         routings.register("gumbel") { config, site in
-            let k = config.int("k", default: 1, in: 1...site.states)
+            let k = config.int("k", default: 1, in: site.choices)
             let temperature = config.double("temperature", default: 1, in: 1e-3...1e3)
             return { GumbelRouting($0, width: site.width, states: site.states, k: k, temperature: temperature) }
         }
@@ -70,15 +79,15 @@ public struct Strategies: Sendable {
             return { SinkhornRouting($0, width: site.width, states: site.states, iterations: iterations, memory: memory) }
         }
         routings.register("content") { config, site in
-            let k = config.optionalInt("k", in: 1...site.states)
+            let k = config.optionalInt("k", in: site.choices)
             return { ContentRouting($0, width: site.width, states: site.states, k: k) }
         }
         routings.register("hash") { config, site in
-            let k = config.int("k", default: 1, in: 1...site.states), strength = config.double("strength", default: 1, in: 0...1)
+            let k = config.int("k", default: 1, in: site.choices), strength = config.double("strength", default: 1, in: 0...1)
             return { HashRouting($0, width: site.width, states: site.states, k: k, strength: strength) }
         }
         routings.register("random") { config, site in
-            let k = config.int("k", default: 1, in: 1...site.states), strength = config.double("strength", default: 1, in: 0...1)
+            let k = config.int("k", default: 1, in: site.choices), strength = config.double("strength", default: 1, in: 0...1)
             return { RandomRouting($0, states: site.states, k: k, strength: strength) }
         }
         routings.register("round-robin") { config, site in
@@ -102,7 +111,7 @@ public struct Strategies: Sendable {
             return { SlotAttentionStates($0, width: site.width, hidden: hidden) }
         }
         updates.register("independent-mechanisms") { config, site in
-            let k = config.int("k", default: min(4, site.states), in: 1...site.states)
+            let k = config.int("k", default: min(4, site.states), in: site.choices)
             return { IndependentMechanisms($0, width: site.width, states: site.states, k: k) }
         }
     }
@@ -123,56 +132,12 @@ public struct Strategies: Sendable {
             return { RelationalInteraction($0, width: site.width, states: site.states, heads: heads, hidden: hidden) }
         }
         interactions.register("sparse-attention") { config, site in
-            let heads = heads(config, site), k = config.int("k", default: min(4, site.states), in: 1...site.states)
+            let heads = heads(config, site), k = config.int("k", default: min(4, site.states), in: site.choices)
             return { SparseStateAttention($0, width: site.width, states: site.states, heads: heads, k: k) }
         }
         interactions.register("low-rank") { config, site in
-            let rank = config.int("rank", default: min(8, site.states), in: 1...site.states)
+            let rank = config.int("rank", default: min(8, site.states), in: site.choices)
             return { LowRankMixing($0, width: site.width, states: site.states, rank: rank) }
         }
-    }
-}
-
-/// Everything that makes an NSTM layer, as a configuration says it.
-public struct NSTMLayerPlan {
-    public let site: StrategySite
-    let parts: NSTMLayer.Parts
-    let interval: Int
-    let window: Int?
-    let convolutionWidth: Int
-    let keepPenalty: Double?
-
-    /// Reads `states`, `router`, `update`, `interaction`, `read`, `convolution` and `keep-penalty`.
-    public init(_ config: ConfigReader, width: Int, heads: Int, strategies: Strategies) {
-        let site = StrategySite(width: width, heads: heads, states: config.int("states", default: 32, in: 1...65_536))
-        self.site = site
-        convolutionWidth = config.int("convolution", default: 4, in: 1...64)
-        keepPenalty = config.optionalDouble("keep-penalty", in: 0...1e6)
-
-        let router = config.child("router"), update = config.child("update"), read = config.child("read")
-        let routing = router.factory("policy", in: strategies.routings, default: "top-k").map { $0(router, site) }
-        let rule = update.factory("rule", in: strategies.updates, default: "gated-slots").map { $0(update, site) }
-        let readout = read.factory("kind", in: strategies.readouts, default: "content").map { $0(read, site) }
-        window = read.optionalInt("window", in: 1...1_000_000)
-        let talk = config.child("interaction")
-        let kind = talk.choice("kind", of: ["none"] + strategies.interactions.names, default: "none")
-        var interaction: ((ParameterBuilder) -> any StateInteraction)?
-        if kind != "none" {
-            interval = talk.int("interval", default: 64, in: 1...1_000_000)
-            interaction = (try? strategies.interactions.resolve(kind)).map { $0(talk, site) }
-        } else {
-            interval = 64
-        }
-        for reader in [router, update, read, talk] { reader.finish() }
-        // A strategy that could not be resolved has left a fault, and a faulty configuration builds nothing.
-        parts = NSTMLayer.Parts(
-            routing: routing ?? { _ in fatalError("no routing policy") }, update: rule ?? { _ in fatalError("no update rule") },
-            interaction: interaction, readout: readout ?? { _ in ContentRead() })
-    }
-    public func layer(_ parameters: ParameterBuilder, residual: Initializer) -> NSTMLayer {
-        NSTMLayer(
-            parameters, width: site.width, heads: site.heads, states: site.states, parts: parts, interval: interval,
-            window: window,
-            convolutionWidth: convolutionWidth, keepPenalty: keepPenalty, residual: residual)
     }
 }

@@ -103,6 +103,17 @@ public final class ConfigReader {
         list(key, `default`, "int", ConfigReader.asInt, ConfigValue.int) { ConfigReader.fault($0, range) }
     }
     public func ints(_ key: String, default: [Int]? = nil) -> [Int] { ints(key, default: `default`, in: Int.min...Int.max) }
+    /// One integer for all, or a list of integers, one for each; nothing but their number tells them apart.
+    public func intOrInts(_ key: String, default: Int, in range: some ConfigRange<Int>) -> IntOrInts {
+        guard case .list? = present(key) else { return .one(int(key, default: `default`, in: range)) }
+        let list = ints(key, in: range)
+        if list.isEmpty { addFault(key, .rule, "the list is empty") }
+        return .each(list.isEmpty ? [`default`] : list)
+    }
+    public enum IntOrInts: Sendable, Equatable {
+        case one(Int)
+        case each([Int])
+    }
     /// A list of doubles, each in a range.
     public func doubles(_ key: String, default: [Double]? = nil, in range: some ConfigRange<Double>) -> [Double] {
         list(key, `default`, "double", ConfigReader.asDouble, ConfigValue.double) { ConfigReader.fault($0, range) }

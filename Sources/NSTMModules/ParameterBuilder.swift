@@ -45,9 +45,9 @@ public final class ParameterStore {
     private var index: [String: Int] = [:]
     public init() {}
 
-    func add(_ path: String, _ value: Tensor, decays: Bool) -> Parameter {
+    func add(_ path: String, _ value: Tensor, decays: Bool, stateAxis: Int?) -> Parameter {
         if index[path] != nil { fatalError("parameter '\(path)' is declared twice") }
-        let p = Parameter(path: path, index: all.count, value: value, decays: decays)
+        let p = Parameter(path: path, index: all.count, value: value, decays: decays, stateAxis: stateAxis)
         index[path] = all.count
         all.append(p)
         return p
@@ -91,15 +91,21 @@ public struct ParameterBuilder {
     /// - Parameters:
     ///   - decays: whether weight decay applies; by default to everything with two axes or more.
     ///   - trainable: false for values that belong to the model and its checkpoints but are not learned (masks).
+    ///   - stateAxis: the axis that counts the states of a layer. Whatever has one row a state says so here: that is how states are
+    ///     removed from a model, its checkpoints and the optimizer (`StateCompaction`), and how new ones get their parameters.
     public func callAsFunction(
-        _ name: String, _ shape: Shape, _ initializer: Initializer, decays: Bool? = nil, trainable: Bool = true
+        _ name: String, _ shape: Shape, _ initializer: Initializer, decays: Bool? = nil, trainable: Bool = true,
+        stateAxis: Int? = nil
     ) -> Parameter {
         let full = joined(name)
         let value = initializer.fill(shape, key.fold(full), dtype)
         guard value.shape == shape else {
             nstmFatal(.other(op: "parameter", "initial value \(value.shape), declared \(shape)"), at: full)
         }
-        let p = store.add(full, value, decays: decays ?? (shape.rank >= 2))
+        if let stateAxis, !(0..<shape.rank).contains(stateAxis) {
+            nstmFatal(.other(op: "parameter", "no state axis \(stateAxis) in \(shape)"), at: full)
+        }
+        let p = store.add(full, value, decays: decays ?? (shape.rank >= 2), stateAxis: stateAxis)
         p.isTrainable = trainable
         return p
     }

@@ -21,8 +21,9 @@ public struct Catalogue: Sendable {
         self.strategies = strategies
         models.register("nstm") { config, input, output, strategies in
             let shape = ModelShape(config, input, output, hidden: { ($0 * 13 / 4 + 7) / 8 * 8 })
-            let plan = NSTMLayerPlan(config, width: shape.width, heads: shape.heads, strategies: strategies)
-            return { NSTMModel($0, shape) { parameters, _, residual in plan.layer(parameters, residual: residual) } }
+            let plan = NSTMLayerPlan(
+                config, width: shape.width, heads: shape.heads, layers: shape.layers, strategies: strategies)
+            return { NSTMModel($0, shape) { plan.layer($0, block: $1, residual: $2) } }
         }
         models.register("transformer") { config, input, output, _ in
             var shape = ModelShape(config, input, output, hidden: { 4 * $0 })

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMLayers
 import NSTMModules
 
 /// One JSON object a line, for tools. When a run goes on from a checkpoint, lines of steps after it are dropped first, so that
@@ -31,6 +32,12 @@ final class MetricsLog {
         } catch {
             throw TrainingError.log(path: path, reason: "cannot be written: \(error.localizedDescription)")
         }
+    }
+    func write(_ event: StateEvent) throws {
+        try write([
+            ("step", .int(event.step)), ("event", .string(event.kind.rawValue)), ("layer", .string(event.layer)),
+            ("state", .int(event.state)), ("score", .double(event.score)), ("reason", .string(event.reason)),
+        ])
     }
     deinit { try? handle.close() }
 }

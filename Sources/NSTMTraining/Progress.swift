@@ -1,4 +1,5 @@
 import Foundation
+import NSTMLayers
 
 /// What a training run tells while it runs.
 public enum TrainingEvent: Sendable {
@@ -7,6 +8,8 @@ public enum TrainingEvent: Sendable {
     case evaluated(step: Int, Metrics)
     case saved(URL, step: Int)
     case note(String)
+    /// A state was born or has died.
+    case life(StateEvent)
 }
 
 public struct StepReport: Sendable {
@@ -53,6 +56,9 @@ public final class ProgressReporter {
         case .evaluated(let step, let metrics): line("step \(step)  validation: \(metrics)")
         case .saved(let url, _): line("saved \(url.shortPath)")
         case .note(let text): line(text)
+        case .life(let e):
+            let score = String(format: "%.4g", e.score)
+            line("step \(e.step)  \(e.kind.rawValue) of state \(e.state) in \(e.layer): \(e.reason) (\(score))")
         }
     }
     private func line(_ text: String) {

@@ -1,5 +1,6 @@
 import Foundation
 import NSTMIO
+import NSTMLayers
 
 /// The folder of a run: `step-<n>.h5` checkpoints and `metrics.jsonl`.
 public struct RunFolder: Sendable {
@@ -36,6 +37,19 @@ public struct RunFolder: Sendable {
         do { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) } catch {
             throw TrainingError.folder(path: url.path, reason: "cannot be made: \(error.localizedDescription)")
         }
+    }
+    /// Writes the first checkpoint of a run that goes on from another one.
+    /// - Throws: `TrainingError`, `CheckpointError`.
+    public func begin(with archive: CheckpointArchive, step: Int, overwriting: Bool = false) throws -> URL {
+        try prepare(at: 0, overwriting: overwriting)
+        let file = url.appendingPathComponent("step-\(step).h5")
+        try CheckpointFile.write(archive, to: file)
+        return file
+    }
+    /// Writes a log of metrics that begins with what happened to states before the run.
+    public func begin(with events: [StateEvent]) throws {
+        let log = try MetricsLog(metrics, keepingUntil: 0)
+        for event in events { try log.write(event) }
     }
     private func later(than step: Int) -> [(step: Int, url: URL)] { checkpoints().filter { step == 0 || $0.step > step } }
 

@@ -51,10 +51,12 @@ public struct SavedModel {
 public enum SavedModelError: Error, Sendable, Equatable, CustomStringConvertible {
     case noCheckpoint(folder: String)
     case noConfiguration(path: String)
+    case noStates(path: String)
 
     public var description: String {
         switch self {
         case .noCheckpoint(let folder): "\(folder): the folder has no checkpoint (step-<n>.h5)"
+        case .noStates(let path): "\(path): the model has no layers of explicit states"
         case .noConfiguration(let path):
             "\(path): the checkpoint has no configuration, because its model was built in code. Build the same model there and "
                 + "call model.load(archive)."

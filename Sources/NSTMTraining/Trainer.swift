@@ -2,6 +2,7 @@ import Foundation
 import NSTMAutograd
 import NSTMData
 import NSTMIO
+import NSTMLayers
 import NSTMModules
 import NSTMOptim
 import NSTMTensor
@@ -38,6 +39,8 @@ public final class Trainer {
     public private(set) var lastCheckpoint: URL?
     /// Whether the metric of `settings.stop` has been reached.
     public private(set) var isSolved = false
+    /// How states live and die; nil when no layer has a plan for that.
+    public let life: Lifecycle?
     private let key: RandomKey
     private var log: MetricsLog?
     private var hasReportedUntouched = false
@@ -51,6 +54,7 @@ public final class Trainer {
         self.folder = folder
         key = RandomKey(UInt64(seed)).fold("training")
         optimizer = Optimizer(settings.method, decay: settings.decay)
+        life = Lifecycle(model)
     }
 
     /// Why a run ended.
@@ -94,6 +98,7 @@ public final class Trainer {
                 ("step", .int(step)), ("loss", .double(loss)), ("rate", .double(rate)), ("gradient-norm", .double(norm)),
                 ("tokens", .int(tokens)), ("tokens-per-second", .double(Double(count) / seconds)),
             ])
+            try liveOn(loss: loss)
             if step % settings.evaluationInterval == 0 || step == settings.steps {
                 let metrics = try evaluateNow()
                 if let stop = settings.stop, let value = metrics[stop.metric], value <= stop.atMost {
@@ -122,6 +127,7 @@ public final class Trainer {
         let batch = dataset.trainingBatch(step: step, size: settings.batch, key: key)
         let context = ForwardContext(.train, key: key.fold("forward").fold(step))
         context.tape.checksFinite = checksFinite
+        context.observer = life
         let task = taskLoss(model(batch.inputs, context), batch, dataset.targetKind)
         var loss = task
         for (_, extra) in context.auxiliaryLosses { loss = loss + extra }
@@ -142,6 +148,24 @@ public final class Trainer {
         step += 1
         tokens += batch.tokenCount
         return (value, norm, batch.positionCount)
+    }
+
+    /// Lets policies decide which states are born and die, after a step.
+    private func liveOn(loss: Double) throws {
+        guard let life else { return }
+        let trial = key.fold("life")
+        let changes = life.finish(step: step, loss: loss, key: key) {
+            let batch = dataset.trainingBatch(step: step, size: settings.evaluationBatch, key: trial)
+            return taskLoss(model(batch.inputs, ForwardContext(.evaluate)), batch, dataset.targetKind).value.item()
+        }
+        for (layer, change) in changes {
+            let e = change.event
+            if e.kind == .birth {
+                for p in layer.stateParameters { optimizer.forget(change.place, axis: p.stateAxis!, of: p) }
+            }
+            onEvent(.life(e))
+            try log?.write(e)
+        }
     }
 
     /// A trainable parameter without a gradient is almost always a mistake in a model.
@@ -189,6 +213,7 @@ public final class Trainer {
             document: "data")
         try a.encode(RunEnvironment.current, document: "environment")
         if let tokenizer { try a.encode(tokenizer, document: "tokenizer") }
+        if let life { try a.encode(life.memory, document: "life") }
         return a
     }
 
@@ -210,7 +235,11 @@ public final class Trainer {
                 .map { ("\(slot)/\($0.path)", $0.value.shape, $0.value.dtype) }
         }
         try archive.tensors(under: "optimizer", matching: expected)
+        // A run that has only now got policies begins their work with this step.
+        let memory =
+            life == nil || archive.documents["life"] == nil ? nil : try archive.decode(Lifecycle.Memory.self, document: "life")
         try model.load(archive)
+        if let memory { try life?.restore(memory) }
         optimizer.restore(step: position.optimizerStep, moments)
         step = position.step
         tokens = position.tokens

@@ -1,0 +1,182 @@
+import Foundation
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// The life of one layer's states in training: gathers what policies go by, asks them at every interval, and switches states on and
+/// off. Deterministic: the same steps give the same events.
+public final class LayerLife {
+    public let layer: NSTMLayer
+    public let plan: LifePlan
+    public private(set) var statistics: StateStatistics
+    private var pruning: (any PruningPolicy)?
+    private var allocation: any AllocationPolicy
+    private var diary = Diary()
+
+    /// What is remembered between decisions.
+    struct Diary: Codable, Sendable {
+        /// Decisions in a row in which each identity was condemned.
+        var suspicion: [Int: Int] = [:]
+        /// Identities born during the run.
+        var born: [Int] = []
+        /// Decisions without a birth that are left, and how many follow the next.
+        var waiting = 0
+        var pause: Int?
+        /// Moving mean and mean square of the loss until the last decision, and the losses since then.
+        var loss = StateStatistics.Average(), square = StateStatistics.Average()
+        var recent = 0.0, count = 0
+    }
+    /// Everything that a run needs to go on, as text for a checkpoint.
+    struct Memory: Codable {
+        let statistics: StateStatistics
+        let diary: Diary
+        let pruning: String?
+        let allocation: String
+    }
+
+    public init(_ layer: NSTMLayer, _ plan: LifePlan) {
+        self.layer = layer
+        self.plan = plan
+        pruning = plan.pruning
+        allocation = plan.allocation
+        statistics = StateStatistics(smoothing: plan.smoothing)
+    }
+    var path: String { layer.path }
+    var needs: Set<StateObservation> { (pruning?.needs ?? []).union(allocation.needs) }
+
+    func observe(_ name: StateObservation, _ value: Tensor) { statistics.observe(name, value) }
+
+    /// A birth needs more than its event: whose parameters the new state has.
+    public struct Change: Sendable {
+        public let event: StateEvent
+        public let place: Int
+    }
+
+    /// Ends a training step; every `interval` steps policies decide.
+    /// - Parameters:
+    ///   - step: steps done, this one included.
+    ///   - loss: the training loss of the step.
+    ///   - measure: the model's loss on a fixed batch, for policies that try what happens without a state.
+    func finish(step: Int, loss: Double, key: RandomKey, measure: () -> Double) -> [Change] {
+        let manager = layer.manager
+        statistics.finish(step: step, identities: manager.identities, active: manager.active)
+        diary.recent += loss
+        diary.count += 1
+        guard step % plan.limits.interval == 0 else { return [] }
+        let view = view(step: step, measure), own = key.fold("life").fold(path).fold(step)
+        var changes: [Change] = []
+        if step >= plan.limits.warmup {
+            changes = deaths(view, own)
+            if !changes.isEmpty {
+                diary.waiting = max(diary.waiting, diary.pause ?? plan.limits.pause)
+            } else if diary.waiting > 0 {
+                diary.waiting -= 1
+            } else {
+                changes = births(view, own)
+                if !changes.isEmpty { diary.waiting = diary.pause ?? plan.limits.pause }
+            }
+        }
+        // The window of losses begins anew with every decision.
+        let mean = diary.recent / Double(diary.count), weight = pow(plan.smoothing, Double(diary.count))
+        diary.loss.add(mean, weight)
+        diary.square.add(mean * mean, weight)
+        (diary.recent, diary.count) = (0, 0)
+        return changes
+    }
+
+    /// What policies see now.
+    /// - Parameter measure: asked for only if the pruning policy wants an ablation.
+    func view(step: Int, _ measure: () -> Double) -> StateView {
+        let ablations = pruning?.needs.contains(.ablation) ?? false ? LayerLife.ablation(layer, measure) : [:]
+        let mean = diary.loss.value
+        var view = statistics.view(of: layer, step: step, suspicion: diary.suspicion, ablation: ablations)
+        view.loss = diary.recent / Double(max(1, diary.count))
+        view.usualLoss = mean
+        view.lossDeviation = max(0, diary.square.value - mean * mean).squareRoot()
+        return view
+    }
+    /// Growth of the loss without each active state, by identity.
+    package static func ablation(_ layer: NSTMLayer, _ measure: () -> Double) -> [Int: Double] {
+        let manager = layer.manager, active = manager.active, identities = manager.identities
+        guard active.count(where: { $0 }) > 1 else { return [:] }
+        let base = measure()
+        var growth: [Int: Double] = [:]
+        for place in active.indices where active[place] {
+            manager.active[place] = false
+            growth[identities[place]] = measure() - base
+            manager.active[place] = true
+        }
+        return growth
+    }
+
+    private func deaths(_ view: StateView, _ key: RandomKey) -> [Change] {
+        guard var policy = pruning else { return [] }
+        let scores = policy.scores(view, key.fold("pruning"))
+        let dying = plan.limits.die(policy.condemn(scores, view), view, &diary.suspicion)
+        pruning = policy
+        var active = layer.manager.active
+        let changes = dying.map { index, reason in
+            let state = view.states[index]
+            active[state.place] = false
+            statistics.end(state.identity)
+            if let i = diary.born.firstIndex(of: state.identity) {
+                diary.born.remove(at: i)
+                diary.pause = 2 * max(1, diary.pause ?? plan.limits.pause)
+            }
+            return Change(
+                event: StateEvent(
+                    step: view.step, layer: path, state: state.identity, kind: .death, score: scores[index], reason: reason),
+                place: state.place)
+        }
+        layer.manager.active = active
+        return changes
+    }
+    private func births(_ view: StateView, _ key: RandomKey) -> [Change] {
+        guard let proposal = allocation.propose(view, key.fold("allocation")) else { return [] }
+        let wanted = min(proposal.count, plan.limits.budget, view.free), manager = layer.manager
+        return (0..<max(0, wanted)).map { i in
+            let place = manager.active.firstIndex(of: false)!, identity = manager.bear(at: place)
+            if plan.beginning == .copy, let model = zip(view.states, view.importance).max(by: { $0.1 < $1.1 })?.0 {
+                layer.copyState(from: model.place, to: place, noise: plan.noise, key.fold("birth").fold(i))
+            }
+            statistics.begin(identity, step: view.step)
+            diary.born.append(identity)
+            return Change(
+                event: StateEvent(
+                    step: view.step, layer: path, state: identity, kind: .birth, score: proposal.score, reason: proposal.reason),
+                place: place)
+        }
+    }
+
+    // MARK: Checkpoints
+
+    var saved: Memory {
+        func text<M: Encodable>(_ memory: M) -> String { String(decoding: try! LayerLife.encoder.encode(memory), as: UTF8.self) }
+        func text(of policy: some AllocationPolicy) -> String { text(policy.memory) }
+        func text(of policy: some PruningPolicy) -> String { text(policy.memory) }
+        return Memory(
+            statistics: statistics, diary: diary, pruning: pruning.map { text(of: $0) }, allocation: text(of: allocation))
+    }
+    func restore(_ memory: Memory) throws {
+        func decoded<P: PruningPolicy>(_ policy: P, _ text: String) throws -> P {
+            var policy = policy
+            policy.memory = try JSONDecoder().decode(P.Memory.self, from: Data(text.utf8))
+            return policy
+        }
+        func decoded<P: AllocationPolicy>(_ policy: P, _ text: String) throws -> P {
+            var policy = policy
+            policy.memory = try JSONDecoder().decode(P.Memory.self, from: Data(text.utf8))
+            return policy
+        }
+        let newPruning = try pruning.map { policy in try memory.pruning.map { try decoded(policy, $0) } ?? policy }
+        allocation = try decoded(allocation, memory.allocation)
+        pruning = newPruning
+        statistics = memory.statistics
+        diary = memory.diary
+    }
+    private static let encoder: JSONEncoder = {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        return encoder
+    }()
+}

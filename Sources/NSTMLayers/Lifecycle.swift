@@ -1,0 +1,58 @@
+import Foundation
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// The lives of the states of all layers of a model. A training loop sets it as the observer of each pass, ends each step with
+/// `finish`, and saves `memory`:
+///
+/// ```swift
+/// let life = Lifecycle(model)
+/// context.observer = life
+/// … forward, backward, update …
+/// for change in life.finish(step: step, loss: loss, key: key, measure: { … }) { … }
+/// ```
+public final class Lifecycle: PassObserver {
+    public let layers: [LayerLife]
+    private let places: [String: Int]
+
+    /// Layers whose plan lets states be born or die; nil when there is none.
+    public init?(_ layers: [NSTMLayer]) {
+        self.layers = layers.compactMap { layer in layer.life.flatMap { $0.isEventful ? LayerLife(layer, $0) : nil } }
+        places = Dictionary(uniqueKeysWithValues: self.layers.enumerated().map { ($1.path, $0) })
+        guard !self.layers.isEmpty else { return nil }
+    }
+    public convenience init?(_ model: SequenceModel) { self.init(model.stateLayers) }
+
+    public func wants(_ name: String, at path: String) -> Bool {
+        guard let i = places[path], let name = StateObservation(rawValue: name) else { return false }
+        return layers[i].needs.contains(name)
+    }
+    public func observe(_ name: String, _ value: Tensor, at path: String) {
+        guard let i = places[path], let name = StateObservation(rawValue: name) else { return }
+        layers[i].observe(name, value)
+    }
+    /// Ends a training step.
+    /// - Parameters:
+    ///   - step: steps done, this one included.
+    ///   - loss: its training loss.
+    ///   - measure: the model's loss on a fixed batch.
+    /// - Returns: who was born and who died. The optimizer's moments at the place of a newborn state are to be set to zero.
+    public func finish(step: Int, loss: Double, key: RandomKey, measure: () -> Double) -> [(
+        layer: NSTMLayer, change: LayerLife.Change
+    )] {
+        layers.flatMap { life in
+            life.finish(step: step, loss: loss, key: key, measure: measure).map { (life.layer, $0) }
+        }
+    }
+
+    /// Everything that a run needs to go on, by layer.
+    public struct Memory: Codable {
+        let layers: [String: LayerLife.Memory]
+    }
+    public var memory: Memory { Memory(layers: Dictionary(uniqueKeysWithValues: layers.map { ($0.path, $0.saved) })) }
+    /// - Throws: `DecodingError` when a policy's memory is of another kind.
+    public func restore(_ memory: Memory) throws {
+        for life in layers { if let saved = memory.layers[life.path] { try life.restore(saved) } }
+    }
+}
