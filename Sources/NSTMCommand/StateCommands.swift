@@ -43,6 +43,7 @@ struct StatesCommand: ParsableCommand {
     @OptionGroup var options: SurveyOptions
     @Flag(help: "Masks one state after the other and measures the loss.") var ablation = false
     @Flag(help: "Times the state part of each layer, forward and backward, on random tokens.") var time = false
+    @Option(help: "With --time: each sequence uses so many states, drawn for it.") var used: Int?
 
     func run() throws {
         let saved = try options.saved()
@@ -82,7 +83,7 @@ struct StatesCommand: ParsableCommand {
             "\(saved.url.shortPath): state part, \(options.size) sequences of \(length) tokens, median of \(StateTiming.rounds)")
         var sums = (0.0, 0.0)
         for layer in saved.model.stateLayers {
-            let t = StateTiming(layer, batch: options.size, length: length)
+            let t = StateTiming(layer, batch: options.size, length: length, used: used)
             sums = (sums.0 + t.forward, sums.1 + t.backward)
             NSTMCommand.say(
                 "\(layer.path): \(layer.manager.active.count { $0 }) of \(layer.manager.count) active, "
@@ -145,7 +146,7 @@ struct PruneCommand: ParsableCommand {
         let factory = try NSTMCommand.catalogue.strategies.prunings.resolve(policy)
         var settings = ConfigValue.map([:])
         try settings.apply(overrides: with)
-        guard case .map(let given) = settings else { return try made(saved) }
+        guard case .map(let given) = settings else { fatalError("settings of a policy are a map") }
         var all = given
         if let keep, all["keep"] == nil { all["keep"] = .int(keep) }
         let reader = ConfigReader(.map(all), path: "pruning"), layers = saved.model.stateLayers

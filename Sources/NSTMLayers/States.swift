@@ -81,7 +81,7 @@ public struct StateActivity {
         return (2..<max(2, shape.rank)).reduce(mask) { m, _ in m.expanded(1) }
     }
     /// The same for sequences that use only some states, [B, N] of 0 and 1.
-    func restricted(to own: Tensor, _ context: ForwardContext) -> StateActivity {
+    package func restricted(to own: Tensor, _ context: ForwardContext) -> StateActivity {
         let open = mask.map { $0 * own } ?? own
         let bias = readBias ?? context.constant(Tensor(repeating: 0, own.shape, dtype: own.dtype))
         return StateActivity(readBias: bias.keeping(own), mask: open, identities: identities, heads: heads)

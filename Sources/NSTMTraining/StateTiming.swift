@@ -11,18 +11,24 @@ public struct StateTiming: Sendable {
     public let backward: Double
 
     /// Random tokens, routed by the layer's own policy.
-    public init(_ layer: NSTMLayer, batch: Int, length: Int) {
+    /// - Parameter used: states that each sequence uses, drawn for each among the active ones; nil: all of them.
+    public init(_ layer: NSTMLayer, batch: Int, length: Int, used: Int? = nil) {
         let manager = layer.manager, width = manager.initialKeys.value.shape[1], dtype = manager.initialKeys.value.dtype
         let key = RandomKey(0).fold("timing")
         let x = Tensor.normal([batch, length, width], key: key.fold("x"), dtype: dtype)
         let qkv = Tensor.normal([batch, length, 3 * width], key: key.fold("qkv"), dtype: dtype)
+        let own = used.map { StateTiming.draw($0, batch, manager, key.fold("used")).cast(to: dtype) }
+        func activity(_ context: ForwardContext) -> StateActivity {
+            let all = manager.activity(batch: batch, context)
+            return own.map { all.restricted(to: $0, context) } ?? all
+        }
         let still = ForwardContext(.evaluate)
-        let routing = layer.router(still.constant(x), manager.activity(batch: batch, still), still).value
+        let routing = layer.router(still.constant(x), activity(still), still).value
         var forwards: [Double] = [], backwards: [Double] = []
         // The first rounds warm up.
         for round in 0..<StateTiming.rounds + 3 {
-            let context = ForwardContext(.evaluate, recording: true), activity = manager.activity(batch: batch, context)
-            let states = manager.beginning(batch: batch, activity, context)
+            let context = ForwardContext(.evaluate, recording: true), present = activity(context)
+            let states = manager.beginning(batch: batch, present, context)
             let tokens = context.input(x), given = context.input(qkv), weights = context.input(routing)
             let start = DispatchTime.now().uptimeNanoseconds
             let reads = layer.propagator(
@@ -38,5 +44,14 @@ public struct StateTiming: Sendable {
         }
         forward = forwards.sorted()[forwards.count / 2]
         backward = backwards.sorted()[backwards.count / 2]
+    }
+    /// 1 for so many of the active states of each sequence, [B, N].
+    private static func draw(_ count: Int, _ batch: Int, _ manager: StateManager, _ key: RandomKey) -> Tensor {
+        let active = manager.active, places = active.indices.filter { active[$0] }
+        var flags = Array(repeating: 0.0, count: batch * active.count)
+        for b in 0..<batch {
+            for i in key.fold(b).permutation(places.count).prefix(count) { flags[b * active.count + places[i]] = 1 }
+        }
+        return Tensor(flags, [batch, active.count])
     }
 }

@@ -13,7 +13,7 @@ import Testing
         ("hash", "independent-mechanisms", "none"),
     ]
     private func built(
-        _ strategy: (String, String, String), above: Double = 0.9, budget: Int = 5, dtype: DType = .float64, states: Int = 6
+        _ strategy: (String, String, String), above: Double = 0.6, budget: Int = 5, dtype: DType = .float64, states: Int = 6
     ) throws -> Built {
         let talk: ConfigValue = strategy.2 == "none" ? ["kind": "none"] : ["kind": .string(strategy.2), "interval": 4]
         let reader = ConfigReader([

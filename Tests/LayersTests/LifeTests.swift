@@ -45,6 +45,7 @@ import Testing
     @Test func saliencyIsASlope() throws {
         let recipe = Recipe(keep: true), m = try recipe.built(), x = random([1, 7, 8], "x")
         let watcher = Watcher(), logits = try #require(m.layer.manager.keepLogits)
+        logits.value = Tensor([0, 0.5, -0.5, 1, -1.0])
         func loss() -> Double {
             let context = ForwardContext(.evaluate)
             return weighted(m.whole(context.constant(x), context), "y").value.item()
