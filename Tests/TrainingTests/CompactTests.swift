@@ -5,8 +5,8 @@ import NSTMLayers
 import NSTMModules
 import Testing
 
-@testable import NSTMCommand
-@testable import NSTMTraining
+import NSTMCommand
+import NSTMTraining
 
 /// A run whose inactive states have been removed is the run in which they were masked.
 @Suite(.serialized) struct CompactTests {

@@ -4,8 +4,8 @@ import NSTMLayers
 import NSTMModules
 import Testing
 
-@testable import NSTMCommand
-@testable import NSTMTraining
+import NSTMCommand
+import NSTMTraining
 
 /// Births and deaths in a run, from the configuration to the log.
 @Suite(.serialized) struct LifeRunTests {
