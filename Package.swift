@@ -40,7 +40,7 @@ let package = Package(
         // Every system has the header where compilers look; macOS has no package for it.
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CNSTMKernels"),
-        .target(name: "CNSTMFourier", dependencies: ["CKissFFT"]),
+        .target(name: "CNSTMFourier", dependencies: ["CKissFFT", "CNSTMKernels"]),
         .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels", "CNSTMFourier"]),
         .target(name: "NSTMAutograd", dependencies: ["NSTMTensor", "CNSTMKernels"]),
         .target(name: "NSTMModules", dependencies: ["NSTMAutograd"]),

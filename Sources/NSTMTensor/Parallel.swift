@@ -51,6 +51,8 @@ private final class ThreadPool: @unchecked Sendable {
     private let busy = Atomic<Bool>(false)
     private var count = 0
     private var active = 0
+    /// What the region's caller adds its work to.
+    private var total: UnsafeMutablePointer<nstm_work>?
     private var body: (@Sendable (Int) -> Void)?
     private var mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -90,6 +92,7 @@ private final class ThreadPool: @unchecked Sendable {
             nonisolated(unsafe) let shared = body
             self.count = count
             self.body = { shared($0) }
+            total = nstm_work_total()
             active = min(activeCount.load(ordering: .relaxed), count)
             next.store(0, ordering: .relaxed)
             left.store(0, ordering: .relaxed)
@@ -149,7 +152,11 @@ private final class ThreadPool: @unchecked Sendable {
                 continue
             }
             seen = Door.generation(now)
-            if worker < active { drain() }
+            if worker < active {
+                if let total { nstm_work_count(total) }
+                drain()
+                if total != nil { nstm_work_count(nil) }
+            }
             left.add(1, ordering: .releasing)
         }
     }

@@ -15,6 +15,7 @@ package enum Gemm {
     ) {
         if m == 0 || n == 0 { return }
         singleThreaded
+        nstm_work_add(Int64(m * n * k), 0, 0)
         // BLAS refuses leading dimensions below 1 and reads nothing when k = 0.
         let lda = max(lda, 1), ldb = max(ldb, 1), ldc = max(ldc, 1)
         if real == NSTM_F32 {
@@ -42,6 +43,7 @@ package enum Gemm {
             packed(ta, tb, m, n, k, a, lda, b, ldb, beta == 1, c, ldc, epilogue)
             return
         }
+        countBytes(real, m, n, k, accumulate: beta != 0)
         let size = real == NSTM_F32 ? 4 : 8
         let byRows = m >= n || epilogue != nil
         let long = byRows ? m : n
@@ -58,6 +60,12 @@ package enum Gemm {
                 single(real, ta, tb, m, r.count, k, alpha, a, lda, b, ldb, beta, c + r.lowerBound * size, ldc)
             }
         }
+    }
+
+    /// Counts the operands and the result of a product that OpenBLAS takes, in however many parts.
+    @inline(__always)
+    fileprivate static func countBytes(_ real: nstm_real, _ m: Int, _ n: Int, _ k: Int, accumulate: Bool) {
+        nstm_work_add(0, 0, Int64((m * k + k * n + (accumulate ? 2 : 1) * m * n) * (real == NSTM_F32 ? 4 : 8)))
     }
 
     /// Whether the project's own product beats OpenBLAS: on AVX-512, with enough rows to repay packing B, and while B stays in cache.
@@ -87,6 +95,7 @@ package enum Gemm {
                 for panel in r { nstm_gemm_pack(tb ? 1 : 0, b, ldb, k, n, panel, to) }
             }
         }
+        nstm_work_add(0, 0, Int64(4 * k * n))
         let right = scratch.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) } ?? b
         let stride = inPlace ? 32 : 32 * k, step = inPlace ? ldb : 32
         // Blocks shrink towards the end, so that threads finish together; how rows are cut does not change a bit of the result.
@@ -159,6 +168,7 @@ package struct PackedMatrix {
     ) {
         guard own else {
             let offset = transposed ? columns.lowerBound * ldb + depth.lowerBound : depth.lowerBound * ldb + columns.lowerBound
+            Gemm.countBytes(real, m, columns.count, depth.count, accumulate: accumulate)
             Gemm.single(
                 real, ta, transposed, m, columns.count, depth.count, 1, a, lda, b + offset * (real == NSTM_F32 ? 4 : 8), ldb,
                 accumulate ? 1 : 0, c, ldc)
@@ -171,6 +181,7 @@ package struct PackedMatrix {
         } else {
             right = b.assumingMemoryBound(to: Float.self) + depth.lowerBound * ldb + columns.lowerBound
         }
+        nstm_work_add(0, 0, Int64(4 * depth.count * columns.count))
         nstm_gemm_rows(
             a.assumingMemoryBound(to: Float.self), ta ? 1 : lda, ta ? lda : 1, right, panels == nil ? 32 : 32 * k,
             panels == nil ? ldb : 32, c.assumingMemoryBound(to: Float.self), ldc, m, columns.count, depth.count,
@@ -204,6 +215,7 @@ extension Tensor {
         } else {
             let xs = x.batchOffsets(lead), ys = y.batchOffsets(lead)
             Parallel.for(batches) { i in
+                Gemm.countBytes(real, m, n, k, accumulate: false)
                 Gemm.single(
                     real, tx, ty, m, n, k, 1, x.constantBase + xs[i] * size, lda, y.constantBase + ys[i] * size, ldb, 0,
                     c + i * m * n * size, n)

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nstm_work.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
