@@ -17,11 +17,11 @@ public final class NSTMLayer: SequenceMixer {
     public let propagator: StatePropagator
     public let attention: HybridAttention
     private let projection: Linear
-    private let convolution: CausalConvolution
+    let convolution: CausalConvolution
     private let gate: Linear
     private let norm: RMSNorm
     private let output: Linear
-    private let width: Int
+    let width: Int
 
     /// The parts that can be exchanged, each built from a parameter builder that carries its name.
     public struct Parts {

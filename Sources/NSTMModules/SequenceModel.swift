@@ -49,11 +49,11 @@ open class SequenceModel {
     public let parameters: ParameterStore
     public let blocks: [ResidualBlock]
     private let embedding: Embedding?
-    private let featureMap: Linear?
+    let featureMap: Linear?
     private let positions: Parameter?
     private let norm: ResidualBlock.Norm
     /// nil: the embedding's weights are used.
-    private let head: Linear?
+    let head: Linear?
 
     /// - Parameter mixer: builds the mixer of a block; `residual` is how a map that ends in the residual stream should start.
     public init(
@@ -163,7 +163,7 @@ public final class ResidualBlock {
     public let mixer: any SequenceMixer
     private let norm1: Norm
     private let norm2: Norm?
-    private let feedForward: FeedForward?
+    let feedForward: FeedForward?
 
     init(
         _ parameters: ParameterBuilder, _ shape: ModelShape, norm: NormKind, mixer: any SequenceMixer, weights: Initializer,
