@@ -1,9 +1,8 @@
 import Foundation
 import NSTMModules
 import NSTMTensor
+import NSTMTraining
 import Testing
-
-@testable import NSTMTraining
 
 @Suite struct BenchmarkTests {
     private func small(_ kind: String) throws -> ModelUnderTest {
@@ -56,8 +55,11 @@ import Testing
     private func report(_ own: [Int?], _ other: [Int?]) -> BenchmarkReport {
         var report = BenchmarkReport(environment: "two cores")
         for (i, length) in [256, 1024, 4096].enumerated() {
-            report.cells.append(Benchmark.Cell(model: "nstm", length: length, parameters: 7, multiplyAdds: own[i]))
-            report.cells.append(Benchmark.Cell(model: "transformer", length: length, parameters: 7, multiplyAdds: other[i]))
+            for (name, costs) in [("nstm", own), ("transformer", other)] {
+                var cell = Benchmark.Cell(model: name, length: length, parameters: 7)
+                cell.multiplyAdds = costs[i]
+                report.cells.append(cell)
+            }
         }
         return report
     }
@@ -98,13 +100,5 @@ import Testing
         if kind == .training { #expect(parts.allSatisfy { abs($0.loss! - log(65)) < 0.5 }) }
         #expect(LongRun.markdown(parts).split(separator: "\n").count == 13)
     }
-    @Test func deviation() {
-        func part(_ speed: Double) -> LongRun.Part {
-            LongRun.Part(
-                tokens: 1, tokensPerSecond: speed, tokensPerProcessorSecond: 1, largest: 0, norm: 0, stateBytes: 0, liveBytes: 0,
-                peakBytes: 0,
-                residentBytes: nil, loss: nil)
-        }
-        #expect(abs(LongRun.deviation([part(100), part(80), part(120)]) - 0.2) < 1e-12)
-    }
+    @Test func deviation() { #expect(abs(LongRun.deviation([100, 80, 120]) - 0.2) < 1e-12) }
 }

@@ -37,6 +37,12 @@ public struct Benchmark: Sendable {
         public var peakBytes: Int?
         public var stateBytes: Int?
         public var notes: [String] = []
+
+        public init(model: String, length: Int, parameters: Int) {
+            self.model = model
+            self.length = length
+            self.parameters = parameters
+        }
     }
 
     /// Measures one model at all lengths and hands over each cell as it is done.

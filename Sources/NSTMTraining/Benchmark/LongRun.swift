@@ -82,9 +82,9 @@ public struct LongRun: Sendable {
     }
 
     /// How far the speed of a tenth is from the mean of all, at most, as a share of it.
-    public static func deviation(_ parts: [Part], _ speed: (Part) -> Double = \.tokensPerSecond) -> Double {
-        let mean = parts.reduce(0) { $0 + speed($1) } / Double(max(1, parts.count))
-        return parts.reduce(0) { max($0, abs(speed($1) - mean) / mean) }
+    public static func deviation(_ speeds: [Double]) -> Double {
+        let mean = speeds.reduce(0, +) / Double(max(1, speeds.count))
+        return speeds.reduce(0) { max($0, abs($1 - mean) / mean) }
     }
 
     /// A table of the tenths.
@@ -106,7 +106,7 @@ public struct LongRun: Sendable {
         return out
             + String(
                 format: "\nLargest deviation of a tenth from the mean speed: %.1f %%, by processor time %.1f %%\n",
-                100 * deviation(parts), 100 * deviation(parts, \.tokensPerProcessorSecond))
+                100 * deviation(parts.map(\.tokensPerSecond)), 100 * deviation(parts.map(\.tokensPerProcessorSecond)))
     }
 
     /// Resident memory as Linux tells it.
