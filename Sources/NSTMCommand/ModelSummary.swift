@@ -25,10 +25,12 @@ struct ModelSummary {
             lines.append("  " + name + leftPadded(grouped(group.count), 12))
         }
         let bytes = model.initialState(batch: 1).byteCount
-        if let limit = shape.positions {
-            lines.append("carries every earlier token, at most \(limit)")
+        let limit = model.longestSequence
+        if model.carriesEveryToken {
+            lines.append("carries every earlier token" + (limit.map { ", at most \($0)" } ?? ""))
         } else {
-            lines.append("carries \(grouped(bytes)) bytes of state for a sequence of any length")
+            let length = limit.map { "up to \($0) tokens" } ?? "any length"
+            lines.append("carries \(grouped(bytes)) bytes of state for a sequence of \(length)")
         }
         self.lines = lines
     }
