@@ -47,8 +47,10 @@ import Testing
     private var builder: ParameterBuilder { ParameterBuilder(seed: 3, dtype: .float64) }
 
     private func map(_ x: [Double], _ w: [Double], _ b: [Double]? = nil) -> [Double] {
-        (0..<w.count / x.count).map { o in
-            x.indices.reduce(b?[o] ?? 0) { $0 + w[o * x.count + $1] * x[$1] }
+        (0..<w.count / x.count).map { (o: Int) -> Double in
+            var sum: Double = b?[o] ?? 0
+            for i in x.indices { sum += w[o * x.count + i] * x[i] }
+            return sum
         }
     }
     private func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
@@ -59,11 +61,10 @@ import Testing
     private func convolution(_ x: Rows, _ w: [Double], _ b: [Double]) -> Rows {
         let channels = b.count, width = w.count / channels
         return x.indices.map { t in
-            (0..<channels).map { c in
-                (0..<width).reduce(b[c]) { sum, j in
-                    let s = t - width + 1 + j
-                    return s < 0 ? sum : sum + w[j * channels + c] * x[s][c]
-                }
+            (0..<channels).map { (c: Int) -> Double in
+                var sum: Double = b[c]
+                for j in 0..<width where t - width + 1 + j >= 0 { sum += w[j * channels + c] * x[t - width + 1 + j][c] }
+                return sum
             }
         }
     }

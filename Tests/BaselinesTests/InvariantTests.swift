@@ -1,3 +1,4 @@
+import Foundation
 import NSTMAutograd
 import NSTMBaselines
 import NSTMModules
@@ -97,6 +98,57 @@ import Testing
         }
         #expect(state.position == 20_000)
         #expect(late <= 1.5 * early)
+    }
+
+    /// What sources insist on: what does not decay though it is a matrix, and what learns at another rate.
+    @Test func parametersOfStateSpacesAreTreatedApart() throws {
+        func names(_ peer: String, _ which: (Parameter) -> Bool) throws -> [String] {
+            let m = try #require(Peer.all.first { $0.testDescription == peer }).built(layers: 1)
+            let all = m.parameters.all.filter { $0.path.hasPrefix("blocks.0.mixer.") && which($0) }
+            return all.map { String($0.path.dropFirst("blocks.0.mixer.".count)) }
+        }
+        func undecayed(_ peer: String) throws -> [String] { try names(peer) { $0.value.rank >= 2 && !$0.decays } }
+        #expect(try undecayed("mamba") == ["convolution.weight", "logDecay"])
+        #expect(try undecayed("s4d") == ["logDecay", "frequency"])
+        #expect(try names("s4d") { $0.rateLimit == 1e-3 } == ["logStep", "logDecay", "frequency"])
+        #expect(try undecayed("lru") == ["input"])
+        #expect(try names("lru") { $0.rateFactor == 0.5 } == ["logDecay", "logPhase", "logScale", "input"])
+        #expect(try names("rwkv") { $0.rateFactor == 2 } == ["decay"] && names("rwkv") { $0.rateFactor == 3 } == ["bonus"])
+        #expect(try undecayed("hyena").filter { $0.hasPrefix("filter.") }.count == 4)
+        #expect(try undecayed("transformer").isEmpty)
+    }
+    /// Step sizes and decays start where the papers put them.
+    @Test func beginnings() throws {
+        var shape = ModelShape(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
+        shape.width = 64
+        shape.layers = 2
+        let builder = ParameterBuilder(seed: 1, dtype: .float64)
+        let mamba = Mamba(builder, shape, states: 4)
+        func values(_ m: SequenceModel, _ name: String, block: Int = 0) throws -> [Double] {
+            try #require(m.parameters["blocks.\(block).mixer.\(name)"]).value.doubles()
+        }
+        let steps = try values(mamba, "step.bias").map { log1p(exp($0)) }
+        #expect(steps.allSatisfy { (1e-3...0.1).contains($0) } && steps.min()! < 3e-3 && steps.max()! > 0.03)
+        #expect(try zip(values(mamba, "logDecay").prefix(4), [1.0, 2, 3, 4]).allSatisfy { abs(exp($0) - $1) < 1e-12 })
+        let s4d = S4D(ParameterBuilder(seed: 1, dtype: .float64), shape, states: 8)
+        #expect(try values(s4d, "logStep").allSatisfy { (1e-3...0.1).contains(exp($0)) })
+        #expect(try values(s4d, "frequency").prefix(4).elementsEqual([0, .pi, 2 * .pi, 3 * .pi]))
+        #expect(try values(s4d, "logDecay").allSatisfy { $0 == log(0.5) })
+        let lru = LRU(ParameterBuilder(seed: 1, dtype: .float64), shape, states: 200, radii: 0.9...0.99)
+        let radii = try values(lru, "logDecay").map { exp(-exp($0)) }, scales = try values(lru, "logScale")
+        #expect(radii.allSatisfy { (0.9...0.99).contains($0) })
+        #expect(zip(radii, scales).allSatisfy { abs(exp(2 * $1) - (1 - $0 * $0)) < 1e-9 })
+        let rwkv = RWKV(ParameterBuilder(seed: 1, dtype: .float64), shape)
+        let decay = try values(rwkv, "decay"), last = try values(rwkv, "decay", block: 1)
+        #expect(decay[0] == -5 && decay[63] == 3 && last[0] == -5 && last[63] == 3 && last[30] < decay[30])
+        // Zero maps: at first every block passes on what it gets.
+        #expect(try values(rwkv, "output.weight").allSatisfy { $0 == 0 })
+        let head = try #require(rwkv.parameters["head.weight"]).value.cast(to: .float64)
+        let gram = head.matmul(head, transposeOther: true)
+        #expect(difference(gram, Tensor.eye(7, dtype: .float64).affine(0.25)) <= 1e-12)
+        let lstm = LSTM(ParameterBuilder(seed: 1, dtype: .float64), shape, forgetBias: 1)
+        let bias = try values(lstm, "input.bias")
+        #expect(bias[64..<128].allSatisfy { $0 == 1 } && bias[..<64].allSatisfy { abs($0) <= 0.125 && $0 != 0 })
     }
 
     @Test(arguments: Peer.all) func aSavedStateGoesOn(_ peer: Peer) throws {

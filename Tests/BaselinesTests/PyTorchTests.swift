@@ -92,9 +92,12 @@ import Testing
     private func compare(
         _ name: String, _ store: ParameterStore, _ names: [String: String], _ run: (Variable, ForwardContext) -> Variable
     ) throws {
-        let g = try #require(try golden("modules.json", as: ModuleGolden.self).modules[name])
+        let all = try golden("modules.json", as: ModuleGolden.self).modules, g = try #require(all[name])
         #expect(names.values.sorted() == g.parameters.keys.sorted())
-        for p in store.all { p.value = try #require(g.parameters[try #require(names[p.path])]).tensor }
+        for p in store.all {
+            let theirs = try #require(names[p.path])
+            p.value = try #require(g.parameters[theirs]).tensor
+        }
         func pass() -> (ForwardContext, Variable, Variable) {
             let context = ForwardContext(.train), x = context.input(g.x.tensor)
             return (context, x, run(x, context))
