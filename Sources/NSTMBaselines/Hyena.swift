@@ -14,11 +14,11 @@ import NSTMTensor
 public final class Hyena: SequenceModel {
     private let length: Int
 
-    /// - Parameter length: the longest sequence, over which the filters are laid out.
-    public init(_ builder: ParameterBuilder, _ shape: ModelShape, length: Int) {
-        self.length = length
+    /// - Parameter filter: what the filters are made of; its length is that of the longest sequence.
+    public init(_ builder: ParameterBuilder, _ shape: ModelShape, filter: HyenaFilter.Shape) {
+        length = filter.length
         super.init(builder, shape, norm: .layer) { parameters, _, residual in
-            HyenaLayer(parameters, width: shape.width, filter: HyenaFilter.Shape(length: length), residual: residual)
+            HyenaLayer(parameters, width: shape.width, filter: filter, residual: residual)
         }
     }
     public override var longestSequence: Int? { min(length, shape.positions ?? length) }
@@ -72,11 +72,13 @@ public final class HyenaFilter {
         /// The longest sequence.
         public var length: Int
         /// Features of a position: itself, and cosines and sines of (features − 1)/2 frequencies.
-        public var features = 33
-        public var hidden = 64
+        public var features: Int
+        public var hidden: Int
         /// Where the frequencies of the sines between the maps start.
-        public var frequency = 14.0
-        public init(length: Int) { self.length = length }
+        public var frequency: Double
+        public init(length: Int, features: Int = 33, hidden: Int = 64, frequency: Double = 14) {
+            (self.length, self.features, self.hidden, self.frequency) = (length, features, hidden, frequency)
+        }
     }
     private let shape: Shape
     private let maps: [(weight: Parameter, bias: Parameter?)]

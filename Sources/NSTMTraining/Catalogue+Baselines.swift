@@ -39,7 +39,7 @@ extension Catalogue {
         models.register("hyena") { config, input, output, _ in
             let shape = ModelShape(config, input, output, heads: nil, hidden: { 4 * $0 })
             let length = config.int("length", default: 64, in: 1...10_000_000)
-            return { Hyena($0, shape, length: length) }
+            return { Hyena($0, shape, filter: HyenaFilter.Shape(length: length)) }
         }
     }
 

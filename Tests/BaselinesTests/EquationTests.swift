@@ -285,7 +285,8 @@ import Testing
     }
 
     @Test func hyena() throws {
-        let L = 9, s = Subject(Hyena(builder, shape(hidden: 4), length: L)), projection = try s("projection.weight")
+        let L = 9, s = Subject(Hyena(builder, shape(hidden: 4), filter: HyenaFilter.Shape(length: L)))
+        let projection = try s("projection.weight")
         let projectionBias = try s("projection.bias"), skip = try s("skip"), frequency = try s("filter.frequency")
         let parts = convolution(
             s.x.map { map($0, projection, projectionBias) }, try s("convolution.weight"), try s("convolution.bias"))

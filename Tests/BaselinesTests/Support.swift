@@ -50,7 +50,8 @@ struct Peer: Sendable, CustomTestStringConvertible {
                 Transformer($0, $1, rotary: true, options: AttentionFrame.Options(convolution: 4, gatesOutput: true))
             },
             Peer("linear-transformer") { LinearTransformer($0, $1.with(positions: 40)) },
-            Peer("hyena") { Hyena($0, $1, length: 40) },
+            // Sines of frequency 14 in three layers are too steep for differences.
+            Peer("hyena") { Hyena($0, $1, filter: HyenaFilter.Shape(length: 40, features: 5, hidden: 4, frequency: 1)) },
         ]
 }
 
