@@ -16,6 +16,16 @@ const char *nstm_kernel_set(void) { return "default"; }
 
 void nstm_fill_bytes(void *x, int byte, ptrdiff_t n) { memset(x, byte, (size_t)n); }
 
+void nstm_move_rows(ptrdiff_t rows, ptrdiff_t bytes, const void *x, ptrdiff_t x_stride, void *y, ptrdiff_t y_stride) {
+    const char *from = x;
+    char *to = y;
+    for (ptrdiff_t r = 0; r < rows; r++, from += x_stride, to += y_stride) {
+        ptrdiff_t i = 0;
+        for (; i + 64 <= bytes; i += 64) memcpy(to + i, from + i, 64);
+        if (i < bytes) memcpy(to + i, from + i, (size_t)(bytes - i));
+    }
+}
+
 void nstm_fill(nstm_real t, void *x, double value, ptrdiff_t n) {
     if (t == NSTM_F32) {
         float *p = x, v = (float)value;

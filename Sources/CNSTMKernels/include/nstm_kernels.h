@@ -30,21 +30,28 @@ const char *_Nonnull nstm_kernel_set(void);
 // MARK: Memory (Memory.c)
 void nstm_fill(nstm_real t, void *_Nonnull x, double value, ptrdiff_t n);
 void nstm_fill_bytes(void *_Nonnull x, int byte, ptrdiff_t n);
+/// y ← x for rows of so many bytes, with distances between rows in bytes: short rows, for which a call each would take longest.
+void nstm_move_rows(ptrdiff_t rows, ptrdiff_t bytes, const void *_Nonnull x, ptrdiff_t x_stride, void *_Nonnull y,
+                    ptrdiff_t y_stride);
 /// out (dense) ← x (strided). Sizes and strides in elements, at most 8 axes.
 void nstm_copy_strided(ptrdiff_t element_bytes, int32_t rank, const int32_t *_Nonnull sizes,
                        const int32_t *_Nonnull strides, const void *_Nonnull x, void *_Nonnull out);
 
-// MARK: Matrix product (Gemm.c): float32, where the processor has AVX-512
-/// Whether the two functions below do anything here.
-int nstm_gemm_available(void);
-/// Packs panel number `panel` (32 columns) of op(B) [k, n] into out, which holds k·32 floats a panel. `transposed`: B is [n, k].
+// MARK: Matrix product (Gemm.c, Gemv.c): float32, where the processor has AVX-512 or AVX2
+/// Columns w of a panel of B: 32 with AVX-512, 16 with AVX2; 0 where the two functions below do nothing.
+int nstm_gemm_panel(void);
+/// Packs panel number `panel` (w columns) of op(B) [k, n] into out, which holds k·w floats a panel. `transposed`: B is [n, k].
 void nstm_gemm_pack(int transposed, const float *_Nonnull b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel,
                     float *_Nonnull out);
-/// C [m, n] ← A · B (+ C when `accumulate`), with A[i, p] at a[i·a_row + p·a_step]. B lies in panels of 32 columns, one every
-/// `panel_stride` floats, each with a row every `b_step`: packed (32·k and 32), or as an ordinary matrix (32 and its row length).
+/// C [m, n] ← A · B (+ C when `accumulate`), with A[i, p] at a[i·a_row + p·a_step]. B lies in panels of w columns, one every
+/// `panel_stride` floats, each with a row every `b_step`: packed (w·k and w), or as an ordinary matrix (w and its row length).
 void nstm_gemm_rows(const float *_Nonnull a, ptrdiff_t a_row, ptrdiff_t a_step, const float *_Nonnull b,
                     ptrdiff_t panel_stride, ptrdiff_t b_step, float *_Nonnull c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                     int accumulate);
+
+/// y [n] ← x [k] · op(B), one row times a matrix that is read once: B [k, n], or [n, k] when `transposed`. y must not overlap.
+void nstm_gemv(nstm_real t, int transposed, const void *_Nonnull x, const void *_Nonnull b, ptrdiff_t ldb, void *_Nonnull y,
+               ptrdiff_t n, ptrdiff_t k);
 
 // MARK: Element-wise (Elementwise.c)
 typedef enum {
