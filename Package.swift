@@ -81,6 +81,9 @@ let package = Package(
             name: "ModulesTests", dependencies: ["NSTMModules", "NSTMOptim", "NSTMBaselines", "TestSupport"],
             resources: [.copy("Golden")]),
         .testTarget(name: "LayersTests", dependencies: ["NSTMLayers", "TestSupport"]),
+        .testTarget(
+            name: "BaselinesTests", dependencies: ["NSTMBaselines", "NSTMIO", "NSTMTraining", "TestSupport"],
+            resources: [.copy("Golden")]),
         .testTarget(name: "DataTests", dependencies: ["NSTMData", "CZlib", "TestSupport"]),
         .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5", "TestSupport"], resources: [.copy("Golden")]),
         .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand", "NSTMTool", "TestSupport"]),

@@ -48,11 +48,8 @@ extension NSTMLayer: CostReporting {
             let times = (position + pass.tokens - 1) / interval - max(0, position - 1) / interval
             sum += times * talk.multiplyAdds(states)
         }
-        // Projection, gate and output; the convolution, whose first taps meet nothing at the beginning.
-        sum += pass.rows * 5 * width * width
-        let taps = convolution.width
-        let missing = pass.carriesState ? 0 : (0..<min(taps - 1, pass.tokens)).reduce(0) { $0 + taps - 1 - $1 }
-        sum += pass.batch * 3 * width * (pass.tokens * taps - missing)
+        // Projection, gate and output.
+        sum += pass.rows * 5 * width * width + convolution.multiplyAdds(pass)
         return attention.window.map { sum + windowMultiplyAdds(pass, width: width, window: $0) } ?? sum
     }
 }

@@ -31,8 +31,24 @@ public protocol CostReporting: SequenceMixer {
 extension CausalSelfAttention: CostReporting {
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let width = output.weight.value.shape[0]
-        return pass.rows * 4 * width * width + windowMultiplyAdds(pass, width: width, window: window)
+        return frame.multiplyAdds(pass) + windowMultiplyAdds(pass, width: width, window: window)
     }
+}
+extension AttentionFrame {
+    package func multiplyAdds(_ pass: PassSize) -> Int {
+        let maps = [projection, output] + (gate.map { [$0] } ?? [])
+        return pass.rows * maps.reduce(0) { $0 + $1.weight.value.count } + (convolution?.multiplyAdds(pass) ?? 0)
+    }
+}
+extension CausalConvolution {
+    /// At the beginning of a sequence the first taps meet nothing.
+    package func multiplyAdds(_ pass: PassSize) -> Int {
+        let missing = pass.carriesState ? 0 : (0..<min(width - 1, pass.tokens)).reduce(0) { $0 + width - 1 - $1 }
+        return pass.batch * weight.value.shape[1] * (pass.tokens * width - missing)
+    }
+}
+extension FeedForward: CostReporting {
+    public func multiplyAdds(_ pass: PassSize) -> Int? { pass.rows * (up.weight.value.count + down.weight.value.count) }
 }
 
 /// Causal attention of the tokens of a pass over themselves and what is carried of earlier ones: scores, and the mix of values.
@@ -49,9 +65,10 @@ extension SequenceModel {
         var sum = 0
         if let featureMap { sum += pass.rows * featureMap.weight.value.count }
         for block in blocks {
-            guard let mixer = (block.mixer as? any CostReporting)?.multiplyAdds(pass) else { return nil }
-            sum += mixer
-            if let part = block.feedForward { sum += pass.rows * (part.up.weight.value.count + part.down.weight.value.count) }
+            for part in [block.mixer, block.feedForward].compactMap(\.self) {
+                guard let cost = (part as? any CostReporting)?.multiplyAdds(pass) else { return nil }
+                sum += cost
+            }
         }
         switch shape.output {
         case .nextToken(let n), .perToken(let n): return sum + pass.rows * n * shape.width

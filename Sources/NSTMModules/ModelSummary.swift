@@ -12,7 +12,7 @@ public struct ModelSummary: Sendable {
     ///   - kind: what the model is called.
     ///   - context: length of the sequence in which work is counted, no longer than a model with learned positions can take.
     public init(_ model: SequenceModel, kind: String, context: Int = 64) {
-        let shape = model.shape, length = max(1, min(context, shape.positions ?? context))
+        let shape = model.shape, length = max(1, min(context, model.longestSequence ?? context))
         var lines = [
             "\(kind), \(shape.layers) layers of width \(shape.width), \(grouped(model.parameters.trainableCount)) parameters"
         ]
@@ -67,22 +67,25 @@ public struct ModelSummary: Sendable {
         return ("blocks.*." + inner.prefix(depth).joined(separator: "."), rest.isEmpty ? inner.last! : rest)
     }
 
-    /// Whether a state grows shows in one that has seen twice as many tokens.
     private static func carried(_ model: SequenceModel, context: Int) -> [String] {
-        let length = max(1, min(context, (model.shape.positions ?? .max) / 2)), part = model.sample(batch: 1, tokens: length)
+        let limit = model.longestSequence
         var state = model.initialState(batch: 1)
-        _ = model(part, state: &state, ForwardContext(.evaluate))
-        let before = state.byteCount
-        _ = model(part, state: &state, ForwardContext(.evaluate))
-        let growth = (state.byteCount - before) / length
-        guard growth == 0 else {
-            let limit = model.shape.positions.map { ", at most \(grouped($0)) of them" } ?? ""
-            return ["carries \(grouped(growth)) bytes of state for every token\(limit)"]
+        func read(_ tokens: Int) -> Int {
+            _ = model(model.sample(batch: 1, tokens: tokens), state: &state, ForwardContext(.evaluate))
+            return state.byteCount
         }
-        let parts = state.layers[0].names.map { "\($0) \(Shape(Array(state.layers[0][$0]!.shape.dims.dropFirst())))" }
+        if model.carriesEveryToken {
+            let first = read(1), growth = (limit ?? 2) > 1 ? read(1) - first : first
+            return [
+                "carries \(grouped(growth)) bytes of state for every token"
+                    + (limit.map { ", at most \(grouped($0)) of them" } ?? "")
+            ]
+        }
+        let bytes = read(context), layer = state.layers[0]
+        let parts = layer.names.map { "\($0) \(Shape(Array(layer[$0]!.shape.dims.dropFirst())))" }
+        let length = limit.map { "up to \(grouped($0)) tokens" } ?? "any length"
         return [
-            "carries \(grouped(before)) bytes of state for a sequence of any length, in each layer "
-                + parts.joined(separator: ", ")
+            "carries \(grouped(bytes)) bytes of state for a sequence of \(length), in each layer " + parts.joined(separator: ", ")
         ]
     }
 }

@@ -52,6 +52,11 @@ public struct Benchmark: Sendable {
         for length in lengths {
             let model = try test.model(for: length + Benchmark.streamed)
             var cell = Cell(model: test.name, length: length, parameters: model.parameters.trainableCount)
+            guard model.longestSequence.map({ $0 >= length + Benchmark.streamed }) ?? true else {
+                cell.notes.append("left out: the model reads at most \(model.longestSequence!) tokens")
+                try done(cell)
+                continue
+            }
             let batch = max(1, tokensPerStep / length)
             if let seconds = forward.excess(cost(model, 1, length)) {
                 cell.notes.append("forward pass left out: it would take about \(Int(seconds)) s")

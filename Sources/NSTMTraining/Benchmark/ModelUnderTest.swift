@@ -7,8 +7,8 @@ public struct ModelUnderTest: Sendable {
     public let name: String
     private let config: ConfigValue
     private let catalogue: Catalogue
-    /// Whether the model has learned positions, which must be as many as the sequence is long.
-    private let hasPositions: Bool
+    /// The setting by which a model that cannot read any length is told of it; nil for one that can.
+    private let limit: String?
 
     /// - Parameters:
     ///   - config: a configuration of which `model` and `seed` count.
@@ -18,7 +18,8 @@ public struct ModelUnderTest: Sendable {
         self.name = name
         self.config = config
         self.catalogue = catalogue
-        hasPositions = try ModelUnderTest.build(config, catalogue).shape.positions != nil
+        let model = try ModelUnderTest.build(config, catalogue)
+        limit = model.longestSequence == nil ? nil : model.shape.positions == nil ? "model.length" : "model.positions"
     }
     /// What the catalogue has under a name, with default settings.
     /// - Throws: `ConfigurationError` when it has nothing.
@@ -29,10 +30,13 @@ public struct ModelUnderTest: Sendable {
     /// Tokens are those of Tiny Shakespeare, in number.
     public static let vocabulary = 65
 
-    /// The model with its initial parameters, for sequences of up to so many tokens.
+    /// The model with its initial parameters, for sequences of up to so many tokens if it can be made for that.
     public func model(for tokens: Int) throws -> SequenceModel {
-        var config = config
-        if hasPositions { try config.set(path: "model.positions", to: .int(tokens)) }
+        if let limit {
+            var longer = config
+            try longer.set(path: limit, to: .int(tokens))
+            if let model = try? ModelUnderTest.build(longer, catalogue) { return model }
+        }
         return try ModelUnderTest.build(config, catalogue)
     }
     private static func build(_ config: ConfigValue, _ catalogue: Catalogue) throws -> SequenceModel {
