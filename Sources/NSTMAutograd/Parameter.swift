@@ -10,14 +10,22 @@ public final class Parameter {
     public var isTrainable = true
     /// Whether weight decay applies by default: matrices yes; gains, biases and other vectors no.
     public let decays: Bool
+    /// Multiplies the learning rate, and bounds the product.
+    public let rateFactor: Double
+    public let rateLimit: Double
     /// The axis that counts the explicit states of a layer, if there is one: what has one is cut and grows with them.
     public let stateAxis: Int?
 
-    public init(path: String, index: Int, value: Tensor, decays: Bool, stateAxis: Int? = nil) {
+    public init(
+        path: String, index: Int, value: Tensor, decays: Bool, rateFactor: Double = 1, rateLimit: Double = .infinity,
+        stateAxis: Int? = nil
+    ) {
         self.path = path
         self.index = index
         self.value = value
         self.decays = decays
         self.stateAxis = stateAxis
+        self.rateFactor = rateFactor
+        self.rateLimit = rateLimit
     }
 }

@@ -21,11 +21,11 @@ public final class NSTMLayer: SequenceMixer {
     public let propagator: StatePropagator
     public let attention: HybridAttention
     private let projection: Linear
-    private let convolution: CausalConvolution
+    let convolution: CausalConvolution
     private let gate: Linear
     private let norm: RMSNorm
     private let output: Linear
-    private let width: Int
+    let width: Int
     private let store: ParameterStore
 
     /// The parts that can be exchanged, each built from a parameter builder that carries its name.
@@ -97,7 +97,7 @@ public final class NSTMLayer: SequenceMixer {
         var s = MixerState()
         s["keys"] = bank.keys
         s["values"] = bank.values
-        s["convolution"] = context.constant(Tensor(repeating: 0, [batch, convolution.width - 1, 3 * width], dtype: dtype))
+        s["convolution"] = convolution.beginning(batch: batch, context)
         if let carried = router.beginning(batch: batch, dtype) { s["routing"] = context.constant(carried) }
         if let own = life?.activation { s["activity"] = context.constant(own.beginning(batch: batch, manager, dtype)) }
         if attention.window != nil { s["window"] = context.constant(Tensor(repeating: 0, [batch, 0, 3 * width], dtype: dtype)) }
@@ -116,16 +116,12 @@ public final class NSTMLayer: SequenceMixer {
         }
         var routing = state?["routing"], own = state?["activity"]?.value
         let projected = context.scope("projection") { projection(x, context) }
-        let history = state?["convolution"]
-        let joined = history.map { Variable.concatenate([$0, projected], axis: 1) } ?? projected
-        let qkv = context.scope("convolution") { convolution(joined, context, history: history?.shape[1] ?? 0) }
+        let qkv = context.scope("convolution") { convolution(projected, &state, "convolution", context) }
         let reads = run(x, qkv, &states, &routing, &own, position, context)
         let (o, window) = context.scope("read") { attention.mix(reads, qkv: qkv, history: state?["window"], context) }
         if state != nil {
             state!["keys"] = states.keys
             state!["values"] = states.values
-            let length = joined.shape[1]
-            state!["convolution"] = joined.slice(1, length - (convolution.width - 1)..<length).owned
             if let routing { state!["routing"] = routing }
             if let own { state!["activity"] = context.constant(own) }
             if let window { state!["window"] = window }

@@ -73,7 +73,9 @@ import Testing
         let context = ForwardContext(.train), y = m.whole(context.constant(x), context)
         let gradient = weighted(y, "y").backward()[m.layer.manager.initialValues]!
         for n in unused { #expect(gradient.select(0, n).doubles().allSatisfy { $0 == 0 }) }
-        for n in unused { m.layer.manager.initialValues.value.write(Tensor(repeating: Double.nan, [8]), at: [.at(n)]) }
+        for n in unused {
+            m.layer.manager.initialValues.value.write(Tensor(repeating: Double.nan, [8], dtype: .float64), at: [.at(n)])
+        }
         let again = ForwardContext(.train)
         #expect(same(m.whole(again.constant(x), again).value, y.value))
     }
