@@ -126,11 +126,14 @@ V4 static void tiles(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const fl
 
 void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, float *out) {
     ptrdiff_t width = nstm_gemm_panel(), j = panel * width, columns = n - j < width ? n - j : width;
+    NSTM_MOVED(8 * k * columns);
     (width == PANEL ? pack_panel : v3_pack_panel)(transposed, b + (transposed ? j * ldb : j), ldb, k, columns, out + panel * width * k);
 }
 
 void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
                     float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
+    // B is not counted here, once for each block of rows, but where it is made ready.
+    NSTM_WORK(m * n * k, 0, 4 * m * (k + (accumulate ? 2 : 1) * n));
     if (nstm_gemm_panel() != PANEL) {
         v3_rows(a, a_row, a_step, b, panel_stride, b_step, c, ldc, m, n, k, accumulate);
         return;

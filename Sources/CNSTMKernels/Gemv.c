@@ -13,5 +13,6 @@
 #include "Gemv.inc"
 
 void nstm_gemv(nstm_real t, int transposed, const void *x, const void *b, ptrdiff_t ldb, void *y, ptrdiff_t n, ptrdiff_t k) {
+    NSTM_WORK(n * k, 0, (n * k + n + k) * NSTM_BYTES(t));
     NSTM_DISPATCH(t, gemv, transposed, x, b, ldb, y, n, k);
 }

@@ -60,7 +60,11 @@ NSTM_KERNEL static void dropout_mask_f32(uint64_t seed, uint64_t first, double r
     }
 }
 
-void nstm_uniform(uint64_t seed, uint64_t first, double *out, ptrdiff_t n) { uniform(seed, first, out, n); }
+void nstm_uniform(uint64_t seed, uint64_t first, double *out, ptrdiff_t n) {
+    NSTM_MOVED(8 * n);
+    uniform(seed, first, out, n);
+}
 void nstm_dropout_mask(uint64_t seed, uint64_t first, double rate, float kept, float *out, ptrdiff_t n) {
+    NSTM_MOVED(4 * n);
     dropout_mask_f32(seed, first, rate, kept, out, n);
 }

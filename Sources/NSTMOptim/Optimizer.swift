@@ -68,7 +68,7 @@ public final class Optimizer {
         step += 1
         gradients.forEach { parameter, gradient in
             let group = groups.first { $0.matches(parameter.path) }
-            let rate = rate * (group?.rateFactor ?? 1)
+            let rate = min(rate * parameter.rateFactor, parameter.rateLimit) * (group?.rateFactor ?? 1)
             let decay = group?.decay ?? (parameter.decays ? self.decay : 0)
             apply(parameter, gradient.contiguous(), rate, decay, scale)
         }

@@ -53,6 +53,8 @@ private final class ThreadPool: @unchecked Sendable {
     private let busy = Atomic<Bool>(false)
     private var count = 0
     private var active = 0
+    /// What the region's caller adds its work to.
+    private var total: UnsafeMutablePointer<nstm_work>?
     private var body: ((Int) -> Void)?
     private var mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -91,6 +93,7 @@ private final class ThreadPool: @unchecked Sendable {
             // The workers are done with `body` before this scope ends, and callers promise independent indices.
             self.count = count
             self.body = body
+            total = nstm_work_total()
             active = min(activeCount.load(ordering: .relaxed), count)
             next.store(0, ordering: .relaxed)
             left.store(0, ordering: .relaxed)
@@ -150,7 +153,11 @@ private final class ThreadPool: @unchecked Sendable {
                 continue
             }
             seen = Door.generation(now)
-            if worker < active { drain() }
+            if worker < active {
+                if let total { nstm_work_count(total) }
+                drain()
+                if total != nil { nstm_work_count(nil) }
+            }
             left.add(1, ordering: .releasing)
         }
     }

@@ -15,6 +15,7 @@ package enum Gemm {
     ) {
         if m == 0 || n == 0 { return }
         singleThreaded
+        nstm_work_add(Int64(m * n * k), 0, 0)
         // BLAS refuses leading dimensions below 1 and reads nothing when k = 0.
         let lda = max(lda, 1), ldb = max(ldb, 1), ldc = max(ldc, 1)
         if real == NSTM_F32 {
@@ -47,6 +48,7 @@ package enum Gemm {
             epilogue?(0..<1)
             return
         }
+        countBytes(real, m, n, k, accumulate: beta != 0)
         let size = real == NSTM_F32 ? 4 : 8
         let byRows = m >= n || epilogue != nil
         let long = byRows ? m : n
@@ -63,6 +65,12 @@ package enum Gemm {
                 single(real, ta, tb, m, r.count, k, alpha, a, lda, b, ldb, beta, c + r.lowerBound * size, ldc)
             }
         }
+    }
+
+    /// Counts the operands and the result of a product that OpenBLAS takes, in however many parts.
+    @inline(__always)
+    fileprivate static func countBytes(_ real: nstm_real, _ m: Int, _ n: Int, _ k: Int, accumulate: Bool) {
+        nstm_work_add(0, 0, Int64((m * k + k * n + (accumulate ? 2 : 1) * m * n) * (real == NSTM_F32 ? 4 : 8)))
     }
 
     /// One row times a matrix, which is read once: OpenBLAS packs it first.
@@ -106,6 +114,7 @@ package enum Gemm {
                 for panel in r { nstm_gemm_pack(tb ? 1 : 0, b, ldb, k, n, panel, to) }
             }
         }
+        nstm_work_add(0, 0, Int64(4 * k * n))
         let right = scratch.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) } ?? b
         let stride = inPlace ? width : width * k, step = inPlace ? ldb : width
         // Blocks shrink towards the end, so that threads finish together; how rows are cut does not change a bit of the result.
@@ -182,6 +191,7 @@ package struct PackedMatrix {
     ) {
         guard own else {
             let offset = transposed ? columns.lowerBound * ldb + depth.lowerBound : depth.lowerBound * ldb + columns.lowerBound
+            Gemm.countBytes(real, m, columns.count, depth.count, accumulate: accumulate)
             Gemm.single(
                 real, ta, transposed, m, columns.count, depth.count, 1, a, lda, b + offset * (real == NSTM_F32 ? 4 : 8), ldb,
                 accumulate ? 1 : 0, c, ldc)
@@ -194,6 +204,7 @@ package struct PackedMatrix {
         } else {
             right = b.assumingMemoryBound(to: Float.self) + depth.lowerBound * ldb + columns.lowerBound
         }
+        nstm_work_add(0, 0, Int64(4 * depth.count * columns.count))
         nstm_gemm_rows(
             a.assumingMemoryBound(to: Float.self), ta ? 1 : lda, ta ? lda : 1, right, panels == nil ? width : width * k,
             panels == nil ? ldb : width, c.assumingMemoryBound(to: Float.self), ldc, m, columns.count, depth.count,
@@ -227,6 +238,7 @@ extension Tensor {
         } else {
             let xs = x.batchOffsets(lead), ys = y.batchOffsets(lead)
             Parallel.for(batches) { i in
+                Gemm.countBytes(real, m, n, k, accumulate: false)
                 Gemm.single(
                     real, tx, ty, m, n, k, 1, x.constantBase + xs[i] * size, lda, y.constantBase + ys[i] * size, ldb, 0,
                     c + i * m * n * size, n)

@@ -4,6 +4,14 @@
 // MARK: Memory
 CHECK(nstm_pause, nstm_pause())
 CHECK(nstm_kernel_set, if (strlen(nstm_kernel_set()) == 0) abort())
+// The main program counts.
+CHECK(nstm_work_total, if (!nstm_work_total()) abort())
+CHECK(nstm_work_count, nstm_work_count(nstm_work_total()))
+CHECK(nstm_work_add, {
+    int64_t before = nstm_work_total()->elements;
+    nstm_work_add(0, n, 0);
+    if (nstm_work_total()->elements != before + n) abort();
+})
 CHECK(nstm_fill, nstm_fill(t, blank(n), 3, n))
 CHECK(nstm_fill_bytes, nstm_fill_bytes(block(n, 1), 255, n))
 CHECK(nstm_copy_strided, {

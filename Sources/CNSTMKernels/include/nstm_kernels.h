@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nstm_work.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -432,6 +434,29 @@ void nstm_wkv_scan_backward(nstm_real t, const void *_Nonnull w, const void *_No
                             const void *_Nonnull v, const void *_Nonnull dy, void *_Nonnull dw, void *_Nonnull du,
                             void *_Nonnull dk, void *_Nonnull dv, ptrdiff_t stride, void *_Nonnull d_state,
                             const void *_Nonnull starts, ptrdiff_t row, ptrdiff_t length, ptrdiff_t channels);
+
+// MARK: Gated recurrent cells (RecurrentCells.c): one step of `rows` sequences, n channels
+/// LSTM. x: rows of 4n (gates i, f, m, o without the recurrent part); product: dense rows of 4n; gates, cells: where the gates and
+/// the new cells are kept, or null; cell: dense rows, in and out; hidden: dense rows, out; y: the same once more.
+void nstm_lstm_step(nstm_real t, const void *_Nonnull x, ptrdiff_t x_row, const void *_Nonnull product, void *_Nullable gates,
+                    ptrdiff_t gate_row, void *_Nonnull cell, void *_Nullable cells, ptrdiff_t cell_row, void *_Nonnull hidden,
+                    void *_Nonnull y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t n);
+/// before, after: the cells before and after the step. d_hidden: dense rows, what later steps ask of h; d_cell: dense rows, in and
+/// out. d_gates (dense rows of 4n) and `to` get the same.
+void nstm_lstm_step_backward(nstm_real t, const void *_Nonnull dy, ptrdiff_t dy_row, const void *_Nonnull gates, ptrdiff_t gate_row,
+                             const void *_Nonnull before, ptrdiff_t before_row, const void *_Nonnull after, ptrdiff_t after_row,
+                             const void *_Nonnull d_hidden, void *_Nonnull d_cell, void *_Nonnull d_gates, void *_Nonnull to,
+                             ptrdiff_t to_row, ptrdiff_t rows, ptrdiff_t n);
+/// GRU. x: rows of 3n (r, z and candidate); product: dense rows of 3n; bias: 3n, added to it; gates: where r, z, the candidate and
+/// its recurrent part are kept, rows of 4n, or null; hidden: dense rows, in and out; y: the same once more.
+void nstm_gru_step(nstm_real t, const void *_Nonnull x, ptrdiff_t x_row, const void *_Nonnull product, const void *_Nonnull bias,
+                   void *_Nullable gates, ptrdiff_t gate_row, void *_Nonnull hidden, void *_Nonnull y, ptrdiff_t y_row,
+                   ptrdiff_t rows, ptrdiff_t n);
+/// before: h before the step. d_hidden: dense rows; in: what later steps ask of h, out: what goes to h before but for the product.
+/// d_product (dense rows of 3n): gradient of the product; `to` (rows of 3n): of x; to_q: the last third of the product's once more.
+void nstm_gru_step_backward(nstm_real t, const void *_Nonnull dy, ptrdiff_t dy_row, const void *_Nonnull gates, ptrdiff_t gate_row,
+                            const void *_Nonnull before, ptrdiff_t before_row, void *_Nonnull d_hidden, void *_Nonnull d_product,
+                            void *_Nonnull to, ptrdiff_t to_row, void *_Nonnull to_q, ptrdiff_t q_row, ptrdiff_t rows, ptrdiff_t n);
 
 // MARK: Optimizers (Optimizer.c)
 /// AdamW (Loshchilov & Hutter 2019, decoupled decay): m, v, p updated in place; g is multiplied by g_scale first.
