@@ -2,8 +2,12 @@ import NSTMTensor
 
 /// What a model sees in one step, and what it should answer. B sequences, T positions each, F features, C binary channels.
 public struct Batch: Sendable {
-    /// int32 token ids [B, T], or float32 features [B, T, F].
+    /// int32 token ids [B, T], or float32 features [B, T, F]: of the first input, when there are several.
     public let inputs: Tensor
+    /// The further inputs of a dataset that has several, of the same forms.
+    public let others: [Tensor]
+    /// All inputs.
+    public var streams: [Tensor] { [inputs] + others }
     /// int32 [B, T] (a token at every position), int32 [B] (a class for every sequence), or float32 [B, T, C] (bits, 0 or 1).
     public let targets: Tensor
     /// float32 [B, T], 1 where the position counts in the loss and 0 elsewhere; nil when every position counts.
@@ -14,16 +18,17 @@ public struct Batch: Sendable {
 
     /// B.
     public var sequenceCount: Int { inputs.shape[0] }
-    /// T.
-    public var length: Int { inputs.shape[1] }
+    /// T, of all inputs together.
+    public var length: Int { others.reduce(inputs.shape[1]) { $0 + $1.shape[1] } }
     /// B·T: the positions a model has to read, whether they count in the loss or not; for throughput.
     public var positionCount: Int { sequenceCount * length }
 
     /// Shapes and types that do not fit together are a programmer's error and stop the program.
     /// - Parameter tokenCount: counted from the mask and the targets when nil.
-    public init(inputs: Tensor, targets: Tensor, mask: Tensor? = nil, tokenCount: Int? = nil) {
-        if let fault = Batch.fault(inputs, targets, mask) { nstmFatal(.other(op: "Batch", fault)) }
+    public init(inputs: Tensor, and others: [Tensor] = [], targets: Tensor, mask: Tensor? = nil, tokenCount: Int? = nil) {
+        if let fault = Batch.fault(inputs, others, targets, mask) { nstmFatal(.other(op: "Batch", fault)) }
         self.inputs = inputs
+        self.others = others
         self.targets = targets
         self.mask = mask
         self.tokenCount = tokenCount ?? Batch.count(targets, mask)
@@ -34,13 +39,14 @@ public struct Batch: Sendable {
         return targets.rank == 1 ? targets.shape[0] : targets.shape[0] * targets.shape[1]
     }
 
-    private static func fault(_ inputs: Tensor, _ targets: Tensor, _ mask: Tensor?) -> String? {
-        let tokens = inputs.dtype == .int32 && inputs.rank == 2
-        let features = inputs.dtype == .float32 && inputs.rank == 3
-        guard tokens || features else {
-            return "inputs are \(inputs.dtype) \(inputs.shape); they must be int32 [B, T] or float32 [B, T, F]"
+    private static func fault(_ inputs: Tensor, _ others: [Tensor], _ targets: Tensor, _ mask: Tensor?) -> String? {
+        for x in [inputs] + others {
+            guard x.dtype == .int32 && x.rank == 2 || x.dtype == .float32 && x.rank == 3 else {
+                return "inputs are \(x.dtype) \(x.shape); they must be int32 [B, T] or float32 [B, T, F]"
+            }
+            if x.shape[0] != inputs.shape[0] { return "inputs of \(inputs.shape[0]) and \(x.shape[0]) sequences" }
         }
-        let positions = Shape([inputs.shape[0], inputs.shape[1]])
+        let positions = Shape([inputs.shape[0], others.reduce(inputs.shape[1]) { $0 + $1.shape[1] }])
         switch (targets.dtype, targets.rank) {
         case (.int32, 1) where targets.shape[0] == positions[0]: break
         case (.int32, 2) where targets.shape == positions: break

@@ -6,6 +6,8 @@ public enum InputKind: Sendable, Equatable, Codable {
     case tokens(vocabulary: Int)
     /// float32 [B, T, width].
     case features(width: Int)
+    /// Several inputs that belong together, such as an image and a question about it.
+    indirect case streams([InputKind])
 }
 
 /// What the targets of a dataset are.

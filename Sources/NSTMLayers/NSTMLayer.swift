@@ -116,9 +116,10 @@ public final class NSTMLayer: SequenceMixer {
 public final class NSTMModel: SequenceModel {
     public init(
         _ builder: ParameterBuilder, _ shape: ModelShape,
+        embedder: (_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder = SequenceModel.plainEmbedder,
         layer: (_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> NSTMLayer
     ) {
-        super.init(builder, shape, norm: .rms) { layer($0, $1, $2) }
+        super.init(builder, shape, norm: .rms, embedder: embedder) { layer($0, $1, $2) }
     }
     /// The layers of states, first to last.
     public var stateLayers: [NSTMLayer] { blocks.compactMap { $0.mixer as? NSTMLayer } }

@@ -32,6 +32,7 @@ public struct Strategies: Sendable {
     public var updates = Registry<Factory<any StateUpdateRule>>("update rule")
     public var interactions = Registry<Factory<any StateInteraction>>("state interaction")
     public var readouts = Registry<Factory<any StateReadout>>("readout")
+    public var embedders = EmbedderRegistries()
 
     public static var standard: Strategies {
         var s = Strategies()

@@ -7,6 +7,8 @@ public enum ModelInput: Sendable, Equatable {
     case tokens(vocabulary: Int)
     /// Vectors [B, T, width], through a linear map.
     case features(width: Int)
+    /// Several inputs, read one after the other as one sequence.
+    indirect case streams([ModelInput])
 }
 
 /// What a model answers.
@@ -48,29 +50,44 @@ open class SequenceModel {
     public let shape: ModelShape
     public let parameters: ParameterStore
     public let blocks: [ResidualBlock]
-    private let embedding: Embedding?
-    private let featureMap: Linear?
+    private let embedder: any Embedder
+    /// nil when there is a single input.
+    private let streams: StreamEmbedder?
     private let positions: Parameter?
     private let norm: ResidualBlock.Norm
     /// nil: the embedding's weights are used.
     private let head: Linear?
 
-    /// - Parameter mixer: builds the mixer of a block; `residual` is how a map that ends in the residual stream should start.
+    /// The usual way in: a table for tokens, a linear map for vectors.
+    public static func plainEmbedder(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder {
+        switch input {
+        case .tokens(let vocabulary): TokenEmbedder(parameters, vocabulary: vocabulary, width: width)
+        case .features(let features): VectorEmbedder(parameters, features: features, width: width)
+        case .streams: fatalError("streams of streams")
+        }
+    }
+
+    /// - Parameters:
+    ///   - embedder: builds the way in of an input (of each, when there are several) for the model's width.
+    ///   - mixer: builds the mixer of a block; `residual` is how a map that ends in the residual stream should start.
     public init(
         _ builder: ParameterBuilder, _ shape: ModelShape, norm normKind: NormKind,
+        embedder makeEmbedder: (_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder =
+            SequenceModel.plainEmbedder,
         mixer: (_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> any SequenceMixer
     ) {
         self.shape = shape
         parameters = builder.store
         let weights = Initializer.normal(deviation: 0.02)
         let residual = Initializer.normal(deviation: 0.02 / (2 * Double(shape.layers)).squareRoot())
-        switch shape.input {
-        case .tokens(let vocabulary):
-            embedding = Embedding(builder.child("embedding"), count: vocabulary, width: shape.width)
-            featureMap = nil
-        case .features(let width):
-            embedding = nil
-            featureMap = Linear(builder.child("input"), in: width, out: shape.width)
+        if case .streams(let inputs) = shape.input {
+            let parent = builder.child("streams")
+            let all = inputs.enumerated().map { makeEmbedder(parent.child("\($0)"), $1, shape.width) }
+            streams = StreamEmbedder(parent, all, width: shape.width)
+            embedder = all[0]
+        } else {
+            streams = nil
+            embedder = makeEmbedder(builder.child(SequenceModel.name(of: shape.input)), shape.input, shape.width)
         }
         positions = shape.positions.map { builder.child("positions")("weight", [$0, shape.width], weights) }
         blocks = (0..<shape.layers).map { i in
@@ -81,7 +98,7 @@ open class SequenceModel {
         norm = ResidualBlock.Norm(builder.child("norm"), normKind, shape.width)
         switch shape.output {
         case .nextToken(let vocabulary):
-            if case .tokens(vocabulary) = shape.input {
+            if streams == nil, embedder.table?.value.shape == [vocabulary, shape.width] {
                 head = nil
             } else {
                 head = Linear(builder.child("head"), in: shape.width, out: vocabulary, bias: false, initializer: weights)
@@ -93,9 +110,14 @@ open class SequenceModel {
 
     /// Logits for a batch of whole sequences.
     public func callAsFunction(_ inputs: Tensor, _ context: ForwardContext) -> Variable {
+        self([inputs], context)
+    }
+    /// The same with one tensor for each input of the model.
+    public func callAsFunction(_ inputs: [Tensor], _ context: ForwardContext) -> Variable {
         var none: ModelState?
         return run(inputs, &none, context)
     }
+    private static func name(of input: ModelInput) -> String { if case .tokens = input { "embedding" } else { "input" } }
 
     /// The state before the first token, for streaming.
     /// - Parameter context: the pass it starts, when gradients are to reach learned beginnings; nil for evaluation.
@@ -110,17 +132,18 @@ open class SequenceModel {
     /// pooled output is the mean over the tokens of this call).
     public func callAsFunction(_ inputs: Tensor, state: inout ModelState, _ context: ForwardContext) -> Variable {
         var s: ModelState? = state
-        let y = run(inputs, &s, context)
+        let y = run([inputs], &s, context)
         state = s!
         return y
     }
 
-    private func run(_ inputs: Tensor, _ state: inout ModelState?, _ context: ForwardContext) -> Variable {
+    private func run(_ inputs: [Tensor], _ state: inout ModelState?, _ context: ForwardContext) -> Variable {
         var x: Variable
-        if let embedding {
-            x = context.scope("embedding") { embedding(inputs, context) }
+        if let streams {
+            x = context.scope("streams") { streams(inputs, context) }
         } else {
-            x = context.scope("input") { featureMap!(context.constant(inputs), context) }
+            guard inputs.count == 1 else { nstmFatal(.other(op: "model", "\(inputs.count) inputs for a model of one")) }
+            x = context.scope(SequenceModel.name(of: shape.input)) { embedder(inputs[0], context) }
         }
         if let positions {
             let start = state?.layers.first?.position ?? 0, end = start + x.shape[1]
@@ -139,7 +162,7 @@ open class SequenceModel {
         }
         x = context.scope("norm") { norm(x, context) }
         if case .pooled = shape.output { x = x.mean([1]) }
-        return context.scope("head") { head.map { $0(x, context) } ?? x.linear(context[embedding!.weight]) }
+        return context.scope("head") { head.map { $0(x, context) } ?? x.linear(context[embedder.table!]) }
     }
 }
 

@@ -22,7 +22,12 @@ public struct Catalogue: Sendable {
         models.register("nstm") { config, input, output, strategies in
             let shape = ModelShape(config, input, output, hidden: { ($0 * 13 / 4 + 7) / 8 * 8 })
             let plan = NSTMLayerPlan(config, width: shape.width, heads: shape.heads, strategies: strategies)
-            return { NSTMModel($0, shape) { parameters, _, residual in plan.layer(parameters, residual: residual) } }
+            let embedders = EmbedderPlan(config, strategies.embedders)
+            return {
+                NSTMModel($0, shape, embedder: embedders.embedder) { parameters, _, residual in
+                    plan.layer(parameters, residual: residual)
+                }
+            }
         }
         models.register("transformer") { config, input, output, _ in
             var shape = ModelShape(config, input, output, hidden: { 4 * $0 })
@@ -32,32 +37,38 @@ public struct Catalogue: Sendable {
         }
         datasets.register("tinyshakespeare") { config, folder in
             let context = config.int("context", default: 64, in: 1...1_000_000)
+            let unit = config.choice("unit", default: CharacterTokenizer.Unit.character)
             return { opening in
                 let file = try folder.resolve(.tinyShakespeare, download: true, progress: opening.progress)
                 let data = try TextDataset(
-                    contentsOf: file.url, name: "tinyshakespeare", context: context, tokenizer: opening.tokenizer)
+                    contentsOf: file.url, name: "tinyshakespeare", context: context, unit: unit, tokenizer: opening.tokenizer)
                 return OpenedDataset(data, tokenizer: data.tokenizer, warning: file.warning?.description)
             }
         }
         datasets.register("text") { config, _ in
             let context = config.int("context", default: 64, in: 1...1_000_000)
             let path = config.string("file"), fraction = config.double("training-fraction", default: 0.9, in: 0.01...0.99)
+            let unit = config.choice("unit", default: CharacterTokenizer.Unit.character)
             return { opening in
                 let data = try TextDataset(
-                    contentsOf: URL(fileURLWithPath: path), name: "text", context: context, trainingFraction: fraction,
+                    contentsOf: URL(fileURLWithPath: path), name: "text", context: context, trainingFraction: fraction, unit: unit,
                     tokenizer: opening.tokenizer)
                 return OpenedDataset(data, tokenizer: data.tokenizer, warning: nil)
             }
         }
-        datasets.register("mnist") { config, folder in
-            let patch = config.int("patch", default: 4, in: 1...28), shift = config.int("shift", default: 0, in: 0...27)
-            let validation = config.int("validation", default: 5000, in: 1...59_999)
-            let split = config.choice("evaluation", default: MNIST.Split.validation)
-            return { opening in
-                let files = try MNISTFiles(in: folder, progress: opening.progress)
-                let data = try MNIST(files, patch: patch, shift: shift, validationCount: validation, evaluation: split)
-                let warnings = files.warnings.map(\.description)
-                return OpenedDataset(data, tokenizer: nil, warning: warnings.isEmpty ? nil : warnings.joined(separator: "\n"))
+        for (name, asks) in [("mnist", false), ("mnist-questions", true)] {
+            datasets.register(name) { config, folder in
+                let patch = config.int("patch", default: 4, in: 1...28), shift = config.int("shift", default: 0, in: 0...27)
+                let validation = config.int("validation", default: 5000, in: 1...59_999)
+                let split = config.choice("evaluation", default: MNIST.Split.validation)
+                return { opening in
+                    let files = try MNISTFiles(in: folder, progress: opening.progress)
+                    let digits = try MNIST(files, patch: patch, shift: shift, validationCount: validation, evaluation: split)
+                    let warnings = files.warnings.map(\.description)
+                    return OpenedDataset(
+                        asks ? MNISTQuestions(digits) : digits, tokenizer: nil,
+                        warning: warnings.isEmpty ? nil : warnings.joined(separator: "\n"))
+                }
             }
         }
         datasets.register("copy") { config, _ in
@@ -119,6 +130,7 @@ extension ModelInput {
         switch kind {
         case .tokens(let vocabulary): self = .tokens(vocabulary: vocabulary)
         case .features(let width): self = .features(width: width)
+        case .streams(let all): self = .streams(all.map { ModelInput($0) })
         }
     }
 }

@@ -52,7 +52,7 @@ public func evaluate(_ model: SequenceModel, on batches: some Sequence<Batch>, t
     var loss = 0.0, positions = 0.0, sequences = 0.0, wrong = 0.0
     var confusion = ConfusionMatrix(classes: target.classes ?? 0)
     for batch in batches {
-        let logits = model(batch.inputs, ForwardContext(.evaluate))
+        let logits = model(batch.streams, ForwardContext(.evaluate))
         let n = Double(batch.tokenCount)
         loss += taskLoss(logits, batch, target).value.item() * n
         positions += n

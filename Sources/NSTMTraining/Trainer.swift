@@ -122,7 +122,7 @@ public final class Trainer {
         let batch = dataset.trainingBatch(step: step, size: settings.batch, key: key)
         let context = ForwardContext(.train, key: key.fold("forward").fold(step))
         context.tape.checksFinite = checksFinite
-        let task = taskLoss(model(batch.inputs, context), batch, dataset.targetKind)
+        let task = taskLoss(model(batch.streams, context), batch, dataset.targetKind)
         var loss = task
         for (_, extra) in context.auxiliaryLosses { loss = loss + extra }
         var gradients = loss.backward()
