@@ -39,7 +39,10 @@ func model(_ kind: String, positions: Int) -> SequenceModel {
             parameters, width: 128, heads: 4, states: 32,
             parts: .init(
                 routing: { TopKRouting($0, width: 128, states: 32, k: 4) },
-                update: { kind == "nstm-gru" ? GRUStates($0, width: 128) : GatedSlots($0, width: 128, states: 32) }),
+                update: { parameters -> any StateUpdateRule in
+                    if kind == "nstm-gru" { return GRUStates(parameters, width: 128) }
+                    return GatedSlots(parameters, width: 128, states: 32)
+                }),
             residual: residual)
     }
 }
