@@ -9,7 +9,7 @@ public struct EmbedderRegistries: Sendable {
     public var features = Registry<Factory>("embedder of features")
 
     public init() {
-        tokens.register("table") { _ in SequenceModel.plainEmbedder }
+        tokens.register("table") { _ in { SequenceModel.plainEmbedder($0, $1, $2) } }
         tokens.register("bytes") { config in
             let reach = config.int("reach", default: 4, in: 1...64)
             return { parameters, input, width in
@@ -17,7 +17,7 @@ public struct EmbedderRegistries: Sendable {
                 return ByteEmbedder(parameters, width: width, reach: reach)
             }
         }
-        features.register("linear") { _ in SequenceModel.plainEmbedder }
+        features.register("linear") { _ in { SequenceModel.plainEmbedder($0, $1, $2) } }
         features.register("image") { config in
             let height = config.int("height", in: 1...65_536), width = config.int("width", in: 1...65_536)
             let patch = config.int("patch", default: 4, in: 1...65_536), stem = config.int("stem", default: 16, in: 1...65_536)
@@ -48,7 +48,7 @@ public struct EmbedderPlan {
             let reader = section.child(name)
             defer { reader.finish() }
             // A kind that could not be resolved has left a fault, and a faulty configuration builds nothing.
-            return reader.factory("kind", in: registry, default: usual).map { $0(reader) } ?? SequenceModel.plainEmbedder
+            return reader.factory("kind", in: registry, default: usual).map { $0(reader) } ?? { SequenceModel.plainEmbedder($0, $1, $2) }
         }
         tokens = plan("tokens", registries.tokens, "table")
         features = plan("features", registries.features, "linear")

@@ -6,19 +6,25 @@ import NSTMTensor
 public protocol Embedder: AnyObject {
     /// int32 [B, T] or floats [B, T, F] → [B, T', D]. T' is T where positions go in one by one.
     func callAsFunction(_ input: Tensor, _ context: ForwardContext) -> Variable
+    /// Multiply-adds of a pass by formula (`CostReporting`); nil when it does not say.
+    func multiplyAdds(_ pass: PassSize) -> Int?
     /// The table of token vectors [vocabulary, D], which an output head of the same vocabulary shares; nil without one.
     var table: Parameter? { get }
 }
 extension Embedder {
     public var table: Parameter? { nil }
+    public func multiplyAdds(_ pass: PassSize) -> Int? { nil }
 }
 
 /// A learned vector for every token.
 public final class TokenEmbedder: Embedder {
     private let embedding: Embedding
-    public init(_ parameters: ParameterBuilder, vocabulary: Int, width: Int) {
-        embedding = Embedding(parameters, count: vocabulary, width: width)
+    public init(
+        _ parameters: ParameterBuilder, vocabulary: Int, width: Int, initializer: Initializer = .normal(deviation: 0.02)
+    ) {
+        embedding = Embedding(parameters, count: vocabulary, width: width, initializer: initializer)
     }
+    public func multiplyAdds(_ pass: PassSize) -> Int? { 0 }
     public var table: Parameter? { embedding.weight }
     public func callAsFunction(_ input: Tensor, _ context: ForwardContext) -> Variable { embedding(input, context) }
 }
@@ -27,6 +33,7 @@ public final class TokenEmbedder: Embedder {
 public final class VectorEmbedder: Embedder {
     private let map: Linear
     public init(_ parameters: ParameterBuilder, features: Int, width: Int) { map = Linear(parameters, in: features, out: width) }
+    public func multiplyAdds(_ pass: PassSize) -> Int? { pass.rows * map.weight.value.count }
     public func callAsFunction(_ input: Tensor, _ context: ForwardContext) -> Variable { map(context.constant(input), context) }
 }
 
