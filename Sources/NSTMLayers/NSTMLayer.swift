@@ -66,6 +66,10 @@ public final class NSTMLayer: SequenceMixer {
         output = Linear(parameters.child("output"), in: width, out: width, bias: false, initializer: residual)
     }
 
+    private func initialUsage(_ batch: Int, _ dtype: DType, _ context: ForwardContext) -> Variable? {
+        propagator.rule.initialUsage.map { context.constant(Tensor(repeating: $0, [batch, manager.count], dtype: dtype)) }
+    }
+
     public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
         // Who is active does not matter yet; each pass over tokens asks the manager, and pays for the keep gates, once.
         let bank = manager.beginning(batch: batch, StateActivity(heads: manager.heads), context)
@@ -73,6 +77,7 @@ public final class NSTMLayer: SequenceMixer {
         var s = MixerState()
         s["keys"] = bank.keys
         s["values"] = bank.values
+        if let usage = initialUsage(batch, dtype, context) { s["usage"] = usage }
         s["convolution"] = convolution.beginning(batch: batch, context)
         if let carried = router.beginning(batch: batch, dtype) { s["routing"] = context.constant(carried) }
         if attention.window != nil { s["window"] = context.constant(Tensor(repeating: 0, [batch, 0, 3 * width], dtype: dtype)) }
@@ -81,11 +86,12 @@ public final class NSTMLayer: SequenceMixer {
 
     public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
         let batch = x.shape[0], activity = manager.activity(batch: batch, context), position = state?.position ?? 0
-        let states: StateBank
+        var states: StateBank
         if let state {
-            states = StateBank(keys: state["keys"]!, values: state["values"]!, activity: activity)
+            states = StateBank(keys: state["keys"]!, values: state["values"]!, usage: state["usage"], activity: activity)
         } else {
             states = manager.beginning(batch: batch, activity, context)
+            states.usage = initialUsage(batch, x.dtype, context)
         }
         let projected = context.scope("projection") { projection(x, context) }
         let qkv = context.scope("convolution") { convolution(projected, &state, "convolution", context) }
@@ -98,6 +104,7 @@ public final class NSTMLayer: SequenceMixer {
         if state != nil {
             state!["keys"] = next.keys
             state!["values"] = next.values
+            if let usage = next.usage { state!["usage"] = usage }
             if let carried { state!["routing"] = carried }
             if let window { state!["window"] = window }
             state!.position += x.shape[1]

@@ -9,10 +9,10 @@ public final class Linear {
 
     public init(
         _ parameters: ParameterBuilder, in inputs: Int, out outputs: Int, bias: Bool = true, activation: Activation = .none,
-        initializer: Initializer = .fanIn
+        initializer: Initializer = .fanIn, biasInitializer: Initializer = .zeros
     ) {
         weight = parameters("weight", [outputs, inputs], initializer)
-        self.bias = bias ? parameters("bias", [outputs], .zeros) : nil
+        self.bias = bias ? parameters("bias", [outputs], biasInitializer) : nil
         self.activation = activation
     }
     public func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
