@@ -19,7 +19,7 @@ extension ConfigValue {
         try self.init(yamlDocument: text, name: url.path)
     }
 
-    init(yamlDocument text: String, name: String) throws(ConfigurationError) {
+    package init(yamlDocument text: String, name: String) throws(ConfigurationError) {
         func fault(_ mark: Mark?, _ message: String) -> ConfigurationError {
             ConfigurationError([ConfigFault(path: mark.map { "\(name):\($0.line)" } ?? name, kind: .syntax, message: message)])
         }

@@ -18,6 +18,18 @@ public struct StepReport: Sendable {
     public let tokensPerSecond: Double
     /// Seconds to the last step at the present speed.
     public let secondsLeft: Double
+
+    package init(
+        step: Int, steps: Int, loss: Double, rate: Double, gradientNorm: Double, tokensPerSecond: Double, secondsLeft: Double
+    ) {
+        self.step = step
+        self.steps = steps
+        self.loss = loss
+        self.rate = rate
+        self.gradientNorm = gradientNorm
+        self.tokensPerSecond = tokensPerSecond
+        self.secondsLeft = secondsLeft
+    }
 }
 
 /// Writes progress for people: one line that renews itself on a terminal, plain lines now and then elsewhere.
@@ -70,7 +82,7 @@ public final class ProgressReporter {
         var size = winsize()
         return ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
     }
-    static func count(_ x: Double) -> String {
+    package static func count(_ x: Double) -> String {
         guard x.isFinite, abs(x) < 1e15 else { return "?" }
         var rest = Int(x.rounded()), text = ""
         while rest >= 1000 {
@@ -79,7 +91,7 @@ public final class ProgressReporter {
         }
         return "\(rest)" + text
     }
-    static func duration(_ seconds: Double) -> String {
+    package static func duration(_ seconds: Double) -> String {
         guard seconds.isFinite, seconds < 1e8 else { return "?" }
         let s = Int(seconds.rounded())
         if s >= 3600 { return "\(s / 3600)h\(String(format: "%02d", s % 3600 / 60))m" }

@@ -173,7 +173,7 @@ public final class Trainer {
         onEvent(.saved(url, step: step))
     }
 
-    func archive() throws -> CheckpointArchive {
+    package func archive() throws -> CheckpointArchive {
         var a = CheckpointArchive()
         a.append(model.parameters.all.map { ($0.path, $0.value) }, under: "model")
         a.append(optimizer.state(order: model.parameters.all.map(\.path)), under: "optimizer")

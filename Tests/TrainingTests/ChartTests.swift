@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import NSTMTraining
+import NSTMTraining
 
 #if canImport(FoundationXML)
     import FoundationXML

@@ -4,7 +4,7 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-@testable import NSTMTraining
+import NSTMTraining
 
 struct ClassificationTests {
     /// Four classes, one of which never occurs. F1 of the others by hand: 4/5, 2/3, 0.

@@ -3,8 +3,8 @@ import NSTMIO
 import NSTMModules
 import Testing
 
-@testable import NSTMCommand
-@testable import NSTMTraining
+import NSTMCommand
+import NSTMTraining
 
 /// The command line as its users meet it: one clear error, the right exit status, nothing overwritten.
 @Suite(.serialized) struct CommandTests {

@@ -2,7 +2,7 @@ import Foundation
 import NSTMIO
 import Testing
 
-@testable import NSTMTraining
+import NSTMTraining
 
 /// A run that was stopped, in whatever way, and went on in a new process is the run that never stopped.
 @Suite(.serialized) struct ResumeTests {

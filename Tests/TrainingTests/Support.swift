@@ -5,7 +5,7 @@ import NSTMModules
 @_exported import TestSupport
 import Testing
 
-@testable import NSTMTraining
+import NSTMTraining
 
 /// Some thousand characters with a structure that can be learned.
 func sampleText(_ count: Int = 3000) -> String {

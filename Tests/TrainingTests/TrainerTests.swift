@@ -7,7 +7,7 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-@testable import NSTMTraining
+import NSTMTraining
 
 struct TrainerTests {
     private func experiment(_ changes: String...) throws -> Experiment {

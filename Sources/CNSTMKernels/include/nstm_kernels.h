@@ -30,6 +30,8 @@ const char *_Nonnull nstm_kernel_set(void);
 // MARK: Memory (Memory.c)
 void nstm_fill(nstm_real t, void *_Nonnull x, double value, ptrdiff_t n);
 void nstm_fill_bytes(void *_Nonnull x, int byte, ptrdiff_t n);
+// Adds to a number that every thread has for itself, begun at 0, and returns it: bytes that a thread holds.
+int64_t nstm_thread_bytes(int64_t change);
 /// out (dense) ← x (strided). Sizes and strides in elements, at most 8 axes.
 void nstm_copy_strided(ptrdiff_t element_bytes, int32_t rank, const int32_t *_Nonnull sizes,
                        const int32_t *_Nonnull strides, const void *_Nonnull x, void *_Nonnull out);

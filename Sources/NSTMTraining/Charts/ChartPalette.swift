@@ -1,19 +1,19 @@
 /// Colours that people with the common kinds of colour blindness tell apart (after Okabe and Ito, "Color Universal Design", 2008);
 /// some are darker or lighter than there, so that each has a contrast of at least 3 to 1 with its ground.
-enum ChartPalette {
-    struct Pair: Sendable {
-        let light: String, dark: String
+package enum ChartPalette {
+    package struct Pair: Sendable {
+        package let light: String, dark: String
         init(_ light: String, _ dark: String) {
             self.light = light
             self.dark = dark
         }
     }
-    static let ground = Pair("#ffffff", "#15181d")
-    static let ink = Pair("#1f2328", "#e6e8eb")
-    static let muted = Pair("#59636e", "#a4acb5")
+    package static let ground = Pair("#ffffff", "#15181d")
+    package static let ink = Pair("#1f2328", "#e6e8eb")
+    package static let muted = Pair("#59636e", "#a4acb5")
     static let grid = Pair("#e3e6ea", "#2c323a")
     /// Blue, vermilion, green, purple, orange, grey, sky.
-    static let lines = [
+    package static let lines = [
         Pair("#0072b2", "#56b4e9"), Pair("#d55e00", "#f0834a"), Pair("#009e73", "#2fc79b"), Pair("#cc79a7", "#e09cc4"),
         Pair("#b97f00", "#e6a917"), Pair("#4d4d4d", "#c8c8c8"), Pair("#2f93cc", "#9fd8f8"),
     ]

@@ -1,20 +1,20 @@
 import Foundation
 
 /// How numbers become places on an axis, and which of them are written there.
-struct ChartScale {
-    struct Tick: Equatable {
-        let value: Double
+package struct ChartScale {
+    package struct Tick: Equatable {
+        package let value: Double
         /// Empty: a line without a number.
-        let label: String
+        package let label: String
     }
     let base: Int?
-    let low: Double, high: Double
-    let ticks: [Tick]
+    package let low: Double, high: Double
+    package let ticks: [Tick]
 
     /// - Parameters:
     ///   - values: what has to fit in when the axis has no range of its own.
     ///   - room: the most labels that fit.
-    init(_ axis: LineChart.Axis, values: [Double], room: Int) {
+    package init(_ axis: LineChart.Axis, values: [Double], room: Int) {
         base = axis.base
         let isLog = axis.base != nil
         let shown = values.filter { $0.isFinite && (!isLog || $0 > 0) }
