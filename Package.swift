@@ -45,7 +45,7 @@ let package = Package(
         // Every system has the header where compilers look; macOS has no package for it.
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CNSTMKernels"),
-        .target(name: "CNSTMFourier", dependencies: ["CKissFFT"]),
+        .target(name: "CNSTMFourier", dependencies: ["CKissFFT", "CNSTMKernels"]),
         .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels", "CNSTMFourier"]),
         .target(name: "NSTMAutograd", dependencies: ["NSTMTensor", "CNSTMKernels"]),
         .target(name: "NSTMModules", dependencies: ["NSTMAutograd"]),
@@ -100,6 +100,9 @@ let package = Package(
             resources: [.copy("Golden")]),
         .testTarget(name: "LayersTests", dependencies: ["NSTMLayers", "TestSupport"]),
         .testTarget(name: "ConformanceTests", dependencies: ["NSTMTesting", "AssociativePack", "ReservoirPack"]),
+        .testTarget(
+            name: "BaselinesTests", dependencies: ["NSTMBaselines", "NSTMIO", "NSTMTraining", "TestSupport"],
+            resources: [.copy("Golden")]),
         .testTarget(name: "DataTests", dependencies: ["NSTMData", "CZlib", "TestSupport"]),
         .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5", "TestSupport"], resources: [.copy("Golden")]),
         .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand", "NSTMTool", "TestSupport"]),

@@ -2,7 +2,7 @@
 import torch
 from torch.nn import functional as F
 
-from nstm import NSTM
+from nstm import NSTM, GRULayer, NSTMLayer
 from transformer import Transformer, training_step
 
 ROWS = [
@@ -10,10 +10,11 @@ ROWS = [
     "train transformer 12x64", "train transformer 8x256", "train transformer 2x1024", "train transformer-10m 4x256",
     ("train nstm 12x64", "train transformer 12x64"), ("train nstm-equal 12x64", "train transformer 12x64"), "train nstm 12x64",
     ("train nstm 8x256", "train transformer 8x256"), ("train nstm 2x1024", "train transformer 2x1024"),
+    ("train nstm 1x4096", "train transformer 1x4096"), "train nstm-gru 12x64",
     "stream transformer", ("stream nstm", "stream transformer"),
 ]
 # Feed-forward widths: the Tiny Shakespeare configuration, and one with as many parameters as the Transformer.
-HIDDEN = {"nstm": 160, "nstm-equal": 416}
+HIDDEN = {"nstm": 160, "nstm-equal": 416, "nstm-gru": 160}
 
 
 def body(parts):
@@ -28,7 +29,7 @@ def body(parts):
     elif parts[1] == "transformer-10m":
         model = Transformer(width=384, layers=6, heads=6, context=length)
     else:
-        model = NSTM(hidden=HIDDEN[parts[1]])
+        model = NSTM(hidden=HIDDEN[parts[1]], layer=GRULayer if parts[1] == "nstm-gru" else NSTMLayer)
     return training_step(model, batch, length), 1
 
 

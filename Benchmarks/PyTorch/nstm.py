@@ -20,15 +20,21 @@ class NSTMLayer(nn.Module):
         self.keys = nn.Parameter(torch.randn(states, width))
         self.values = nn.Parameter(0.02 * torch.randn(states, width))
 
-    def forward(self, x):
+    def project(self, x):
+        """Queries, keys of length √e and values [B, H, T, e], and write weights [B, T, N]."""
         b, t, d = x.shape
-        h, n, e = self.heads, self.states, d // self.heads
+        h, e = self.heads, d // self.heads
         qkv = F.silu(self.conv(self.qkv(x).transpose(1, 2))[..., :t].transpose(1, 2))
         q, k, v = (z.view(b, t, h, e).transpose(1, 2) for z in qkv.split(d, dim=2))
         k = F.normalize(k, dim=-1) * math.sqrt(e)
         logits = self.router(x)
         kept = torch.zeros_like(logits).scatter(2, logits.topk(self.k, dim=2).indices, 1.0)
-        write = kept * torch.sigmoid(logits)
+        return q, k, v, kept * torch.sigmoid(logits)
+
+    def forward(self, x):
+        b, t, d = x.shape
+        h, n, e = self.heads, self.states, d // self.heads
+        q, k, v, write = self.project(x)
         decay = torch.log1p(-write.clamp(max=1 - 1e-6)).cumsum(1)  # [B, T, N]
         carried = decay.exp().unsqueeze(1)
         # Share of token j in state m at time i: write_j · exp(decay_i − decay_j), j ≤ i; the exponent is never positive.
@@ -45,11 +51,39 @@ class NSTMLayer(nn.Module):
         return self.out(self.norm(o) * F.silu(self.gate(x)))
 
 
+class GRULayer(NSTMLayer):
+    """The same layer with a rule that depends on the states: a gated recurrent unit a state, token by token, with plain operations."""
+
+    def __init__(self, width=128, heads=4, states=32, k=4):
+        super().__init__(width, heads, states, k)
+        self.input, self.recurrent = nn.Linear(width, 3 * width), nn.Linear(width, 3 * width)
+
+    def forward(self, x):
+        b, t, d = x.shape
+        h, n, e = self.heads, self.states, d // self.heads
+        q, k, v, write = self.project(x)
+        k, v = (z.transpose(1, 2).reshape(b, t, d) for z in (k, v))
+        keys, values = self.keys.expand(b, n, d), self.values.expand(b, n, d)
+        reads = []
+        for i in range(t):
+            w = write[:, i].unsqueeze(2)
+            r1, z1, c1 = self.input(v[:, i]).unsqueeze(1).chunk(3, 2)
+            r2, z2, c2 = self.recurrent(values).chunk(3, 2)
+            candidate = torch.tanh(c1 + torch.sigmoid(r1 + r2) * c2)
+            values = values + w * torch.sigmoid(z1 + z2) * (candidate - values)
+            keys = keys + w * (k[:, i].unsqueeze(1) - keys)
+            split = keys.view(b, n, h, e).permute(0, 2, 3, 1), values.view(b, n, h, e).transpose(1, 2)
+            p = torch.softmax(q[:, :, i : i + 1] @ split[0] / math.sqrt(e), dim=-1)
+            reads.append((p @ split[1]).reshape(b, d))
+        o = torch.stack(reads, 1)
+        return self.out(self.norm(o) * F.silu(self.gate(x)))
+
+
 class Block(nn.Module):
-    def __init__(self, width, hidden):
+    def __init__(self, width, hidden, layer):
         super().__init__()
         self.norm1, self.norm2 = nn.RMSNorm(width), nn.RMSNorm(width)
-        self.mixer = NSTMLayer(width)
+        self.mixer = layer(width)
         self.up, self.down = nn.Linear(width, hidden, bias=False), nn.Linear(hidden, width, bias=False)
 
     def forward(self, x):
@@ -58,10 +92,10 @@ class Block(nn.Module):
 
 
 class NSTM(nn.Module):
-    def __init__(self, vocabulary=65, width=128, layers=4, hidden=416):
+    def __init__(self, vocabulary=65, width=128, layers=4, hidden=416, layer=NSTMLayer):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, width)
-        self.blocks = nn.ModuleList(Block(width, hidden) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, hidden, layer) for _ in range(layers))
         self.norm = nn.RMSNorm(width)
 
     def forward(self, tokens, targets):

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "nstm_fourier.h"
+#include "nstm_work.h"
 
 #if __has_include(<kissfft/kissfft.hh>)
 #define KISSFFT <kissfft/kissfft.hh>
@@ -63,7 +64,20 @@ namespace avx2 = plain;
 static bool has_avx2() { return false; }
 #endif
 
+/// Real multiplications of one transform of complex numbers: the butterflies of KISS FFT's factors 4, 2, 3 and 5.
+static long long multiplications(std::size_t n) {
+    long long sum = 0;
+    const std::size_t radix[] = {4, 2, 3, 5}, each[] = {12, 4, 12, 32};
+    std::size_t rest = n;
+    for (int i = 0; i < 4; i++)
+        for (; rest % radix[i] == 0; rest /= radix[i]) sum += (long long)(n / radix[i] * each[i]);
+    return sum;
+}
+
 struct nstm_fourier_plan {
+    /// Of one run, all lanes.
+    const long long multiply_adds, bytes;
+    nstm_fourier_plan(std::size_t length, int lanes) : multiply_adds(lanes * multiplications(length)), bytes(128 * (long long)length) {}
     virtual ~nstm_fourier_plan() {}
     virtual void run(const void *in, void *out) const = 0;
 };
@@ -71,7 +85,7 @@ struct nstm_fourier_plan {
 namespace {
 template <class Transform> struct Plan final : nstm_fourier_plan {
     Transform transform;
-    Plan(std::size_t length, bool inverse) : transform(length, inverse) {}
+    Plan(std::size_t length, bool inverse, int lanes) : nstm_fourier_plan(length, lanes), transform(length, inverse) {}
     void run(const void *in, void *out) const override {
         typedef typename Transform::cpx_t Element;
         transform.transform(static_cast<const Element *>(in), static_cast<Element *>(out));
@@ -82,12 +96,16 @@ template <class Transform> struct Plan final : nstm_fourier_plan {
 nstm_fourier_plan *nstm_fourier_plan_make(int wide, ptrdiff_t length, int inverse) {
     std::size_t n = (std::size_t)length;
     bool back = inverse != 0;
+    int lanes = (int)nstm_fourier_lanes(wide);
     if (has_avx2()) {
-        if (wide) return new Plan<avx2::kissfft<avx2::lanes4>>(n, back);
-        return new Plan<avx2::kissfft<avx2::lanes8>>(n, back);
+        if (wide) return new Plan<avx2::kissfft<avx2::lanes4>>(n, back, lanes);
+        return new Plan<avx2::kissfft<avx2::lanes8>>(n, back, lanes);
     }
-    if (wide) return new Plan<plain::kissfft<plain::lanes4>>(n, back);
-    return new Plan<plain::kissfft<plain::lanes8>>(n, back);
+    if (wide) return new Plan<plain::kissfft<plain::lanes4>>(n, back, lanes);
+    return new Plan<plain::kissfft<plain::lanes8>>(n, back, lanes);
 }
 void nstm_fourier_plan_free(nstm_fourier_plan *plan) { delete plan; }
-void nstm_fourier_run(const nstm_fourier_plan *plan, const void *in, void *out) { plan->run(in, out); }
+void nstm_fourier_run(const nstm_fourier_plan *plan, const void *in, void *out) {
+    nstm_work_add(plan->multiply_adds, 0, plan->bytes);
+    plan->run(in, out);
+}

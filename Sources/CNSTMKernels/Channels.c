@@ -12,10 +12,12 @@
 
 void nstm_channel_sums(nstm_real t, const void *dy, const void *x, const double *center, double *first_sum, double *second_sum,
                        ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t size, ptrdiff_t first, ptrdiff_t last) {
+    NSTM_ELEMENTS(t, batch * (last - first) * size, dy ? 2 : 1);
     NSTM_DISPATCH(t, channel_sums, dy, x, center, first_sum, second_sum, batch, channels, size, first, last);
 }
 void nstm_channel_map(nstm_real t, const void *dy, const void *x, const double *center, const double *scale,
                       const double *slope, const double *offset, void *y, ptrdiff_t batch, ptrdiff_t channels,
                       ptrdiff_t size) {
+    NSTM_ELEMENTS(t, batch * channels * size, dy ? 3 : 2);
     NSTM_DISPATCH(t, channel_map, dy, x, center, scale, slope, offset, y, batch, channels, size);
 }

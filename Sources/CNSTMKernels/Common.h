@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "Work.h"
 #include "nstm_kernels.h"
 
 #if defined(__has_feature)

@@ -34,6 +34,7 @@ CONVERT(u8_bool, uint8_t, uint8_t, TO_BOOL)
 
 void nstm_convert(nstm_dtype from, nstm_dtype to, const void *x, void *y, ptrdiff_t n) {
     static const ptrdiff_t bytes[] = {4, 8, 4, 1, 1};
+    NSTM_WORK(0, n, n * (bytes[from] + bytes[to]));
     // A bool is a byte of 0 or 1: what holds for uint8 holds for it.
     if (from == to || (from == NSTM_BOOL && to == NSTM_UINT8)) {
         memcpy(y, x, (size_t)(n * bytes[from]));

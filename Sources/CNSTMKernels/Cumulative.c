@@ -38,14 +38,18 @@ enum { SCAN_TILE = 64, SCAN_ROWS = 8 };
 
 void nstm_cumulate(nstm_real t, nstm_cumulation op, int reversed, const void *x, void *y, ptrdiff_t outer, ptrdiff_t n,
                    ptrdiff_t inner, ptrdiff_t first, ptrdiff_t last) {
+    NSTM_ELEMENTS(t, outer * n * (inner == 1 ? 1 : last - first), 2);
     NSTM_DISPATCH(t, cumulate, op, reversed, x, y, outer, n, inner, first, last);
 }
 void nstm_cumulate_max(nstm_real t, int reversed, const void *x, void *y, int32_t *indices, ptrdiff_t outer, ptrdiff_t n,
                        ptrdiff_t inner, ptrdiff_t first, ptrdiff_t last) {
+    NSTM_WORK(0, outer * n * (inner == 1 ? 1 : last - first),
+        outer * n * (inner == 1 ? 1 : last - first) * (2 * NSTM_BYTES(t) + 4));
     NSTM_DISPATCH(t, cumulate_max, reversed, x, y, indices, outer, n, inner, first, last);
 }
 void nstm_cumulate_backward(nstm_real t, nstm_cumulation op, int reversed, const void *dy, const void *x, const void *y, void *dx,
                             ptrdiff_t outer, ptrdiff_t n, ptrdiff_t inner, ptrdiff_t first, ptrdiff_t last) {
+    NSTM_ELEMENTS(t, outer * n * (inner == 1 ? 1 : last - first), op == NSTM_CUMULATIVE_SUM ? 2 : 4);
     // The way back runs against the scan.
     NSTM_DISPATCH(t, cumulate_backward, op, !reversed, dy, x, y, dx, outer, n, inner, first, last);
 }

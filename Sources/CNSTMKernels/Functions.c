@@ -11,20 +11,25 @@
 #include "Functions.inc"
 
 void nstm_apply(nstm_real t, nstm_function op, double parameter, const void *x, void *y, ptrdiff_t n) {
+    NSTM_ELEMENTS(t, n, 2);
     NSTM_DISPATCH(t, function, op, parameter, x, y, n);
 }
 void nstm_apply_backward(nstm_real t, nstm_function op, double parameter, const void *dy, const void *x, void *dx, ptrdiff_t n) {
+    NSTM_ELEMENTS(t, n, 3);
     NSTM_DISPATCH(t, function_backward, op, parameter, dy, x, dx, n);
 }
 void nstm_pair(nstm_real t, nstm_pair_function op, double parameter, const void *x, const void *target, void *y, ptrdiff_t n) {
+    NSTM_ELEMENTS(t, n, 3);
     NSTM_DISPATCH(t, pair, op, parameter, x, target, y, n);
 }
 void nstm_smoothed_cross_entropy(nstm_real t, const void *x, const int32_t *targets, const void *weights, const void *classes,
                                  double smoothing, void *losses, void *lse, ptrdiff_t rows, ptrdiff_t columns) {
+    NSTM_ELEMENTS(t, rows * columns, 1);
     NSTM_DISPATCH(t, smoothed_cross_entropy, x, targets, weights, classes, smoothing, losses, lse, rows, columns);
 }
 void nstm_smoothed_cross_entropy_backward(nstm_real t, double scale, const void *x, const int32_t *targets, const void *weights,
                                           const void *classes, double smoothing, const void *lse, void *dx, ptrdiff_t rows,
                                           ptrdiff_t columns) {
+    NSTM_ELEMENTS(t, rows * columns, 2);
     NSTM_DISPATCH(t, smoothed_cross_entropy_backward, scale, x, targets, weights, classes, smoothing, lse, dx, rows, columns);
 }

@@ -1,7 +1,7 @@
 // Float32 matrix product for the sizes of a training step: A is read where it lies, by broadcasts, with any two strides; so is B
 // when its rows are what is needed, else it is packed once into panels of 32 columns that all threads share; a tile of 12 × 32
-// stays in registers. Each element of C is one
-// sum in order of k, so that results do not depend on how rows are split. OpenBLAS takes over where this file has no code.
+// stays in registers. Each element of C is one sum in order of k, so that results do not depend on how rows are split. This is for
+// AVX-512; GemmAVX2.inc has the same for the processors before it, and OpenBLAS takes over elsewhere.
 
 #include "Common.h"
 
@@ -10,14 +10,18 @@ enum { PANEL = 32, TILE = 12, DEPTH = 256 };
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include "GemmAVX2.inc"
+
 #define V4 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
 #define V4_INLINE static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
 
-int nstm_gemm_available(void) {
+int nstm_gemm_panel(void) {
     static int known = -1;
-    if (known < 0)
-        known = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                __builtin_cpu_supports("avx512vl");
+    if (known < 0) {
+        int wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                   __builtin_cpu_supports("avx512vl");
+        known = wide ? PANEL : (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? V3_PANEL : 0);
+    }
     return known;
 }
 
@@ -121,12 +125,19 @@ V4 static void tiles(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const fl
 }
 
 void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, float *out) {
-    ptrdiff_t j = panel * PANEL, columns = n - j < PANEL ? n - j : PANEL;
-    pack_panel(transposed, b + (transposed ? j * ldb : j), ldb, k, columns, out + panel * PANEL * k);
+    ptrdiff_t width = nstm_gemm_panel(), j = panel * width, columns = n - j < width ? n - j : width;
+    NSTM_MOVED(8 * k * columns);
+    (width == PANEL ? pack_panel : v3_pack_panel)(transposed, b + (transposed ? j * ldb : j), ldb, k, columns, out + panel * width * k);
 }
 
 void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
                     float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
+    // B is not counted here, once for each block of rows, but where it is made ready.
+    NSTM_WORK(m * n * k, 0, 4 * m * (k + (accumulate ? 2 : 1) * n));
+    if (nstm_gemm_panel() != PANEL) {
+        v3_rows(a, a_row, a_step, b, panel_stride, b_step, c, ldc, m, n, k, accumulate);
+        return;
+    }
     for (ptrdiff_t p = 0; p < k; p += DEPTH) {
         ptrdiff_t depth = k - p < DEPTH ? k - p : DEPTH;
         for (ptrdiff_t j = 0; j < n; j += PANEL)
@@ -136,7 +147,7 @@ void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const flo
 }
 
 #else
-int nstm_gemm_available(void) { return 0; }
+int nstm_gemm_panel(void) { return 0; }
 void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, float *out) {
     (void)transposed, (void)b, (void)ldb, (void)k, (void)n, (void)panel, (void)out;
 }

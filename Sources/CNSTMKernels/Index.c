@@ -9,6 +9,7 @@ NSTM_KERNEL static int any_outside(const int32_t *indices, ptrdiff_t n, int32_t 
     return bad;
 }
 ptrdiff_t nstm_first_outside(const int32_t *indices, ptrdiff_t n, int32_t bound) {
+    NSTM_WORK(0, n, 4 * n);
     if (!any_outside(indices, n, bound)) return -1;
     ptrdiff_t i = 0;
     while (indices[i] >= 0 && indices[i] < bound) i++;
@@ -19,6 +20,7 @@ ptrdiff_t nstm_first_outside(const int32_t *indices, ptrdiff_t n, int32_t bound)
 typedef uint32_t loose_32 __attribute__((aligned(1)));
 typedef uint64_t loose_64 __attribute__((aligned(1)));
 void nstm_take_rows(ptrdiff_t row_bytes, const void *x, const int32_t *indices, void *y, ptrdiff_t m) {
+    NSTM_MOVED(m * (2 * row_bytes + 4));
     if (row_bytes == 4) {
         const loose_32 *from = x;
         loose_32 *to = y;
@@ -68,33 +70,42 @@ NSTM_KERNEL static void gather(ptrdiff_t element_bytes, const void *from, const 
 }
 void nstm_gather(ptrdiff_t element_bytes, const void *from, const int32_t *indices, void *to, ptrdiff_t outer, ptrdiff_t n,
                  ptrdiff_t m, ptrdiff_t inner, ptrdiff_t first, ptrdiff_t last) {
+    NSTM_MOVED(outer * m * (inner == 1 ? 1 : last - first) * (2 * element_bytes + 4));
     gather(element_bytes, from, indices, to, outer, n, m, inner, first, last);
 }
 void nstm_scatter(ptrdiff_t element_bytes, const void *from, const int32_t *indices, void *to, ptrdiff_t outer, ptrdiff_t n,
                   ptrdiff_t m, ptrdiff_t inner, ptrdiff_t first, ptrdiff_t last) {
+    NSTM_MOVED(outer * m * (inner == 1 ? 1 : last - first) * (2 * element_bytes + 4));
     MOVES(y[(o * n + at[j]) * inner + j] = x[(o * m + k) * inner + j])
 }
 void nstm_scatter_add(nstm_real t, const void *from, const int32_t *indices, void *to, ptrdiff_t outer, ptrdiff_t n, ptrdiff_t m,
                       ptrdiff_t inner, ptrdiff_t first, ptrdiff_t last) {
+    NSTM_WORK(0, outer * m * (inner == 1 ? 1 : last - first),
+        outer * m * (inner == 1 ? 1 : last - first) * (3 * NSTM_BYTES(t) + 4));
     switch (t) {
     case NSTM_F32: MOVE(float, y[(o * n + at[j]) * inner + j] += x[(o * m + k) * inner + j])
     case NSTM_F64: MOVE(double, y[(o * n + at[j]) * inner + j] += x[(o * m + k) * inner + j])
     }
 }
 
+/// Returns the number of rows that were added.
 #define ADD_ROWS(name, REAL)                                                                                              \
-    NSTM_KERNEL static void name(REAL alpha, const REAL *restrict x, const int32_t *restrict indices, ptrdiff_t m,        \
-                                 int32_t low, int32_t high, REAL *restrict y, ptrdiff_t columns) {                        \
+    NSTM_KERNEL static ptrdiff_t name(REAL alpha, const REAL *restrict x, const int32_t *restrict indices, ptrdiff_t m,   \
+                                      int32_t low, int32_t high, REAL *restrict y, ptrdiff_t columns) {                   \
+        ptrdiff_t added = 0;                                                                                              \
         for (ptrdiff_t i = 0; i < m; i++, x += columns) {                                                                 \
             if (indices[i] < low || indices[i] >= high) continue;                                                         \
             REAL *row = y + indices[i] * columns;                                                                         \
             for (ptrdiff_t j = 0; j < columns; j++) row[j] += alpha * x[j];                                               \
+            added++;                                                                                                      \
         }                                                                                                                 \
+        return added;                                                                                                     \
     }
 ADD_ROWS(add_rows_f32, float)
 ADD_ROWS(add_rows_f64, double)
 void nstm_add_rows(nstm_real t, double alpha, const void *x, const int32_t *indices, ptrdiff_t m, int32_t low, int32_t high,
                    void *y, ptrdiff_t columns) {
-    if (t == NSTM_F32) add_rows_f32((float)alpha, x, indices, m, low, high, y, columns);
-    else add_rows_f64(alpha, x, indices, m, low, high, y, columns);
+    ptrdiff_t added = t == NSTM_F32 ? add_rows_f32((float)alpha, x, indices, m, low, high, y, columns)
+                                    : add_rows_f64(alpha, x, indices, m, low, high, y, columns);
+    NSTM_ELEMENTS(t, added * columns, 3);
 }

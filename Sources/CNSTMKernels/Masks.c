@@ -33,6 +33,8 @@ COMPARE(compare_u8, uint8_t)
 
 void nstm_compare(nstm_dtype t, nstm_comparison op, const void *a, ptrdiff_t a_outer, ptrdiff_t a_inner, const void *b,
                   ptrdiff_t b_outer, ptrdiff_t b_inner, uint8_t *y, ptrdiff_t rows, ptrdiff_t columns) {
+    NSTM_WORK(0, rows * columns,
+        rows * columns * (2 * (t == NSTM_FLOAT64 ? 8 : t == NSTM_UINT8 || t == NSTM_BOOL ? 1 : 4) + 1));
     switch (t) {
     case NSTM_FLOAT32: compare_f32(op, a, a_outer, a_inner, b, b_outer, b_inner, y, rows, columns); break;
     case NSTM_FLOAT64: compare_f64(op, a, a_outer, a_inner, b, b_outer, b_inner, y, rows, columns); break;
@@ -57,6 +59,7 @@ NSTM_KERNEL static void combine(nstm_logic op, const uint8_t *restrict a, ptrdif
 }
 void nstm_combine(nstm_logic op, const uint8_t *a, ptrdiff_t a_outer, ptrdiff_t a_inner, const uint8_t *b, ptrdiff_t b_outer,
                   ptrdiff_t b_inner, uint8_t *y, ptrdiff_t rows, ptrdiff_t columns) {
+    NSTM_WORK(0, rows * columns, 3 * rows * columns);
     combine(op, a, a_outer, a_inner, b, b_outer, b_inner, y, rows, columns);
 }
 
@@ -80,6 +83,7 @@ SELECT(select_1, uint8_t)
 void nstm_select(ptrdiff_t element_bytes, const uint8_t *mask, ptrdiff_t m_outer, ptrdiff_t m_inner, const void *a,
                  ptrdiff_t a_outer, ptrdiff_t a_inner, const void *b, ptrdiff_t b_outer, ptrdiff_t b_inner, void *y,
                  ptrdiff_t rows, ptrdiff_t columns) {
+    NSTM_WORK(0, rows * columns, rows * columns * (3 * element_bytes + 1));
     switch (element_bytes) {
     case 4: select_4(mask, m_outer, m_inner, a, a_outer, a_inner, b, b_outer, b_inner, y, rows, columns); break;
     case 8: select_8(mask, m_outer, m_inner, a, a_outer, a_inner, b, b_outer, b_inner, y, rows, columns); break;
@@ -105,11 +109,13 @@ NSTM_KERNEL static void combine_axis(int all, const uint8_t *restrict x, uint8_t
     }
 }
 void nstm_combine_axis(nstm_logic op, const uint8_t *x, uint8_t *y, ptrdiff_t outer, ptrdiff_t reduce, ptrdiff_t inner) {
+    NSTM_WORK(0, outer * reduce * inner, outer * (reduce + 1) * inner);
     combine_axis(op == NSTM_AND, x, y, outer, reduce, inner);
 }
 
 void nstm_triangle(ptrdiff_t size, int lower, ptrdiff_t diagonal, const void *x, void *y, ptrdiff_t count, ptrdiff_t rows,
                    ptrdiff_t columns) {
+    NSTM_MOVED(2 * count * rows * columns * size);
     const char *from = x;
     char *to = y;
     for (ptrdiff_t i = 0; i < count; i++)

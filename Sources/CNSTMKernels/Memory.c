@@ -21,7 +21,19 @@ int64_t nstm_thread_bytes(int64_t change) {
 
 void nstm_fill_bytes(void *x, int byte, ptrdiff_t n) { memset(x, byte, (size_t)n); }
 
+void nstm_move_rows(ptrdiff_t rows, ptrdiff_t bytes, const void *x, ptrdiff_t x_stride, void *y, ptrdiff_t y_stride) {
+    NSTM_MOVED(2 * rows * bytes);
+    const char *from = x;
+    char *to = y;
+    for (ptrdiff_t r = 0; r < rows; r++, from += x_stride, to += y_stride) {
+        ptrdiff_t i = 0;
+        for (; i + 64 <= bytes; i += 64) memcpy(to + i, from + i, 64);
+        if (i < bytes) memcpy(to + i, from + i, (size_t)(bytes - i));
+    }
+}
+
 void nstm_fill(nstm_real t, void *x, double value, ptrdiff_t n) {
+    NSTM_MOVED(n * NSTM_BYTES(t));
     if (t == NSTM_F32) {
         float *p = x, v = (float)value;
         for (ptrdiff_t i = 0; i < n; i++) p[i] = v;
@@ -71,6 +83,9 @@ void nstm_move_strided(ptrdiff_t element_bytes, int32_t rank, const int32_t *siz
             y_stride[r++] = y_strides[i];
         }
     }
+    ptrdiff_t count = 1;
+    for (int i = 0; i < r; i++) count *= size[i];
+    NSTM_MOVED(2 * count * element_bytes);
     if (r == 0) {
         memcpy(y, x, (size_t)element_bytes);
         return;

@@ -18,9 +18,11 @@
 
 void nstm_region_pack(nstm_real t, const void *x, const void *limit, ptrdiff_t channels, ptrdiff_t height, ptrdiff_t width,
     ptrdiff_t row0, ptrdiff_t rows, ptrdiff_t column0, ptrdiff_t columns, void *out, ptrdiff_t pixel) {
+    NSTM_MOVED(rows * columns * (channels + pixel) * NSTM_BYTES(t));
     NSTM_DISPATCH(t, region_pack, x, limit, channels, height, width, row0, rows, column0, columns, out, pixel);
 }
 void nstm_region_unpack(nstm_real t, const void *x, ptrdiff_t pixel, const void *bias, void *y, ptrdiff_t channels,
     ptrdiff_t height, ptrdiff_t width, ptrdiff_t row0, ptrdiff_t rows, ptrdiff_t column0, ptrdiff_t columns) {
+    NSTM_MOVED(2 * rows * columns * channels * NSTM_BYTES(t));
     NSTM_DISPATCH(t, region_unpack, x, pixel, bias, y, channels, height, width, row0, rows, column0, columns);
 }

@@ -41,6 +41,7 @@ NSTM_INLINE uint64_t key_f64(double v) {
     }
 void nstm_sort(nstm_dtype t, int descending, const void *x, ptrdiff_t n, ptrdiff_t k, void *values,
                int32_t *indices, void *scratch) {
+    NSTM_WORK(0, n, (n + k) * (t == NSTM_FLOAT64 ? 8 : t == NSTM_FLOAT32 || t == NSTM_INT32 ? 4 : 1) + 4 * k);
     if (t == NSTM_FLOAT64) {
         record_64 *a = scratch;
         uint64_t flip = descending ? UINT64_MAX : 0;

@@ -14,6 +14,25 @@ public struct AttentionMask: Sendable, Equatable {
     }
     public static let full = AttentionMask(causal: false)
     public static let causal = AttentionMask(causal: true)
+
+    /// Query rows worked on at a time: few, so that a causal block leaves out most of what it cannot see.
+    static let block = 32
+    /// Keys that are looked at for a block of query rows, the last of which ask among `count` keys.
+    func keys(for rows: Range<Int>, of queries: Int, among count: Int) -> Range<Int> {
+        let shift = count - queries
+        let high = causal ? min(count, rows.upperBound + shift) : count
+        let low = window.map { max(0, rows.lowerBound + shift + 1 - $0) } ?? 0
+        // Packed keys are cut at multiples of 32; the row kernels blank what lies before the window.
+        return min(low, high) / 32 * 32..<high
+    }
+    /// Pairs of a query and a key that attention computes for one head of one sequence, of which forward takes two products over
+    /// the width of the head and backward five: the visible ones, rounded up to blocks.
+    package func pairs(queries: Int, keys count: Int) -> Int {
+        stride(from: 0, to: queries, by: AttentionMask.block).reduce(0) { sum, start in
+            let rows = start..<min(queries, start + AttentionMask.block)
+            return sum + rows.count * keys(for: rows, of: queries, among: count).count
+        }
+    }
 }
 
 extension Variable {
@@ -51,8 +70,7 @@ private struct AttentionJob {
     let real: nstm_real
     let size: Int
     var scale: Double { 1 / Double(d).squareRoot() }
-    /// Query rows worked on at a time: few, so that a causal block leaves out most of what it cannot see.
-    let block = 32
+    let block = AttentionMask.block
 
     init(_ value: Tensor, heads: Int, mask: AttentionMask, queries: Int, keyBias: Tensor?) {
         x = value.contiguous()
@@ -73,13 +91,7 @@ private struct AttentionJob {
     }
 
     /// Keys that the queries of a block can see.
-    private func keyRange(_ rows: Range<Int>) -> Range<Int> {
-        let shift = T - Q
-        let high = mask.causal ? min(T, rows.upperBound + shift) : T
-        let low = mask.window.map { max(0, rows.lowerBound + shift + 1 - $0) } ?? 0
-        // Packed keys are cut at multiples of 32; the row kernels blank what lies before the window.
-        return min(low, high) / 32 * 32..<high
-    }
+    private func keyRange(_ rows: Range<Int>) -> Range<Int> { mask.keys(for: rows, of: Q, among: T) }
     private var rowLength: Int { 3 * D }
     private func address(_ b: Int, _ t: Int, _ part: Int, _ h: Int) -> UnsafeRawPointer {
         x.constantBase + ((b * T + t) * rowLength + part * D + h * d) * size

@@ -21,14 +21,14 @@ extension Variable {
         let activation: Int32 = silu ? 1 : 0
         // Work is split over sequences and, when there are few of them, over channels.
         let block = 128, parts = (C + block - 1) / block
-        Parallel.for(B * parts) { i in
+        Parallel.for(B * parts, work: 2 * B * T * C * width) { i in
             let n = i / parts, c = (i % parts) * block, channels = min(block, C - c)
             nstm_conv(
                 real, x.constantBase + ((n * whole + history) * C + c) * size, C, history, w.constantBase + c * size, C,
                 b.map { $0.constantBase + c * size }, activation, to + (n * T * C + c) * size, C, width, T, channels)
         }
         return record(
-            "causalConvolution", bias.map { [self, weight, $0] } ?? [self, weight], y,
+            "causalConvolution", self, weight, bias, y,
             .pullback { g, sink in
                 let g = g.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype)
                 let dw = Tensor(uninitialized: [B, width, C], x.dtype),

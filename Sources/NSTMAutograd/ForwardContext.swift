@@ -40,15 +40,15 @@ public final class ForwardContext {
 
     /// Runs a body with a name added to the module path.
     public func scope<R>(_ name: String, _ body: () throws -> R) rethrows -> R {
-        let saved = tape.path
-        tape.path = saved.isEmpty ? name : saved + "." + name
-        defer { tape.path = saved }
+        let outer = tape.enter(name)
+        defer { tape.leave(to: outer) }
         return try body()
     }
     public func addLoss(_ name: String, _ value: Variable) {
-        auxiliaryLosses.append((tape.path.isEmpty ? name : tape.path + "." + name, value))
+        auxiliaryLosses.append((path(to: name), value))
     }
     public func log(_ name: String, _ value: Double) {
-        metrics.append((tape.path.isEmpty ? name : tape.path + "." + name, value))
+        metrics.append((path(to: name), value))
     }
+    private func path(to name: String) -> String { path.isEmpty ? name : path + "." + name }
 }

@@ -48,7 +48,8 @@ extension Variable {
         }
         let job = SlotJob(
             value.contiguous(), write.value.contiguous(), bias?.value.contiguous(), heads: heads, keyLength: keyLength ?? 0,
-            chunk: chunk, keepsChunks: [self, write, keys, values].contains { $0.isRecorded } || bias?.isRecorded ?? false)
+            chunk: chunk,
+            keepsChunks: isRecorded || write.isRecorded || keys.isRecorded || values.isRecorded || bias?.isRecorded ?? false)
         let result = job.forward(initialK.value.contiguous(), initialV.value.contiguous())
         let hasBias = bias != nil
         let inputs = [self, write, initialK, initialV] + (bias.map { [$0] } ?? [])
@@ -104,10 +105,10 @@ private struct SlotJob {
 
     /// Copies one head of [B, N, D] to or from dense [N, d].
     private func gather(_ from: UnsafeRawPointer, _ b: Int, _ h: Int, _ to: UnsafeMutableRawPointer) {
-        for m in 0..<N { (to + m * d * size).copyMemory(from: from + ((b * N + m) * D + h * d) * size, byteCount: d * size) }
+        nstm_move_rows(N, d * size, from + (b * N * D + h * d) * size, D * size, to, d * size)
     }
     private func scatter(_ from: UnsafeRawPointer, _ b: Int, _ h: Int, _ to: UnsafeMutableRawPointer) {
-        for m in 0..<N { (to + ((b * N + m) * D + h * d) * size).copyMemory(from: from + m * d * size, byteCount: d * size) }
+        nstm_move_rows(N, d * size, from, d * size, to + (b * N * D + h * d) * size, D * size)
     }
 
     func forward(_ keys: Tensor, _ values: Tensor) -> Result {
@@ -117,21 +118,22 @@ private struct SlotJob {
         let starts = keepsChunks ? Tensor(uninitialized: [B, H, max(1, chunks), 2, N, d], type) : nil
         let toO = o.freshBase, toP = p.freshBase, toK = lastK.freshBase, toV = lastV.freshBase, toStarts = starts?.freshBase
         let bank = N * d * size
-        Parallel.for(B * H) { i in
-            let b = i / H, h = i % H
-            let state = Storage(byteCount: 2 * bank), k = state.base, v = state.base + bank
-            gather(keys.constantBase, b, h, k)
-            gather(values.constantBase, b, h, v)
-            for c in 0..<chunks {
-                if let toStarts { (toStarts + (i * chunks + c) * 2 * bank).copyMemory(from: k, byteCount: 2 * bank) }
-                let t = c * chunk, n = min(chunk, T - t), row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size
-                nstm_slots(
-                    real, row, row + D * size, row + 2 * D * size, 3 * D, write.constantBase + (b * T + t) * N * size, N,
-                    bias.map { $0.constantBase + b * N * size }, scale, keyLength, k, v, toP + (i * T + t) * N * size, N,
-                    toO + ((b * T + t) * D + h * d) * size, D, n, N, d)
+        Parallel.for(B * H, work: 4 * B * T * N * D) { i in
+            withScratch(byteCount: 2 * bank) { k in
+                let b = i / H, h = i % H, v = k + bank
+                gather(keys.constantBase, b, h, k)
+                gather(values.constantBase, b, h, v)
+                for c in 0..<chunks {
+                    if let toStarts { (toStarts + (i * chunks + c) * 2 * bank).copyMemory(from: k, byteCount: 2 * bank) }
+                    let t = c * chunk, n = min(chunk, T - t), row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size
+                    nstm_slots(
+                        real, row, row + D * size, row + 2 * D * size, 3 * D, write.constantBase + (b * T + t) * N * size, N,
+                        bias.map { $0.constantBase + b * N * size }, scale, keyLength, k, v, toP + (i * T + t) * N * size, N,
+                        toO + ((b * T + t) * D + h * d) * size, D, n, N, d)
+                }
+                scatter(k, b, h, toK)
+                scatter(v, b, h, toV)
             }
-            scatter(k, b, h, toK)
-            scatter(v, b, h, toV)
         }
         withExtendedLifetime((keys, values)) {}
         return Result(o: o, p: p, keys: lastK, values: lastV, starts: starts)
@@ -148,28 +150,31 @@ private struct SlotJob {
         // Write weights and biases are shared by the heads: a copy a head, summed in order afterwards.
         let dU = Tensor(uninitialized: [B, H, T, N], type), dB = wantsBias ? Tensor.zeros([B, H, N], dtype: type) : nil
         let toQKV = dqkv.freshBase, toU = dU.freshBase, toK = dK.freshBase, toV = dV.freshBase, toB = dB?.freshBase
-        Parallel.for(B * H) { i in
-            let b = i / H, h = i % H
-            let span = min(chunk, max(1, T))
-            let state = Storage(byteCount: 2 * bank), running = Storage(byteCount: 2 * bank)
-            let log = Storage(byteCount: span * 2 * bank), index = Storage(byteCount: span * (N + 1) * 4)
-            gather(gK.constantBase, b, h, running.base)
-            gather(gV.constantBase, b, h, running.base + bank)
-            for c in stride(from: chunks - 1, through: 0, by: -1) {
-                state.base.copyMemory(from: starts.constantBase + (i * chunks + c) * 2 * bank, byteCount: 2 * bank)
-                let t = c * chunk, n = min(chunk, T - t)
-                let row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size,
-                    to = toQKV + ((b * T + t) * 3 * D + h * d) * size
-                nstm_slots_backward(
-                    real, dO.constantBase + ((b * T + t) * D + h * d) * size, D, row, row + D * size, row + 2 * D * size, 3 * D,
-                    write.constantBase + (b * T + t) * N * size, N, bias.map { $0.constantBase + b * N * size }, scale, keyLength,
-                    r.p.constantBase + (i * T + t) * N * size, N, state.base, state.base + bank, running.base,
-                    running.base + bank,
-                    to, to + D * size, to + 2 * D * size, 3 * D, toU + (i * T + t) * N * size, N, toB.map { $0 + i * N * size },
-                    log.base, index.base.assumingMemoryBound(to: Int32.self), n, N, d)
+        let span = min(chunk, max(1, T))
+        Parallel.for(B * H, work: 12 * B * T * N * D) { i in
+            withScratch(byteCount: (span + 2) * 2 * bank + span * (N + 1) * 4) { state in
+                let b = i / H, h = i % H
+                let running = state + 2 * bank, log = running + 2 * bank, index = log + span * 2 * bank
+                gather(gK.constantBase, b, h, running)
+                gather(gV.constantBase, b, h, running + bank)
+                for c in stride(from: chunks - 1, through: 0, by: -1) {
+                    state.copyMemory(from: starts.constantBase + (i * chunks + c) * 2 * bank, byteCount: 2 * bank)
+                    let t = c * chunk, n = min(chunk, T - t)
+                    let row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size,
+                        to = toQKV + ((b * T + t) * 3 * D + h * d) * size
+                    nstm_slots_backward(
+                        real, dO.constantBase + ((b * T + t) * D + h * d) * size, D, row, row + D * size, row + 2 * D * size,
+                        3 * D,
+                        write.constantBase + (b * T + t) * N * size, N, bias.map { $0.constantBase + b * N * size }, scale,
+                        keyLength,
+                        r.p.constantBase + (i * T + t) * N * size, N, state, state + bank, running, running + bank,
+                        to, to + D * size, to + 2 * D * size, 3 * D, toU + (i * T + t) * N * size, N,
+                        toB.map { $0 + i * N * size },
+                        log, index.assumingMemoryBound(to: Int32.self), n, N, d)
+                }
+                scatter(running, b, h, toK)
+                scatter(running + bank, b, h, toV)
             }
-            scatter(running.base, b, h, toK)
-            scatter(running.base + bank, b, h, toV)
         }
         return Gradient(qkv: dqkv, write: dU.sum([1]), keys: dK, values: dV, bias: dB?.sum([1]))
     }

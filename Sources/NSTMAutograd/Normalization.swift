@@ -7,9 +7,9 @@ import NSTMTensor
 func rowBlock(_ columns: Int) -> Int { max(1, 8_192 / max(1, columns)) }
 
 extension Variable {
-    private func rowsAndColumns(_ op: String) -> (Int, Int) {
+    private func rowsAndColumns(_ op: StaticString) -> (Int, Int) {
         guard shape.rank >= 1, shape[-1] > 0 else {
-            nstmFatal(.other(op: op, "needs a last axis that is not empty, got \(shape)"), at: path(of: self))
+            nstmFatal(.other(op: "\(op)", "needs a last axis that is not empty, got \(shape)"), at: path(of: self))
         }
         return (shape.count / shape[-1], shape[-1])
     }
@@ -24,7 +24,7 @@ extension Variable {
             nstm_softmax(real, x.constantBase + o, to + o, r.count, n)
         }
         return record(
-            "softmax", [self], y,
+            "softmax", self, nil, nil, y,
             .pullback { g, sink in
                 let g = g.contiguous(), dx = Tensor(uninitialized: y.shape, y.dtype), to = dx.freshBase
                 Parallel.blocks(rows, of: rowBlock(n)) { r in
@@ -58,12 +58,13 @@ extension Variable {
     }
 
     private func norm(_ name: StaticString, center: Bool, _ gain: Variable?, _ bias: Variable?, _ epsilon: Double) -> Variable {
-        let (rows, n) = rowsAndColumns("\(name)")
-        for p in [gain, bias] {
-            if let p, p.shape != [n] {
-                nstmFatal(.other(op: "\(name)", "gain or bias \(p.shape) does not fit rows of \(n)"), at: path(of: self, p))
-            }
+        let (rows, n) = rowsAndColumns(name)
+        func fit(_ p: Variable?) {
+            guard let p, p.shape != [n] else { return }
+            nstmFatal(.other(op: "\(name)", "gain or bias \(p.shape) does not fit rows of \(n)"), at: path(of: self, p))
         }
+        fit(gain)
+        fit(bias)
         requireSameType(name, self, gain, bias)
         let x = value.contiguous(), g = gain?.value.contiguous(), b = bias?.value.contiguous()
         let y = Tensor(uninitialized: shape, dtype), mean = Tensor(uninitialized: [rows], dtype)
@@ -76,11 +77,8 @@ extension Variable {
                 real, flag, x.constantBase + o, g?.constantBase, b?.constantBase, epsilon, to + o, toMean + s, toStd + s, r.count,
                 n)
         }
-        var inputs = [self]
-        if let gain { inputs.append(gain) }
-        if let bias { inputs.append(bias) }
         return record(
-            name, inputs, y,
+            name, self, gain, bias, y,
             .pullback { dy, sink in
                 let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase
                 let blocks = max(1, (rows + block - 1) / block)
@@ -96,7 +94,7 @@ extension Variable {
                 }
                 sink.add(0, dx)
                 if g != nil { sink.add(1, dgain.sum([0])) }
-                if b != nil { sink.add(g == nil ? 1 : 2, dbias.sum([0])) }
+                if b != nil { sink.add(2, dbias.sum([0])) }
             })
     }
 
@@ -117,7 +115,7 @@ extension Variable {
                 r.count, n)
         }
         return record(
-            "gatedRMSNorm", [self, gain, gate], y,
+            "gatedRMSNorm", self, gain, gate, y,
             .pullback { dy, sink in
                 let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype),
                     dz = Tensor(uninitialized: x.shape, x.dtype)
@@ -147,7 +145,7 @@ extension Variable {
             nstm_l2_norm(real, x.constantBase + o, scale, epsilon, to + o, toInverse + r.lowerBound * size, r.count, n)
         }
         return record(
-            "l2Normalized", [self], y,
+            "l2Normalized", self, nil, nil, y,
             .pullback { dy, sink in
                 let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase
                 Parallel.blocks(rows, of: rowBlock(n)) { r in
@@ -170,6 +168,7 @@ extension Variable {
             nstm_top_k_gates(real, x.constantBase + o, to + o, k, r.count, n)
         }
         // Where a gate was dropped y is 0, and so is y(1 − y).
-        return record("topKGates", [self], y, .pullback { g, to in to.add(0, .mapBackward(NSTM_SIGMOID, dy: g, x: x, y: y)) })
+        return record(
+            "topKGates", self, nil, nil, y, .pullback { g, to in to.add(0, .mapBackward(NSTM_SIGMOID, dy: g, x: x, y: y)) })
     }
 }

@@ -10,11 +10,18 @@ public final class Parameter {
     public var isTrainable = true
     /// Whether weight decay applies by default: matrices yes; gains, biases and other vectors no.
     public let decays: Bool
+    /// Multiplies the learning rate, and bounds the product.
+    public let rateFactor: Double
+    public let rateLimit: Double
 
-    public init(path: String, index: Int, value: Tensor, decays: Bool) {
+    public init(
+        path: String, index: Int, value: Tensor, decays: Bool, rateFactor: Double = 1, rateLimit: Double = .infinity
+    ) {
         self.path = path
         self.index = index
         self.value = value
         self.decays = decays
+        self.rateFactor = rateFactor
+        self.rateLimit = rateLimit
     }
 }

@@ -24,7 +24,7 @@ extension Variable {
     public func matmul(_ other: Variable, transposeSelf ta: Bool = false, transposeOther tb: Bool = false) -> Variable {
         let a = value, b = other.value
         return record(
-            "matmul", [self, other], a.matmul(b, transposeSelf: ta, transposeOther: tb),
+            "matmul", self, other, nil, a.matmul(b, transposeSelf: ta, transposeOther: tb),
             .pullback { g, to in
                 // With X = op(A), Y = op(B): dX = g Yᵀ, dY = Xᵀ g.
                 to.add(
@@ -77,7 +77,7 @@ extension Variable {
                         keepsSlope ? 1 : 0, r.count, n)
                 } : nil)
         return record(
-            "linear", bias.map { [self, weight, $0] } ?? [self, weight], y,
+            "linear", self, weight, bias, y,
             .pullback { g, to in
                 let da = op == nil ? g.contiguous() : g * product
                 if to.needs(0) {

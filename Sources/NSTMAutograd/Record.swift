@@ -9,19 +9,39 @@ import NSTMTensor
 ///     return record("cube", [x], v * v * v, .pullback { g, inputs in inputs.add(0, g * (v * v).affine(3)) })
 /// }
 /// ```
-public func record(_ op: StaticString, _ inputs: [Variable], _ value: Tensor, _ derivative: Derivative) -> Variable {
+///
+/// The derivative is evaluated only when it is wanted: what it captures costs nothing in a pass that records nothing.
+public func record(
+    _ op: StaticString, _ inputs: [Variable], _ value: Tensor, _ derivative: @autoclosure () -> Derivative
+) -> Variable {
     guard let tape = commonTape(op, inputs) else { return Variable(value) }
     if tape.checksFinite { tape.check(value, op, inputs) }
     guard tape.isRecording, inputs.contains(where: { $0.node >= 0 }) else { return Variable(value, node: -1, tape: tape) }
-    let pullback: Pullback
+    let (nodes, more) = pack(inputs)
+    return Variable(value, node: tape.append(op, nodes, more, 1, .one(pullback(derivative(), op, tape))), tape: tape)
+}
+private func pullback(_ derivative: Derivative, _ op: StaticString, _ tape: Tape) -> Pullback {
     switch derivative {
-    case .pullback(let p): pullback = p
+    case .pullback(let p): return p
     case .undefined(let why):
         let path = tape.path
-        pullback = { _, _ in fatalError("\(op) in '\(path)' has no derivative: \(why)") }
+        return { _, _ in fatalError("\(op) in '\(path)' has no derivative: \(why)") }
     }
-    let (nodes, more) = pack(inputs)
-    return Variable(value, node: tape.append(op, nodes, more, 1, .one(pullback)), tape: tape)
+}
+
+/// The same for up to three operands without a list of them; one that is missing keeps its position and needs no gradient.
+func record(
+    _ op: StaticString, _ a: Variable, _ b: Variable?, _ c: Variable?, _ value: Tensor,
+    _ derivative: @autoclosure () -> Derivative
+) -> Variable {
+    // Operands of two tapes are rare: the general form sorts them out.
+    guard let tape = a.tape, b.map({ $0.tape === tape }) ?? true, c.map({ $0.tape === tape }) ?? true, !tape.checksFinite else {
+        let nothing = Variable(a.value)
+        return record(op, [a, b ?? nothing, c ?? nothing], value, derivative())
+    }
+    let nodes = SIMD4(a.node, b?.node ?? -1, c?.node ?? -1, -1)
+    guard tape.isRecording, nodes != SIMD4(repeating: -1) else { return Variable(value, node: -1, tape: tape) }
+    return Variable(value, node: tape.append(op, nodes, nil, 1, .one(pullback(derivative(), op, tape))), tape: tape)
 }
 
 /// The same for one operand, without a list of operands: what it costs is most of a small operation.
@@ -107,8 +127,20 @@ private func pack(_ inputs: [Variable]) -> (SIMD4<Int32>, [Int32]?) {
 }
 
 /// Stops when an operand of a fused kernel has another element type: kernels read all of them as the first one's.
-func requireSameType(_ op: StaticString, _ first: Variable, _ others: Variable?...) {
-    for case let x? in others where x.dtype != first.dtype {
+func requireSameType(
+    _ op: StaticString, _ first: Variable, _ a: Variable?, _ b: Variable? = nil, _ c: Variable? = nil, _ d: Variable? = nil,
+    _ e: Variable? = nil, _ f: Variable? = nil
+) {
+    // Not a list: it would have to be allocated.
+    requireType(op, first, a)
+    requireType(op, first, b)
+    requireType(op, first, c)
+    requireType(op, first, d)
+    requireType(op, first, e)
+    requireType(op, first, f)
+}
+@inline(__always) private func requireType(_ op: StaticString, _ first: Variable, _ x: Variable?) {
+    if let x, x.dtype != first.dtype {
         nstmFatal(.dtype(op: "\(op)", got: x.dtype, want: "\(first.dtype), as the first operand"), at: path(of: first, x))
     }
 }

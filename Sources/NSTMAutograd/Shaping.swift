@@ -5,16 +5,16 @@ import NSTMTensor
 extension Variable {
     public func reshaped(_ dims: [Int]) -> Variable {
         let from = shape
-        return record("reshape", [self], value.reshaped(dims), .pullback { g, to in to.add(0, g.reshaped(from)) })
+        return record("reshape", self, nil, nil, value.reshaped(dims), .pullback { g, to in to.add(0, g.reshaped(from)) })
     }
     public func transposed(_ a: Int = -2, _ b: Int = -1) -> Variable {
-        record("transpose", [self], value.transposed(a, b), .pullback { g, to in to.add(0, g.transposed(a, b)) })
+        record("transpose", self, nil, nil, value.transposed(a, b), .pullback { g, to in to.add(0, g.transposed(a, b)) })
     }
     public func permuted(_ axes: [Int]) -> Variable {
         var inverse = axes
         for (i, a) in axes.enumerated() { inverse[shape.normalized(axis: a)] = i }
         let back = inverse
-        return record("permute", [self], value.permuted(axes), .pullback { g, to in to.add(0, g.permuted(back)) })
+        return record("permute", self, nil, nil, value.permuted(axes), .pullback { g, to in to.add(0, g.permuted(back)) })
     }
     /// Cuts an axis into consecutive pieces of given lengths. Unlike repeated slices, the way back is one pass.
     public func split(_ axis: Int, _ lengths: [Int]) -> [Variable] {
@@ -45,15 +45,15 @@ extension Variable {
     public func chunks(_ axis: Int, _ count: Int) -> [Variable] { split(axis, shape.chunks(axis, count)) }
     public func squeezed(_ axis: Int) -> Variable {
         let a = shape.normalized(axis: axis)
-        return record("squeeze", [self], value.squeezed(a), .pullback { g, to in to.add(0, g.expanded(a)) })
+        return record("squeeze", self, nil, nil, value.squeezed(a), .pullback { g, to in to.add(0, g.expanded(a)) })
     }
     public func expanded(_ axis: Int) -> Variable {
         let a = axis < 0 ? axis + shape.rank + 1 : axis
-        return record("expand", [self], value.expanded(a), .pullback { g, to in to.add(0, g.squeezed(a)) })
+        return record("expand", self, nil, nil, value.expanded(a), .pullback { g, to in to.add(0, g.squeezed(a)) })
     }
     public func broadcast(to target: Shape) -> Variable {
         let from = shape
-        return record("broadcast", [self], value.broadcast(to: target), .pullback { g, to in to.add(0, g.sum(to: from)) })
+        return record("broadcast", self, nil, nil, value.broadcast(to: target), .pullback { g, to in to.add(0, g.sum(to: from)) })
     }
     public static func concatenate(_ parts: [Variable], axis: Int) -> Variable {
         if parts.count == 1 { return parts[0] }
@@ -84,7 +84,7 @@ extension Variable {
         let reduced = Set((axes ?? Array(0..<from.rank)).map { from.normalized(axis: $0) })
         let kept = Shape((0..<from.rank).map { reduced.contains($0) ? 1 : from[$0] })
         return record(
-            "sum", [self], value.sum(axes, keepingAxes: keepingAxes),
+            "sum", self, nil, nil, value.sum(axes, keepingAxes: keepingAxes),
             .pullback { g, to in
                 to.add(0, g.reshaped(kept).broadcast(to: from))
             })

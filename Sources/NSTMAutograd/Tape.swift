@@ -43,16 +43,21 @@ public final class Tape {
     /// Looks at every value and gradient, and stops at the first that is not finite, by operation, module path and index. −∞ that
     /// comes from a constant is a mask.
     @exclusivity(unchecked) public var checksFinite = false
-    /// Path of the module at work; set by `ForwardContext.scope`.
-    @exclusivity(unchecked) public internal(set) var path = "" { didSet { pathIndex = -1 } }
+    /// Path of the module at work, made when somebody asks; `ForwardContext.scope` adds to it.
+    public internal(set) var path: String {
+        get { path(of: scope) }
+        set { scope = newValue.isEmpty ? -1 : enter(newValue, in: -1) }
+    }
 
     @exclusivity(unchecked) private(set) var entries: ContiguousArray<Entry> = []
     private let saved = SavedTensors()
     private var isUsed = false
     private var leaves: [ObjectIdentifier: Int32] = [:]
     private(set) var leafParameters: [(parameter: Parameter, node: Int32)] = []
-    private var paths: [String] = []
-    @exclusivity(unchecked) private var pathIndex: Int32 = -1
+    /// Modules that were entered, each within another one (−1: none).
+    @exclusivity(unchecked) private var scopes: ContiguousArray<(parent: Int32, name: String)> = []
+    /// The module at work.
+    @exclusivity(unchecked) private(set) var scope: Int32 = -1
 
     public init(recording: Bool = true) {
         isRecording = recording
@@ -74,21 +79,42 @@ public final class Tape {
     func source() -> Int32 { append("input", SIMD4(repeating: -1), nil, 1, .none) }
 
     func append(_ op: StaticString, _ inputs: SIMD4<Int32>, _ more: [Int32]?, _ outputs: Int32, _ way: Way) -> Int32 {
-        if pathIndex < 0 {
-            if paths.last != path { paths.append(path) }
-            pathIndex = Int32(paths.count - 1)
-        }
         let id = Int32(entries.count)
-        entries.append(Entry(op: op, path: pathIndex, inputs: inputs, moreInputs: more, outputs: outputs, way: way))
+        entries.append(Entry(op: op, path: scope, inputs: inputs, moreInputs: more, outputs: outputs, way: way))
         // Further outputs are placeholders: the first one carries the way back.
         var rest = outputs
         while rest > 1 {
             entries.append(
-                Entry(op: op, path: pathIndex, inputs: SIMD4(repeating: -1), moreInputs: nil, outputs: 0, way: .none))
+                Entry(op: op, path: scope, inputs: SIMD4(repeating: -1), moreInputs: nil, outputs: 0, way: .none))
             rest -= 1
         }
         return id
     }
+    private func enter(_ name: String, in parent: Int32) -> Int32 {
+        scopes.append((parent, name))
+        return Int32(scopes.count - 1)
+    }
+    /// Enters a module within the one at work, and returns that one.
+    func enter(_ name: String) -> Int32 {
+        let outer = scope
+        scope = enter(name, in: outer)
+        return outer
+    }
+    /// Goes back to the module that `enter` returned.
+    func leave(to outer: Int32) {
+        // Recorded operations refer to their modules; without any, a pass as long as you like keeps none.
+        if !isRecording, Int(scope) == scopes.count - 1 { scopes.removeLast() }
+        scope = outer
+    }
+    private func path(of scope: Int32) -> String {
+        var names: [String] = [], at = scope
+        while at >= 0 {
+            names.append(scopes[Int(at)].name)
+            at = scopes[Int(at)].parent
+        }
+        return names.reversed().joined(separator: ".")
+    }
+
     /// Keeps two tensors for the way back of an operation.
     @inline(__always) func save(_ x: Tensor, _ y: Tensor) -> Int32 { saved.append(x, y) }
 
@@ -163,7 +189,7 @@ public final class Tape {
         let entry = entries[id]
         for (position, input) in (entry.moreInputs ?? (0..<4).map { entry.inputs[$0] }).enumerated() where input >= 0 {
             guard let g = slots[Int(input)], let i = g.firstNonFinite() else { continue }
-            let place = "\(entry.op) in '\(paths[Int(entry.path)])'"
+            let place = "\(entry.op) in '\(path(of: entry.path))'"
             fatalError("\(place): first non-finite gradient at index \(i) of shape \(g.shape), of input \(position)")
         }
     }

@@ -3,14 +3,31 @@ import NSTMModules
 import NSTMTensor
 
 /// The decoder-only Transformer (Vaswani et al. 2017; pre-norm, GELU, learned positions and tied embeddings as in GPT-2, Radford et
-/// al. 2019), without biases.
+/// al. 2019), without biases; or with rotary positions and SwiGLU (as in LLaMA, Touvron et al. 2023).
 public final class Transformer: SequenceModel {
-    /// - Parameter shape: `positions` is the longest sequence it can read.
-    public init(_ builder: ParameterBuilder, _ shape: ModelShape) {
-        super.init(builder, shape, norm: .layer) { parameters, _, residual in
+    public enum FeedForwardKind: String, Sendable, CaseIterable { case gelu, swiglu }
+
+    /// - Parameters:
+    ///   - shape: `positions` is the longest sequence it can read; nil for no learned positions.
+    ///   - rotary: whether queries and keys are turned by their positions.
+    ///   - options: what NSTM layers have too, for comparisons that leave nothing but the mixing of tokens.
+    public init(
+        _ builder: ParameterBuilder, _ shape: ModelShape, rotary: Bool = false, feedForward: FeedForwardKind = .gelu,
+        options: AttentionFrame.Options = AttentionFrame.Options()
+    ) {
+        var style = StackStyle()
+        if feedForward == .swiglu && shape.hidden > 0 {
+            style.feedForward = { parameters, _, residual in
+                GatedFeedForward(
+                    parameters, width: shape.width, hidden: shape.hidden, initializer: .normal(deviation: 0.02),
+                    outputInitializer: residual)
+            }
+        }
+        super.init(builder, shape, norm: .layer, style: style) { parameters, _, residual in
             CausalSelfAttention(
-                parameters, width: shape.width, heads: shape.heads, initializer: .normal(deviation: 0.02),
-                outputInitializer: residual)
+                parameters, width: shape.width, heads: shape.heads, rotary: rotary, options: options,
+                initializer: .normal(deviation: 0.02), outputInitializer: residual)
         }
     }
+    public override var carriesEveryToken: Bool { true }
 }

@@ -159,7 +159,7 @@ struct TrainCommand: ParsableCommand {
         func word(_ path: String) -> String { if case .string(let s)? = experiment.resolved[path: path] { s } else { "?" } }
         let data = trainer.dataset
         say("data   \(data.name), sequences of up to \(data.contextLength)")
-        for (i, line) in ModelSummary(trainer.model, kind: word("model.kind")).lines.enumerated() {
+        for (i, line) in ModelSummary(trainer.model, kind: word("model.kind"), context: data.contextLength).lines.enumerated() {
             say((i == 0 ? "model  " : "       ") + line)
         }
         let steps = "\(trainer.settings.steps) steps of \(trainer.settings.batch) sequences"

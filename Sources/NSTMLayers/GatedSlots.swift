@@ -12,6 +12,7 @@ public final class GatedSlots: TokenDrivenUpdateRule {
     /// c: 1 leaves the routing weight as it is; larger values make states slower.
     public let slowness: Double
     private let gate: Linear?
+    var hasSecondGate: Bool { gate != nil }
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, slowness: Double = 1, secondGate: Bool = false) {
         self.slowness = slowness

@@ -9,6 +9,7 @@ public final class LowRankMixing: StateInteraction {
     private let collect: Parameter
     private let spread: Parameter
     private let norm: RMSNorm
+    var rank: Int { collect.value.shape[1] }
     private let change: GatedChange
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, rank: Int) {

@@ -17,11 +17,11 @@ public final class NSTMLayer: SequenceMixer {
     public let propagator: StatePropagator
     public let attention: HybridAttention
     private let projection: Linear
-    private let convolution: CausalConvolution
+    let convolution: CausalConvolution
     private let gate: Linear
     private let norm: RMSNorm
     private let output: Linear
-    private let width: Int
+    let width: Int
 
     /// The parts that can be exchanged, each built from a parameter builder that carries its name.
     public struct Parts {
@@ -73,7 +73,7 @@ public final class NSTMLayer: SequenceMixer {
         var s = MixerState()
         s["keys"] = bank.keys
         s["values"] = bank.values
-        s["convolution"] = context.constant(Tensor(repeating: 0, [batch, convolution.width - 1, 3 * width], dtype: dtype))
+        s["convolution"] = convolution.beginning(batch: batch, context)
         if let carried = router.beginning(batch: batch, dtype) { s["routing"] = context.constant(carried) }
         if attention.window != nil { s["window"] = context.constant(Tensor(repeating: 0, [batch, 0, 3 * width], dtype: dtype)) }
         return s
@@ -88,9 +88,7 @@ public final class NSTMLayer: SequenceMixer {
             states = manager.beginning(batch: batch, activity, context)
         }
         let projected = context.scope("projection") { projection(x, context) }
-        let history = state?["convolution"]
-        let joined = history.map { Variable.concatenate([$0, projected], axis: 1) } ?? projected
-        let qkv = context.scope("convolution") { convolution(joined, context, history: history?.shape[1] ?? 0) }
+        let qkv = context.scope("convolution") { convolution(projected, &state, "convolution", context) }
         let (routing, carried) = context.scope("router") {
             router.route(x, activity, position: position, carried: state?["routing"], context)
         }
@@ -100,8 +98,6 @@ public final class NSTMLayer: SequenceMixer {
         if state != nil {
             state!["keys"] = next.keys
             state!["values"] = next.values
-            let length = joined.shape[1]
-            state!["convolution"] = joined.slice(1, length - (convolution.width - 1)..<length).owned
             if let carried { state!["routing"] = carried }
             if let window { state!["window"] = window }
             state!.position += x.shape[1]

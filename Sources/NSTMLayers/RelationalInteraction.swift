@@ -14,6 +14,7 @@ public final class RelationalInteraction: StateInteraction {
     private let attention: MultiHeadAttention
     private let attended: RMSNorm
     private let feedForward: FeedForward
+    var hidden: Int { feedForward.up.weight.value.shape[0] }
     private let change: GatedChange
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int, hidden: Int) {

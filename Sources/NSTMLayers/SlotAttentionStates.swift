@@ -17,6 +17,7 @@ public final class SlotAttentionStates: StateUpdateRule {
     private let recurrent: Linear
     private let feedNorm: RMSNorm
     private let feedForward: FeedForward
+    var hidden: Int { feedForward.up.weight.value.shape[0] }
 
     public init(_ parameters: ParameterBuilder, width: Int, hidden: Int) {
         norm = RMSNorm(parameters.child("norm"), width: width)

@@ -62,8 +62,7 @@ public final class StateManager {
                 context.addLoss("keep", HardConcrete.expectedOpen(logits).sum() * keepPenalty)
             }
         }
-        let flags = active
-        if flags.contains(false) {
+        if !mask.value.isPositive {
             let m = context.constant(mask.value)
             gate = gate.map { $0 * m } ?? m
         }
@@ -80,6 +79,15 @@ public final class StateManager {
         return StateBank(
             keys: context[initialKeys].broadcast(to: target), values: context[initialValues].broadcast(to: target),
             activity: activity)
+    }
+}
+
+extension Tensor {
+    /// Whether all elements are above 0.
+    fileprivate var isPositive: Bool {
+        dtype == .float64
+            ? withElements(of: Double.self) { $0.allSatisfy { $0 > 0 } }
+            : withElements(of: Float.self) { $0.allSatisfy { $0 > 0 } }
     }
 }
 

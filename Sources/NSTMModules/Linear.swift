@@ -67,22 +67,35 @@ public final class Dropout {
 /// Causal depthwise convolution along the sequence, [B, T, C] → [B, T, C], optionally followed by silu.
 public final class CausalConvolution {
     public let weight: Parameter
+    public let bias: Parameter?
     public let width: Int
     public let silu: Bool
-    public init(_ parameters: ParameterBuilder, channels: Int, width: Int = 4, silu: Bool = false) {
-        let bound = 1 / Double(width).squareRoot()
-        weight = parameters("weight", [width, channels], .uniform(bound: bound), decays: false)
+    public init(_ parameters: ParameterBuilder, channels: Int, width: Int = 4, bias: Bool = false, silu: Bool = false) {
+        let uniform = Initializer.uniform(bound: 1 / Double(width).squareRoot())
+        weight = parameters("weight", [width, channels], uniform, decays: false)
+        self.bias = bias ? parameters("bias", [channels], uniform) : nil
         self.width = width
         self.silu = silu
     }
     /// - Parameter history: the first rows of x that are earlier tokens; they feed the others and give no output.
     public func callAsFunction(_ x: Variable, _ context: ForwardContext, history: Int = 0) -> Variable {
-        x.causalConvolution(context[weight], silu: silu, history: history)
+        x.causalConvolution(context[weight], bias: bias.map { context[$0] }, silu: silu, history: history)
+    }
+    /// The rows before the first token, for a mixer to put into its state.
+    public func beginning(batch: Int, _ context: ForwardContext) -> Variable {
+        context.constant(.zeros([batch, width - 1, weight.value.shape[1]], dtype: weight.value.dtype))
+    }
+    /// Goes on from the rows that a state carries under a name, and leaves the last ones there.
+    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ name: String, _ context: ForwardContext) -> Variable {
+        guard let history = state?[name] else { return self(x, context) }
+        let joined = Variable.concatenate([history, x], axis: 1), length = joined.shape[1]
+        state![name] = joined.slice(1, length - (width - 1)..<length).owned
+        return self(joined, context, history: width - 1)
     }
 }
 
-/// Two linear maps with an activation between them, at every position.
-public final class FeedForward {
+/// Two linear maps with an activation between them, at every position. It carries nothing from token to token.
+public final class FeedForward: SequenceMixer {
     public let up: Linear
     public let down: Linear
     public init(
@@ -95,4 +108,27 @@ public final class FeedForward {
         down = Linear(parameters.child("down"), in: hidden, out: width, bias: false, initializer: outputInitializer)
     }
     public func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable { down(up(x, context), context) }
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState { MixerState() }
+    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+        self(x, context)
+    }
+}
+
+/// A feed-forward part with a gate (SwiGLU: Shazeer 2020), without biases: down(silu(x W) ⊙ x V).
+public final class GatedFeedForward: SequenceMixer {
+    /// W and V in one.
+    public let up: Linear
+    public let down: Linear
+    public init(
+        _ parameters: ParameterBuilder, width: Int, hidden: Int, initializer: Initializer = .fanIn,
+        outputInitializer: Initializer = .fanIn
+    ) {
+        up = Linear(parameters.child("up"), in: width, out: 2 * hidden, bias: false, initializer: initializer)
+        down = Linear(parameters.child("down"), in: hidden, out: width, bias: false, initializer: outputInitializer)
+    }
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState { MixerState() }
+    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+        let parts = up(x, context).split(2, into: 2)
+        return down(parts[0].silu() * parts[1], context)
+    }
 }

@@ -4,35 +4,46 @@ import NSTMTensor
 /// Causal multi-head self-attention (Vaswani et al. 2017) as a mixer; its state is the queries, keys and values of all earlier
 /// tokens, or of the last `window` − 1.
 public final class CausalSelfAttention: SequenceMixer {
-    public let projection: Linear
-    public let output: Linear
+    let frame: AttentionFrame
     public let heads: Int
     public let window: Int?
+    /// Whether queries and keys are turned by their positions (`Variable.rotated`).
+    public let isRotary: Bool
+    public var projection: Linear { frame.projection }
+    public var output: Linear { frame.output }
 
     public init(
-        _ parameters: ParameterBuilder, width: Int, heads: Int, window: Int? = nil, initializer: Initializer = .fanIn,
+        _ parameters: ParameterBuilder, width: Int, heads: Int, window: Int? = nil, rotary: Bool = false,
+        options: AttentionFrame.Options = AttentionFrame.Options(), initializer: Initializer = .fanIn,
         outputInitializer: Initializer = .fanIn
     ) {
         precondition(width % heads == 0, "width \(width) is not a multiple of \(heads) heads")
-        projection = Linear(parameters.child("projection"), in: width, out: 3 * width, bias: false, initializer: initializer)
-        output = Linear(parameters.child("output"), in: width, out: width, bias: false, initializer: outputInitializer)
+        frame = AttentionFrame(
+            parameters, width: width, options, initializer: initializer, outputInitializer: outputInitializer)
         self.heads = heads
         self.window = window
+        isRotary = rotary
     }
     public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
         var s = MixerState()
+        frame.begin(&s, batch: batch, context)
         s["window"] = context.constant(
             Tensor(repeating: 0, [batch, 0, projection.weight.value.shape[0]], dtype: projection.weight.value.dtype))
         return s
     }
     public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
-        let qkv = context.scope("projection") { projection(x, context) }
+        var qkv = frame.queriesKeysValues(x, &state, context)
+        if isRotary {
+            let width = x.shape[2], parts = qkv.split(2, [2 * width, width])
+            let turned = parts[0].rotated(heads: 2 * heads, position: state?.position ?? 0)
+            qkv = .concatenate([turned, parts[1]], axis: 2)
+        }
         let (o, tail) = windowAttention(qkv, history: state?["window"], heads: heads, window: window)
         if state != nil {
             state!["window"] = tail
             state!.position += x.shape[1]
         }
-        return context.scope("output") { output(o, context) }
+        return frame.answer(o, to: x, context)
     }
 }
 

@@ -6,6 +6,8 @@ import NSTMTensor
 public struct Initializer: Sendable {
     let fill: @Sendable (Shape, RandomKey, DType) -> Tensor
     public init(_ fill: @escaping @Sendable (Shape, RandomKey, DType) -> Tensor) { self.fill = fill }
+    /// What a parameter of this shape would start with.
+    public func callAsFunction(_ shape: Shape, _ key: RandomKey, _ dtype: DType) -> Tensor { fill(shape, key, dtype) }
 
     public static let zeros = constant(0)
     public static let ones = constant(1)
@@ -45,9 +47,10 @@ public final class ParameterStore {
     private var index: [String: Int] = [:]
     public init() {}
 
-    func add(_ path: String, _ value: Tensor, decays: Bool) -> Parameter {
+    func add(_ path: String, _ value: Tensor, decays: Bool, rateFactor: Double, rateLimit: Double) -> Parameter {
         if index[path] != nil { fatalError("parameter '\(path)' is declared twice") }
-        let p = Parameter(path: path, index: all.count, value: value, decays: decays)
+        let p = Parameter(
+            path: path, index: all.count, value: value, decays: decays, rateFactor: rateFactor, rateLimit: rateLimit)
         index[path] = all.count
         all.append(p)
         return p
@@ -90,16 +93,19 @@ public struct ParameterBuilder {
     /// Declares a parameter.
     /// - Parameters:
     ///   - decays: whether weight decay applies; by default to everything with two axes or more.
+    ///   - rateFactor, rateLimit: what the learning rate of this parameter is multiplied with, and the most it may be then.
     ///   - trainable: false for values that belong to the model and its checkpoints but are not learned (masks).
     public func callAsFunction(
-        _ name: String, _ shape: Shape, _ initializer: Initializer, decays: Bool? = nil, trainable: Bool = true
+        _ name: String, _ shape: Shape, _ initializer: Initializer, decays: Bool? = nil, rateFactor: Double = 1,
+        rateLimit: Double = .infinity, trainable: Bool = true
     ) -> Parameter {
         let full = joined(name)
         let value = initializer.fill(shape, key.fold(full), dtype)
         guard value.shape == shape else {
             nstmFatal(.other(op: "parameter", "initial value \(value.shape), declared \(shape)"), at: full)
         }
-        let p = store.add(full, value, decays: decays ?? (shape.rank >= 2))
+        let p = store.add(
+            full, value, decays: decays ?? (shape.rank >= 2), rateFactor: rateFactor, rateLimit: rateLimit)
         p.isTrainable = trainable
         return p
     }

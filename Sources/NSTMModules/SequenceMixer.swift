@@ -4,8 +4,8 @@ import NSTMTensor
 /// What a layer carries from one part of a sequence to the next: named variables and the number of tokens seen. A value: it can
 /// be kept, copied, saved and resumed. Detach it to stop gradients at the cut.
 public struct MixerState {
-    public private(set) var names: [String] = []
-    private var variables: [String: Variable] = [:]
+    // A few at most: looking through them is faster than hashing a name.
+    private var entries: [(name: String, variable: Variable)] = []
     /// Tokens seen so far.
     public var position: Int
 
@@ -14,19 +14,25 @@ public struct MixerState {
         self.position = position
         for (name, variable) in pairs { self[name] = variable }
     }
+    /// In the order in which they were set first.
+    public var names: [String] { entries.map(\.name) }
     public subscript(name: String) -> Variable? {
-        get { variables[name] }
+        get { entries.first { $0.name == name }?.variable }
         set {
             guard let newValue else { fatalError("MixerState: '\(name)' cannot be removed") }
-            if variables.updateValue(newValue, forKey: name) == nil { names.append(name) }
+            if let i = entries.firstIndex(where: { $0.name == name }) {
+                entries[i].variable = newValue
+            } else {
+                entries.append((name, newValue))
+            }
         }
     }
     public var detached: MixerState {
         var s = self
-        for name in names { s.variables[name] = variables[name]!.detached }
+        for i in entries.indices { s.entries[i].variable = entries[i].variable.detached }
         return s
     }
-    public var byteCount: Int { names.reduce(0) { $0 + variables[$1]!.shape.count * variables[$1]!.dtype.byteCount } }
+    public var byteCount: Int { entries.reduce(0) { $0 + $1.variable.shape.count * $1.variable.dtype.byteCount } }
 }
 
 /// A layer that lets tokens of a sequence influence later ones: [B, T, D] → [B, T, D].

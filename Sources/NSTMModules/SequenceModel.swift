@@ -19,7 +19,29 @@ public enum ModelOutput: Sendable, Equatable {
     case pooled(classes: Int)
 }
 
-public enum NormKind: String, Sendable, CaseIterable { case layer, rms }
+public enum NormKind: String, Sendable, CaseIterable {
+    case layer, rms, none
+    /// LayerNorm with a bias.
+    case biasedLayer = "biased-layer"
+}
+
+/// Where a model differs from a pre-norm residual stack with a feed-forward part in every block and tied embeddings.
+public struct StackStyle {
+    /// Builds the second part of a block, in place of a feed-forward part of the shape's hidden width. Its state is carried with the
+    /// mixer's, so its names must differ; positions are the mixer's business.
+    public var feedForward: ((_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> any SequenceMixer)?
+    /// Whether each part adds to what it reads; otherwise it takes its place.
+    public var isResidual = true
+    /// Whether a norm follows the embedding.
+    public var normsInput = false
+    public var embedding = Initializer.normal(deviation: 0.02)
+    /// Whether a next-token head uses the weights of the embedding when the vocabularies are the same.
+    public var isTied = true
+    /// Weights of a next-token head of its own, and whether it has a bias.
+    public var head = Initializer.normal(deviation: 0.02)
+    public var headBias = false
+    public init() {}
+}
 
 /// Sizes that every sequence model has.
 public struct ModelShape: Sendable, Equatable {
@@ -43,21 +65,22 @@ public struct ModelShape: Sendable, Equatable {
 }
 
 /// A pre-norm residual stack: input, blocks of a mixer and a feed-forward part, a norm, an output head. Mixers of any kind fit in;
-/// the models of this package differ in nothing else.
+/// the models of this package differ in nothing else but what their `StackStyle` says.
 open class SequenceModel {
     public let shape: ModelShape
     public let parameters: ParameterStore
     public let blocks: [ResidualBlock]
     private let embedding: Embedding?
-    private let featureMap: Linear?
+    let featureMap: Linear?
     private let positions: Parameter?
+    private let inputNorm: ResidualBlock.Norm?
     private let norm: ResidualBlock.Norm
     /// nil: the embedding's weights are used.
-    private let head: Linear?
+    let head: Linear?
 
     /// - Parameter mixer: builds the mixer of a block; `residual` is how a map that ends in the residual stream should start.
     public init(
-        _ builder: ParameterBuilder, _ shape: ModelShape, norm normKind: NormKind,
+        _ builder: ParameterBuilder, _ shape: ModelShape, norm normKind: NormKind, style: StackStyle = StackStyle(),
         mixer: (_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> any SequenceMixer
     ) {
         self.shape = shape
@@ -66,30 +89,45 @@ open class SequenceModel {
         let residual = Initializer.normal(deviation: 0.02 / (2 * Double(shape.layers)).squareRoot())
         switch shape.input {
         case .tokens(let vocabulary):
-            embedding = Embedding(builder.child("embedding"), count: vocabulary, width: shape.width)
+            embedding = Embedding(
+                builder.child("embedding"), count: vocabulary, width: shape.width, initializer: style.embedding)
             featureMap = nil
         case .features(let width):
             embedding = nil
             featureMap = Linear(builder.child("input"), in: width, out: shape.width)
         }
         positions = shape.positions.map { builder.child("positions")("weight", [$0, shape.width], weights) }
+        inputNorm = style.normsInput ? ResidualBlock.Norm(builder.child("inputNorm"), normKind, shape.width) : nil
         blocks = (0..<shape.layers).map { i in
             let b = builder.child("blocks", i)
+            let mixer = mixer(b.child("mixer"), i, residual), second = b.child("feedForward"), hidden = shape.hidden
+            let width = shape.width
+            let feedForward: (() -> any SequenceMixer)? =
+                style.feedForward.map { build in { build(second, i, residual) } }
+                ?? (hidden == 0
+                    ? nil
+                    : { FeedForward(second, width: width, hidden: hidden, initializer: weights, outputInitializer: residual) })
             return ResidualBlock(
-                b, shape, norm: normKind, mixer: mixer(b.child("mixer"), i, residual), weights: weights, residual: residual)
+                b, width: width, norm: normKind, mixer: mixer, feedForward: feedForward, isResidual: style.isResidual)
         }
         norm = ResidualBlock.Norm(builder.child("norm"), normKind, shape.width)
         switch shape.output {
         case .nextToken(let vocabulary):
-            if case .tokens(vocabulary) = shape.input {
+            if style.isTied, case .tokens(vocabulary) = shape.input {
                 head = nil
             } else {
-                head = Linear(builder.child("head"), in: shape.width, out: vocabulary, bias: false, initializer: weights)
+                head = Linear(
+                    builder.child("head"), in: shape.width, out: vocabulary, bias: style.headBias, initializer: style.head)
             }
         case .perToken(let n), .pooled(let n):
             head = Linear(builder.child("head"), in: shape.width, out: n)
         }
     }
+
+    /// The longest sequence it can read; nil for any.
+    open var longestSequence: Int? { shape.positions }
+    /// Whether the state of a stream grows with every token.
+    open var carriesEveryToken: Bool { false }
 
     /// Logits for a batch of whole sequences.
     public func callAsFunction(_ inputs: Tensor, _ context: ForwardContext) -> Variable {
@@ -103,7 +141,7 @@ open class SequenceModel {
         let context = context ?? ForwardContext(.evaluate)
         return ModelState(
             layers: blocks.enumerated().map { i, block in
-                context.scope("blocks.\(i).mixer") { block.mixer.initialState(batch: batch, context) }
+                context.scope("blocks.\(i)") { block.initialState(batch: batch, context) }
             })
     }
     /// Logits for the next tokens of sequences that go on from a state. Feeding a sequence in any split gives the same logits (a
@@ -129,6 +167,7 @@ open class SequenceModel {
             }
             x = x + context[positions].slice(0, start..<end)
         }
+        if let inputNorm { x = context.scope("inputNorm") { inputNorm(x, context) } }
         x = x.dropout(shape.dropout, context, purpose: "input dropout")
         for (i, block) in blocks.enumerated() {
             x = context.scope("blocks.\(i)") {
@@ -146,40 +185,46 @@ open class SequenceModel {
 /// norm → mixer → add, norm → feed-forward → add.
 public final class ResidualBlock {
     enum Norm {
-        case layer(LayerNorm), rms(RMSNorm)
+        case layer(LayerNorm), rms(RMSNorm), none
         init(_ parameters: ParameterBuilder, _ kind: NormKind, _ width: Int) {
             switch kind {
             case .layer: self = .layer(LayerNorm(parameters, width: width, bias: false))
+            case .biasedLayer: self = .layer(LayerNorm(parameters, width: width))
             case .rms: self = .rms(RMSNorm(parameters, width: width))
+            case .none: self = .none
             }
         }
         func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
             switch self {
             case .layer(let n): n(x, context)
             case .rms(let n): n(x, context)
+            case .none: x
             }
         }
     }
     public let mixer: any SequenceMixer
+    public let feedForward: (any SequenceMixer)?
     private let norm1: Norm
     private let norm2: Norm?
-    private let feedForward: FeedForward?
+    private let isResidual: Bool
 
     init(
-        _ parameters: ParameterBuilder, _ shape: ModelShape, norm: NormKind, mixer: any SequenceMixer, weights: Initializer,
-        residual: Initializer
+        _ parameters: ParameterBuilder, width: Int, norm: NormKind, mixer: any SequenceMixer,
+        feedForward: (() -> any SequenceMixer)?, isResidual: Bool
     ) {
-        norm1 = Norm(parameters.child("norm1"), norm, shape.width)
+        norm1 = Norm(parameters.child("norm1"), norm, width)
+        norm2 = feedForward == nil ? nil : Norm(parameters.child("norm2"), norm, width)
         self.mixer = mixer
-        if shape.hidden > 0 {
-            norm2 = Norm(parameters.child("norm2"), norm, shape.width)
-            feedForward = FeedForward(
-                parameters.child("feedForward"), width: shape.width, hidden: shape.hidden, initializer: weights,
-                outputInitializer: residual)
-        } else {
-            norm2 = nil
-            feedForward = nil
-        }
+        self.feedForward = feedForward?()
+        self.isResidual = isResidual
+    }
+    /// The state of the mixer, with what the second part carries.
+    func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
+        var state = context.scope("mixer") { mixer.initialState(batch: batch, context) }
+        guard let feedForward else { return state }
+        let second = context.scope("feedForward") { feedForward.initialState(batch: batch, context) }
+        for name in second.names { state[name] = second[name]! }
+        return state
     }
     func callAsFunction(
         _ x: Variable, _ state: inout MixerState?, dropout: Double, recompute: Bool, _ context: ForwardContext
@@ -205,10 +250,12 @@ public final class ResidualBlock {
     private func run(_ x: Variable, _ state: inout MixerState?, _ dropout: Double, _ context: ForwardContext) -> Variable {
         let normed = context.scope("norm1") { norm1(x, context) }
         let mixed = context.scope("mixer") { mixer(normed, &state, context) }
-        let y = x + mixed.dropout(dropout, context, purpose: "mixer dropout")
+            .dropout(dropout, context, purpose: "mixer dropout")
+        let y = isResidual ? x + mixed : mixed
         guard let norm2, let feedForward else { return y }
-        let fed = context.scope("feedForward") { feedForward(norm2(y, context), context) }
-        return y + fed.dropout(dropout, context, purpose: "feed-forward dropout")
+        let fed = context.scope("feedForward") { feedForward(norm2(y, context), &state, context) }
+            .dropout(dropout, context, purpose: "feed-forward dropout")
+        return isResidual ? y + fed : fed
     }
 }
 

@@ -35,6 +35,13 @@ public final class Optimizer {
             case .rmsProp: ["square", "mean", "step"]
             }
         }
+        var slotCount: Int {
+            switch self {
+            case .sgd(let momentum, _): momentum == 0 ? 0 : 1
+            case .adamW: 2
+            case .rmsProp: 3
+            }
+        }
         public var name: String {
             switch self {
             case .sgd: "sgd"
@@ -61,7 +68,7 @@ public final class Optimizer {
         step += 1
         gradients.forEach { parameter, gradient in
             let group = groups.first { $0.matches(parameter.path) }
-            let rate = rate * (group?.rateFactor ?? 1)
+            let rate = min(rate * parameter.rateFactor, parameter.rateLimit) * (group?.rateFactor ?? 1)
             let decay = group?.decay ?? (parameter.decays ? self.decay : 0)
             apply(parameter, gradient.contiguous(), rate, decay, scale)
         }
@@ -69,29 +76,33 @@ public final class Optimizer {
 
     private func apply(_ parameter: Parameter, _ g: Tensor, _ rate: Double, _ decay: Double, _ scale: Double) {
         let real = g.dtype.real, size = g.dtype.byteCount
-        // Taken out of the table while they are written, so that nothing is copied.
-        var slots =
-            memory.removeValue(forKey: parameter.path)
-            ?? method.slots.map { _ in Tensor(repeating: 0, parameter.value.shape, dtype: g.dtype) }
-        let p = parameter.value.mutableBase(), m = slots.indices.map { slots[$0].mutableBase() }
+        let path = parameter.path
+        if memory[path] == nil {
+            memory[path] = method.slots.map { _ in Tensor(repeating: 0, parameter.value.shape, dtype: g.dtype) }
+        }
+        let p = parameter.value.mutableBase(), m = moments(path)
         Parallel.blocks(g.count, of: 8_192) { r in
             let o = r.lowerBound * size
             switch method {
             case .sgd(let momentum, let nesterov):
                 nstm_sgd(
-                    real, p + o, g.constantBase + o, m.first.map { $0 + o }, scale, rate, momentum, nesterov ? 1 : 0, decay,
+                    real, p + o, g.constantBase + o, m.0.map { $0 + o }, scale, rate, momentum, nesterov ? 1 : 0, decay,
                     r.count)
             case .adamW(let beta1, let beta2, let epsilon):
                 nstm_adamw(
-                    real, p + o, g.constantBase + o, m[0] + o, m[1] + o, scale, rate, beta1, beta2, epsilon, decay,
+                    real, p + o, g.constantBase + o, m.0! + o, m.1! + o, scale, rate, beta1, beta2, epsilon, decay,
                     1 - pow(beta1, Double(step)), 1 - pow(beta2, Double(step)), r.count)
             case .rmsProp(let rho, let momentum, let epsilon):
                 nstm_rmsprop(
-                    real, p + o, g.constantBase + o, m[0] + o, m[1] + o, m[2] + o, scale, rate, rho, momentum, epsilon, decay,
+                    real, p + o, g.constantBase + o, m.0! + o, m.1! + o, m.2! + o, scale, rate, rho, momentum, epsilon, decay,
                     r.count)
             }
         }
-        memory[parameter.path] = slots
+    }
+    /// Where a parameter's moments are to be written, in place: the table holds the only reference to them.
+    private func moments(_ path: String) -> (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) {
+        func base(_ i: Int) -> UnsafeMutableRawPointer? { i < method.slotCount ? memory[path]![i].mutableBase() : nil }
+        return (base(0), base(1), base(2))
     }
 
     // MARK: State

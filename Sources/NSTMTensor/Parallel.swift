@@ -16,9 +16,11 @@ public enum Parallel {
     }
 
     /// Runs `body(0) … body(count − 1)`, in any order, on the pool. A call from inside a `body` runs in sequence.
-    public static func `for`(_ count: Int, _ body: (Int) -> Void) {
+    /// - Parameter work: arithmetic operations of all of them together, about. Little work stays with its caller: waking a thread
+    ///   takes a microsecond.
+    public static func `for`(_ count: Int, work: Int = .max, _ body: (Int) -> Void) {
         if count <= 0 { return }
-        if count == 1 || threadCount == 1 {
+        if count == 1 || work < 50_000 || threadCount == 1 {
             for i in 0..<count { body(i) }
             return
         }
@@ -51,7 +53,9 @@ private final class ThreadPool: @unchecked Sendable {
     private let busy = Atomic<Bool>(false)
     private var count = 0
     private var active = 0
-    private var body: (@Sendable (Int) -> Void)?
+    /// What the region's caller adds its work to.
+    private var total: UnsafeMutablePointer<nstm_work>?
+    private var body: ((Int) -> Void)?
     private var mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private static let spins = 20_000
@@ -87,9 +91,9 @@ private final class ThreadPool: @unchecked Sendable {
         }
         withoutActuallyEscaping(body) { body in
             // The workers are done with `body` before this scope ends, and callers promise independent indices.
-            nonisolated(unsafe) let shared = body
             self.count = count
-            self.body = { shared($0) }
+            self.body = body
+            total = nstm_work_total()
             active = min(activeCount.load(ordering: .relaxed), count)
             next.store(0, ordering: .relaxed)
             left.store(0, ordering: .relaxed)
@@ -149,7 +153,11 @@ private final class ThreadPool: @unchecked Sendable {
                 continue
             }
             seen = Door.generation(now)
-            if worker < active { drain() }
+            if worker < active {
+                if let total { nstm_work_count(total) }
+                drain()
+                if total != nil { nstm_work_count(nil) }
+            }
             left.add(1, ordering: .releasing)
         }
     }

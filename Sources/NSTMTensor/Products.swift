@@ -15,6 +15,7 @@ package enum Gemm {
     ) {
         if m == 0 || n == 0 { return }
         singleThreaded
+        nstm_work_add(Int64(m * n * k), 0, 0)
         // BLAS refuses leading dimensions below 1 and reads nothing when k = 0.
         let lda = max(lda, 1), ldb = max(ldb, 1), ldc = max(ldc, 1)
         if real == NSTM_F32 {
@@ -42,6 +43,12 @@ package enum Gemm {
             packed(ta, tb, m, n, k, a, lda, b, ldb, beta == 1, c, ldc, epilogue)
             return
         }
+        if m == 1 && alpha == 1 && beta == 0 && (!ta || lda == 1) {
+            row(real, tb, n, k, a, b, ldb, c)
+            epilogue?(0..<1)
+            return
+        }
+        countBytes(real, m, n, k, accumulate: beta != 0)
         let size = real == NSTM_F32 ? 4 : 8
         let byRows = m >= n || epilogue != nil
         let long = byRows ? m : n
@@ -60,15 +67,35 @@ package enum Gemm {
         }
     }
 
-    /// Whether the project's own product beats OpenBLAS: on AVX-512, with enough rows to repay packing B, and while B stays in cache.
+    /// Counts the operands and the result of a product that OpenBLAS takes, in however many parts.
+    @inline(__always)
+    fileprivate static func countBytes(_ real: nstm_real, _ m: Int, _ n: Int, _ k: Int, accumulate: Bool) {
+        nstm_work_add(0, 0, Int64((m * k + k * n + (accumulate ? 2 : 1) * m * n) * (real == NSTM_F32 ? 4 : 8)))
+    }
+
+    /// One row times a matrix, which is read once: OpenBLAS packs it first.
+    private static func row(
+        _ real: nstm_real, _ tb: Bool, _ n: Int, _ k: Int, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ ldb: Int,
+        _ c: UnsafeMutableRawPointer
+    ) {
+        let size = real == NSTM_F32 ? 4 : 8
+        // Blocks of whole vectors, each with enough to read to be worth a thread.
+        Parallel.blocks(n, of: max(64, (65_536 / max(1, k) + 63) & ~63)) { r in
+            nstm_gemv(
+                real, tb ? 1 : 0, a, b + r.lowerBound * (tb ? ldb : 1) * size, ldb, c + r.lowerBound * size, r.count, k)
+        }
+    }
+
+    /// Whether the project's own product beats OpenBLAS: on AVX-512 and AVX2, with enough rows to repay packing B, and while B stays in cache.
     @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
-        m >= 32 && n >= 8 && k >= 8 && n * k <= 1_048_576 && hasOwnKernel
+        m >= 32 && n >= 8 && k >= 8 && n * k <= 1_048_576 && panel > 0
     }
     /// Whether rows of B are read where they lie: short enough not to crowd the same few cache sets, and few enough to stay in cache.
     @inline(__always) fileprivate static func readsInPlace(_ ldb: Int, depth: Int) -> Bool {
-        ldb <= 512 && ldb * depth <= 524_288
+        ldb <= (panel == 32 ? 512 : 128) && ldb * depth <= 524_288
     }
-    fileprivate static let hasOwnKernel = nstm_gemm_available() != 0
+    /// Columns of a panel of the project's own product: 32 on AVX-512, 16 on AVX2, 0 where there is none.
+    fileprivate static let panel = Int(nstm_gemm_panel())
 
     /// B packed once for all threads, then blocks of rows. Every element of C is one sum in order of k.
     private static func packed(
@@ -79,16 +106,17 @@ package enum Gemm {
         let a = a.assumingMemoryBound(to: Float.self), b = b.assumingMemoryBound(to: Float.self)
         let c = c.assumingMemoryBound(to: Float.self)
         let inPlace = !tb && readsInPlace(ldb, depth: k)
-        let panels = (n + 31) / 32
-        let scratch = inPlace ? nil : Storage(byteCount: panels * 32 * k * 4)
+        let width = panel, panels = (n + width - 1) / width
+        let scratch = inPlace ? nil : Storage(byteCount: panels * width * k * 4)
         if let scratch {
             let to = scratch.base.assumingMemoryBound(to: Float.self)
-            Parallel.blocks(panels, of: max(1, 32_768 / (32 * k))) { r in
+            Parallel.blocks(panels, of: max(1, 32_768 / (width * k))) { r in
                 for panel in r { nstm_gemm_pack(tb ? 1 : 0, b, ldb, k, n, panel, to) }
             }
         }
+        nstm_work_add(0, 0, Int64(4 * k * n))
         let right = scratch.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) } ?? b
-        let stride = inPlace ? 32 : 32 * k, step = inPlace ? ldb : 32
+        let stride = inPlace ? width : width * k, step = inPlace ? ldb : width
         // Blocks shrink towards the end, so that threads finish together; how rows are cut does not change a bit of the result.
         let starts = blockStarts(rows: m, n, k)
         Parallel.for(starts.count - 1) { i in
@@ -106,7 +134,9 @@ package enum Gemm {
     private static func blockStarts(rows m: Int, _ n: Int, _ k: Int) -> [Int] {
         let tiles = (m + 11) / 12, threads = Parallel.threadCount
         let most = max(1, 262_144 / (48 * min(k, 256))), least = max(1, 500_000 / (24 * n * k))
-        var starts = [0], done = 0
+        var starts: [Int] = [], done = 0
+        starts.reserveCapacity(24)
+        starts.append(0)
         while done < tiles {
             done += max(least, min(most, (tiles - done) / (2 * threads)))
             starts.append(min(m, done * 12))
@@ -131,18 +161,20 @@ package struct PackedMatrix {
     private let ldb: Int
     private let k: Int
     private let panels: Storage?
+    private let width: Int
     /// The project's kernel reads B, packed or where it lies; otherwise OpenBLAS does.
     private let own: Bool
 
     /// - Parameter transposed: B lies as [n, k]. The memory must outlive the products.
     package init(_ real: nstm_real, _ b: UnsafeRawPointer, _ ldb: Int, transposed: Bool, k: Int, n: Int) {
         (self.real, self.b, self.ldb, self.transposed, self.k) = (real, b, ldb, transposed, k)
-        own = real == NSTM_F32 && Gemm.hasOwnKernel && k > 0 && n > 0
+        width = Gemm.panel
+        own = real == NSTM_F32 && width > 0 && k > 0 && n > 0
         guard own, transposed || !Gemm.readsInPlace(ldb, depth: k) else {
             panels = nil
             return
         }
-        let count = (n + 31) / 32, storage = Storage(byteCount: count * 32 * k * 4)
+        let count = (n + width - 1) / width, storage = Storage(byteCount: count * width * k * 4)
         for panel in 0..<count {
             nstm_gemm_pack(
                 transposed ? 1 : 0, b.assumingMemoryBound(to: Float.self), ldb, k, n, panel,
@@ -159,6 +191,7 @@ package struct PackedMatrix {
     ) {
         guard own else {
             let offset = transposed ? columns.lowerBound * ldb + depth.lowerBound : depth.lowerBound * ldb + columns.lowerBound
+            Gemm.countBytes(real, m, columns.count, depth.count, accumulate: accumulate)
             Gemm.single(
                 real, ta, transposed, m, columns.count, depth.count, 1, a, lda, b + offset * (real == NSTM_F32 ? 4 : 8), ldb,
                 accumulate ? 1 : 0, c, ldc)
@@ -167,13 +200,14 @@ package struct PackedMatrix {
         let right: UnsafePointer<Float>
         if let panels {
             right =
-                UnsafePointer(panels.base.assumingMemoryBound(to: Float.self)) + columns.lowerBound * k + depth.lowerBound * 32
+                UnsafePointer(panels.base.assumingMemoryBound(to: Float.self)) + columns.lowerBound * k + depth.lowerBound * width
         } else {
             right = b.assumingMemoryBound(to: Float.self) + depth.lowerBound * ldb + columns.lowerBound
         }
+        nstm_work_add(0, 0, Int64(4 * depth.count * columns.count))
         nstm_gemm_rows(
-            a.assumingMemoryBound(to: Float.self), ta ? 1 : lda, ta ? lda : 1, right, panels == nil ? 32 : 32 * k,
-            panels == nil ? ldb : 32, c.assumingMemoryBound(to: Float.self), ldc, m, columns.count, depth.count,
+            a.assumingMemoryBound(to: Float.self), ta ? 1 : lda, ta ? lda : 1, right, panels == nil ? width : width * k,
+            panels == nil ? ldb : width, c.assumingMemoryBound(to: Float.self), ldc, m, columns.count, depth.count,
             accumulate ? 1 : 0)
     }
 }
@@ -204,6 +238,7 @@ extension Tensor {
         } else {
             let xs = x.batchOffsets(lead), ys = y.batchOffsets(lead)
             Parallel.for(batches) { i in
+                Gemm.countBytes(real, m, n, k, accumulate: false)
                 Gemm.single(
                     real, tx, ty, m, n, k, 1, x.constantBase + xs[i] * size, lda, y.constantBase + ys[i] * size, ldb, 0,
                     c + i * m * n * size, n)

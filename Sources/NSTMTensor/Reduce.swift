@@ -3,22 +3,28 @@ import CNSTMKernels
 extension Tensor {
     /// Sum over axes (all when nil). A reduced axis disappears unless `keepingAxes`.
     public func sum(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Tensor {
-        let reduced = Set((axes ?? Array(0..<rank)).map { shape.normalized(axis: $0) })
+        var mask: UInt8 = axes == nil ? 0xff : 0
+        if let axes { for axis in axes { mask |= 1 << UInt8(shape.normalized(axis: axis)) } }
+        return sum(over: mask, keepingAxes: keepingAxes)
+    }
+    /// Sum over the axes whose bits are set.
+    private func sum(over reduced: UInt8, keepingAxes: Bool) -> Tensor {
+        func isReduced(_ axis: Int) -> Bool { reduced & (1 << UInt8(axis)) != 0 }
         var kept = Shape([]), final = Shape([])
         for i in 0..<rank {
-            kept.append(reduced.contains(i) ? 1 : shape[i])
-            if !reduced.contains(i) { final.append(shape[i]) }
+            kept.append(isReduced(i) ? 1 : shape[i])
+            if !isReduced(i) { final.append(shape[i]) }
         }
         var x = self
         // From the last axis on, runs of neighbouring reduced axes go in one pass.
         var i = rank - 1
         while i >= 0 {
-            guard reduced.contains(i) else {
+            guard isReduced(i) else {
                 i -= 1
                 continue
             }
             var first = i
-            while first > 0 && reduced.contains(first - 1) { first -= 1 }
+            while first > 0 && isReduced(first - 1) { first -= 1 }
             x = x.sumRun(first...i)
             i = first - 1
         }
@@ -70,9 +76,9 @@ extension Tensor {
 
     @usableFromInline func summed(to target: Shape) -> Tensor {
         let lead = rank - target.rank
-        var axes = Array(0..<lead)
-        for i in 0..<target.rank where target[i] == 1 && shape[i + lead] != 1 { axes.append(i + lead) }
-        return sum(axes, keepingAxes: true).reshaped(target)
+        var mask: UInt8 = (1 << UInt8(lead)) &- 1
+        for i in 0..<target.rank where target[i] == 1 && shape[i + lead] != 1 { mask |= 1 << UInt8(i + lead) }
+        return sum(over: mask, keepingAxes: true).reshaped(target)
     }
 
     public func mean(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Tensor {

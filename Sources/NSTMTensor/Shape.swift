@@ -2,18 +2,35 @@
 public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
     public static let maximumRank = 8
     @usableFromInline package var sizes: SIMD8<Int32>
-    public private(set) var rank: Int
+    public internal(set) var rank: Int
 
     public init(_ dims: some Sequence<Int>) {
         sizes = SIMD8(repeating: 1)
         rank = 0
         for size in dims { append(size) }
     }
-    public init(arrayLiteral dims: Int...) { self.init(dims) }
+    // Inlined, so that the list of a literal needs no memory of its own.
+    @inlinable @inline(__always) public init(arrayLiteral dims: Int...) {
+        var sizes = SIMD8<Int32>(repeating: 1)
+        var rank = 0
+        for size in dims {
+            if rank >= 8 || size < 0 || size > 0x7fff_ffff { Shape.refuse(rank, size) }
+            sizes[rank] = Int32(truncatingIfNeeded: size)
+            rank += 1
+        }
+        self.init(sizes: sizes, rank: rank)
+    }
+    @usableFromInline init(sizes: SIMD8<Int32>, rank: Int) {
+        self.sizes = sizes
+        self.rank = rank
+    }
+    @usableFromInline static func refuse(_ rank: Int, _ size: Int) -> Never {
+        if rank >= Shape.maximumRank { fatalError("Shape: more than \(Shape.maximumRank) axes") }
+        fatalError("Shape: axis of size \(size); sizes go from 0 to 2³¹ − 1")
+    }
 
     package mutating func append(_ size: Int) {
-        guard rank < Shape.maximumRank else { fatalError("Shape: more than \(Shape.maximumRank) axes") }
-        guard size >= 0, size <= Int(Int32.max) else { fatalError("Shape: axis of size \(size); sizes go from 0 to 2³¹ − 1") }
+        if rank >= Shape.maximumRank || size < 0 || size > Int(Int32.max) { Shape.refuse(rank, size) }
         sizes[rank] = Int32(truncatingIfNeeded: size)
         rank += 1
     }
@@ -51,7 +68,12 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
         for axis in axes { n *= Int(sizes[axis]) }
         return n
     }
-    public func dropLast(_ k: Int = 1) -> Shape { Shape((0..<max(0, rank - k)).map { Int(sizes[$0]) }) }
+    public func dropLast(_ k: Int = 1) -> Shape {
+        var s = self
+        s.rank = max(0, rank - k)
+        for axis in s.rank..<rank { s.sizes[axis] = 1 }
+        return s
+    }
     public func appending(_ size: Int) -> Shape {
         var s = self
         s.append(size)

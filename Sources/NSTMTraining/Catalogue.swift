@@ -1,5 +1,4 @@
 import Foundation
-import NSTMBaselines
 import NSTMData
 import NSTMLayers
 import NSTMModules
@@ -24,12 +23,7 @@ public struct Catalogue: Sendable {
             let plan = NSTMLayerPlan(config, width: shape.width, heads: shape.heads, strategies: strategies)
             return { NSTMModel($0, shape) { parameters, _, residual in plan.layer(parameters, residual: residual) } }
         }
-        models.register("transformer") { config, input, output, _ in
-            var shape = ModelShape(config, input, output, hidden: { 4 * $0 })
-            shape.positions = config.int("positions", default: 64, in: 1...1_000_000)
-            let final = shape
-            return { Transformer($0, final) }
-        }
+        registerBaselines()
         datasets.register("tinyshakespeare") { config, folder in
             let context = config.int("context", default: 64, in: 1...1_000_000)
             return { opening in
@@ -101,14 +95,17 @@ public struct OpenedDataset: Sendable {
 }
 
 extension ModelShape {
-    /// Reads `width`, `layers`, `heads`, `hidden`, `dropout` and `recompute`.
-    init(_ config: ConfigReader, _ input: ModelInput, _ output: ModelOutput, hidden: (Int) -> Int) {
+    /// Reads `width`, `layers`, `heads`, `hidden`, `dropout` and `recompute`; heads and hidden width only for models that have them.
+    init(
+        _ config: ConfigReader, _ input: ModelInput, _ output: ModelOutput, layers count: Int = 4, heads headCount: Int? = 4,
+        hidden hiddenWidth: ((Int) -> Int)?
+    ) {
         self.init(input: input, output: output)
         width = config.int("width", default: 128, in: 1...65_536)
-        layers = config.int("layers", default: 4, in: 1...1_000)
-        heads = config.int("heads", default: 4, in: 1...1_024)
+        layers = config.int("layers", default: count, in: 1...1_000)
+        heads = headCount.map { config.int("heads", default: $0, in: 1...1_024) } ?? 1
         if width % heads != 0 { config.addFault("heads", "\(heads) does not divide the width \(width)") }
-        self.hidden = config.int("hidden", default: hidden(width), in: 0...1_000_000)
+        hidden = hiddenWidth.map { config.int("hidden", default: $0(width), in: 0...1_000_000) } ?? 0
         dropout = config.double("dropout", default: 0, in: 0..<1)
         recompute = config.bool("recompute", default: false)
     }

@@ -28,14 +28,14 @@ public struct Generator {
         var pending = prompt
         for i in 0..<count {
             // A model with learned positions cannot go beyond them: it starts again from the second half of what it can see.
-            if let limit = model.shape.positions, state.position + pending.count > limit {
+            if let limit = model.longestSequence, state.position + pending.count > limit {
                 pending = Array(history.suffix(max(1, limit / 2)))
                 state = model.initialState(batch: 1)
             }
             let logits = model(Tensor(pending, [1, pending.count]), state: &state, ForwardContext(.evaluate))
             let next = draw(logits.value.select(1, pending.count - 1).elements(Float.self).map(Double.init), i)
             // Only a model with learned positions ever looks back; nothing else may grow with the number of tokens.
-            if let limit = model.shape.positions {
+            if let limit = model.longestSequence {
                 history.append(next)
                 if history.count > 2 * limit { history.removeFirst(limit) }
             }

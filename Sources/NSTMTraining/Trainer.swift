@@ -249,7 +249,7 @@ extension SequenceModel {
 extension SequenceModel {
     /// - Throws: `TrainingError.tooLong` when a dataset has sequences beyond the learned positions.
     public func check(takes dataset: any Dataset) throws {
-        guard let positions = shape.positions else { return }
+        guard let positions = longestSequence else { return }
         // Evaluation sequences of texts are as long as training ones; those of the copy task may be longer.
         let tested = (dataset as? CopyTask)?.evaluationLengths.map { CopyTask.positions(length: $0) }.max() ?? 0
         let length = max(dataset.contextLength, tested)

@@ -128,6 +128,18 @@ import Testing
             #expect(!same(a.weight.value, b.weight.value))
         }
     }
+    /// What a model says of its parameters counts for whoever trains it; groups come on top.
+    @Test func parametersBringTheirRates() {
+        func change(_ factor: Double, _ limit: Double, _ groups: [ParameterGroup] = []) -> Double {
+            let p = ParameterBuilder(seed: 1, dtype: .float64)("w", [1], .zeros, rateFactor: factor, rateLimit: limit)
+            let context = ForwardContext(.train)
+            Optimizer(.sgd(momentum: 0), groups: groups).update(context[p].sum().backward(), rate: 0.5)
+            return -p.value.item()
+        }
+        #expect(change(1, .infinity) == 0.5 && change(0.5, .infinity) == 0.25 && change(3, .infinity) == 1.5)
+        #expect(change(1, 0.125) == 0.125 && change(0.5, 0.125) == 0.125 && change(0.125, 0.125) == 0.0625)
+        #expect(change(1, 0.125, [ParameterGroup(rateFactor: 2) { _ in true }]) == 0.25)
+    }
     @Test func parametersWithoutGradientsStay() {
         let m = Model(), optimizer = Optimizer(.adamW(), decay: 0.1), before = m.bias.value
         let context = ForwardContext(.train)

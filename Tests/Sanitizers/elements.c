@@ -4,6 +4,14 @@
 // MARK: Memory
 CHECK(nstm_pause, nstm_pause())
 CHECK(nstm_kernel_set, if (strlen(nstm_kernel_set()) == 0) abort())
+// The main program counts.
+CHECK(nstm_work_total, if (!nstm_work_total()) abort())
+CHECK(nstm_work_count, nstm_work_count(nstm_work_total()))
+CHECK(nstm_work_add, {
+    int64_t before = nstm_work_total()->elements;
+    nstm_work_add(0, n, 0);
+    if (nstm_work_total()->elements != before + n) abort();
+})
 CHECK(nstm_fill, nstm_fill(t, blank(n), 3, n))
 CHECK(nstm_thread_bytes, nstm_thread_bytes(0))
 CHECK(nstm_fill_bytes, nstm_fill_bytes(block(n, 1), 255, n))
@@ -23,14 +31,28 @@ CHECK(nstm_copy_strided, {
     }
 })
 
+CHECK(nstm_move_rows, {
+    ptrdiff_t bytes = (ptrdiff_t)width();
+    nstm_move_rows(rows, n * bytes, some(span(rows, n, n + 1)), (n + 1) * bytes, blank(span(rows, n, n + 2)), (n + 2) * bytes);
+})
+
 // MARK: Matrix product
-CHECK(nstm_gemm_available, (void)nstm_gemm_available())
-CHECK(nstm_gemm_pack, {
-    if (t != NSTM_F32 || !nstm_gemm_available()) return;
+CHECK(nstm_gemm_panel, (void)nstm_gemm_panel())
+CHECK(nstm_gemv, {
     static const ptrdiff_t depths[] = {0, 1, 15, 17, 33};
     for (int d = 0; d < 5; d++) {
-        ptrdiff_t k = depths[d], panels = (n + 31) / 32;
-        float *straight = blank(panels * k * 32), *turned = blank(panels * k * 32);
+        ptrdiff_t k = depths[d];
+        nstm_gemv(t, 0, some(k), some(span(k, n, n + rows)), n + rows, blank(n), n, k);
+        nstm_gemv(t, 1, some(k), some(span(n, k, k + rows)), k + rows, blank(n), n, k);
+    }
+})
+CHECK(nstm_gemm_pack, {
+    ptrdiff_t w = nstm_gemm_panel();
+    if (t != NSTM_F32 || !w) return;
+    static const ptrdiff_t depths[] = {0, 1, 15, 17, 33};
+    for (int d = 0; d < 5; d++) {
+        ptrdiff_t k = depths[d], panels = (n + w - 1) / w;
+        float *straight = blank(panels * k * w), *turned = blank(panels * k * w);
         float *b = some(span(k, n, n + rows)), *c = some(span(n, k, k + rows));
         for (ptrdiff_t p = 0; p < panels; p++) {
             nstm_gemm_pack(0, b, n + rows, k, n, p, straight);
@@ -39,15 +61,16 @@ CHECK(nstm_gemm_pack, {
     }
 })
 CHECK(nstm_gemm_rows, {
-    if (t != NSTM_F32 || !nstm_gemm_available()) return;
-    static const ptrdiff_t depths[] = {0, 1, 17, 300}, heights[] = {0, 1, 5, 11, 12, 13, 25};
+    ptrdiff_t w = nstm_gemm_panel();
+    if (t != NSTM_F32 || !w) return;
+    static const ptrdiff_t depths[] = {0, 1, 17, 300}, heights[] = {0, 1, 5, 11, 12, 13, 25, 50};
     for (int d = 0; d < 4; d++)
-        for (int h = 0; h < 7; h++) {
-            ptrdiff_t k = depths[d], m = heights[h], panels = (n + 31) / 32, ldc = n + rows;
-            float *c = some(span(m, n, ldc)), *packed = some(panels * k * 32), *plain = some(span(k, n, n + rows));
+        for (int h = 0; h < 8; h++) {
+            ptrdiff_t k = depths[d], m = heights[h], panels = (n + w - 1) / w, ldc = n + rows;
+            float *c = some(span(m, n, ldc)), *packed = some(panels * k * w), *plain = some(span(k, n, n + rows));
             // A as it lies, and turned.
-            nstm_gemm_rows(some(span(m, k, k + 1)), k + 1, 1, packed, 32 * k, 32, c, ldc, m, n, k, h & 1);
-            nstm_gemm_rows(some(span(k, m, m + 1)), 1, m + 1, plain, 32, n + rows, c, ldc, m, n, k, d & 1);
+            nstm_gemm_rows(some(span(m, k, k + 1)), k + 1, 1, packed, w * k, w, c, ldc, m, n, k, h & 1);
+            nstm_gemm_rows(some(span(k, m, m + 1)), 1, m + 1, plain, w, n + rows, c, ldc, m, n, k, d & 1);
             release();
         }
 })

@@ -114,6 +114,9 @@ int main(int count, char **arguments) {
         for (int i = 0; i < check_count; i++) puts(checks[i].name);
         return 0;
     }
+    // Counting reads arguments too.
+    static nstm_work total;
+    nstm_work_count(&total);
     static const ptrdiff_t sizes[] = {0, 1, 7, 15, 16, 17, 33, 1000};
     for (running = 0; running < check_count; running++)
         for (int type = NSTM_F32; type <= NSTM_F64; type++)

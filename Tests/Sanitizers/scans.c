@@ -197,3 +197,39 @@ CHECK(nstm_wkv_scan_backward, {
     expect_numbers(dv, length, n, stride);
     expect_numbers(d_state, 3, n, row);
 })
+
+// MARK: Gated recurrent cells
+CHECK(nstm_lstm_step, for (int keeps = 0; keeps < 2; keeps++) {
+    void *gates = keeps ? blank(span(rows, 4 * n, 4 * n + 1)) : NULL, *cells = keeps ? blank(span(rows, n, n + 2)) : NULL;
+    void *hidden = blank(rows * n), *y = blank(span(rows, n, n + 3)), *cell = some(rows * n);
+    nstm_lstm_step(t, some(span(rows, 4 * n, 4 * n + 4)), 4 * n + 4, some(rows * 4 * n), gates, 4 * n + 1, cell, cells, n + 2,
+                   hidden, y, n + 3, rows, n);
+    if (keeps) expect_numbers(gates, rows, 4 * n, 4 * n + 1);
+    if (keeps) expect_numbers(cells, rows, n, n + 2);
+    expect_numbers(hidden, rows, n, n);
+    expect_numbers(y, rows, n, n + 3);
+})
+CHECK(nstm_lstm_step_backward, {
+    void *d_gates = blank(rows * 4 * n), *to = blank(span(rows, 4 * n, 4 * n + 3));
+    nstm_lstm_step_backward(t, some(span(rows, n, n + 1)), n + 1, share(span(rows, 4 * n, 4 * n + 1)), 4 * n + 1,
+                            some(span(rows, n, n + 2)), n + 2, some(span(rows, n, n + 4)), n + 4, some(rows * n), some(rows * n),
+                            d_gates, to, 4 * n + 3, rows, n);
+    expect_numbers(d_gates, rows, 4 * n, 4 * n);
+    expect_numbers(to, rows, 4 * n, 4 * n + 3);
+})
+CHECK(nstm_gru_step, for (int keeps = 0; keeps < 2; keeps++) {
+    void *gates = keeps ? blank(span(rows, 4 * n, 4 * n + 1)) : NULL, *hidden = some(rows * n), *y = blank(span(rows, n, n + 3));
+    nstm_gru_step(t, some(span(rows, 3 * n, 3 * n + 4)), 3 * n + 4, some(rows * 3 * n), some(3 * n), gates, 4 * n + 1, hidden, y,
+                  n + 3, rows, n);
+    if (keeps) expect_numbers(gates, rows, 4 * n, 4 * n + 1);
+    expect_numbers(hidden, rows, n, n);
+    expect_numbers(y, rows, n, n + 3);
+})
+CHECK(nstm_gru_step_backward, {
+    void *d_product = blank(rows * 3 * n), *to = blank(span(rows, 3 * n, 3 * n + 3)), *q = blank(span(rows, n, n + 1));
+    nstm_gru_step_backward(t, some(span(rows, n, n + 1)), n + 1, share(span(rows, 4 * n, 4 * n + 1)), 4 * n + 1,
+                           some(span(rows, n, n + 2)), n + 2, some(rows * n), d_product, to, 3 * n + 3, q, n + 1, rows, n);
+    expect_numbers(d_product, rows, 3 * n, 3 * n);
+    expect_numbers(to, rows, 3 * n, 3 * n + 3);
+    expect_numbers(q, rows, n, n + 1);
+})

@@ -139,6 +139,32 @@ import NSTMTraining
         }
     }
 
+    /// The same text from a configuration, at the beginning of training, and from a checkpoint.
+    @Test func summaries() throws {
+        try scratch.write("c.yaml", sampleConfiguration(text: text, steps: 2))
+        let summary = try run("summary", "c.yaml")
+        #expect(summary.status == 0, "\(summary.error)")
+        let lines = summary.output.split(separator: "\n").map(String.init)
+        #expect(lines[0].hasPrefix("nstm, 2 layers of width 16, "))
+        #expect(lines.last!.hasSuffix("in a sequence of 12"))
+        let trained = try run("train", "c.yaml", "--output", "run").output
+        for line in lines { #expect(trained.contains(line), "\(line)") }
+        #expect(try run("summary", "run", "--context", "12").output == summary.output)
+        #expect(try run("summary", "run", "--set", "seed=2").status == 64)
+    }
+
+    @Test func bench() throws {
+        try scratch.write("c.yaml", sampleConfiguration(text: text))
+        let result = try run("bench", "--models", "c.yaml", "--lengths", "16,8", "--output", "bench", "--batch", "16")
+        #expect(result.status == 0 && result.output.contains("c, 16 tokens: "), "\(result.error)")
+        let names = ["memory.svg", "results.csv", "results.md", "state.svg", "streaming.svg", "training.svg", "work.svg"]
+        #expect(scratch.listing("bench") == names)
+        let long = try run("bench", "--models", "c.yaml", "--stream", "20")
+        #expect(long.status == 0 && long.output.contains("Largest deviation"), "\(long.error)")
+        #expect(try run("bench", "--lengths", "16,x").status == 64)
+        #expect(try run("bench", "--models", "trnsformer").error.contains("did you mean 'transformer'"))
+    }
+
     @Test func doctorAnswers() throws {
         let result = try run("doctor", environment: ["NSTM_NUM_THREADS": "1", "HOME": scratch.url.path, "XDG_CACHE_HOME": ""])
         #expect(result.status == 0)

@@ -31,13 +31,18 @@ func model(_ kind: String, positions: Int) -> SequenceModel {
         if kind == "transformer-10m" { (shape.width, shape.layers, shape.heads, shape.hidden) = (384, 6, 6, 1536) }
         return Transformer(builder, shape)
     }
-    // "nstm": the Tiny Shakespeare configuration; "nstm-equal": as many parameters as the Transformer.
-    shape.hidden = kind == "nstm" ? 160 : 416
+    // "nstm": the Tiny Shakespeare configuration; "nstm-equal": as many parameters as the Transformer; "nstm-gru": the first with a
+    // rule that runs token by token.
+    shape.hidden = kind == "nstm-equal" ? 416 : 160
     return NSTMModel(builder, shape) { parameters, _, residual in
         NSTMLayer(
             parameters, width: 128, heads: 4, states: 32,
             parts: .init(
-                routing: { TopKRouting($0, width: 128, states: 32, k: 4) }, update: { GatedSlots($0, width: 128, states: 32) }),
+                routing: { TopKRouting($0, width: 128, states: 32, k: 4) },
+                update: { parameters -> any StateUpdateRule in
+                    if kind == "nstm-gru" { return GRUStates(parameters, width: 128) }
+                    return GatedSlots(parameters, width: 128, states: 32)
+                }),
             residual: residual)
     }
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nstm_work.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -32,21 +34,28 @@ void nstm_fill(nstm_real t, void *_Nonnull x, double value, ptrdiff_t n);
 void nstm_fill_bytes(void *_Nonnull x, int byte, ptrdiff_t n);
 // Adds to a number that every thread has for itself, begun at 0, and returns it: bytes that a thread holds.
 int64_t nstm_thread_bytes(int64_t change);
+/// y ← x for rows of so many bytes, with distances between rows in bytes: short rows, for which a call each would take longest.
+void nstm_move_rows(ptrdiff_t rows, ptrdiff_t bytes, const void *_Nonnull x, ptrdiff_t x_stride, void *_Nonnull y,
+                    ptrdiff_t y_stride);
 /// out (dense) ← x (strided). Sizes and strides in elements, at most 8 axes.
 void nstm_copy_strided(ptrdiff_t element_bytes, int32_t rank, const int32_t *_Nonnull sizes,
                        const int32_t *_Nonnull strides, const void *_Nonnull x, void *_Nonnull out);
 
-// MARK: Matrix product (Gemm.c): float32, where the processor has AVX-512
-/// Whether the two functions below do anything here.
-int nstm_gemm_available(void);
-/// Packs panel number `panel` (32 columns) of op(B) [k, n] into out, which holds k·32 floats a panel. `transposed`: B is [n, k].
+// MARK: Matrix product (Gemm.c, Gemv.c): float32, where the processor has AVX-512 or AVX2
+/// Columns w of a panel of B: 32 with AVX-512, 16 with AVX2; 0 where the two functions below do nothing.
+int nstm_gemm_panel(void);
+/// Packs panel number `panel` (w columns) of op(B) [k, n] into out, which holds k·w floats a panel. `transposed`: B is [n, k].
 void nstm_gemm_pack(int transposed, const float *_Nonnull b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel,
                     float *_Nonnull out);
-/// C [m, n] ← A · B (+ C when `accumulate`), with A[i, p] at a[i·a_row + p·a_step]. B lies in panels of 32 columns, one every
-/// `panel_stride` floats, each with a row every `b_step`: packed (32·k and 32), or as an ordinary matrix (32 and its row length).
+/// C [m, n] ← A · B (+ C when `accumulate`), with A[i, p] at a[i·a_row + p·a_step]. B lies in panels of w columns, one every
+/// `panel_stride` floats, each with a row every `b_step`: packed (w·k and w), or as an ordinary matrix (w and its row length).
 void nstm_gemm_rows(const float *_Nonnull a, ptrdiff_t a_row, ptrdiff_t a_step, const float *_Nonnull b,
                     ptrdiff_t panel_stride, ptrdiff_t b_step, float *_Nonnull c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                     int accumulate);
+
+/// y [n] ← x [k] · op(B), one row times a matrix that is read once: B [k, n], or [n, k] when `transposed`. y must not overlap.
+void nstm_gemv(nstm_real t, int transposed, const void *_Nonnull x, const void *_Nonnull b, ptrdiff_t ldb, void *_Nonnull y,
+               ptrdiff_t n, ptrdiff_t k);
 
 // MARK: Element-wise (Elementwise.c)
 typedef enum {
@@ -422,6 +431,29 @@ void nstm_wkv_scan_backward(nstm_real t, const void *_Nonnull w, const void *_No
                             const void *_Nonnull v, const void *_Nonnull dy, void *_Nonnull dw, void *_Nonnull du,
                             void *_Nonnull dk, void *_Nonnull dv, ptrdiff_t stride, void *_Nonnull d_state,
                             const void *_Nonnull starts, ptrdiff_t row, ptrdiff_t length, ptrdiff_t channels);
+
+// MARK: Gated recurrent cells (RecurrentCells.c): one step of `rows` sequences, n channels
+/// LSTM. x: rows of 4n (gates i, f, m, o without the recurrent part); product: dense rows of 4n; gates, cells: where the gates and
+/// the new cells are kept, or null; cell: dense rows, in and out; hidden: dense rows, out; y: the same once more.
+void nstm_lstm_step(nstm_real t, const void *_Nonnull x, ptrdiff_t x_row, const void *_Nonnull product, void *_Nullable gates,
+                    ptrdiff_t gate_row, void *_Nonnull cell, void *_Nullable cells, ptrdiff_t cell_row, void *_Nonnull hidden,
+                    void *_Nonnull y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t n);
+/// before, after: the cells before and after the step. d_hidden: dense rows, what later steps ask of h; d_cell: dense rows, in and
+/// out. d_gates (dense rows of 4n) and `to` get the same.
+void nstm_lstm_step_backward(nstm_real t, const void *_Nonnull dy, ptrdiff_t dy_row, const void *_Nonnull gates, ptrdiff_t gate_row,
+                             const void *_Nonnull before, ptrdiff_t before_row, const void *_Nonnull after, ptrdiff_t after_row,
+                             const void *_Nonnull d_hidden, void *_Nonnull d_cell, void *_Nonnull d_gates, void *_Nonnull to,
+                             ptrdiff_t to_row, ptrdiff_t rows, ptrdiff_t n);
+/// GRU. x: rows of 3n (r, z and candidate); product: dense rows of 3n; bias: 3n, added to it; gates: where r, z, the candidate and
+/// its recurrent part are kept, rows of 4n, or null; hidden: dense rows, in and out; y: the same once more.
+void nstm_gru_step(nstm_real t, const void *_Nonnull x, ptrdiff_t x_row, const void *_Nonnull product, const void *_Nonnull bias,
+                   void *_Nullable gates, ptrdiff_t gate_row, void *_Nonnull hidden, void *_Nonnull y, ptrdiff_t y_row,
+                   ptrdiff_t rows, ptrdiff_t n);
+/// before: h before the step. d_hidden: dense rows; in: what later steps ask of h, out: what goes to h before but for the product.
+/// d_product (dense rows of 3n): gradient of the product; `to` (rows of 3n): of x; to_q: the last third of the product's once more.
+void nstm_gru_step_backward(nstm_real t, const void *_Nonnull dy, ptrdiff_t dy_row, const void *_Nonnull gates, ptrdiff_t gate_row,
+                            const void *_Nonnull before, ptrdiff_t before_row, void *_Nonnull d_hidden, void *_Nonnull d_product,
+                            void *_Nonnull to, ptrdiff_t to_row, void *_Nonnull to_q, ptrdiff_t q_row, ptrdiff_t rows, ptrdiff_t n);
 
 // MARK: Optimizers (Optimizer.c)
 /// AdamW (Loshchilov & Hutter 2019, decoupled decay): m, v, p updated in place; g is multiplied by g_scale first.

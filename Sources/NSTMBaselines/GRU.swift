@@ -1,0 +1,37 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Stacked gated recurrent units (Cho et al. 2014), layer on layer as PyTorch's `GRU`, whose reset gate acts behind the recurrent
+/// product; all else as in `LSTM`.
+///
+///     r, z = σ(W x + b + U h + b');  m = tanh(W x + b + r ⊙ (U h + b'));  h ← (1 − z) ⊙ m + z ⊙ h
+public final class GRU: SequenceModel {
+    /// - Parameter shape: `width` is that of embedding and cells; heads and hidden width mean nothing here.
+    public init(_ builder: ParameterBuilder, _ shape: ModelShape) {
+        super.init(builder, shape.withoutFeedForward, norm: .none, style: .recurrent) { parameters, _, _ in
+            GRULayer(parameters, width: shape.width)
+        }
+    }
+}
+
+/// One layer of a `GRU`; its state is h.
+public final class GRULayer: SequenceMixer {
+    private let weights: CellWeights
+
+    public init(_ parameters: ParameterBuilder, width: Int) { weights = CellWeights(parameters, width: width, gates: 3) }
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
+        var s = MixerState()
+        s["hidden"] = weights.zeros(batch, context)
+        return s
+    }
+    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+        let scan = x.linear(context[weights.input], bias: context[weights.inputBias]).gruScan(
+            recurrent: context[weights.recurrent], bias: context[weights.recurrentBias], hidden: state?["hidden"])
+        if state != nil {
+            state!["hidden"] = scan.hidden
+            state!.position += x.shape[1]
+        }
+        return scan.output
+    }
+}

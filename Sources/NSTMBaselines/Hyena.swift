@@ -1,0 +1,131 @@
+import Foundation
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Hyena of order 2 (Poli et al. 2023, "Hyena hierarchy: towards larger convolutional language models"): a Transformer's blocks with
+/// long convolutions in place of attention, whose filters are functions of the position.
+///
+///     x₀, x₁, v = conv₃(u W + b);  y = (x₀ ⊙ (h ∗ (x₁ ⊙ v) + d ⊙ x₁ ⊙ v)) O + c
+///     h(t) = MLP(t, cos ωt, −sin ωt) ⊙ exp(−α t), with sines as activations
+///
+/// There is no step of constant size: a filter as long as the sequence needs all earlier inputs. Streaming keeps them, as a Transformer
+/// keeps keys and values, and convolves them again for every call.
+public final class Hyena: SequenceModel {
+    private let length: Int
+
+    /// - Parameter filter: what the filters are made of; its length is that of the longest sequence.
+    public init(_ builder: ParameterBuilder, _ shape: ModelShape, filter: HyenaFilter.Shape) {
+        length = filter.length
+        super.init(builder, shape, norm: .layer) { parameters, _, residual in
+            HyenaLayer(parameters, width: shape.width, filter: filter, residual: residual)
+        }
+    }
+    public override var longestSequence: Int? { min(length, shape.positions ?? length) }
+    public override var carriesEveryToken: Bool { true }
+}
+
+/// The mixer of a `Hyena`; its state is the last inputs of the short convolution and all inputs of the long one.
+public final class HyenaLayer: SequenceMixer {
+    private let projection: Linear
+    private let convolution: CausalConvolution
+    private let filter: HyenaFilter
+    private let skip: Parameter
+    private let output: Linear
+    private let width: Int
+
+    public init(
+        _ parameters: ParameterBuilder, width: Int, filter: HyenaFilter.Shape, convolution: Int = 3,
+        residual: Initializer = .fanIn
+    ) {
+        self.width = width
+        projection = Linear(parameters.child("projection"), in: width, out: 3 * width, initializer: .normal(deviation: 0.02))
+        self.convolution = CausalConvolution(
+            parameters.child("convolution"), channels: 3 * width, width: convolution, bias: true)
+        self.filter = HyenaFilter(parameters.child("filter"), width: width, filter)
+        skip = parameters("skip", [width], .normal(deviation: 1))
+        output = Linear(parameters.child("output"), in: width, out: width, initializer: residual)
+    }
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
+        var s = MixerState()
+        s["convolution"] = convolution.beginning(batch: batch, context)
+        s["inputs"] = context.constant(.zeros([batch, 0, width], dtype: skip.value.dtype))
+        return s
+    }
+    public func callAsFunction(_ u: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+        let parts = convolution(projection(u, context), &state, "convolution", context).split(2, into: 3)
+        let new = parts[1] * parts[2], T = u.shape[1]
+        let all = state.map { .concatenate([$0["inputs"]!, new], axis: 1) } ?? new, length = all.shape[1]
+        let h = context.scope("filter") { filter(length, context) }
+        let y = all.longConvolution(h).slice(1, length - T..<length) + new * context[skip]
+        if state != nil {
+            state!["inputs"] = all.owned
+            state!.position += T
+        }
+        return output(parts[0] * y, context)
+    }
+}
+
+/// The filters of a Hyena layer, one for each channel. None of its parameters decays.
+public final class HyenaFilter {
+    public struct Shape: Sendable {
+        /// The longest sequence.
+        public var length: Int
+        /// Features of a position: itself, and cosines and sines of (features − 1)/2 frequencies.
+        public var features: Int
+        public var hidden: Int
+        /// Where the frequencies of the sines between the maps start.
+        public var frequency: Double
+        public init(length: Int, features: Int = 33, hidden: Int = 64, frequency: Double = 14) {
+            (self.length, self.features, self.hidden, self.frequency) = (length, features, hidden, frequency)
+        }
+    }
+    private let shape: Shape
+    private let maps: [(weight: Parameter, bias: Parameter?)]
+    private let frequency: Parameter
+    private let width: Int
+
+    public init(_ parameters: ParameterBuilder, width: Int, _ shape: Shape) {
+        precondition(shape.features >= 3 && shape.features % 2 == 1, "\(shape.features) features are not one and pairs")
+        self.shape = shape
+        self.width = width
+        let sizes = [shape.features, shape.hidden, shape.hidden, shape.hidden, width]
+        maps = (0..<4).map { i in
+            let b = parameters.child("maps", i), uniform = Initializer.uniform(bound: 1 / Double(sizes[i]).squareRoot())
+            return (
+                b("weight", [sizes[i + 1], sizes[i]], uniform, decays: false), i < 3 ? b("bias", [sizes[i + 1]], uniform) : nil
+            )
+        }
+        frequency = parameters("frequency", [shape.hidden], .constant(shape.frequency))
+    }
+    /// The first taps of all filters, [count, width].
+    public func callAsFunction(_ count: Int, _ context: ForwardContext) -> Variable {
+        guard count <= shape.length else {
+            nstmFatal(
+                .other(op: "hyena filter", "token \(count) lies beyond the \(shape.length) that the filters are laid out for"),
+                at: context.path)
+        }
+        let dtype = frequency.value.dtype, bands = (shape.features - 1) / 2, last = Double(max(1, shape.length - 1))
+        var features: [Double] = [], windows: [Double] = []
+        for t in 0..<count {
+            let angle = 2 * Double.pi * Double(t) / Double(shape.length)
+            let turns = (0..<bands).map { i in
+                let f = bands == 1 ? 1e-4 : 1e-4 + (Double(bands - 1) - 1e-4) * Double(i) / Double(bands - 1)
+                return f * angle
+            }
+            features.append(Double(t) / last)
+            features += turns.map { cos($0) } + turns.map { -sin($0) }
+            // Decays between those that reach 1 % after 1.5 and after 0.3 of the length.
+            for c in 0..<width {
+                let share = width == 1 ? 0 : Double(c) / Double(width - 1)
+                windows.append(pow(0.01, Double(t) / last * (1 / 1.5 + (1 / 0.3 - 1 / 1.5) * share)))
+            }
+        }
+        var z = Variable(Tensor(features, [count, shape.features]).cast(to: dtype))
+        for (i, map) in maps.enumerated() {
+            z = z.linear(context[map.weight], bias: map.bias.map { context[$0] })
+            if i < maps.count - 1 { z = (z * context[frequency]).sin() }
+        }
+        return z * Variable(Tensor(windows, [count, width]).cast(to: dtype))
+    }
+}

@@ -1,0 +1,85 @@
+import Foundation
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Mamba (Gu & Dao 2023): residual blocks of a selective state space with a gate, RMSNorm before each, no feed-forward parts, tied
+/// embeddings.
+///
+///     x, z = u W;  x = silu(conv₄(x));  δ, B, C = x V;  Δ = softplus(δ P + p)
+///     h ← exp(Δ A) ⊙ h + Δ x B;  y = C · h + D x;  out = (y ⊙ silu(z)) O
+public final class Mamba: SequenceModel {
+    /// - Parameters:
+    ///   - states: N for each channel.
+    ///   - expansion: channels of the state space for each of the model.
+    public init(_ builder: ParameterBuilder, _ shape: ModelShape, states: Int = 16, expansion: Int = 2, convolution: Int = 4) {
+        super.init(builder, shape.withoutFeedForward, norm: .rms) { parameters, _, _ in
+            MambaLayer(
+                parameters, width: shape.width, channels: expansion * shape.width, states: states, convolution: convolution,
+                layers: shape.layers)
+        }
+    }
+}
+
+/// The mixer of a `Mamba`; its state is h and the last inputs of the convolution.
+///
+/// A = −1 … −N in every channel and D = 1 at the start; the step sizes start log-uniform in 10⁻³ … 10⁻¹. A and D do not decay.
+public final class MambaLayer: SequenceMixer {
+    private let projection: Linear
+    private let convolution: CausalConvolution
+    private let selection: Linear
+    private let step: Linear
+    private let stepBias: Parameter
+    private let logDecay: Parameter
+    private let skip: Parameter
+    private let output: Linear
+    private let channels: Int
+    private let rank: Int
+    private let states: Int
+
+    /// - Parameter layers: of the model; maps that end in the residual stream start smaller by its square root.
+    public init(
+        _ parameters: ParameterBuilder, width: Int, channels: Int, states: Int = 16, convolution: Int = 4, layers: Int = 1
+    ) {
+        self.channels = channels
+        self.states = states
+        rank = (width + 15) / 16
+        projection = Linear(parameters.child("projection"), in: width, out: 2 * channels, bias: false)
+        self.convolution = CausalConvolution(
+            parameters.child("convolution"), channels: channels, width: convolution, bias: true, silu: true)
+        selection = Linear(parameters.child("selection"), in: channels, out: rank + 2 * states, bias: false)
+        step = Linear(parameters.child("step"), in: rank, out: channels, bias: false)
+        stepBias = parameters("step.bias", [channels], .stepSizes())
+        logDecay = parameters("logDecay", [channels, states], .alongRow { i, _ in log(Double(i + 1)) }, decays: false)
+        skip = parameters("skip", [channels], .ones)
+        output = Linear(
+            parameters.child("output"), in: channels, out: width, bias: false, initializer: .residual(channels, layers))
+    }
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
+        var s = MixerState()
+        s["convolution"] = convolution.beginning(batch: batch, context)
+        s["hidden"] = context.constant(.zeros([batch, channels, states], dtype: logDecay.value.dtype))
+        return s
+    }
+    public func callAsFunction(_ u: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+        let parts = projection(u, context).split(2, into: 2)
+        let x = convolution(parts[0], &state, "convolution", context)
+        let selected = selection(x, context).split(2, [rank, states, states])
+        let delta = selected[0].linear(context[step.weight], bias: context[stepBias]).softplus()
+        let scan = x.selectiveScan(
+            delta: delta, a: -context[logDecay].exp(), b: selected[1], c: selected[2], skip: context[skip],
+            state: state?["hidden"])
+        if state != nil {
+            state!["hidden"] = scan.state
+            state!.position += u.shape[1]
+        }
+        return output(scan.output * parts[1].silu(), context)
+    }
+}
+
+extension Initializer {
+    /// What a linear map of `inputs` starts with, smaller by √layers: as in GPT-2 and Mamba with one part a block.
+    static func residual(_ inputs: Int, _ layers: Int) -> Initializer {
+        .uniform(bound: 1 / Double(max(1, inputs * layers)).squareRoot())
+    }
+}

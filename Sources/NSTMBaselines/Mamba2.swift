@@ -1,0 +1,88 @@
+import Foundation
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Mamba-2 (Dao & Gu 2024, "Transformers are SSMs"): one decay a head, which makes the state space a matrix-state recurrence;
+/// blocks as in `Mamba`.
+///
+///     z, (x, B, C), δ = u W;  x, B, C = silu(conv₄(x, B, C));  Δ = softplus(δ + p)
+///     S ← exp(Δ A) S + Bᵀ (Δ x);  y = C S + D x;  out = RMSNorm(y ⊙ silu(z)) O
+public final class Mamba2: SequenceModel {
+    /// - Parameters:
+    ///   - states: N rows of S, shared by the heads as B and C are.
+    ///   - headWidth: P columns of S; it divides expansion · width.
+    public init(
+        _ builder: ParameterBuilder, _ shape: ModelShape, states: Int = 128, expansion: Int = 2, headWidth: Int = 64,
+        convolution: Int = 4
+    ) {
+        super.init(builder, shape.withoutFeedForward, norm: .rms) { parameters, _, _ in
+            Mamba2Layer(
+                parameters, width: shape.width, channels: expansion * shape.width, states: states, headWidth: headWidth,
+                convolution: convolution, layers: shape.layers)
+        }
+    }
+}
+
+/// The mixer of a `Mamba2`; its state is S for every head and the last inputs of the convolution.
+///
+/// −A starts uniform in 1 … 16, D = 1, step sizes log-uniform in 10⁻³ … 10⁻¹; these three do not decay.
+public final class Mamba2Layer: SequenceMixer {
+    private let projection: Linear
+    private let convolution: CausalConvolution
+    private let stepBias: Parameter
+    private let logDecay: Parameter
+    private let skip: Parameter
+    private let norm: RMSNorm
+    private let output: Linear
+    private let channels: Int
+    private let states: Int
+    private let heads: Int
+
+    public init(
+        _ parameters: ParameterBuilder, width: Int, channels: Int, states: Int = 128, headWidth: Int = 64, convolution: Int = 4,
+        layers: Int = 1
+    ) {
+        precondition(channels % headWidth == 0, "\(channels) channels do not come in heads of \(headWidth)")
+        self.channels = channels
+        self.states = states
+        heads = channels / headWidth
+        projection = Linear(
+            parameters.child("projection"), in: width, out: 2 * channels + 2 * states + heads, bias: false)
+        self.convolution = CausalConvolution(
+            parameters.child("convolution"), channels: channels + 2 * states, width: convolution, bias: true, silu: true)
+        stepBias = parameters("step.bias", [heads], .stepSizes())
+        logDecay = parameters("logDecay", [heads], .uniform(1, 16) { log($0) })
+        skip = parameters("skip", [heads], .ones)
+        norm = RMSNorm(parameters.child("norm"), width: channels, epsilon: 1e-5)
+        output = Linear(
+            parameters.child("output"), in: channels, out: width, bias: false, initializer: .residual(channels, layers))
+    }
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
+        var s = MixerState()
+        s["convolution"] = convolution.beginning(batch: batch, context)
+        s["hidden"] = context.constant(
+            .zeros([batch, heads, states, channels / heads], dtype: logDecay.value.dtype))
+        return s
+    }
+    public func callAsFunction(_ u: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+        let B = u.shape[0], T = u.shape[1], P = channels / heads
+        let parts = projection(u, context).split(2, [channels, channels + 2 * states, heads])
+        let mixed = convolution(parts[1], &state, "convolution", context).split(2, [channels, states, states])
+        let delta = (parts[2] + context[stepBias]).softplus()
+        let x = mixed[0].reshaped([B, T, heads, P])
+        /// The same rows for every head.
+        func shared(_ rows: Variable) -> Variable {
+            rows.expanded(2).broadcast(to: [B, T, heads, states]).reshaped([B, T, heads * states])
+        }
+        let scan = shared(mixed[2]).matrixStateScan(
+            key: shared(mixed[1]), value: (x * delta.expanded(3)).reshaped([B, T, channels]),
+            decay: (-(delta * context[logDecay].exp())).exp(), state: state?["hidden"], heads: heads)
+        if state != nil {
+            state!["hidden"] = scan.state
+            state!.position += T
+        }
+        let y = scan.output + (x * context[skip].expanded(1)).reshaped([B, T, channels])
+        return output(norm(y * parts[0].silu(), context), context)
+    }
+}

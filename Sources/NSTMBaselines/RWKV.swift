@@ -1,0 +1,166 @@
+import Foundation
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// RWKV-4 (Peng et al. 2023, "RWKV: reinventing RNNs for the Transformer era"): residual blocks of time mixing and channel mixing,
+/// LayerNorm with bias before each and behind the embedding, a head of its own.
+///
+///     time:     k, v, r = W (μ ⊙ x + (1 − μ) ⊙ x⁻);  y = (σ(r) ⊙ wkv(k, v)) O
+///     channels: k, r = W (μ ⊙ x + (1 − μ) ⊙ x⁻);  y = σ(r) ⊙ (max(k, 0)² V)
+///
+/// x⁻ is the token before, and wkv the weighted sum of values of `Variable.wkvScan`. Everything starts as in the authors' code.
+public final class RWKV: SequenceModel {
+    /// - Parameter shape: `hidden` is that of channel mixing, 4 · width with the authors.
+    public init(_ builder: ParameterBuilder, _ shape: ModelShape) {
+        super.init(builder, shape, norm: .biasedLayer, style: .rwkv(shape, .shared)) { parameters, block, _ in
+            RWKVTimeMix(parameters, width: shape.width, depth: RWKVDepth(block, of: shape.layers))
+        }
+    }
+}
+
+/// Where a block stands, on which beginnings depend.
+struct RWKVDepth: Sendable {
+    /// From 0 in the first block to 1 in the last.
+    let rising: Double
+    /// From 1 in the first block to nearly 0 in the last.
+    let falling: Double
+    init(_ block: Int, of layers: Int) {
+        rising = layers > 1 ? Double(block) / Double(layers - 1) : 0
+        falling = 1 - Double(block) / Double(layers)
+    }
+    /// (i/n)^power plus something, along the channels.
+    func ramp(_ power: Double, plus shift: Double = 0) -> Initializer {
+        .alongRow { i, n in pow(Double(i) / Double(n), power) + shift }
+    }
+}
+
+/// How tokens move from a token to the one before it, x⁻, in channel mixing.
+enum RWKVShift {
+    /// μ is the part of the token itself (RWKV-4) …
+    case shared
+    /// … or of the one before it (RWKV-6).
+    case ofPrevious
+}
+
+extension Variable {
+    /// The token before each, of which the first is carried under a name, or 0.
+    func previous(_ state: inout MixerState?, _ name: String) -> Variable {
+        let T = shape[1]
+        guard T > 0 else { return self }
+        let first = state?[name] ?? Variable(.zeros([shape[0], 1, shape[2]], dtype: dtype))
+        if state != nil { state![name] = slice(1, T - 1..<T).owned }
+        return T == 1 ? first : .concatenate([first, slice(1, 0..<T - 1)], axis: 1)
+    }
+}
+
+/// The time mixing of RWKV-4; its state is the last token and the three sums of the scan.
+public final class RWKVTimeMix: SequenceMixer {
+    private let mixes: [Parameter]
+    private let key: Linear
+    private let value: Linear
+    private let receptance: Linear
+    private let output: Linear
+    private let decay: Parameter
+    private let bonus: Parameter
+    private let width: Int
+
+    init(_ parameters: ParameterBuilder, width: Int, depth: RWKVDepth) {
+        self.width = width
+        mixes = [
+            parameters("mix.key", [width], depth.ramp(depth.falling)),
+            parameters("mix.value", [width], depth.ramp(depth.falling, plus: 0.3 * depth.rising)),
+            parameters("mix.receptance", [width], depth.ramp(0.5 * depth.falling)),
+        ]
+        key = Linear(parameters.child("key"), in: width, out: width, bias: false, initializer: .zeros)
+        value = Linear(parameters.child("value"), in: width, out: width, bias: false, initializer: .orthogonal())
+        receptance = Linear(parameters.child("receptance"), in: width, out: width, bias: false, initializer: .zeros)
+        output = Linear(parameters.child("output"), in: width, out: width, bias: false, initializer: .zeros)
+        let power = 0.7 + 1.3 * depth.rising
+        decay = parameters(
+            "decay", [width], .alongRow { i, n in -5 + 8 * pow(Double(i) / Double(max(1, n - 1)), power) }, rateFactor: 2)
+        bonus = parameters("bonus", [width], .alongRow { i, _ in log(0.3) + 0.5 * Double((i + 1) % 3 - 1) }, rateFactor: 3)
+    }
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
+        var s = MixerState()
+        let dtype = decay.value.dtype
+        s["last"] = context.constant(.zeros([batch, 1, width], dtype: dtype))
+        let empty = Tensor.concatenate(
+            [.zeros([batch, 2, width], dtype: dtype), Tensor(repeating: -1e38, [batch, 1, width], dtype: dtype)], axis: 1)
+        s["sums"] = context.constant(empty)
+        return s
+    }
+    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+        let last = x.previous(&state, "last"), new = x - last
+        let mixed = mixes.map { last + new * context[$0] }
+        let scan = key(mixed[0], context).wkvScan(
+            value: value(mixed[1], context), decay: -context[decay].exp(), bonus: context[bonus], state: state?["sums"])
+        if state != nil {
+            state!["sums"] = scan.state
+            state!.position += x.shape[1]
+        }
+        return output(receptance(mixed[2], context).sigmoid() * scan.output, context)
+    }
+}
+
+/// The channel mixing of RWKV; its state is the last token.
+public final class RWKVChannelMix: SequenceMixer {
+    private let mixes: [Parameter]
+    private let key: Linear
+    private let value: Linear
+    private let receptance: Linear
+    private let width: Int
+    private let shift: RWKVShift
+
+    init(_ parameters: ParameterBuilder, width: Int, hidden: Int, depth: RWKVDepth, shift: RWKVShift) {
+        self.width = width
+        self.shift = shift
+        let power = depth.falling
+        let ramp: Initializer =
+            switch shift {
+            case .shared: depth.ramp(power)
+            case .ofPrevious: .alongRow { i, n in 1 - pow(Double(i) / Double(n), power) }
+            }
+        mixes = ["mix.key", "mix.receptance"].map { parameters($0, [width], ramp) }
+        // Tall maps start larger, as with the authors.
+        let gain = (Double(max(hidden, width)) / Double(width)).squareRoot()
+        key = Linear(
+            parameters.child("key"), in: width, out: hidden, bias: false, activation: .squaredReLU,
+            initializer: .orthogonal(gain: gain))
+        value = Linear(parameters.child("value"), in: hidden, out: width, bias: false, initializer: .zeros)
+        receptance = Linear(parameters.child("receptance"), in: width, out: width, bias: false, initializer: .zeros)
+    }
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
+        var s = MixerState()
+        s["channels.last"] = context.constant(.zeros([batch, 1, width], dtype: key.weight.value.dtype))
+        return s
+    }
+    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+        let last = x.previous(&state, "channels.last")
+        let mixed = mixes.map { m in
+            switch shift {
+            case .shared: last + (x - last) * context[m]
+            case .ofPrevious: x + (last - x) * context[m]
+            }
+        }
+        return receptance(mixed[1], context).sigmoid() * value(key(mixed[0], context), context)
+    }
+}
+
+extension StackStyle {
+    /// Channel mixing in place of feed-forward parts, a norm behind a tiny embedding, an orthogonal head.
+    static func rwkv(_ shape: ModelShape, _ shift: RWKVShift) -> StackStyle {
+        var style = StackStyle()
+        style.feedForward = { parameters, block, _ in
+            RWKVChannelMix(
+                parameters, width: shape.width, hidden: shape.hidden, depth: RWKVDepth(block, of: shape.layers), shift: shift)
+        }
+        style.normsInput = true
+        style.embedding = .uniform(bound: 1e-4)
+        style.isTied = false
+        style.head = Initializer { s, key, t in
+            Initializer.orthogonal(gain: 0.5 * max(1, Double(s[0]) / Double(s[1])).squareRoot())(s, key, t)
+        }
+        return style
+    }
+}

@@ -1,0 +1,110 @@
+import Foundation
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// RWKV-6 (Peng et al. 2024, "Eagle and Finch: RWKV with matrix-valued states and dynamic recurrence"): as `RWKV`, with a matrix a
+/// head instead of two sums a channel, decays that depend on the token, and moves towards the token before that do so too.
+///
+///     x̂ = x + (x⁻ − x) ⊙ μ;  mixed_j = x + (x⁻ − x) ⊙ (μ_j + tanh(x̂ A)_j B_j)           for j = w, k, v, r, g
+///     w = exp(−exp(ω + tanh(mixed_w A') B'));  k, v, r = W mixed;  g = silu(W mixed)
+///     o = r (S + diag(u) kᵀ v);  S ← diag(w) S + kᵀ v;  y = (GroupNorm(o) ⊙ g) O
+public final class RWKV6: SequenceModel {
+    /// - Parameters:
+    ///   - shape: `heads` of one matrix each (the authors' have 64 channels); `hidden` is that of channel mixing, 3.5 · width with
+    ///     the authors.
+    ///   - mixRank, decayRank: inner widths of the maps behind moves and decays.
+    public init(_ builder: ParameterBuilder, _ shape: ModelShape, mixRank: Int = 32, decayRank: Int = 64) {
+        super.init(builder, shape, norm: .biasedLayer, style: .rwkv(shape, .ofPrevious)) { parameters, block, _ in
+            RWKV6TimeMix(
+                parameters, width: shape.width, heads: shape.heads, block: block, layers: shape.layers, mixRank: mixRank,
+                decayRank: decayRank)
+        }
+    }
+}
+
+/// The time mixing of RWKV-6; its state is the last token and S for every head.
+public final class RWKV6TimeMix: SequenceMixer {
+    /// One of the five mixtures of a token and the one before it.
+    private struct Mix {
+        let base: Parameter
+        let up: Parameter
+    }
+    private let firstMix: Parameter
+    private let mixDown: Parameter
+    private let mixes: [Mix]
+    private let decay: Parameter
+    private let decayDown: Parameter
+    private let decayUp: Parameter
+    private let bonus: Parameter
+    private let maps: [Linear]
+    private let norm: GroupNorm
+    private let output: Linear
+    private let width: Int
+    private let heads: Int
+
+    init(_ parameters: ParameterBuilder, width: Int, heads: Int, block: Int, layers: Int, mixRank: Int, decayRank: Int) {
+        precondition(width % heads == 0, "width \(width) is not a multiple of \(heads) heads")
+        self.width = width
+        self.heads = heads
+        let depth = RWKVDepth(block, of: layers), tiny = Initializer.uniform(bound: 0.01)
+        func reversed(_ power: Double, _ shift: Double = 0) -> Initializer {
+            .alongRow { i, n in 1 - pow(Double(i) / Double(n), power) - shift }
+        }
+        firstMix = parameters("mix", [width], reversed(depth.falling))
+        mixDown = parameters("mix.down", [5 * mixRank, width], .zeros, decays: false)
+        let beginnings = [
+            ("decay", reversed(depth.falling)), ("key", reversed(depth.falling)),
+            ("value", reversed(depth.falling, 0.3 * depth.rising)), ("receptance", reversed(0.5 * depth.falling)),
+            ("gate", reversed(0.5 * depth.falling)),
+        ]
+        mixes = beginnings.map { name, beginning in
+            Mix(
+                base: parameters("mix.\(name)", [width], beginning),
+                up: parameters("mix.\(name).up", [width, mixRank], tiny, decays: false))
+        }
+        let power = 0.7 + 1.3 * depth.rising, rising = depth.rising
+        decay = parameters(
+            "decay", [width], .alongRow { i, n in -6 + 5 * pow(Double(i) / Double(max(1, n - 1)), power) }, rateFactor: 2)
+        decayDown = parameters("decay.down", [decayRank, width], .zeros, decays: false)
+        decayUp = parameters("decay.up", [width, decayRank], tiny, decays: false)
+        bonus = parameters(
+            "bonus", [width],
+            .alongRow { i, n in rising * (1 - Double(i) / Double(max(1, n - 1))) + 0.1 * Double((i + 1) % 3 - 1) })
+        maps = [("key", 0.1), ("value", 1), ("receptance", 1), ("gate", 0.1)].map { name, gain in
+            Linear(
+                parameters.child(name), in: width, out: width, bias: false, activation: name == "gate" ? .silu : .none,
+                initializer: .orthogonal(gain: gain))
+        }
+        norm = GroupNorm(parameters.child("norm"), groups: heads, channels: width, epsilon: 64e-5)
+        let size = pow(Double(1 + block) / Double(layers), 0.7)
+        norm.gain.value = Tensor(repeating: size, [width], dtype: norm.gain.value.dtype)
+        output = Linear(parameters.child("output"), in: width, out: width, bias: false, initializer: .zeros)
+    }
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
+        var s = MixerState()
+        let dtype = decay.value.dtype, d = width / heads
+        s["last"] = context.constant(.zeros([batch, 1, width], dtype: dtype))
+        s["matrices"] = context.constant(.zeros([batch, heads, d, d], dtype: dtype))
+        return s
+    }
+    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+        let B = x.shape[0], T = x.shape[1], away = x.previous(&state, "last") - x
+        let low = (x + away * context[firstMix]).linear(context[mixDown], activation: .tanh).split(2, into: 5)
+        let mixed = zip(mixes, low).map { mix, low in
+            x + away * (low.linear(context[mix.up], bias: context[mix.base]))
+        }
+        let w = mixed[0].linear(context[decayDown], activation: .tanh).linear(context[decayUp], bias: context[decay])
+        let (k, v, r, g) = (
+            maps[0](mixed[1], context), maps[1](mixed[2], context), maps[2](mixed[3], context), maps[3](mixed[4], context)
+        )
+        let scan = r.matrixStateScan(
+            key: k, value: v, decay: (-w.exp()).exp(), bonus: context[bonus], state: state?["matrices"], heads: heads)
+        if state != nil {
+            state!["matrices"] = scan.state
+            state!.position += T
+        }
+        let o = context.scope("norm") { norm(scan.output.reshaped([B * T, width]), context) }.reshaped([B, T, width])
+        return output(o * g, context)
+    }
+}

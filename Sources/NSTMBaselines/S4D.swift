@@ -1,0 +1,93 @@
+import Foundation
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Diagonal structured state spaces (Gu et al. 2022, "On the parameterization and initialization of diagonal state space models"),
+/// with S4D-Lin's beginning: residual blocks of one state space for each channel, GELU and a GLU, LayerNorm before each, no further
+/// feed-forward parts.
+///
+///     Ā = exp(Δ A);  B̄ = (Ā − 1)/A;  h ← Ā ⊙ h + B̄ x;  y = 2 Re(C · h) + D x
+public final class S4D: SequenceModel {
+    /// - Parameters:
+    ///   - states: real dimensions of a channel's state; half as many complex numbers, the other half being their conjugates.
+    ///   - stepSizes: bounds of Δ, which starts log-uniform.
+    public init(
+        _ builder: ParameterBuilder, _ shape: ModelShape, states: Int = 64, stepSizes: ClosedRange<Double> = 1e-3...0.1
+    ) {
+        super.init(builder, shape.withoutFeedForward, norm: .layer) { parameters, _, _ in
+            S4DLayer(parameters, width: shape.width, states: states, stepSizes: stepSizes)
+        }
+    }
+}
+
+/// The mixer of an `S4D`; its state is h.
+///
+/// Aₙ = −½ + iπn and B = 1 at the start, C complex normal, D normal. Δ and A do not decay, and learn at 10⁻³ at most.
+///
+/// A whole sequence without a carried state is a convolution with Kₗ = 2 Re(Σ C B̄ Āˡ), whose powers are a scan of one sequence
+/// instead of all; from a carried state it is the scan.
+public final class S4DLayer: SequenceMixer {
+    private let logStep: Parameter
+    private let logDecay: Parameter
+    private let frequency: Parameter
+    private let outputReal: Parameter
+    private let outputImaginary: Parameter
+    private let skip: Parameter
+    private let output: GLUOutput
+    private let width: Int
+    /// Complex numbers of a channel.
+    private let count: Int
+
+    public init(
+        _ parameters: ParameterBuilder, width: Int, states: Int = 64, stepSizes: ClosedRange<Double> = 1e-3...0.1
+    ) {
+        precondition(states % 2 == 0, "\(states) states are not conjugate pairs")
+        self.width = width
+        count = states / 2
+        let low = log(stepSizes.lowerBound), high = log(stepSizes.upperBound)
+        logStep = parameters("logStep", [width], .uniform(low, high) { $0 }, rateLimit: 1e-3)
+        logDecay = parameters("logDecay", [width, count], .constant(log(0.5)), decays: false, rateLimit: 1e-3)
+        frequency = parameters(
+            "frequency", [width, count], .alongRow { n, _ in .pi * Double(n) }, decays: false, rateLimit: 1e-3)
+        // Real and imaginary parts of variance ½.
+        let normal = Initializer.normal(deviation: 0.5.squareRoot())
+        outputReal = parameters("output.real", [width, count], normal)
+        outputImaginary = parameters("output.imaginary", [width, count], normal)
+        skip = parameters("skip", [width], .normal(deviation: 1))
+        output = GLUOutput(parameters.child("glu"), width: width)
+    }
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
+        var s = MixerState()
+        let zeros = context.constant(.zeros([batch, width * count], dtype: logStep.value.dtype))
+        s[complex: "hidden"] = ComplexVariable(real: zeros, imaginary: zeros)
+        return s
+    }
+    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+        let B = x.shape[0], T = x.shape[1], all = width * count
+        let step = context[logStep].exp().expanded(1)
+        let a = ComplexVariable(real: -context[logDecay].exp(), imaginary: context[frequency])
+        let (decay, minusOne) = ComplexVariable.exponential(
+            ComplexVariable(real: step * a.real, imaginary: step * a.imaginary))
+        let input = minusOne / a, c = ComplexVariable(real: context[outputReal], imaginary: context[outputImaginary])
+        let flat = decay.reshaped([all])
+        var y: Variable
+        if let hidden = state?[complex: "hidden"] {
+            let u = x.expanded(3), driven = ComplexVariable(real: u * input.real, imaginary: u * input.imaginary)
+            let scan = driven.reshaped([B, T, all]).diagonalScan(decay: flat, state: hidden)
+            let h = scan.output.reshaped([B, T, width, count])
+            y = 2 * (h.real * c.real - h.imaginary * c.imaginary).sum([3])
+            state![complex: "hidden"] = scan.state
+            state!.position += T
+        } else {
+            // An impulse through the recurrence.
+            let first = (c * input).reshaped([1, 1, all]), rest = Variable(.zeros([1, max(0, T - 1), all], dtype: x.dtype))
+            let impulse = ComplexVariable(
+                real: .concatenate([first.real, rest], axis: 1), imaginary: .concatenate([first.imaginary, rest], axis: 1))
+            let powers = impulse.diagonalScan(decay: flat).output.real
+            y = x.longConvolution(2 * powers.reshaped([max(1, T), width, count]).sum([2]))
+        }
+        y = y + x * context[skip]
+        return context.scope("glu") { output(y, context) }
+    }
+}

@@ -1,0 +1,128 @@
+import ArgumentParser
+import Foundation
+import NSTM
+
+struct BenchCommand: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "bench", abstract: "Measures models at growing lengths: counted work, speed, memory.",
+            discussion: """
+                Models are names that configurations know, with default settings, or configuration files, of which the model \
+                counts. Tokens are random. What would take longer than the limit is left out, and the table says so.
+
+                Examples:
+                  \(NSTMCommand.program) bench --lengths 256,1024,4096
+                  \(NSTMCommand.program) bench --models nstm,transformer,small.yaml --output runs/bench
+                  \(NSTMCommand.program) bench --models nstm --stream 1000000
+                """)
+    }
+
+    @Option(help: ArgumentHelp("Names or configuration files, separated by commas.", valueName: "models"))
+    var models = "nstm,transformer"
+    @Option(help: ArgumentHelp("Tokens of a sequence, separated by commas.", valueName: "lengths"))
+    var lengths = "256,512,1024,2048,4096,8192,16384,32768,65536,131072"
+    @Option(help: ArgumentHelp("Where results.csv, results.md and the pictures go.", valueName: "folder")) var output: String?
+    @Option(help: "What the others are compared with.") var reference = "transformer"
+    @Option(help: ArgumentHelp("Seconds that one pass may take.", valueName: "seconds")) var limit = 60.0
+    @Option(help: ArgumentHelp("Tokens of a training step.", valueName: "tokens")) var batch = 4096
+    @Option(help: ArgumentHelp("Instead: streams so many tokens, and trains on as many, in one sequence.", valueName: "tokens"))
+    var stream: Int?
+
+    func validate() throws {
+        if names.isEmpty { throw ValidationError("--models needs a name or a file") }
+        if sizes == nil || sizes!.isEmpty { throw ValidationError("--lengths needs numbers of 1 or more, separated by commas") }
+        if !(limit > 0) { throw ValidationError("--limit needs a number above 0") }
+        if batch < 1 { throw ValidationError("--batch needs 1 or more") }
+        if let stream, stream < 10 { throw ValidationError("--stream needs 10 or more") }
+    }
+    private var names: [String] { models.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } }
+    private var sizes: [Int]? {
+        let parts = lengths.split(separator: ",").map { Int($0.trimmingCharacters(in: .whitespaces)) }
+        return parts.allSatisfy { ($0 ?? 0) >= 1 } ? parts.map { $0! } : nil
+    }
+
+    func run() throws {
+        let catalogue = NSTMCommand.catalogue
+        let tests = try names.map { name in
+            guard name.hasSuffix(".yaml") || name.hasSuffix(".yml") else {
+                return try ModelUnderTest(named: name, catalogue: catalogue)
+            }
+            let url = fileURL(name)
+            return try ModelUnderTest(
+                url.deletingPathExtension().lastPathComponent, try ConfigValue(yamlFile: url), catalogue: catalogue)
+        }
+        let environment = RunEnvironment.current.line + (BenchCommand.commit.map { ", commit \($0)" } ?? "")
+        NSTMCommand.say(environment)
+        let folder = try output.map { path in
+            let url = fileURL(path)
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+            return url
+        }
+        if let stream { try runLong(tests, stream, environment, folder) } else { try runLengths(tests, environment, folder) }
+    }
+
+    private func runLengths(_ tests: [ModelUnderTest], _ environment: String, _ folder: URL?) throws {
+        var benchmark = Benchmark(lengths: sizes!)
+        benchmark.secondsPerPass = limit
+        benchmark.tokensPerStep = batch
+        var report = BenchmarkReport(environment: environment, reference: reference)
+        for test in tests {
+            try benchmark.run(test) { cell in
+                report.cells.append(cell)
+                NSTMCommand.say(BenchCommand.line(cell))
+                // What is there when somebody stops a long benchmark is kept.
+                if let folder { try write(report.csv, folder, "results.csv") }
+            }
+        }
+        guard let folder else {
+            NSTMCommand.say("\n" + report.markdown)
+            return
+        }
+        try write(report.markdown, folder, "results.md")
+        for chart in report.charts { try write(chart.svg, folder, chart.name + ".svg") }
+        NSTMCommand.say("results  \(folder.shortPath)")
+    }
+    private func runLong(_ tests: [ModelUnderTest], _ tokens: Int, _ environment: String, _ folder: URL?) throws {
+        var text = environment + "\n"
+        for test in tests {
+            for kind in LongRun.Kind.allCases {
+                NSTMCommand.say("\(test.name), \(kind.rawValue) \(grouped(tokens)) tokens")
+                let parts = try LongRun(tokens: tokens).run(kind, test) { part in
+                    NSTMCommand.say("  \(grouped(part.tokens)): \(grouped(Int(part.tokensPerSecond))) tokens/s")
+                }
+                let table = "\n\(test.name), \(kind.rawValue):\n\n" + LongRun.markdown(parts)
+                NSTMCommand.say(table)
+                text += table
+            }
+        }
+        if let folder { try write(text, folder, "stream.md") }
+    }
+    private func write(_ text: String, _ folder: URL, _ name: String) throws {
+        try Data(text.utf8).write(to: folder.appendingPathComponent(name), options: .atomic)
+    }
+
+    private static func line(_ cell: Benchmark.Cell) -> String {
+        func n(_ x: Double?) -> String { x.map { grouped(Int($0.rounded())) } ?? "–" }
+        return "\(cell.model), \(grouped(cell.length)) tokens: \(cell.multiplyAdds.map(grouped) ?? "–") multiply-adds a token, "
+            + "training \(n(cell.trainingTokens)) tokens/s, streaming \(n(cell.streamedTokens)) tokens/s"
+            + cell.notes.map { "\n  \($0)" }.joined()
+    }
+
+    /// The commit of the folder at work, when it is one; `+` when files differ from it.
+    private static var commit: String? {
+        func git(_ arguments: [String]) -> String? {
+            let process = Process(), pipe = Pipe()
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            process.arguments = ["git"] + arguments
+            process.standardOutput = pipe
+            process.standardError = FileHandle.nullDevice
+            guard (try? process.run()) != nil else { return nil }
+            let bytes = pipe.fileHandleForReading.readDataToEndOfFile()
+            process.waitUntilExit()
+            guard process.terminationStatus == 0 else { return nil }
+            return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+        guard let commit = git(["rev-parse", "--short", "HEAD"]) else { return nil }
+        return commit + (git(["status", "--porcelain", "--untracked-files=no"]) == "" ? "" : "+")
+    }
+}

@@ -1,0 +1,30 @@
+import Foundation
+import NSTMAutograd
+import NSTMTensor
+
+extension Variable {
+    /// Rotary positions (Su et al. 2021): every head's channels are pairs (first and second half), and pair i of the token at
+    /// position p turns by the angle p · base^(−2i/d), so that products of queries and keys depend on distances only.
+    ///
+    /// - Parameters:
+    ///   - self: [B, T, heads · d], d even.
+    ///   - position: of the first token.
+    public func rotated(heads: Int, position: Int, base: Double = 10_000) -> Variable {
+        guard shape.rank == 3, heads >= 1, shape[2] % (2 * heads) == 0 else {
+            nstmFatal(.other(op: "rotated", "\(shape) has no pairs of channels in \(heads) heads"), at: tape?.path ?? "")
+        }
+        let whole = shape.dims, T = whole[1], half = whole[2] / heads / 2
+        var cosines: [Double] = [], sines: [Double] = []
+        for t in 0..<T {
+            for i in 0..<half {
+                let angle = Double(position + t) * Foundation.pow(base, -Double(i) / Double(half))
+                cosines.append(Foundation.cos(angle))
+                sines.append(Foundation.sin(angle))
+            }
+        }
+        let c = Variable(Tensor(cosines, [T, 1, half]).cast(to: dtype))
+        let s = Variable(Tensor(sines, [T, 1, half]).cast(to: dtype))
+        let parts = reshaped([whole[0], T, heads, 2 * half]).split(3, into: 2), a = parts[0], b = parts[1]
+        return Variable.concatenate([a * c - b * s, a * s + b * c], axis: 3).reshaped(whole)
+    }
+}

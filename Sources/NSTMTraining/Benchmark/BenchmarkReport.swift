@@ -1,0 +1,126 @@
+import Foundation
+import NSTMModules
+
+/// What a benchmark measured, as a table for programs (CSV), one for people (Markdown) and pictures.
+public struct BenchmarkReport: Sendable {
+    public var cells: [Benchmark.Cell] = []
+    /// With what, in one line.
+    public var environment: String
+    /// The model that all others are compared with.
+    public var reference: String
+
+    public init(environment: String, reference: String = "transformer") {
+        self.environment = environment
+        self.reference = reference
+    }
+
+    // MARK: Crossovers
+
+    /// The length from which on a model takes at most a part of the reference's multiply-adds a token, between measured lengths by a
+    /// straight line in logarithms. Nil when that is so nowhere, or already at the first length.
+    public func crossover(_ model: String, share: Double = 1) -> Double? {
+        let own = points(model), others = Dictionary(points(reference), uniquingKeysWith: { a, _ in a })
+        var last: (length: Double, excess: Double)?
+        for (length, cost) in own {
+            guard let other = others[length] else { continue }
+            let excess = log(cost / (share * other))
+            if excess <= 0 {
+                guard let last else { return nil }
+                let part = last.excess / (last.excess - excess)
+                return exp(log(last.length) + part * (log(length) - log(last.length)))
+            }
+            last = (length, excess)
+        }
+        return nil
+    }
+    private func points(_ model: String) -> [(Double, Double)] {
+        cells.compactMap { cell in
+            cell.model == model ? cell.multiplyAdds.map { (Double(cell.length), Double($0)) } : nil
+        }
+    }
+    private var models: [String] {
+        cells.reduce(into: []) { names, cell in if !names.contains(cell.model) { names.append(cell.model) } }
+    }
+
+    // MARK: Tables
+
+    public var csv: String {
+        func n(_ x: Int?) -> String { x.map { "\($0)" } ?? "" }
+        func n(_ x: Double?) -> String { x.map { String(format: "%.6g", $0) } ?? "" }
+        let head =
+            "model,length,parameters,multiply-adds,elements,bytes-moved,training-tokens-per-second,"
+            + "streamed-tokens-per-second,peak-bytes,state-bytes,notes\n"
+        return head
+            + cells.map { c in
+                let fields = [
+                    c.model, n(c.length), n(c.parameters), n(c.multiplyAdds), n(c.elements), n(c.bytesMoved), n(c.trainingTokens),
+                    n(c.streamedTokens), n(c.peakBytes), n(c.stateBytes), c.notes.joined(separator: "; "),
+                ]
+                return fields.map(BenchmarkReport.quoted).joined(separator: ",") + "\n"
+            }.joined()
+    }
+    private static func quoted(_ field: String) -> String {
+        guard field.contains(where: { ",\"\n\r".contains($0) }) else { return field }
+        return "\"" + field.replacingOccurrences(of: "\"", with: "\"\"") + "\""
+    }
+
+    public var markdown: String {
+        func n(_ x: Int?, _ unit: Int = 1) -> String { x.map { grouped(($0 + unit / 2) / unit) } ?? "–" }
+        func n(_ x: Double?) -> String { x.map { grouped(Int($0.rounded())) } ?? "–" }
+        var out = environment + "\n\n"
+        out +=
+            "Multiply-adds, elements and bytes moved are those of a token in a forward pass over the whole sequence, counted by the "
+        out += "kernels; one multiply-add is two FLOPs. Training is forward and backward, without the update.\n\n"
+        out += "| model | length | multiply-adds (k) | elements (k) | moved (KiB) | training (tokens/s) | streaming (tokens/s) | "
+        out += "peak (MiB) | state (KiB) |\n|---|---|---|---|---|---|---|---|---|\n"
+        for c in cells {
+            let fields = [
+                c.model, n(c.length), n(c.multiplyAdds, 1000), n(c.elements, 1000), n(c.bytesMoved, 1024), n(c.trainingTokens),
+                n(c.streamedTokens), n(c.peakBytes, 1 << 20), n(c.stateBytes, 1024),
+            ]
+            out += "| " + fields.joined(separator: " | ") + " |\n"
+        }
+        let notes = cells.flatMap { c in c.notes.map { "- \(c.model), \(grouped(c.length)): \($0)\n" } }
+        if !notes.isEmpty { out += "\n" + notes.joined() }
+        let crossings = models.filter { $0 != reference }.flatMap { model in
+            [(1.0, "no more"), (0.5, "at most half")].compactMap { share, words in
+                crossover(model, share: share).map {
+                    "- \(model) takes \(words) multiply-adds a token than \(reference) from \(grouped(Int($0.rounded()))) tokens on\n"
+                        .replacingOccurrences(of: "half multiply-adds a token than", with: "half of the multiply-adds a token of")
+                }
+            }
+        }
+        if !crossings.isEmpty { out += "\n" + crossings.joined() }
+        return out
+    }
+
+    // MARK: Pictures
+
+    /// File names and SVG documents: work, training, streaming and state over the length.
+    public var charts: [(name: String, svg: String)] {
+        [
+            chart("work", "Work of a token", "multiply-adds a token, forward", marked: true) { $0.multiplyAdds.map(Double.init) },
+            chart("training", "Training", "tokens a second, forward and backward") { $0.trainingTokens },
+            chart("streaming", "Streaming, token by token", "tokens a second") { $0.streamedTokens },
+            chart("state", "State carried after the sequence", "bytes") { $0.stateBytes.map(Double.init) },
+            chart("memory", "Memory of a training step", "bytes of tensors at most") { $0.peakBytes.map(Double.init) },
+        ]
+    }
+    private func chart(
+        _ name: String, _ title: String, _ label: String, marked: Bool = false, _ value: (Benchmark.Cell) -> Double?
+    ) -> (String, String) {
+        var chart = LineChart(title, subtitle: environment, x: .log("tokens of the sequence", base: 2), y: .log(label))
+        chart.series = models.map { model in
+            let points = cells.filter { $0.model == model }.compactMap { c in
+                value(c).map { LineChart.Point(Double(c.length), $0) }
+            }
+            return LineChart.Series(model, points, .linePoints)
+        }
+        if marked {
+            chart.marks = models.filter { $0 != reference }.compactMap { model in
+                crossover(model).map { LineChart.Mark(x: $0, label: "\(model): \(grouped(Int($0.rounded())))") }
+            }
+        }
+        return (name, chart.svg())
+    }
+}

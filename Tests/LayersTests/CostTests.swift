@@ -1,0 +1,78 @@
+import NSTMAutograd
+import NSTMLayers
+import NSTMModules
+import NSTMTensor
+import Testing
+
+/// What layers and models say they cost is what the kernels count.
+@Suite struct CostTests {
+    @Test(arguments: Recipe.all) func reportedIsCounted(_ recipe: Recipe) throws {
+        let m = try recipe.built(dtype: .float32)
+        let x = Variable(random([2, 13, 8], "x", .float32)), context = ForwardContext(.evaluate)
+        let whole = Work.counting { _ = m.whole(x, context) }
+        #expect(m.layer.multiplyAdds(PassSize(batch: 2, tokens: 13)) == whole.multiplyAdds)
+        // Parts of 5, 1 and 7 tokens from a carried state: what each costs depends on where it is.
+        var state: MixerState? = m.layer.initialState(batch: 2, context), position = 0
+        for part in x.split(1, [5, 1, 7]) {
+            let length = part.shape[1], counted = Work.counting { _ = m.layer(part, &state, context) }
+            let pass = PassSize(batch: 2, tokens: length, position: position, carriesState: true)
+            #expect(m.layer.multiplyAdds(pass) == counted.multiplyAdds, "\(length) tokens at \(position)")
+            position += length
+        }
+    }
+
+    /// More tokens than a block of queries, a window across blocks.
+    @Test func localAttention() throws {
+        let m = try Recipe(window: 40).built(dtype: .float32), x = Variable(random([1, 150, 8], "x", .float32))
+        let counted = Work.counting { _ = m.whole(x, ForwardContext(.evaluate)) }
+        #expect(m.layer.multiplyAdds(PassSize(tokens: 150)) == counted.multiplyAdds)
+    }
+
+    /// A strategy of somebody else need not say what it costs; the layer says nothing then, rather than something wrong.
+    @Test func unknownCosts() throws {
+        final class Everything: RoutingPolicy {
+            func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
+                -> Variable
+            {
+                Variable(.ones([tokens.shape[0], tokens.shape[1], 4]))
+            }
+        }
+        let layer = NSTMLayer(
+            ParameterBuilder(seed: 1), width: 8, heads: 2, states: 4,
+            parts: .init(routing: { _ in Everything() }, update: { GatedSlots($0, width: 8, states: 4) }))
+        #expect(layer.multiplyAdds(PassSize(tokens: 3)) == nil)
+    }
+
+    @Test(arguments: [ModelOutput.nextToken(vocabulary: 11), .perToken(width: 3), .pooled(classes: 5)])
+    func models(_ output: ModelOutput) {
+        for input in [ModelInput.tokens(vocabulary: 11), .features(width: 6)] {
+            var shape = ModelShape(input: input, output: output)
+            (shape.width, shape.heads, shape.layers, shape.hidden) = (16, 2, 2, 24)
+            let model = NSTMModel(ParameterBuilder(seed: 1), shape) { parameters, _, residual in
+                NSTMLayer(
+                    parameters, width: 16, heads: 2, states: 8,
+                    parts: .init(
+                        routing: { TopKRouting($0, width: 16, states: 8, k: 3) }, update: { GatedSlots($0, width: 16, states: 8) }
+                    ),
+                    residual: residual)
+            }
+            #expect(model.multiplyAdds(PassSize(batch: 3, tokens: 20)) == model.work(batch: 3, tokens: 20).multiplyAdds)
+        }
+    }
+
+    /// By hand: two blocks of 13 D² + 2 D (k + N) + D N + 4 · 3 D, without what the first three tokens do not convolve; the head.
+    @Test func aModelByHand() {
+        var shape = ModelShape(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
+        let (D, N, k, T) = (64, 16, 4, 100)
+        (shape.width, shape.layers, shape.hidden) = (D, 2, 4 * D)
+        let model = NSTMModel(ParameterBuilder(seed: 1), shape) { parameters, _, residual in
+            NSTMLayer(
+                parameters, width: D, heads: 4, states: N,
+                parts: .init(
+                    routing: { TopKRouting($0, width: D, states: N, k: k) }, update: { GatedSlots($0, width: D, states: N) }),
+                residual: residual)
+        }
+        let block = T * (13 * D * D + 2 * D * (k + N) + D * N + 12 * D) - 6 * 3 * D
+        #expect(model.work(batch: 1, tokens: T).multiplyAdds == 2 * block + T * 65 * D)
+    }
+}
