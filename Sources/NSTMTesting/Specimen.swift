@@ -71,7 +71,8 @@ struct Specimen {
     /// A scalar that depends on everything a pass leaves, with unequal weights.
     func loss(_ y: Variable, _ state: MixerState?, _ context: ForwardContext) -> Variable {
         var loss = weighted(y, "y")
-        for name in state?.names ?? [] where state![name]!.shape.count > 0 { loss = loss + weighted(state![name]!, name) }
+        // What a routing policy counts for itself need not be learned through.
+        for name in state?.names ?? [] where name != "routing" && state![name]!.shape.count > 0 { loss = loss + weighted(state![name]!, name) }
         return context.auxiliaryLosses.reduce(loss) { $0 + $1.value }
     }
 }

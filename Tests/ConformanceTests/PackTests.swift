@@ -20,11 +20,12 @@ import Testing
     static let policies = added { $0.routings.names }
 
     @Test(arguments: rules) func rulesConform(_ name: String) throws {
-        let report = try Conformance.check(updateRule: name, in: PackTests.catalogue.strategies)
+        let report = try Conformance.check(
+            updateRule: name, in: PackTests.catalogue.strategies, Conformance.Options(tokens: 10_000))
         #expect(report.passed, "\(report)")
     }
     @Test(arguments: policies) func policiesConform(_ name: String) throws {
-        let report = try Conformance.check(routing: name, in: PackTests.catalogue.strategies)
+        let report = try Conformance.check(routing: name, in: PackTests.catalogue.strategies, Conformance.Options(tokens: 10_000))
         #expect(report.passed, "\(report)")
     }
     @Test(arguments: zip(rules, policies)) func trainsByName(_ rule: String, _ policy: String) throws {

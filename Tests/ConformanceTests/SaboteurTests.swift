@@ -17,7 +17,7 @@ import Testing
             sourceLocation: location)
         #expect(!report.passed && "\(report)".contains("FAILS"), sourceLocation: location)
     }
-    private let quick = Conformance.Options(tokens: 20_000)
+    private let quick = Conformance.Options(tokens: 5_000)
 
     @Test func aRuleThatSeesTheFuture() {
         let report = Conformance.check(
