@@ -72,7 +72,9 @@ struct Specimen {
     func loss(_ y: Variable, _ state: MixerState?, _ context: ForwardContext) -> Variable {
         var loss = weighted(y, "y")
         // What a routing policy counts for itself need not be learned through.
-        for name in state?.names ?? [] where name != "routing" && state![name]!.shape.count > 0 { loss = loss + weighted(state![name]!, name) }
+        for name in state?.names ?? [] where name != "routing" && state![name]!.shape.count > 0 {
+            loss = loss + weighted(state![name]!, name)
+        }
         return context.auxiliaryLosses.reduce(loss) { $0 + $1.value }
     }
 }
