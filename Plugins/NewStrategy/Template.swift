@@ -42,7 +42,7 @@ struct Template {
         }
         return text
     }
-    private var imports: String { home.isFramework ? "import NSTMAutograd\nimport NSTMModules" : "import NSTM" }
+    private var imports: String { home.isFramework ? "import NSTMAutograd\nimport NSTMModules\nimport NSTMTensor" : "import NSTM" }
 
     var source: String {
         """
@@ -124,7 +124,8 @@ struct Template {
                 }
                 public func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
                     // softmax of the logarithms of activity: shares of the active states, [B, N, 1].
-                    let activity = states.activity.readBias ?? context.constant(.zeros([states.batch, states.count], dtype: states.keys.dtype))
+                    let size: Shape = [states.batch, states.count]
+                    let activity = states.activity.readBias ?? context.constant(.zeros(size, dtype: states.keys.dtype))
                     let mean = (activity.softmax().expanded(2) * states.values).sum([1], keepingAxes: true)
                     var next = states
                     next.values = states.values + context[gate].sigmoid() * (mean - states.values)
