@@ -42,7 +42,9 @@ struct Template {
         }
         return text
     }
-    private var imports: String { home.isFramework ? "import NSTMAutograd\nimport NSTMModules\nimport NSTMTensor" : "import NSTM" }
+    private var imports: String {
+        home.isFramework ? "import NSTMAutograd\nimport NSTMModules\nimport NSTMTensor" : "import NSTM"
+    }
 
     var source: String {
         """
