@@ -74,10 +74,7 @@ extension Variable {
     public func dropout(_ rate: Double, _ context: ForwardContext, purpose: String = "dropout") -> Variable {
         guard rate >= 0, rate <= 1 else { nstmFatal(.other(op: "dropout", "rate \(rate), needs 0 ... 1"), at: context.path) }
         guard context.isTraining, rate > 0 else { return self }
-        let key = context.random(purpose), keep = 1 / (1 - rate)
-        let mask = Tensor(shape, initializing: Float.self) { p in
-            for i in 0..<p.count { p[i] = key.uniform(i) < rate ? 0 : Float(keep) }
-        }
+        let mask = Tensor.dropoutMask(shape, rate: rate, key: context.random(purpose))
         return self * Variable(mask.cast(to: dtype))
     }
 }

@@ -44,32 +44,30 @@ extension Tensor {
         guard a.dtype == b.dtype else { nstmFatal(.dtype(op: name, got: b.dtype, want: "\(a.dtype), as the other operand")) }
         if a.isContiguous && b.isContiguous && a.shape == b.shape { return zipDense(op, a, b) }
         guard let shape = Shape.broadcast(a.shape, b.shape) else { nstmFatal(.broadcast(op: name, a.shape, b.shape)) }
-        if a.shape == shape && b.shape == shape { return zipDense(op, a.contiguous(), b.contiguous()) }
         let y = Tensor(uninitialized: shape, a.dtype)
         if shape.isEmpty { return y }
         let real = a.dtype.real, size = a.dtype.byteCount, to = y.freshBase
-        if a.count == 1 || b.count == 1 {
-            // One operand is a single number: long runs, not rows of one element.
-            let a = a.contiguous(), b = b.contiguous(), ai = a.count == 1 ? 0 : 1, bi = b.count == 1 ? 0 : 1
-            Parallel.blocks(shape.count, of: elementwiseBlock) { r in
-                nstm_zip(
-                    real, op, a.constantBase + r.lowerBound * ai * size, 0, ai, b.constantBase + r.lowerBound * bi * size, 0, bi,
-                    to + r.lowerBound * size, 1, r.count)
-            }
-            return y
-        }
-        // Find the split of the axes into rows × columns in which each operand is dense, repeated by rows or by columns.
-        for axis in stride(from: shape.rank, through: 0, by: -1) {
+        // Find the split of the axes into rows × columns, with columns as long as can be, in which each operand lies at even
+        // distances, or is repeated, by rows and by columns.
+        for axis in 0..<shape.rank {
             guard let pa = a.rowPattern(shape, split: axis), let pb = b.rowPattern(shape, split: axis) else { continue }
             let rows = shape.count(of: 0..<axis), columns = shape.count(of: axis..<shape.rank)
-            let a = a.contiguous(), b = b.contiguous()
-            let oa = pa.outer ? (pa.inner ? columns : 1) : 0, ob = pb.outer ? (pb.inner ? columns : 1) : 0
+            if rows == 1 {
+                Parallel.blocks(columns, of: elementwiseBlock) { r in
+                    nstm_zip(
+                        real, op, a.constantBase + r.lowerBound * pa.inner * size, 0, pa.inner,
+                        b.constantBase + r.lowerBound * pb.inner * size, 0, pb.inner, to + r.lowerBound * size, 1, r.count)
+                }
+                withExtendedLifetime((a, b)) {}
+                return y
+            }
             Parallel.blocks(rows, of: max(1, elementwiseBlock / max(1, columns))) { r in
                 nstm_zip(
-                    real, op, a.constantBase + r.lowerBound * oa * size, oa, pa.inner ? 1 : 0,
-                    b.constantBase + r.lowerBound * ob * size, ob, pb.inner ? 1 : 0, to + r.lowerBound * columns * size, r.count,
-                    columns)
+                    real, op, a.constantBase + r.lowerBound * pa.outer * size, pa.outer, pa.inner,
+                    b.constantBase + r.lowerBound * pb.outer * size, pb.outer, pb.inner, to + r.lowerBound * columns * size,
+                    r.count, columns)
             }
+            withExtendedLifetime((a, b)) {}
             return y
         }
         return zip(op, a.broadcast(to: shape).contiguous(), b.broadcast(to: shape).contiguous(), name: name)
@@ -86,22 +84,29 @@ extension Tensor {
         return y
     }
 
-    /// Whether the tensor, broadcast to `target`, varies over the axes before `split` (outer) and from it on (inner), each as a
-    /// whole or not at all; nil when it varies over some axes of a part and not over others.
-    private func rowPattern(_ target: Shape, split: Int) -> (outer: Bool, inner: Bool)? {
-        let lead = target.rank - rank
-        var outer: Bool?, inner: Bool?
-        for i in 0..<target.rank where target[i] != 1 {
-            let varies = i >= lead && shape[i - lead] != 1
-            if i < split {
-                if let o = outer, o != varies { return nil }
-                outer = varies
-            } else {
-                if let n = inner, n != varies { return nil }
-                inner = varies
-            }
+    /// Distances of neighbouring rows and columns of the tensor, broadcast to `target`, when the axes before `split` are taken as one
+    /// axis of rows and the others as one of columns; 0 where it repeats. Nil when it lies otherwise, or columns are not dense.
+    private func rowPattern(_ target: Shape, split: Int) -> (outer: Int, inner: Int)? {
+        guard let outer = distance(target, 0..<split), let inner = distance(target, split..<target.rank), inner <= 1 else {
+            return nil
         }
-        return (outer ?? false, inner ?? false)
+        return (outer, inner)
+    }
+    /// The even distance at which elements follow each other over some axes of `target`.
+    private func distance(_ target: Shape, _ axes: Range<Int>) -> Int? {
+        let lead = target.rank - rank
+        var distance = 0, next: Int?
+        for axis in axes.reversed() where target[axis] != 1 {
+            let step = axis < lead || shape[axis - lead] == 1 ? 0 : Int(strides[axis - lead])
+            if let next {
+                if step != next { return nil }
+            } else {
+                distance = step
+            }
+            if step < 0 { return nil }
+            next = step * target[axis]
+        }
+        return distance
     }
 
     public static func + (a: Tensor, b: Tensor) -> Tensor { zip(NSTM_ADD, a, b, name: "add") }

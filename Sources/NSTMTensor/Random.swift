@@ -1,3 +1,4 @@
+import CNSTMKernels
 import Foundation
 
 // Tensors of random numbers: element i is a function of the key and of i, whatever the shape, the type and the number of threads.
@@ -7,15 +8,44 @@ extension Tensor {
         guard dtype.isFloatingPoint else { nstmFatal(.dtype(op: op, got: dtype, want: "float32 or float64")) }
     }
 
-    /// The i-th uniform number of a stream, above 0 and below 1.
-    @inline(__always) private static func open(_ key: RandomKey, _ i: Int) -> Double { max(key.uniform(i), 0x1p-54) }
+    /// A uniform number, above 0 and below 1.
+    @inline(__always) private static func open(_ u: Double) -> Double { max(u, 0x1p-54) }
+
+    /// Numbers made of the uniform numbers at their positions in a stream, rounded to the type.
+    @inline(__always)
+    private static func generate(_ shape: Shape, _ dtype: DType, _ key: RandomKey, _ number: (Double) -> Double) -> Tensor {
+        let wide = dtype.isFloatingPoint ? dtype : .float64
+        let out = Tensor(uninitialized: shape, wide), to = out.freshBase
+        Parallel.blocks(shape.count, of: elementwiseBlock) { r in
+            withScratch(byteCount: r.count * 8) { scratch in
+                let u = scratch.assumingMemoryBound(to: Double.self)
+                nstm_uniform(key.seed, UInt64(r.lowerBound), u, r.count)
+                if wide == .float32 {
+                    let p = to.assumingMemoryBound(to: Float.self) + r.lowerBound
+                    for i in 0..<r.count { p[i] = Float(number(u[i])) }
+                } else {
+                    let p = to.assumingMemoryBound(to: Double.self) + r.lowerBound
+                    for i in 0..<r.count { p[i] = number(u[i]) }
+                }
+            }
+        }
+        return out.cast(to: dtype)
+    }
+    /// 0 with a probability and 1/(1 − probability) otherwise, in float32: what dropout multiplies with.
+    package static func dropoutMask(_ shape: Shape, rate: Double, key: RandomKey) -> Tensor {
+        let out = Tensor(uninitialized: shape, .float32), to = out.freshBase.assumingMemoryBound(to: Float.self)
+        Parallel.blocks(shape.count, of: elementwiseBlock) { r in
+            nstm_dropout_mask(key.seed, UInt64(r.lowerBound), rate, Float(1 / (1 - rate)), to + r.lowerBound, r.count)
+        }
+        return out
+    }
 
     /// Uniform numbers in low ..< high.
     public static func uniform(_ shape: Shape, low: Double = 0, high: Double = 1, key: RandomKey, dtype: DType = .float32)
         -> Tensor
     {
         requireReal("uniform", dtype)
-        return generate(shape, dtype) { low + (high - low) * key.uniform($0) }
+        return generate(shape, dtype, key) { low + (high - low) * $0 }
     }
     /// Normal numbers of a mean and a standard deviation.
     public static func normal(
@@ -54,8 +84,8 @@ extension Tensor {
         let a = (low - mean) / deviation, b = (high - mean) / deviation, flips = a > 0
         let (from, to) = flips ? (-b, -a) : (a, b)
         let p = Normal.distribution(from), q = Normal.distribution(to)
-        return generate(shape, dtype) { i in
-            let z = min(max(Normal.quantile(p + (q - p) * open(key, i)), from), to)
+        return generate(shape, dtype, key) { u in
+            let z = min(max(Normal.quantile(p + (q - p) * open(u)), from), to)
             let x = min(max(mean + deviation * (flips ? -z : z), low), high)
             guard dtype == .float32 else { return x }
             // Rounding to float32 may leave the interval.
@@ -68,7 +98,7 @@ extension Tensor {
         guard probability >= 0, probability <= 1 else {
             nstmFatal(.other(op: "bernoulli", "probability \(probability), needs 0 ... 1"))
         }
-        return generate(shape, .bool) { key.uniform($0) < probability ? 1 : 0 }
+        return generate(shape, .bool, key) { $0 < probability ? 1 : 0 }
     }
     /// True with each element's probability.
     public static func bernoulli(_ probabilities: Tensor, key: RandomKey) -> Tensor {
@@ -83,12 +113,12 @@ extension Tensor {
     public static func exponential(_ shape: Shape, rate: Double = 1, key: RandomKey, dtype: DType = .float32) -> Tensor {
         requireReal("exponential", dtype)
         guard rate > 0 else { nstmFatal(.other(op: "exponential", "rate \(rate)")) }
-        return generate(shape, dtype) { -Foundation.log1p(-key.uniform($0)) / rate }
+        return generate(shape, dtype, key) { -Foundation.log1p(-$0) / rate }
     }
     /// Standard Gumbel numbers, of distribution function exp(−exp(−x)).
     public static func gumbel(_ shape: Shape, key: RandomKey, dtype: DType = .float32) -> Tensor {
         requireReal("gumbel", dtype)
-        return generate(shape, dtype) { -Foundation.log(-Foundation.log(open(key, $0))) }
+        return generate(shape, dtype, key) { -Foundation.log(-Foundation.log(open($0))) }
     }
     /// Integers of a range, all with the same probability, as int32.
     public static func integers(_ shape: Shape, in range: Range<Int>, key: RandomKey) -> Tensor {

@@ -83,6 +83,22 @@ import Testing
         #expect((x * 2).gradients(of: [x])[0]!.doubles() == [2, 2])
     }
 
+    /// What a derivative captures must cost nothing in a pass that records nothing.
+    @Test func aDerivativeThatNobodyWantsIsNotMade() {
+        var made = 0
+        func derivative() -> Derivative {
+            made += 1
+            return .pullback { g, to in to.add(0, g) }
+        }
+        let x = Tensor([1, 2] as [Double])
+        _ = record("identity", [ForwardContext(.evaluate).constant(x)], x, derivative())
+        _ = record("identity", [Variable(x)], x, derivative())
+        #expect(made == 0)
+        let c = ForwardContext(.train), input = c.input(x)
+        #expect(record("identity", [input], x, derivative()).gradients(of: [input])[0]?.doubles() == [1, 1])
+        #expect(made == 1)
+    }
+
     @Test func moreThanFourInputs() {
         let c = ForwardContext(.train), x = (0..<7).map { c.input(Tensor([Double($0)])) }
         let parts = x.enumerated().map { $0 % 2 == 0 ? $1 : Variable($1.value) }

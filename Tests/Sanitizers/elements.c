@@ -75,6 +75,10 @@ CHECK(nstm_gemm_rows, {
         }
 })
 
+// MARK: Random numbers
+CHECK(nstm_uniform, nstm_uniform(7, 0xfffffff0u, block(n, sizeof(double)), n))
+CHECK(nstm_dropout_mask, nstm_dropout_mask(7, 3, 0.5, 2, block(n, sizeof(float)), n))
+
 // MARK: Element-wise
 CHECK(nstm_map, for (int op = NSTM_NEG; op <= NSTM_LOGSIGMOID; op++) nstm_map(t, (nstm_unary)op, some(n), blank(n), n))
 CHECK(nstm_map_backward, for (int op = NSTM_NEG; op <= NSTM_LOGSIGMOID; op++)

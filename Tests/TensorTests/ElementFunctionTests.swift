@@ -184,6 +184,25 @@ struct ElementFunction: Sendable, CustomTestStringConvertible {
         }
     }
 
+    /// Pieces of a larger tensor are read where they lie.
+    @Test func piecesOfALargerTensor() {
+        var random = TestRandom(12)
+        let whole = Tensor(random.doubles(30 * 20 * 24), [30, 20, 24])
+        let operands = [
+            whole.slice(2, 8..<16), whole.slice(1, 4..<5).slice(2, 0..<8), whole.slice(0, 2..<3).slice(2, 16..<24),
+            whole.slice(1, 0..<20, step: -1).slice(2, 1..<9), whole.slice(2, 0..<24, step: 3), whole.slice(2, 5..<6),
+        ]
+        for a in operands {
+            for b in operands {
+                let shape = Shape.broadcast(a.shape, b.shape)!
+                let ma = Model(a).broadcast(to: shape.dims).values, mb = Model(b).broadcast(to: shape.dims).values
+                for (name, run, scalar) in Self.operations {
+                    #expect(run(a, b).doubles() == zip(ma, mb).map(scalar), "\(a.shape) \(name) \(b.shape)")
+                }
+            }
+        }
+    }
+
     /// Longer than a block of work, for each pattern: same shape, scalar, repeated by rows, by columns, mixed.
     @Test(arguments: [
         ([200, 300], [200, 300]), ([200, 300], []), ([], [70_000]), ([200, 300], [300]), ([200, 1], [200, 300]),

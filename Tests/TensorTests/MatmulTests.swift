@@ -72,8 +72,9 @@ import Testing
         }
     }
 
-    /// Large enough to be cut into several parts, by rows and by columns.
-    @Test(arguments: [(300, 70, 240), (70, 300, 240), (513, 130, 65)]) func partsOfALargeProduct(m: Int, n: Int, k: Int) {
+    /// Large enough to be cut into several parts, by rows and by columns; a single row goes a way of its own.
+    @Test(arguments: [(300, 70, 240), (70, 300, 240), (513, 130, 65), (1, 70, 241), (1, 300, 700)])
+    func partsOfALargeProduct(m: Int, n: Int, k: Int) {
         var random = TestRandom(5)
         for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
             let a = Tensor(random.doubles(m * k), ta ? [k, m] : [m, k]), b = Tensor(random.doubles(k * n), tb ? [n, k] : [k, n])

@@ -57,6 +57,11 @@ void nstm_gemm_rows(const float *_Nonnull a, ptrdiff_t a_row, ptrdiff_t a_step, 
 void nstm_gemv(nstm_real t, int transposed, const void *_Nonnull x, const void *_Nonnull b, ptrdiff_t ldb, void *_Nonnull y,
                ptrdiff_t n, ptrdiff_t k);
 
+// MARK: Random numbers (Random.c): uniform numbers in [0, 1) of positions first ... first + n − 1 of a Philox stream
+void nstm_uniform(uint64_t seed, uint64_t first, double *_Nonnull out, ptrdiff_t n);
+/// out[i] ← 0 where the uniform number is below `rate`, `kept` elsewhere.
+void nstm_dropout_mask(uint64_t seed, uint64_t first, double rate, float kept, float *_Nonnull out, ptrdiff_t n);
+
 // MARK: Element-wise (Elementwise.c)
 typedef enum {
     NSTM_NEG, NSTM_ABS, NSTM_EXP, NSTM_LOG, NSTM_SQRT, NSTM_RSQRT, NSTM_SQUARE, NSTM_RECIPROCAL,
