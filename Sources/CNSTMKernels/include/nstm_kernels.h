@@ -32,6 +32,8 @@ const char *_Nonnull nstm_kernel_set(void);
 // MARK: Memory (Memory.c)
 void nstm_fill(nstm_real t, void *_Nonnull x, double value, ptrdiff_t n);
 void nstm_fill_bytes(void *_Nonnull x, int byte, ptrdiff_t n);
+// Adds to a number that every thread has for itself, begun at 0, and returns it: bytes that a thread holds.
+int64_t nstm_thread_bytes(int64_t change);
 /// y ← x for rows of so many bytes, with distances between rows in bytes: short rows, for which a call each would take longest.
 void nstm_move_rows(ptrdiff_t rows, ptrdiff_t bytes, const void *_Nonnull x, ptrdiff_t x_stride, void *_Nonnull y,
                     ptrdiff_t y_stride);
