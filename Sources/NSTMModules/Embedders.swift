@@ -8,11 +8,14 @@ public protocol Embedder: AnyObject {
     func callAsFunction(_ input: Tensor, _ context: ForwardContext) -> Variable
     /// Multiply-adds of a pass by formula (`CostReporting`); nil when it does not say.
     func multiplyAdds(_ pass: PassSize) -> Int?
+    /// The only T it can take, such as the pixels of an image; nil for any.
+    var fixedLength: Int? { get }
     /// The table of token vectors [vocabulary, D], which an output head of the same vocabulary shares; nil without one.
     var table: Parameter? { get }
 }
 extension Embedder {
     public var table: Parameter? { nil }
+    public var fixedLength: Int? { nil }
     public func multiplyAdds(_ pass: PassSize) -> Int? { nil }
 }
 
@@ -47,6 +50,7 @@ public final class ImageEmbedder: Embedder {
     private let channels: Int
     private let stem: Conv2d
     private let patches: Conv2d
+    public var fixedLength: Int? { height * width }
 
     /// - Parameters:
     ///   - channels: numbers of a pixel.
