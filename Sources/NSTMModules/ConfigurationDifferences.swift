@@ -34,11 +34,12 @@ extension ConfigValue {
     /// On one line.
     public var short: String { json(indent: nil) }
 
-    /// This configuration with another laid over it: maps are merged key by key, anything else is replaced. A map that names its
-    /// `kind` replaces the one below as a whole, because the keys of one kind mean nothing to another.
+    /// This configuration with another laid over it: maps are merged key by key, anything else is replaced. A map of another `kind`
+    /// replaces the one below as a whole, because the keys of one kind mean nothing to another.
     public func overlaid(with other: ConfigValue?) -> ConfigValue {
         guard let other, other != .null else { return self }
-        guard case .map(let own) = self, case .map(let upper) = other, upper["kind"] == nil else { return other }
+        guard case .map(let own) = self, case .map(let upper) = other else { return other }
+        if let kind = own["kind"], let theirs = upper["kind"], kind != theirs { return other }
         var result = own
         for (key, value) in upper.pairs { result[key] = (own[key] ?? .null).overlaid(with: value) }
         return .map(result)
