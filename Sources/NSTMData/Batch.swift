@@ -8,7 +8,7 @@ public struct Batch: Sendable {
     public let others: [Tensor]
     /// All inputs.
     public var streams: [Tensor] { [inputs] + others }
-    /// int32 [B, T] (a token at every position), int32 [B] (a class for every sequence), or float32 [B, T, C] (bits, 0 or 1).
+    /// int32 [B, T] (a token at every position that counts), int32 [B] (a class for every sequence), or float32 [B, T, C] (bits, 0 or 1).
     public let targets: Tensor
     /// float32 [B, T], 1 where the position counts in the loss and 0 elsewhere; nil when every position counts.
     public let mask: Tensor?
@@ -63,6 +63,32 @@ public struct Batch: Sendable {
 }
 
 extension Batch {
+    /// Right answers of every sequence, [B] numbers, at the positions that count: those where the target's logit stands above all
+    /// others. Ties and what is not a number are wrong.
+    /// - Parameter logits: floating-point [B, T, vocabulary]; the targets must be int32 [B, T].
+    public func rightTokens(logits: Tensor) -> [Int] {
+        guard targets.dtype == .int32, targets.rank == 2, logits.dtype.isFloatingPoint, logits.rank == 3,
+            logits.shape.dropLast() == targets.shape
+        else {
+            nstmFatal(
+                .other(
+                    op: "rightTokens",
+                    "logits \(logits.dtype) \(logits.shape), targets \(targets.dtype) \(targets.shape); "
+                        + "need floating-point [B, T, vocabulary] and int32 [B, T]"))
+        }
+        let answers = logits.doubles(), wanted = targets.elements(Int32.self), counts = mask?.elements(Float.self)
+        let vocabulary = logits.shape[2]
+        return (0..<sequenceCount).map { b in
+            (b * length..<(b + 1) * length).reduce(0) { right, position in
+                guard counts.map({ $0[position] != 0 }) ?? true else { return right }
+                let first = position * vocabulary, target = first + Int(wanted[position])
+                // Compared so that NaN, which is below nothing, makes an answer wrong.
+                let isRight = (first..<first + vocabulary).allSatisfy { $0 == target || answers[$0] < answers[target] }
+                return right + (isRight ? 1 : 0)
+            }
+        }
+    }
+
     /// Wrong bits of every sequence, [B] numbers, at the positions that count. A logit above 0 is read as 1; a logit that is
     /// not a number is always wrong.
     ///

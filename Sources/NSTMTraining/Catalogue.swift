@@ -77,6 +77,26 @@ public struct Catalogue: Sendable {
                 return OpenedDataset(data, tokenizer: nil, warning: nil)
             }
         }
+        datasets.register("recall") { config, _ in
+            let vocabulary = config.int("vocabulary", default: 256, in: 4...1_000_000)
+            let length = config.int("length", default: 128, in: 4...1_000_000)
+            let pairs = config.int("pairs", default: 8, in: 1...250_000)
+            let filler = config.choice("filler", default: RecallTask.Filler.blank)
+            let alpha = config.double("alpha", default: 0.01, in: -100...100)
+            let lengths = config.ints("evaluation-lengths", default: [length], in: 4...1_000_000)
+            let counts = config.ints("evaluation-pairs", default: lengths.map { _ in pairs }, in: 1...250_000)
+            let count = config.int("evaluation-count", default: 200, in: 1...1_000_000)
+            if lengths.count != counts.count {
+                config.addFault("evaluation-pairs", "\(counts.count) numbers for \(lengths.count) evaluation lengths")
+            }
+            return { _ in
+                let data = try RecallTask(
+                    vocabulary: vocabulary, length: length, pairs: pairs,
+                    evaluation: zip(lengths, counts).map { .init(length: $0, pairs: $1) }, evaluationCount: count,
+                    filler: filler, alpha: alpha)
+                return OpenedDataset(data, tokenizer: nil, warning: nil)
+            }
+        }
     }
     public static var standard: Catalogue { Catalogue() }
 }
@@ -134,7 +154,7 @@ extension ModelInput {
 extension ModelOutput {
     public init(_ kind: TargetKind) {
         switch kind {
-        case .nextToken(let vocabulary): self = .nextToken(vocabulary: vocabulary)
+        case .nextToken(let vocabulary), .answers(let vocabulary): self = .nextToken(vocabulary: vocabulary)
         case .binary(let width): self = .perToken(width: width)
         case .classes(let count): self = .pooled(classes: count)
         }
