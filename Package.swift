@@ -16,8 +16,13 @@ let package = Package(
     products: [
         .library(name: "NSTM", targets: ["NSTM"]),
         .library(name: "NSTMCommand", targets: ["NSTMCommand"]),
+        .library(name: "NSTMTesting", targets: ["NSTMTesting"]),
+        .plugin(name: "NewStrategy", targets: ["NewStrategy"]),
         // The target is not called `nstm`: on a case-insensitive file system that folder would collide with `NSTM`.
         .executable(name: "nstm", targets: ["NSTMTool"]),
+        .library(name: "AssociativePack", targets: ["AssociativePack"]),
+        .library(name: "ReservoirPack", targets: ["ReservoirPack"]),
+        .executable(name: "nstm-packs", targets: ["PackTool"]),
         .executable(name: "CopyTask", targets: ["CopyTask"]),
         .executable(name: "TinyShakespeare", targets: ["TinyShakespeare"]),
         .executable(name: "MNIST", targets: ["MNIST"]),
@@ -68,10 +73,23 @@ let package = Package(
                 "NSTMTensor", "NSTMAutograd", "NSTMModules", "NSTMOptim", "NSTMLayers", "NSTMBaselines", "NSTMData", "NSTMIO",
                 "NSTMTraining",
             ]),
+        .plugin(
+            name: "NewStrategy",
+            capability: .command(
+                intent: .custom(verb: "new-strategy", description: "Writes a strategy, its conformance test and a configuration"),
+                permissions: [.writeToPackageDirectory(reason: "to write the new files")])),
+        .target(name: "NSTMTesting", dependencies: ["NSTMLayers", "NSTMIO"]),
         .executableTarget(name: "NSTMTool", dependencies: ["NSTMCommand"]),
         .executableTarget(name: "CopyTask", dependencies: ["NSTM"], path: "Examples/CopyTask"),
         .executableTarget(name: "TinyShakespeare", dependencies: ["NSTM"], path: "Examples/TinyShakespeare"),
         .executableTarget(name: "MNIST", dependencies: ["NSTM"], path: "Examples/MNIST"),
+
+        // Strategies of somebody else, as it were: they see the public API only.
+        .target(name: "AssociativePack", dependencies: ["NSTM"], path: "Plugins/AssociativePack", packageAccess: false),
+        .target(name: "ReservoirPack", dependencies: ["NSTM"], path: "Plugins/ReservoirPack", packageAccess: false),
+        .executableTarget(
+            name: "PackTool", dependencies: ["AssociativePack", "ReservoirPack", "NSTMCommand"], path: "Plugins/PackTool",
+            packageAccess: false),
 
         // What the tests of several targets need.
         .target(name: "TestSupport", dependencies: ["NSTMModules"], path: "Tests/Support"),
@@ -81,6 +99,7 @@ let package = Package(
             name: "ModulesTests", dependencies: ["NSTMModules", "NSTMOptim", "NSTMBaselines", "TestSupport"],
             resources: [.copy("Golden")]),
         .testTarget(name: "LayersTests", dependencies: ["NSTMLayers", "NSTMOptim", "TestSupport"]),
+        .testTarget(name: "ConformanceTests", dependencies: ["NSTMTesting", "AssociativePack", "ReservoirPack"]),
         .testTarget(
             name: "BaselinesTests", dependencies: ["NSTMBaselines", "NSTMIO", "NSTMTraining", "TestSupport"],
             resources: [.copy("Golden")]),

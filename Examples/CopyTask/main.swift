@@ -57,7 +57,7 @@ func demonstrate() throws {
     settings.schedule = Schedule(.cosine, peak: Choice.rate, final: Choice.rate / 100, warmup: 100, steps: settings.steps)
     settings.evaluationInterval = 250
     settings.evaluationBatch = Choice.testedSequences
-    settings.stop = (metric: "wrong-bits", atMost: 0)
+    settings.stop = StopGoal("wrong-bits", .atMost(0))
     let folder = URL(fileURLWithPath: options["--output"] ?? "runs/example-copy")
     let trainer = Trainer(model: model, dataset: task, settings: settings, seed: options.number("--seed") ?? 1, folder: folder)
     // The example's own folder is used again each time; a folder of the user's is not touched when it holds a run.

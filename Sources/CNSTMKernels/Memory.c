@@ -14,6 +14,11 @@ const char *nstm_kernel_set(void) {
 const char *nstm_kernel_set(void) { return "default"; }
 #endif
 
+int64_t nstm_thread_bytes(int64_t change) {
+    static _Thread_local int64_t bytes;
+    return bytes += change;
+}
+
 void nstm_fill_bytes(void *x, int byte, ptrdiff_t n) { memset(x, byte, (size_t)n); }
 
 void nstm_move_rows(ptrdiff_t rows, ptrdiff_t bytes, const void *x, ptrdiff_t x_stride, void *y, ptrdiff_t y_stride) {

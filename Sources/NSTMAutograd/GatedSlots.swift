@@ -13,28 +13,32 @@ public struct GatedSlotScan {
 extension Variable {
     /// Gated slots with a softmax read (kernel family 1), token by token and exact:
     ///
-    ///     Kₘ ← Kₘ + uₘ(k − Kₘ);  Vₘ ← Vₘ + uₘ(v − Vₘ);  o = Σₘ softmaxₘ(q·Kₘ/√d + biasₘ) Vₘ
+    ///     Kₘ ← Kₘ + uₘ(k − Kₘ);  Vₘ ← Vₘ + uₘ z ⊙ (v − Vₘ);  o = Σₘ softmaxₘ(q·Kₘ/√d + biasₘ) Vₘ
     ///
     /// - Parameters:
     ///   - self: queries, keys and values side by side, [B, T, 3·D], D = heads · d.
     ///   - write: write weights u [B, T, N] in 0 ... 1, shared by the heads; 0 leaves a state exactly as it was and costs nothing.
+    ///   - gate: z [B, T, D] in 0 ... 1, of the channels of the values: V moves by uₘ z ⊙ (v − Vₘ); nil: 1.
     ///   - keys, values: states before the first token, [B, N, D] (or [N, D], the same for every sequence).
     ///   - keyLength: when given, the keys of a head are first scaled to this length (√d makes q·K/√d a product with unit keys).
     ///   - bias: read biases [B, N]; −∞ marks an inactive state, which is neither read nor written.
     ///
     /// States are stored every `chunk` tokens and recomputed inside a chunk on the way back.
     public func gatedSlotScan(
-        write: Variable, keys: Variable, values: Variable, bias: Variable? = nil, heads: Int, keyLength: Double? = nil,
-        chunk: Int = 64
+        write: Variable, gate: Variable? = nil, keys: Variable, values: Variable, bias: Variable? = nil, heads: Int,
+        keyLength: Double? = nil, chunk: Int = 64
     ) -> GatedSlotScan {
         guard shape.rank == 3, shape[2] % (3 * heads) == 0, write.shape.rank == 3, write.shape[0] == shape[0],
-            write.shape[1] == shape[1], chunk >= 1
+            write.shape[1] == shape[1], chunk >= 1, gate.map({ $0.shape == [shape[0], shape[1], shape[2] / 3] }) ?? true
         else {
             nstmFatal(
-                .other(op: "gatedSlotScan", "qkv \(shape), write \(write.shape), \(heads) heads, chunk \(chunk)"),
+                .other(
+                    op: "gatedSlotScan",
+                    "qkv \(shape), write \(write.shape), gate \(gate?.shape.description ?? "none"), "
+                        + "\(heads) heads, chunk \(chunk)"),
                 at: path(of: self, write))
         }
-        requireSameType("gatedSlotScan", self, write, keys, values, bias)
+        requireSameType("gatedSlotScan", self, write, gate, keys, values, bias)
         let B = shape[0], N = write.shape[2], D = shape[2] / 3
         let initialK = keys.shape.rank == 2 ? keys.broadcast(to: [B, N, D]) : keys
         let initialV = values.shape.rank == 2 ? values.broadcast(to: [B, N, D]) : values
@@ -47,19 +51,20 @@ extension Variable {
                 at: path(of: self, keys))
         }
         let job = SlotJob(
-            value.contiguous(), write.value.contiguous(), bias?.value.contiguous(), heads: heads, keyLength: keyLength ?? 0,
-            chunk: chunk,
-            keepsChunks: isRecorded || write.isRecorded || keys.isRecorded || values.isRecorded || bias?.isRecorded ?? false)
+            value.contiguous(), write.value.contiguous(), (gate?.value).map { Rows($0) }, bias?.value.contiguous(), heads: heads,
+            keyLength: keyLength ?? 0, chunk: chunk,
+            keepsChunks: [self, write, gate, keys, values, bias].contains { $0?.isRecorded ?? false })
         let result = job.forward(initialK.value.contiguous(), initialV.value.contiguous())
-        let hasBias = bias != nil
-        let inputs = [self, write, initialK, initialV] + (bias.map { [$0] } ?? [])
+        let inputs = [self, write, initialK, initialV] + [gate, bias].compactMap { $0 }
+        let gateAt = gate.map { _ in 4 }, biasAt = bias.map { _ in gate == nil ? 4 : 5 }
         let outputs = record("gatedSlotScan", inputs, [result.o, result.keys, result.values]) { g, sink in
-            let d = job.backward(result, dO: g[0], dKeys: g[1], dValues: g[2], wantsBias: hasBias && sink.needs(4))
+            let d = job.backward(result, dO: g[0], dKeys: g[1], dValues: g[2], wantsBias: biasAt.map { sink.needs($0) } ?? false)
             sink.add(0, d.qkv)
             sink.add(1, d.write)
             sink.add(2, d.keys)
             sink.add(3, d.values)
-            if let dbias = d.bias { sink.add(4, dbias) }
+            if let gateAt, let dgate = d.gate { sink.add(gateAt, dgate) }
+            if let biasAt, let dbias = d.bias { sink.add(biasAt, dbias) }
         }
         return GatedSlotScan(output: outputs[0], keys: outputs[1], values: outputs[2], readWeights: result.p)
     }
@@ -67,6 +72,7 @@ extension Variable {
 
 private struct SlotJob {
     let qkv: Tensor, write: Tensor
+    let gate: Rows?
     let bias: Tensor?
     let B: Int, T: Int, D: Int, H: Int, d: Int, N: Int, chunk: Int
     let keepsChunks: Bool
@@ -83,10 +89,14 @@ private struct SlotJob {
     }
     struct Gradient {
         let qkv: Tensor, write: Tensor, keys: Tensor, values: Tensor
-        let bias: Tensor?
+        let gate: Tensor?, bias: Tensor?
     }
 
-    init(_ qkv: Tensor, _ write: Tensor, _ bias: Tensor?, heads: Int, keyLength: Double, chunk: Int, keepsChunks: Bool) {
+    init(
+        _ qkv: Tensor, _ write: Tensor, _ gate: Rows?, _ bias: Tensor?, heads: Int, keyLength: Double, chunk: Int,
+        keepsChunks: Bool
+    ) {
+        self.gate = gate
         self.keyLength = keyLength
         self.qkv = qkv
         self.write = write
@@ -128,7 +138,7 @@ private struct SlotJob {
                     let t = c * chunk, n = min(chunk, T - t), row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size
                     nstm_slots(
                         real, row, row + D * size, row + 2 * D * size, 3 * D, write.constantBase + (b * T + t) * N * size, N,
-                        bias.map { $0.constantBase + b * N * size }, scale, keyLength, k, v, toP + (i * T + t) * N * size, N,
+                        gate?.at(b, t, h * d), gate?.row ?? 0, bias.map { $0.constantBase + b * N * size }, scale, keyLength, k, v, toP + (i * T + t) * N * size, N,
                         toO + ((b * T + t) * D + h * d) * size, D, n, N, d)
                 }
                 scatter(k, b, h, toK)
@@ -149,6 +159,7 @@ private struct SlotJob {
         let dV = Tensor(uninitialized: [B, N, D], type)
         // Write weights and biases are shared by the heads: a copy a head, summed in order afterwards.
         let dU = Tensor(uninitialized: [B, H, T, N], type), dB = wantsBias ? Tensor.zeros([B, H, N], dtype: type) : nil
+        let dGate = gate == nil ? nil : Tensor(uninitialized: [B, T, D], type), toGate = dGate?.freshBase
         let toQKV = dqkv.freshBase, toU = dU.freshBase, toK = dK.freshBase, toV = dV.freshBase, toB = dB?.freshBase
         let span = min(chunk, max(1, T))
         Parallel.for(B * H, work: 12 * B * T * N * D) { i in
@@ -165,17 +176,17 @@ private struct SlotJob {
                     nstm_slots_backward(
                         real, dO.constantBase + ((b * T + t) * D + h * d) * size, D, row, row + D * size, row + 2 * D * size,
                         3 * D,
-                        write.constantBase + (b * T + t) * N * size, N, bias.map { $0.constantBase + b * N * size }, scale,
-                        keyLength,
+                        write.constantBase + (b * T + t) * N * size, N, gate?.at(b, t, h * d), gate?.row ?? 0,
+                        bias.map { $0.constantBase + b * N * size }, scale, keyLength,
                         r.p.constantBase + (i * T + t) * N * size, N, state, state + bank, running, running + bank,
                         to, to + D * size, to + 2 * D * size, 3 * D, toU + (i * T + t) * N * size, N,
-                        toB.map { $0 + i * N * size },
+                        toGate.map { $0 + ((b * T + t) * D + h * d) * size }, D, toB.map { $0 + i * N * size },
                         log, index.assumingMemoryBound(to: Int32.self), n, N, d)
                 }
                 scatter(running, b, h, toK)
                 scatter(running + bank, b, h, toV)
             }
         }
-        return Gradient(qkv: dqkv, write: dU.sum([1]), keys: dK, values: dV, bias: dB?.sum([1]))
+        return Gradient(qkv: dqkv, write: dU.sum([1]), keys: dK, values: dV, gate: dGate, bias: dB?.sum([1]))
     }
 }

@@ -129,7 +129,7 @@ private func pack(_ inputs: [Variable]) -> (SIMD4<Int32>, [Int32]?) {
 /// Stops when an operand of a fused kernel has another element type: kernels read all of them as the first one's.
 func requireSameType(
     _ op: StaticString, _ first: Variable, _ a: Variable?, _ b: Variable? = nil, _ c: Variable? = nil, _ d: Variable? = nil,
-    _ e: Variable? = nil, _ f: Variable? = nil
+    _ e: Variable? = nil, _ f: Variable? = nil, _ g: Variable? = nil
 ) {
     // Not a list: it would have to be allocated.
     requireType(op, first, a)
@@ -138,6 +138,7 @@ func requireSameType(
     requireType(op, first, d)
     requireType(op, first, e)
     requireType(op, first, f)
+    requireType(op, first, g)
 }
 @inline(__always) private func requireType(_ op: StaticString, _ first: Variable, _ x: Variable?) {
     if let x, x.dtype != first.dtype {

@@ -18,32 +18,37 @@ extension Variable {
     ///   - self: x [B, T, D].
     ///   - delta: step sizes Δ [B, T, D], positive (after softplus).
     ///   - a: [D, N], negative; b, c: [B, T, N], shared by the channels.
+    ///   - step: what Δ is multiplied by in the decay of each state, [B, T, N], so that a = exp(step[m] Δ[d] A[d, m]); nil: 1. A
+    ///     state whose step is exactly 0 is left exactly as it was, whatever b says; that costs nothing, and no gradient comes from it.
     ///   - skip: the D of the formula, [D]; nil: none.
     ///   - state: h before the first token [B, D, N]; zeros when nil.
     public func selectiveScan(
-        delta: Variable, a: Variable, b: Variable, c: Variable, skip: Variable? = nil, state: Variable? = nil
+        delta: Variable, a: Variable, b: Variable, c: Variable, step: Variable? = nil, skip: Variable? = nil,
+        state: Variable? = nil
     ) -> SelectiveScan {
         let place = path(of: self, delta, a, b)
         guard shape.rank == 3, delta.shape == shape, a.shape.rank == 2, a.shape[0] == shape[2],
-            b.shape == [shape[0], shape[1], a.shape[1]], c.shape == b.shape, skip.map({ $0.shape == [shape[2]] }) ?? true,
+            b.shape == [shape[0], shape[1], a.shape[1]], c.shape == b.shape, step.map({ $0.shape == b.shape }) ?? true,
+            skip.map({ $0.shape == [shape[2]] }) ?? true,
             state.map({ $0.shape == [shape[0], shape[2], a.shape[1]] }) ?? true, (1...256).contains(a.shape[1])
         else {
             nstmFatal(
                 .other(
                     op: "selectiveScan",
-                    "x \(shape), delta \(delta.shape), a \(a.shape), b \(b.shape), c \(c.shape), skip "
-                        + "\(skip?.shape.description ?? "none"), state \(state?.shape.description ?? "none"); needs "
-                        + "[B, T, D] twice, [D, N] with N up to 256, [B, T, N] twice, [D], [B, D, N]"),
+                    "x \(shape), delta \(delta.shape), a \(a.shape), b \(b.shape), c \(c.shape), step "
+                        + "\(step?.shape.description ?? "none"), skip \(skip?.shape.description ?? "none"), state \(state?.shape.description ?? "none"); needs "
+                        + "[B, T, D] twice, [D, N] with N up to 256, [B, T, N] three times, [D], [B, D, N]"),
                 at: place)
         }
-        requireSameType("selectiveScan", self, delta, a, b, c, skip, state)
+        requireSameType("selectiveScan", self, delta, a, b, c, step, skip, state)
         let job = SelectiveJob(
             Rows(value), Rows(delta.value), a.value.contiguous(), b.value.contiguous(), c.value.contiguous(),
-            skip?.value.contiguous(),
-            keepsStates: [self, delta, a, b, c, skip, state].contains { $0?.isRecorded ?? false })
+            step?.value.contiguous(), skip?.value.contiguous(),
+            keepsStates: [self, delta, a, b, c, step, skip, state].contains { $0?.isRecorded ?? false })
         let result = job.forward(state?.value.contiguous())
-        let hasSkip = skip != nil, hasState = state != nil
-        let inputs = [self, delta, a, b, c] + (skip.map { [$0] } ?? []) + (state.map { [$0] } ?? [])
+        let given = [step, skip, state], inputs = [self, delta, a, b, c] + given.compactMap { $0 }
+        // Where each optional input stands in the list.
+        let places = given.indices.map { i in given[i] == nil ? nil : 5 + given[..<i].count { $0 != nil } }
         let outputs = record("selectiveScan", inputs, [result.y, result.state]) { g, sink in
             let d = job.backward(result.starts, dY: g[0], dState: g[1])
             sink.add(0, d.x)
@@ -51,8 +56,9 @@ extension Variable {
             sink.add(2, d.a)
             sink.add(3, d.b)
             sink.add(4, d.c)
-            if hasSkip, let skip = d.skip { sink.add(5, skip) }
-            if hasState { sink.add(hasSkip ? 6 : 5, d.state) }
+            for (place, gradient) in zip(places, [d.step, d.skip, d.state]) {
+                if let place, let gradient { sink.add(place, gradient) }
+            }
         }
         return SelectiveScan(output: outputs[0], state: outputs[1])
     }
@@ -62,7 +68,7 @@ extension Variable {
 private struct SelectiveJob {
     let x: Rows, delta: Rows
     let a: Tensor, b: Tensor, c: Tensor
-    let skip: Tensor?
+    let step: Tensor?, skip: Tensor?
     let B: Int, T: Int, D: Int, N: Int
     let keepsStates: Bool
     let type: DType
@@ -74,11 +80,11 @@ private struct SelectiveJob {
 
     struct Gradient {
         let x: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor
-        let skip: Tensor?
+        let step: Tensor?, skip: Tensor?
     }
 
-    init(_ x: Rows, _ delta: Rows, _ a: Tensor, _ b: Tensor, _ c: Tensor, _ skip: Tensor?, keepsStates: Bool) {
-        (self.x, self.delta, self.a, self.b, self.c, self.skip) = (x, delta, a, b, c, skip)
+    init(_ x: Rows, _ delta: Rows, _ a: Tensor, _ b: Tensor, _ c: Tensor, _ step: Tensor?, _ skip: Tensor?, keepsStates: Bool) {
+        (self.x, self.delta, self.a, self.b, self.c, self.step, self.skip) = (x, delta, a, b, c, step, skip)
         B = x.tensor.shape[0]
         T = x.tensor.shape[1]
         D = x.tensor.shape[2]
@@ -92,9 +98,8 @@ private struct SelectiveJob {
         nstm_selective_scan(
             x: x.at(n, 0, first), delta: delta.at(n, 0, first), a: a.constantBase + first * N * size,
             b: b.constantBase + n * T * N * size, c: c.constantBase + n * T * N * size,
-            skip: skip.map { $0.constantBase + first * size }, x_stride: x.row, delta_stride: delta.row, length: T,
-            channels: width,
-            n: N)
+            skip: skip.map { $0.constantBase + first * size }, step: step.map { $0.constantBase + n * T * N * size },
+            x_stride: x.row, delta_stride: delta.row, length: T, channels: width, n: N)
     }
 
     func forward(_ initial: Tensor?) -> (y: Tensor, state: Tensor, starts: Tensor?) {
@@ -125,9 +130,10 @@ private struct SelectiveJob {
         let dx = fresh([B, T, D]), dDelta = fresh([B, T, D]), da = fresh([B, D, N]), state = fresh([B, D, N])
         // b and c are shared by the channels, a and skip by the sequences: a part for each piece, summed in order afterwards.
         let db = Tensor.zeros([blocks, B, T, N], dtype: type), dc = Tensor.zeros([blocks, B, T, N], dtype: type)
+        let dStep = step.map { _ in Tensor.zeros([blocks, B, T, N], dtype: type) }
         let dSkip = skip.map { _ in fresh([B, D]) }
         let toX = dx.freshBase, toDelta = dDelta.freshBase, toA = da.freshBase, toB = db.freshBase, toC = dc.freshBase
-        let toState = state.freshBase, toSkip = dSkip?.freshBase
+        let toState = state.freshBase, toSkip = dSkip?.freshBase, toStep = dStep?.freshBase
         Parallel.for(B * blocks) { i in
             let n = i / blocks, block = i % blocks, first = block * SelectiveJob.block
             let width = min(SelectiveJob.block, D - first)
@@ -140,12 +146,12 @@ private struct SelectiveJob {
             var scan = kernel(n, first, width)
             var to = nstm_selective_gradient(
                 x: toX + row, delta: toDelta + row, a: toA + at, b: toB + shared, c: toC + shared, state: toState + at,
-                skip: toSkip.map { $0 + (n * D + first) * size }, stride: D)
+                skip: toSkip.map { $0 + (n * D + first) * size }, step: toStep.map { $0 + shared }, stride: D)
             nstm_selective_scan_backward(
                 real, &scan, &to, dY.at(n, 0, first), dY.row, starts.constantBase + i * chunks * SelectiveJob.block * N * size)
         }
         return Gradient(
             x: dx, delta: dDelta, a: da.summedPieces(), b: db.summedPieces(), c: dc.summedPieces(), state: state,
-            skip: dSkip?.summedPieces())
+            step: dStep?.summedPieces(), skip: dSkip?.summedPieces())
     }
 }

@@ -39,7 +39,7 @@ struct GenerateCommand: ParsableCommand {
         try out.write(contentsOf: Data(prompt.utf8))
         let generator = Generator(saved.model, temperature: temperature, topK: topK, seed: seed)
         try generator.generate(after: start, count: length) { token in
-            try out.write(contentsOf: Data(try tokenizer.decode([token]).utf8))
+            try out.write(contentsOf: Data(try tokenizer.utf8([token])))
         }
         try out.write(contentsOf: Data("\n".utf8))
     }

@@ -57,7 +57,8 @@ struct Root: ParsableCommand {
                 """,
             version: RunEnvironment.version,
             subcommands: [
-                TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, SummaryCommand.self, BenchCommand.self,
+                TrainCommand.self, CompareCommand.self, ScaleCommand.self, EvaluateCommand.self, GenerateCommand.self,
+                SummaryCommand.self, BenchCommand.self,
                 CheckpointCommand.self, StatesCommand.self, PruneCommand.self, CompactCommand.self, DoctorCommand.self,
             ])
     }

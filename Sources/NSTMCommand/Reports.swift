@@ -8,26 +8,9 @@ extension RunEnvironment {
     }
 }
 
-extension ConfigValue {
-    /// Every scalar and list with its path, for comparing configurations.
-    var leaves: [(path: String, value: ConfigValue)] {
-        guard case .map(let map) = self else { return [("", self)] }
-        return map.pairs.flatMap { key, value in value.leaves.map { ($0.path.isEmpty ? key : key + "." + $0.path, $0.value) } }
-    }
-    /// The keys in which two configurations differ, with both values.
-    func differences(from other: ConfigValue) -> [(path: String, own: ConfigValue?, other: ConfigValue?)] {
-        let mine = leaves, theirs = Dictionary(other.leaves.map { ($0.path, $0.value) }, uniquingKeysWith: { a, _ in a })
-        let known = Set(mine.map(\.path))
-        return mine.filter { theirs[$0.path] != $0.value }.map { ($0.path, $0.value, theirs[$0.path]) }
-            + other.leaves.filter { !known.contains($0.path) }.map { ($0.path, nil, $0.value) }
-    }
-    /// On one line.
-    var short: String { json(indent: nil) }
-}
-
 /// What goes wrong between the arguments and the library.
 enum CommandError: Error, CustomStringConvertible {
-    case otherConfiguration(checkpoint: String, differences: [(path: String, own: ConfigValue?, other: ConfigValue?)])
+    case otherConfiguration(checkpoint: String, differences: [ConfigDifference])
     case nothingToResume(folder: String)
     case notLanguage(path: String, data: String)
     case otherInputs(trained: String, data: String)
@@ -38,7 +21,7 @@ enum CommandError: Error, CustomStringConvertible {
         switch self {
         case .otherConfiguration(let checkpoint, let differences):
             "\(checkpoint) was trained with another configuration; a run is resumed with its own. Different keys (given, stored):"
-                + differences.map { "\n  - \($0.path): \($0.own?.short ?? "absent"), \($0.other?.short ?? "absent")" }.joined()
+                + differences.map { "\n  - \($0)" }.joined()
                 + "\nLeave the configuration out, or train in another folder with --output."
         case .nothingToResume(let folder):
             "\(folder): no checkpoint to resume from. Pass one, or the folder of a run: --resume runs/NAME"

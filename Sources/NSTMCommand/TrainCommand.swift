@@ -177,8 +177,12 @@ struct TrainCommand: ParsableCommand {
         switch ending {
         case .finished: say("finished after step \(trainer.step), \(grouped(trainer.tokens)) tokens")
         case .solved:
-            let goal = trainer.settings.stop.map { " (\($0.metric) at most \($0.atMost))" } ?? ""
+            let goal = trainer.settings.stop.map { " (\($0))" } ?? ""
             say("solved\(goal) after step \(trainer.step), \(grouped(trainer.tokens)) tokens")
+        case .settled:
+            let reason = trainer.settings.plateau.map { " (\($0))" } ?? ""
+            say("settled\(reason) after step \(trainer.step), \(grouped(trainer.tokens)) tokens")
+        case .outOfTime: say("out of time after step \(trainer.step), \(grouped(trainer.tokens)) tokens")
         case .stopped: say("stopped after step \(trainer.step), as asked; go on with: \(resume)")
         }
         if let metrics = trainer.lastMetrics { say("validation  \(metrics)") }

@@ -2,9 +2,13 @@ import NSTMTensor
 
 /// What a model sees in one step, and what it should answer. B sequences, T positions each, F features, C binary channels.
 public struct Batch: Sendable {
-    /// int32 token ids [B, T], or float32 features [B, T, F].
+    /// int32 token ids [B, T], or float32 features [B, T, F]: of the first input, when there are several.
     public let inputs: Tensor
-    /// int32 [B, T] (a token at every position), int32 [B] (a class for every sequence), or float32 [B, T, C] (bits, 0 or 1).
+    /// The further inputs of a dataset that has several, of the same forms.
+    public let others: [Tensor]
+    /// All inputs.
+    public var streams: [Tensor] { [inputs] + others }
+    /// int32 [B, T] (a token at every position that counts), int32 [B] (a class for every sequence), or float32 [B, T, C] (bits, 0 or 1).
     public let targets: Tensor
     /// float32 [B, T], 1 where the position counts in the loss and 0 elsewhere; nil when every position counts.
     public let mask: Tensor?
@@ -14,16 +18,17 @@ public struct Batch: Sendable {
 
     /// B.
     public var sequenceCount: Int { inputs.shape[0] }
-    /// T.
-    public var length: Int { inputs.shape[1] }
+    /// T, of all inputs together.
+    public var length: Int { others.reduce(inputs.shape[1]) { $0 + $1.shape[1] } }
     /// B·T: the positions a model has to read, whether they count in the loss or not; for throughput.
     public var positionCount: Int { sequenceCount * length }
 
     /// Shapes and types that do not fit together are a programmer's error and stop the program.
     /// - Parameter tokenCount: counted from the mask and the targets when nil.
-    public init(inputs: Tensor, targets: Tensor, mask: Tensor? = nil, tokenCount: Int? = nil) {
-        if let fault = Batch.fault(inputs, targets, mask) { nstmFatal(.other(op: "Batch", fault)) }
+    public init(inputs: Tensor, and others: [Tensor] = [], targets: Tensor, mask: Tensor? = nil, tokenCount: Int? = nil) {
+        if let fault = Batch.fault(inputs, others, targets, mask) { nstmFatal(.other(op: "Batch", fault)) }
         self.inputs = inputs
+        self.others = others
         self.targets = targets
         self.mask = mask
         self.tokenCount = tokenCount ?? Batch.count(targets, mask)
@@ -34,13 +39,14 @@ public struct Batch: Sendable {
         return targets.rank == 1 ? targets.shape[0] : targets.shape[0] * targets.shape[1]
     }
 
-    private static func fault(_ inputs: Tensor, _ targets: Tensor, _ mask: Tensor?) -> String? {
-        let tokens = inputs.dtype == .int32 && inputs.rank == 2
-        let features = inputs.dtype == .float32 && inputs.rank == 3
-        guard tokens || features else {
-            return "inputs are \(inputs.dtype) \(inputs.shape); they must be int32 [B, T] or float32 [B, T, F]"
+    private static func fault(_ inputs: Tensor, _ others: [Tensor], _ targets: Tensor, _ mask: Tensor?) -> String? {
+        for x in [inputs] + others {
+            guard x.dtype == .int32 && x.rank == 2 || x.dtype == .float32 && x.rank == 3 else {
+                return "inputs are \(x.dtype) \(x.shape); they must be int32 [B, T] or float32 [B, T, F]"
+            }
+            if x.shape[0] != inputs.shape[0] { return "inputs of \(inputs.shape[0]) and \(x.shape[0]) sequences" }
         }
-        let positions = Shape([inputs.shape[0], inputs.shape[1]])
+        let positions = Shape([inputs.shape[0], others.reduce(inputs.shape[1]) { $0 + $1.shape[1] }])
         switch (targets.dtype, targets.rank) {
         case (.int32, 1) where targets.shape[0] == positions[0]: break
         case (.int32, 2) where targets.shape == positions: break
@@ -57,6 +63,32 @@ public struct Batch: Sendable {
 }
 
 extension Batch {
+    /// Right answers of every sequence, [B] numbers, at the positions that count: those where the target's logit stands above all
+    /// others. Ties and what is not a number are wrong.
+    /// - Parameter logits: floating-point [B, T, vocabulary]; the targets must be int32 [B, T].
+    public func rightTokens(logits: Tensor) -> [Int] {
+        guard targets.dtype == .int32, targets.rank == 2, logits.dtype.isFloatingPoint, logits.rank == 3,
+            logits.shape.dropLast() == targets.shape
+        else {
+            nstmFatal(
+                .other(
+                    op: "rightTokens",
+                    "logits \(logits.dtype) \(logits.shape), targets \(targets.dtype) \(targets.shape); "
+                        + "need floating-point [B, T, vocabulary] and int32 [B, T]"))
+        }
+        let answers = logits.doubles(), wanted = targets.elements(Int32.self), counts = mask?.elements(Float.self)
+        let vocabulary = logits.shape[2]
+        return (0..<sequenceCount).map { b in
+            (b * length..<(b + 1) * length).reduce(0) { right, position in
+                guard counts.map({ $0[position] != 0 }) ?? true else { return right }
+                let first = position * vocabulary, target = first + Int(wanted[position])
+                // Compared so that NaN, which is below nothing, makes an answer wrong.
+                let isRight = (first..<first + vocabulary).allSatisfy { $0 == target || answers[$0] < answers[target] }
+                return right + (isRight ? 1 : 0)
+            }
+        }
+    }
+
     /// Wrong bits of every sequence, [B] numbers, at the positions that count. A logit above 0 is read as 1; a logit that is
     /// not a number is always wrong.
     ///

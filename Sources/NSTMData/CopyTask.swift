@@ -33,6 +33,7 @@ public struct CopyTask: Dataset {
     public var targetKind: TargetKind { .binary(width: bits) }
     /// The positions of the longest training sequence.
     public var contextLength: Int { CopyTask.positions(length: lengths.upperBound) }
+    public var evaluationLength: Int { CopyTask.positions(length: evaluationLengths.max()!) }
 
     /// - Parameters:
     ///   - bits: bits of a vector, 8 in the paper.

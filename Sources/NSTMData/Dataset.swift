@@ -6,12 +6,16 @@ public enum InputKind: Sendable, Equatable, Codable {
     case tokens(vocabulary: Int)
     /// float32 [B, T, width].
     case features(width: Int)
+    /// Several inputs that belong together, such as an image and a question about it.
+    indirect case streams([InputKind])
 }
 
 /// What the targets of a dataset are.
 public enum TargetKind: Sendable, Equatable, Codable {
     /// int32 [B, T]: at every position the id of the token that follows.
     case nextToken(vocabulary: Int)
+    /// int32 [B, T]: a token at the positions that the mask names, and nothing elsewhere.
+    case answers(vocabulary: Int)
     /// float32 [B, T, width], 0 or 1.
     case binary(width: Int)
     /// int32 [B]: one class for the whole sequence.
@@ -29,6 +33,8 @@ public protocol Dataset: Sendable {
     var targetKind: TargetKind { get }
     /// The number of positions of a training sequence; the largest one where lengths vary.
     var contextLength: Int { get }
+    /// The number of positions of the longest evaluation sequence; `contextLength` unless a dataset says otherwise.
+    var evaluationLength: Int { get }
     /// SHA-256 in hexadecimal of the content and of how it is split: equal fingerprints mean equal batches for equal keys,
     /// steps and contexts. Kept in checkpoints.
     var fingerprint: String { get }
@@ -47,6 +53,7 @@ public protocol Dataset: Sendable {
 }
 
 extension Dataset {
+    public var evaluationLength: Int { contextLength }
     /// The whole validation split.
     public func evaluationBatches(size: Int) -> BatchSequence { evaluationBatches(size: size, limit: nil) }
 }

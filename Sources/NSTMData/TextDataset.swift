@@ -1,7 +1,7 @@
 import Foundation
 import NSTMTensor
 
-/// A plain text, one token a character, to be continued: the target at every position is the character that follows.
+/// A plain text, one token a character (or byte), to be continued: the target at every position is the character that follows.
 ///
 /// The first part of the text is for training, the rest for validation, in Unicode scalars, as usual for Tiny Shakespeare
 /// (1,003,854 and 111,540 characters at 0.9). A training batch has windows at uniformly random offsets. Evaluation goes
@@ -27,13 +27,16 @@ public struct TextDataset: Dataset {
     /// - Parameters:
     ///   - context: T, the window's length in characters, at least 1.
     ///   - trainingFraction: above 0 and below 1; each part must be long enough for a window and the character after it.
+    ///   - unit: what a token is, when there is no tokenizer yet. "Character" below means this unit.
     ///   - tokenizer: that of a model in use; nil makes one from the whole text. (Not from the training part alone: a rare
     ///     character that only occurs in the rest could then not even be evaluated.)
     /// - Throws: `DatasetError.invalid` with all faults; `DatasetError.tokenizer` for characters a given tokenizer lacks.
     public init(
-        name: String, text: String, context: Int, trainingFraction: Double = 0.9, tokenizer: CharacterTokenizer? = nil
+        name: String, text: String, context: Int, trainingFraction: Double = 0.9, unit: CharacterTokenizer.Unit = .character,
+        tokenizer: CharacterTokenizer? = nil
     ) throws(DatasetError) {
-        let count = text.unicodeScalars.count
+        let tokenizer = tokenizer ?? (unit == .byte ? .bytes : CharacterTokenizer(text: text))
+        let count = tokenizer.unit == .byte ? text.utf8.count : text.unicodeScalars.count
         let fractionIsValid = trainingFraction > 0 && trainingFraction < 1
         let training = fractionIsValid ? Int(Double(count) * trainingFraction) : 0
         var faults: [String] = []
@@ -48,7 +51,6 @@ public struct TextDataset: Dataset {
         }
         guard faults.isEmpty else { throw .invalid(dataset: name, faults: faults) }
 
-        let tokenizer = tokenizer ?? CharacterTokenizer(text: text)
         do { tokens = try tokenizer.encode(text) } catch { throw .tokenizer(error) }
         self.name = name
         self.tokenizer = tokenizer
@@ -69,7 +71,7 @@ public struct TextDataset: Dataset {
     /// - Throws: also `DatasetError.unreadable` and `DatasetError.invalidUTF8`.
     public init(
         contentsOf file: URL, name: String? = nil, context: Int, trainingFraction: Double = 0.9,
-        tokenizer: CharacterTokenizer? = nil
+        unit: CharacterTokenizer.Unit = .character, tokenizer: CharacterTokenizer? = nil
     ) throws(DatasetError) {
         let bytes: Data
         do { bytes = try Data(contentsOf: file) } catch {
@@ -79,7 +81,7 @@ public struct TextDataset: Dataset {
             throw .invalidUTF8(path: file.path, byteOffset: TextDataset.firstInvalidByte(bytes))
         }
         try self.init(
-            name: name ?? file.lastPathComponent, text: text, context: context, trainingFraction: trainingFraction,
+            name: name ?? file.lastPathComponent, text: text, context: context, trainingFraction: trainingFraction, unit: unit,
             tokenizer: tokenizer)
     }
 

@@ -21,6 +21,24 @@ private func chosen(
     return context.constant(rows.broadcast(to: [tokens.shape[0], length, states]))
 }
 
+/// Every token reaches every active state alike: for rules that choose among the states themselves.
+public final class AllRouting: RoutingPolicy {
+    /// Weight of the states, in 0 ... 1.
+    public let strength: Double
+    private let states: Int
+
+    public init(states: Int, strength: Double = 1) {
+        self.states = states
+        self.strength = strength
+    }
+
+    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
+        -> Variable
+    {
+        chosen(tokens, states: states, activity, strength: strength, context) { _, active in active }
+    }
+}
+
 /// The state of position t is the active one of number t mod N: where weights of 1 replace, N states are a window over the last N
 /// tokens.
 public final class RoundRobinRouting: RoutingPolicy {

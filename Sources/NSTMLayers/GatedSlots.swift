@@ -19,13 +19,13 @@ public final class GatedSlots: TokenDrivenUpdateRule {
         let start = Initializer.normal(deviation: 0.02)
         gate = secondGate ? Linear(parameters.child("gate"), in: width, out: states, initializer: start, stateAxis: 0) : nil
     }
-    public func coefficients(_ tokens: Variable, _ routing: Variable, _ context: ForwardContext) -> UpdateCoefficients {
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
         var u = routing
         if slowness != 1 {
             // In logarithms; the bound keeps the slope finite where a weight reaches 1.
             u = 1 - ((1 - routing).clamped(1e-6, 1).log() / slowness).exp()
         }
         if let gate { u = u * gate(tokens, context).sigmoid() }
-        return UpdateCoefficients(write: u)
+        return ConvexUpdate(write: u)
     }
 }

@@ -10,7 +10,7 @@ import NSTMTensor
 /// The gradient is that of softmax((z + g)/τ) in place of the choice: straight-through Gumbel-softmax (Jang, Gu & Poole 2017). It
 /// is biased, and the scan of token-driven rules passes on the part of the chosen states only. A weight of 1 replaces a state
 /// wholly; a second gate (`GatedSlots`) makes that less.
-public final class GumbelRouting: RoutingPolicy {
+public final class GumbelRouting: RoutingPolicy, EstimatesGradient {
     public let projection: Linear
     public let k: Int
     /// τ: smaller values bring the gradient closer to that of the choice, and make it larger.

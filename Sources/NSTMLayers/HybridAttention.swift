@@ -2,22 +2,6 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// softmax over active states of q·Kₘ/√d by heads, then the mix of their values: what tokens read by default. It is fused with the
-/// scan of token-driven rules.
-public final class ContentRead: StateReadout {
-    public init() {}
-    public func callAsFunction(_ queries: Variable, _ states: StateBank, _ context: ForwardContext) -> Variable {
-        // The scan of one token that writes nothing.
-        let b = queries.shape[0], nothing = context.constant(Tensor(repeating: 0, [b, 1, states.count], dtype: queries.dtype))
-        let blank = context.constant(Tensor(repeating: 0, queries.shape, dtype: queries.dtype))
-        let qkv = Variable.concatenate([queries, blank, blank], axis: 1).expanded(1)
-        let scan = qkv.gatedSlotScan(
-            write: nothing, keys: states.keys, values: states.values, bias: states.activity.readBias, heads: states.heads)
-        context.observe(StateObservation.read.rawValue) { scan.readWeights }
-        return scan.output.squeezed(1)
-    }
-}
-
 /// What tokens read: the states by content and, when there is a local window, the last W tokens by causal attention, mixed by a
 /// learned gate for each head.
 public final class HybridAttention {

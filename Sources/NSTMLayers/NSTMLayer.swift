@@ -90,6 +90,10 @@ public final class NSTMLayer: SequenceMixer {
         }
     }
 
+    private func initialUsage(_ batch: Int, _ dtype: DType, _ context: ForwardContext) -> Variable? {
+        propagator.rule.initialUsage.map { context.constant(Tensor(repeating: $0, [batch, manager.count], dtype: dtype)) }
+    }
+
     public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
         // Who is active does not matter yet; each pass over tokens asks the manager, and pays for the keep gates, once.
         let bank = manager.beginning(batch: batch, StateActivity(heads: manager.heads), context)
@@ -97,6 +101,7 @@ public final class NSTMLayer: SequenceMixer {
         var s = MixerState()
         s["keys"] = bank.keys
         s["values"] = bank.values
+        if let usage = initialUsage(batch, dtype, context) { s["usage"] = usage }
         s["convolution"] = convolution.beginning(batch: batch, context)
         if let carried = router.beginning(batch: batch, dtype) { s["routing"] = context.constant(carried) }
         if let own = life?.activation { s["activity"] = context.constant(own.beginning(batch: batch, manager, dtype)) }
@@ -110,9 +115,10 @@ public final class NSTMLayer: SequenceMixer {
             .observed(batch: batch, count: manager.count, x.dtype, context)
         var states: StateBank
         if let state {
-            states = StateBank(keys: state["keys"]!, values: state["values"]!, activity: activity)
+            states = StateBank(keys: state["keys"]!, values: state["values"]!, usage: state["usage"], activity: activity)
         } else {
             states = manager.beginning(batch: batch, activity, context)
+            states.usage = initialUsage(batch, x.dtype, context)
         }
         var routing = state?["routing"], own = state?["activity"]?.value
         let projected = context.scope("projection") { projection(x, context) }
@@ -122,6 +128,7 @@ public final class NSTMLayer: SequenceMixer {
         if state != nil {
             state!["keys"] = states.keys
             state!["values"] = states.values
+            if let usage = states.usage { state!["usage"] = usage }
             if let routing { state!["routing"] = routing }
             if let own { state!["activity"] = context.constant(own) }
             if let window { state!["window"] = window }
@@ -162,7 +169,8 @@ public final class NSTMLayer: SequenceMixer {
                 let keys = qkvs[i].value.slice(1, 0..<1).slice(2, width..<2 * width)
                 active = policy.next(active, keys: keys, states: states.keys.value, manager)
             }
-            states = StateBank(keys: states.keys, values: states.values, activity: activity.restricted(to: active, context))
+            states = StateBank(
+                keys: states.keys, values: states.values, usage: states.usage, activity: activity.restricted(to: active, context))
             context.observe("activity") { active }
             reads.append(part(xs[i], qkvs[i], at))
             at += length
@@ -176,9 +184,12 @@ public final class NSTMLayer: SequenceMixer {
 public final class NSTMModel: SequenceModel {
     public init(
         _ builder: ParameterBuilder, _ shape: ModelShape,
+        embedder: ((_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder)? = nil,
         layer: (_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> NSTMLayer
     ) {
-        super.init(builder, shape, norm: .rms) { layer($0, $1, $2) }
+        var style = StackStyle()
+        style.embedder = embedder
+        super.init(builder, shape, norm: .rms, style: style) { layer($0, $1, $2) }
     }
 }
 

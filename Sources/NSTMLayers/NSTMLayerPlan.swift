@@ -53,7 +53,8 @@ public struct NSTMLayerPlan {
         let router = config.child("router"), update = config.child("update"), read = config.child("read")
         let routing = router.factory("policy", in: strategies.routings, default: "top-k").map { $0(router, site) }
         let rule = update.factory("rule", in: strategies.updates, default: "gated-slots").map { $0(update, site) }
-        let readout = read.factory("kind", in: strategies.readouts, default: "content").map { $0(read, site) }
+        let usual = strategies.usualReadouts[update.string("rule", default: "gated-slots")] ?? "content"
+        let readout = read.factory("kind", in: strategies.readouts, default: usual).map { $0(read, site) }
         let talk = config.child("interaction")
         let kind = talk.string("kind", default: "none")
         let interaction = kind == "none" ? nil : (try? strategies.interactions.resolve(kind)).map { $0(talk, site) }

@@ -2,8 +2,8 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Runs an update rule over tokens: as a fused scan when the rule is driven by tokens and the read is by content, else step by
-/// step. Every `interval` tokens, counted from the start of the sequence, the states talk to each other.
+/// Runs an update rule over tokens: as a scan when the rule has one for the readout, else step by step. Every `interval` tokens,
+/// counted from the start of the sequence, the states talk to each other.
 public final class StatePropagator {
     public let rule: any StateUpdateRule
     public let interaction: (any StateInteraction)?
@@ -56,37 +56,31 @@ public final class StatePropagator {
         _ tokens: Variable, _ qkv: Variable, _ routing: Variable, _ states: StateBank, _ readout: any StateReadout,
         _ context: ForwardContext
     ) -> (reads: Variable, states: StateBank) {
-        let d = qkv.shape[2] / 3, keyLength = (Double(d) / Double(states.heads)).squareRoot()
-        if let rule = rule as? any TokenDrivenUpdateRule, readout is ContentRead {
-            let u = context.scope("update") { rule.coefficients(tokens, routing, context) }
-            let scan = qkv.gatedSlotScan(
-                write: u.write, keys: states.keys, values: states.values, bias: states.activity.readBias, heads: states.heads,
-                keyLength: keyLength)
-            context.observe(StateObservation.write.rawValue) { u.write.value }
-            context.observe(StateObservation.read.rawValue) { scan.readWeights }
-            context.observe(StateObservation.novelty.rawValue) {
-                noveltyOfKeys(qkv.value.slice(2, d..<2 * d), scan.keys.value, states.activity)
-            }
-            return (scan.output, StateBank(keys: scan.keys, values: scan.values, activity: states.activity))
-        }
         context.observe(StateObservation.write.rawValue) { routing.value }
-        let b = tokens.shape[0], ones = Array(repeating: 1, count: tokens.shape[1])
-        let x = tokens.split(1, ones), w = routing.split(1, ones), parts = qkv.split(2, [d, d, d])
-        let q = parts[0].split(1, ones), v = parts[2].split(1, ones)
-        let k = parts[1].reshaped([b, ones.count, states.heads, d / states.heads]).l2Normalized(scale: keyLength)
-            .reshaped([b, ones.count, d]).split(1, ones)
+        let all = RoutedTokens(features: tokens, qkv: qkv, weights: routing)
+        let result = context.scope("update") { rule.scan(all, states, readout, context) } ?? loop(all, states, readout, context)
+        context.observe(StateObservation.novelty.rawValue) {
+            noveltyOfKeys(qkv.value.slice(2, all.width..<2 * all.width), result.states.keys.value, states.activity)
+        }
+        return result
+    }
+    /// Token by token.
+    private func loop(
+        _ all: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext
+    ) -> (reads: Variable, states: StateBank) {
         var reads: [Variable] = []
         let end = states.hidingInactive { states in
             var states = states
-            for t in ones.indices {
-                let token = RoutedToken(
-                    features: x[t].squeezed(1), key: k[t].squeezed(1), value: v[t].squeezed(1), weights: w[t].squeezed(1))
-                states = context.scope("update") { rule.step(states, token, context) }
-                reads.append(readout(q[t].squeezed(1), states, context))
+            for token in all.each(heads: states.heads) {
+                let (next, seen) = context.scope("update") {
+                    let next = rule.step(states, token, context)
+                    return (next, rule.view(before: states, after: next, token, context))
+                }
+                reads.append(readout(token, seen, context))
+                states = next
             }
             return states
         }
-        context.observe(StateObservation.novelty.rawValue) { noveltyOfKeys(parts[1].value, end.keys.value, states.activity) }
         return (Variable.stack(reads, axis: 1), end)
     }
 }

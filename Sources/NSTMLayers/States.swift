@@ -8,12 +8,15 @@ public struct StateBank {
     public var keys: Variable
     /// [B, N, D]
     public var values: Variable
+    /// What a rule counts for each state, [B, N]; nil for the rules that count nothing (`StateUpdateRule.initialUsage`).
+    public var usage: Variable?
     /// Which states take part, and how strongly they are read.
     public let activity: StateActivity
 
-    public init(keys: Variable, values: Variable, activity: StateActivity) {
+    public init(keys: Variable, values: Variable, usage: Variable? = nil, activity: StateActivity) {
         self.keys = keys
         self.values = values
+        self.usage = usage
         self.activity = activity
     }
     public var batch: Int { keys.shape[0] }
@@ -29,8 +32,21 @@ public struct StateBank {
         let active = (mask .> 0).expanded(mask.rank)
         func choose(_ x: Variable, else y: Variable) -> Variable { .where(active, x, y) }
         let nothing = Variable(Tensor(repeating: 0, values.shape, dtype: values.dtype))
-        let next = work(StateBank(keys: choose(keys, else: nothing), values: choose(values, else: nothing), activity: activity))
-        return StateBank(keys: choose(next.keys, else: keys), values: choose(next.values, else: values), activity: activity)
+        let next = work(
+            StateBank(keys: choose(keys, else: nothing), values: choose(values, else: nothing), usage: usage, activity: activity))
+        return StateBank(
+            keys: choose(next.keys, else: keys), values: choose(next.values, else: values), usage: next.usage, activity: activity)
+    }
+    /// The same for work that also gives what tokens read.
+    func scanningActive(_ work: (StateBank) -> (reads: Variable, states: StateBank)) -> (reads: Variable, states: StateBank) {
+        guard activity.mask != nil else { return work(self) }
+        var reads: Variable?
+        let end = hidingInactive {
+            let result = work($0)
+            reads = result.reads
+            return result.states
+        }
+        return (reads!, end)
     }
 }
 
@@ -98,59 +114,6 @@ public struct StateActivity {
     }
 }
 
-/// A token on its way into the states.
-public struct RoutedToken {
-    /// What the layer reads of the token, [B, D].
-    public let features: Variable
-    /// The key and value it offers, [B, D].
-    public let key: Variable
-    public let value: Variable
-    /// How strongly it reaches each state, [B, N] in 0 ... 1; 0 for inactive states.
-    public let weights: Variable
-
-    public init(features: Variable, key: Variable, value: Variable, weights: Variable) {
-        self.features = features
-        self.key = key
-        self.value = value
-        self.weights = weights
-    }
-}
-
-/// How one routed token changes the states. The only thing a new rule must write.
-///
-/// A rule whose result depends on the token and the states must leave a state with weight 0 exactly as it was, and must keep states
-/// bounded.
-public protocol StateUpdateRule: AnyObject {
-    func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank
-}
-
-/// How much of each state every token replaces.
-public struct UpdateCoefficients {
-    /// [B, T, N] in 0 ... 1: K ← (1 − u) K + u k, and V alike.
-    public let write: Variable
-    public init(write: Variable) { self.write = write }
-}
-
-/// A rule whose gates depend on tokens only: it gives coefficients for a whole stretch of tokens, and gets both `step` and a
-/// fused, differentiable scan from the framework. The scan gives no gradient to a coefficient that is exactly 0.
-public protocol TokenDrivenUpdateRule: StateUpdateRule {
-    /// - Parameters:
-    ///   - tokens: features [B, T, D].
-    ///   - routing: weights [B, T, N].
-    func coefficients(_ tokens: Variable, _ routing: Variable, _ context: ForwardContext) -> UpdateCoefficients
-}
-
-extension TokenDrivenUpdateRule {
-    /// One token of the convex update, written with plain operations.
-    public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
-        let u = coefficients(token.features.expanded(1), token.weights.expanded(1), context).write.squeezed(1).expanded(2)
-        var next = states
-        next.keys = states.keys + u * (token.key.expanded(1) - states.keys)
-        next.values = states.values + u * (token.value.expanded(1) - states.values)
-        return next
-    }
-}
-
 /// Which states a token reaches, and how strongly.
 public protocol RoutingPolicy: AnyObject {
     /// tokens [B, T, D] → weights [B, T, N] in 0 ... 1. A weight of exactly 0 saves the work of that state.
@@ -187,10 +150,4 @@ extension CarryingRoutingPolicy {
 /// States talk to states, every so many tokens.
 public protocol StateInteraction: AnyObject {
     func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank
-}
-
-/// A token reads the states.
-public protocol StateReadout: AnyObject {
-    /// queries [B, D] → what is read, [B, D].
-    func callAsFunction(_ queries: Variable, _ states: StateBank, _ context: ForwardContext) -> Variable
 }

@@ -40,6 +40,9 @@ public struct Strategies: Sendable {
     public var prunings = Registry<PolicyFactory<any PruningPolicy>>("pruning policy")
     public var activations = Registry<PolicyFactory<any ActivationPolicy>>("activation policy")
     public var allocations = Registry<PolicyFactory<any AllocationPolicy>>("allocation policy")
+    public var embedders = EmbedderRegistries()
+    /// The readouts that update rules are used with when a configuration names none; `content` for all others.
+    public var usualReadouts: [String: String] = [:]
 
     public static var standard: Strategies {
         var s = Strategies()
@@ -47,7 +50,10 @@ public struct Strategies: Sendable {
         s.registerUpdates()
         s.registerInteractions()
         s.registerLife()
+        s.registerLinearUpdates()
         s.readouts.register("content") { _, _ in { _ in ContentRead() } }
+        s.readouts.register("linear") { _, _ in { _ in LinearRead() } }
+        s.readouts.register("routed") { _, _ in { _ in RoutedRead() } }
         return s
     }
 
@@ -86,6 +92,10 @@ public struct Strategies: Sendable {
             let k = config.int("k", default: 1, in: site.choices), strength = config.double("strength", default: 1, in: 0...1)
             return { HashRouting($0, width: site.width, states: site.states, k: k, strength: strength) }
         }
+        routings.register("all") { config, site in
+            let strength = config.double("strength", default: 1, in: 0...1)
+            return { _ in AllRouting(states: site.states, strength: strength) }
+        }
         routings.register("random") { config, site in
             let k = config.int("k", default: 1, in: site.choices), strength = config.double("strength", default: 1, in: 0...1)
             return { RandomRouting($0, states: site.states, k: k, strength: strength) }
@@ -101,6 +111,9 @@ public struct Strategies: Sendable {
             let slowness = config.double("slowness", default: 1, in: 1...1e6), gate = config.bool("second-gate", default: false)
             return { GatedSlots($0, width: site.width, states: site.states, slowness: slowness, secondGate: gate) }
         }
+        updates.register("min-gru") { _, site in { MinGRU($0, width: site.width) } }
+        updates.register("min-lstm") { _, site in { MinLSTM($0, width: site.width) } }
+        updates.register("content-slots") { _, site in { ContentSlots($0, width: site.width) } }
         updates.register("gru") { _, site in { GRUStates($0, width: site.width) } }
         updates.register("lstm") { config, site in
             if site.width % 2 != 0 { config.addFault("rule", "lstm needs an even width, not \(site.width)") }
@@ -114,6 +127,33 @@ public struct Strategies: Sendable {
             let k = config.int("k", default: min(4, site.states), in: site.choices)
             return { IndependentMechanisms($0, width: site.width, states: site.states, k: k) }
         }
+    }
+
+    /// Rules that write no keys; their scans are fused with every readout.
+    private mutating func registerLinearUpdates() {
+        func register(_ name: String, _ factory: @escaping Factory<any StateUpdateRule>) {
+            updates.register(name, factory)
+            usualReadouts[name] = "linear"
+        }
+        register("gated-linear") { config, site in
+            let slowness = config.double("slowness", default: 16, in: 1...1e6)
+            return { GatedLinear($0, width: site.width, states: site.states, slowness: slowness) }
+        }
+        register("scalar-decay") { config, site in
+            let gate = config.bool("gate", default: true)
+            return { ScalarDecay($0, width: site.width, states: site.states, gate: gate) }
+        }
+        register("linear-attention") { _, _ in { _ in LinearAttention() } }
+        register("delta") { _, site in { Delta($0, width: site.width, states: site.states, heads: site.heads) } }
+        register("gated-delta") { _, site in
+            { Delta($0, width: site.width, states: site.states, heads: site.heads, gate: true) }
+        }
+        register("wkv") { _, site in { WKV($0, width: site.width, states: site.states) } }
+        register("selective-diagonal") { config, site in
+            let rank = config.int("rank", default: max(1, site.width / 16), in: 1...site.width)
+            return { SelectiveDiagonal($0, width: site.width, states: site.states, rank: rank) }
+        }
+        register("diagonal-ssm") { _, site in { DiagonalSSM($0, width: site.width, states: site.states) } }
     }
 
     private mutating func registerInteractions() {

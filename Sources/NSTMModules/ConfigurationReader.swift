@@ -62,6 +62,13 @@ public final class ConfigReader {
     /// A string, or nil for an absent key.
     public func optionalString(_ key: String) -> String? { isAbsent(key) ? none(key) : string(key) }
 
+    /// A value as it stands, for a part that is read elsewhere; nil for an absent key.
+    public func value(_ key: String) -> ConfigValue? {
+        guard let value = present(key) else { return none(key) }
+        node.record(key, value)
+        return value
+    }
+
     // MARK: Choices
 
     /// One of given names.

@@ -63,7 +63,9 @@ extension SequenceModel {
     /// say (`CostReporting`).
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         var sum = 0
-        if let featureMap { sum += pass.rows * featureMap.weight.value.count }
+        // How the tokens of a pass are shared out among several inputs is not known here.
+        guard streams == nil, let entry = embedder.multiplyAdds(pass) else { return nil }
+        sum += entry
         for block in blocks {
             for part in [block.mixer, block.feedForward].compactMap(\.self) {
                 guard let cost = (part as? any CostReporting)?.multiplyAdds(pass) else { return nil }

@@ -24,9 +24,10 @@ public struct ModelSummary: Sendable {
         }
         lines.append(contentsOf: ModelSummary.carried(model, context: length))
         let work = model.work(batch: 1, tokens: length)
+        let tokens = model.samples(batch: 1, tokens: length).reduce(0) { $0 + $1.shape[1] }
         lines.append(
-            "\(grouped(work.multiplyAdds / length)) multiply-adds and \(grouped(work.elements / length)) other elements a token, forward, "
-                + "in a sequence of \(grouped(length))")
+            "\(grouped(work.multiplyAdds / tokens)) multiply-adds and \(grouped(work.elements / tokens)) other elements a token, forward, "
+                + "in a sequence of \(grouped(tokens))")
         self.lines = lines
     }
 
@@ -68,6 +69,7 @@ public struct ModelSummary: Sendable {
     }
 
     private static func carried(_ model: SequenceModel, context: Int) -> [String] {
+        if case .streams = model.shape.input { return ["reads all its inputs at once: nothing is carried from token to token"] }
         let limit = model.longestSequence
         var state = model.initialState(batch: 1)
         func read(_ tokens: Int) -> Int {
@@ -96,18 +98,29 @@ extension SequenceModel {
         ModelSummary(self, kind: kind ?? "\(type(of: self))", context: context).text
     }
 
-    /// Inputs of a pass that measures something: random tokens or features, the same at each call.
-    public func sample(batch: Int, tokens: Int, seed: UInt64 = 1) -> Tensor {
-        let key = RandomKey(seed).fold("sample")
-        switch shape.input {
-        case .tokens(let vocabulary):
-            return Tensor((0..<batch * tokens).map { Int32(key.integer($0, below: vocabulary)) }, [batch, tokens])
-        case .features(let width): return .normal([batch, tokens, width], key: key)
+    /// Inputs of a pass that measures something: random tokens or features, the same at each call. A model of several inputs gets
+    /// so many of each; an embedder that takes whole images only gets one.
+    public func samples(batch: Int, tokens: Int, seed: UInt64 = 1) -> [Tensor] {
+        func sample(_ input: ModelInput, _ embedder: any Embedder, _ key: RandomKey) -> Tensor {
+            let length = embedder.fixedLength ?? tokens
+            switch input {
+            case .tokens(let vocabulary):
+                return Tensor((0..<batch * length).map { Int32(key.integer($0, below: vocabulary)) }, [batch, length])
+            case .features(let width): return .normal([batch, length, width], key: key)
+            case .streams: fatalError("streams of streams")
+            }
         }
+        let key = RandomKey(seed).fold("sample")
+        guard case .streams(let inputs) = shape.input, let streams else { return [sample(shape.input, embedder, key)] }
+        return inputs.indices.map { sample(inputs[$0], streams.streams[$0], key.fold($0)) }
+    }
+    /// The same of a model with one input.
+    public func sample(batch: Int, tokens: Int, seed: UInt64 = 1) -> Tensor {
+        samples(batch: batch, tokens: tokens, seed: seed)[0]
     }
     /// What the kernels execute in a forward pass over whole random sequences, in evaluation.
     public func work(batch: Int, tokens: Int) -> Work {
-        let inputs = sample(batch: batch, tokens: tokens)
+        let inputs = samples(batch: batch, tokens: tokens)
         return Work.counting { _ = self(inputs, ForwardContext(.evaluate)) }
     }
 }

@@ -7,6 +7,8 @@ public enum ModelInput: Sendable, Equatable {
     case tokens(vocabulary: Int)
     /// Vectors [B, T, width], through a linear map.
     case features(width: Int)
+    /// Several inputs, read one after the other as one sequence.
+    indirect case streams([ModelInput])
 }
 
 /// What a model answers.
@@ -34,6 +36,9 @@ public struct StackStyle {
     public var isResidual = true
     /// Whether a norm follows the embedding.
     public var normsInput = false
+    /// Builds the way in of an input (of each, when there are several) for a width; nil: `SequenceModel.plainEmbedder`.
+    public var embedder: ((_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder)?
+    /// Vectors of tokens, of the plain way in.
     public var embedding = Initializer.normal(deviation: 0.02)
     /// Whether a next-token head uses the weights of the embedding when the vocabularies are the same.
     public var isTied = true
@@ -70,13 +75,25 @@ open class SequenceModel {
     public let shape: ModelShape
     public let parameters: ParameterStore
     public let blocks: [ResidualBlock]
-    private let embedding: Embedding?
-    let featureMap: Linear?
+    let embedder: any Embedder
+    /// nil when there is a single input.
+    let streams: StreamEmbedder?
     private let positions: Parameter?
     private let inputNorm: ResidualBlock.Norm?
     private let norm: ResidualBlock.Norm
     /// nil: the embedding's weights are used.
     let head: Linear?
+
+    /// The usual way in: a table for tokens, a linear map for vectors.
+    public static func plainEmbedder(
+        _ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int, tokens: Initializer = .normal(deviation: 0.02)
+    ) -> any Embedder {
+        switch input {
+        case .tokens(let vocabulary): TokenEmbedder(parameters, vocabulary: vocabulary, width: width, initializer: tokens)
+        case .features(let features): VectorEmbedder(parameters, features: features, width: width)
+        case .streams: fatalError("streams of streams")
+        }
+    }
 
     /// - Parameter mixer: builds the mixer of a block; `residual` is how a map that ends in the residual stream should start.
     public init(
@@ -87,14 +104,15 @@ open class SequenceModel {
         parameters = builder.store
         let weights = Initializer.normal(deviation: 0.02)
         let residual = Initializer.normal(deviation: 0.02 / (2 * Double(shape.layers)).squareRoot())
-        switch shape.input {
-        case .tokens(let vocabulary):
-            embedding = Embedding(
-                builder.child("embedding"), count: vocabulary, width: shape.width, initializer: style.embedding)
-            featureMap = nil
-        case .features(let width):
-            embedding = nil
-            featureMap = Linear(builder.child("input"), in: width, out: shape.width)
+        let enter = style.embedder ?? { SequenceModel.plainEmbedder($0, $1, $2, tokens: style.embedding) }
+        if case .streams(let inputs) = shape.input {
+            let parent = builder.child("streams")
+            let all = inputs.enumerated().map { enter(parent.child("\($0)"), $1, shape.width) }
+            streams = StreamEmbedder(parent, all, width: shape.width)
+            embedder = all[0]
+        } else {
+            streams = nil
+            embedder = enter(builder.child(SequenceModel.name(of: shape.input)), shape.input, shape.width)
         }
         positions = shape.positions.map { builder.child("positions")("weight", [$0, shape.width], weights) }
         inputNorm = style.normsInput ? ResidualBlock.Norm(builder.child("inputNorm"), normKind, shape.width) : nil
@@ -113,7 +131,7 @@ open class SequenceModel {
         norm = ResidualBlock.Norm(builder.child("norm"), normKind, shape.width)
         switch shape.output {
         case .nextToken(let vocabulary):
-            if style.isTied, case .tokens(vocabulary) = shape.input {
+            if style.isTied, streams == nil, embedder.table?.value.shape == [vocabulary, shape.width] {
                 head = nil
             } else {
                 head = Linear(
@@ -131,9 +149,14 @@ open class SequenceModel {
 
     /// Logits for a batch of whole sequences.
     public func callAsFunction(_ inputs: Tensor, _ context: ForwardContext) -> Variable {
+        self([inputs], context)
+    }
+    /// The same with one tensor for each input of the model.
+    public func callAsFunction(_ inputs: [Tensor], _ context: ForwardContext) -> Variable {
         var none: ModelState?
         return run(inputs, &none, context)
     }
+    private static func name(of input: ModelInput) -> String { if case .tokens = input { "embedding" } else { "input" } }
 
     /// The state before the first token, for streaming.
     /// - Parameter context: the pass it starts, when gradients are to reach learned beginnings; nil for evaluation.
@@ -148,17 +171,18 @@ open class SequenceModel {
     /// pooled output is the mean over the tokens of this call).
     public func callAsFunction(_ inputs: Tensor, state: inout ModelState, _ context: ForwardContext) -> Variable {
         var s: ModelState? = state
-        let y = run(inputs, &s, context)
+        let y = run([inputs], &s, context)
         state = s!
         return y
     }
 
-    private func run(_ inputs: Tensor, _ state: inout ModelState?, _ context: ForwardContext) -> Variable {
+    private func run(_ inputs: [Tensor], _ state: inout ModelState?, _ context: ForwardContext) -> Variable {
         var x: Variable
-        if let embedding {
-            x = context.scope("embedding") { embedding(inputs, context) }
+        if let streams {
+            x = context.scope("streams") { streams(inputs, context) }
         } else {
-            x = context.scope("input") { featureMap!(context.constant(inputs), context) }
+            guard inputs.count == 1 else { nstmFatal(.other(op: "model", "\(inputs.count) inputs for a model of one")) }
+            x = context.scope(SequenceModel.name(of: shape.input)) { embedder(inputs[0], context) }
         }
         if let positions {
             let start = state?.layers.first?.position ?? 0, end = start + x.shape[1]
@@ -178,7 +202,7 @@ open class SequenceModel {
         }
         x = context.scope("norm") { norm(x, context) }
         if case .pooled = shape.output { x = x.mean([1]) }
-        return context.scope("head") { head.map { $0(x, context) } ?? x.linear(context[embedding!.weight]) }
+        return context.scope("head") { head.map { $0(x, context) } ?? x.linear(context[embedder.table!]) }
     }
 }
 

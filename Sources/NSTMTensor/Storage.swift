@@ -76,6 +76,7 @@ package final class StorageCache: Sendable {
 
     package func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
         let (index, size) = StorageCache.sizeClass(byteCount)
+        _ = nstm_thread_bytes(Int64(size))
         let cached: UnsafeMutableRawPointer? = locked {
             memory.pointee.live += size
             if memory.pointee.live > memory.pointee.peak { memory.pointee.peak = memory.pointee.live }
@@ -97,6 +98,7 @@ package final class StorageCache: Sendable {
 
     package func give(_ block: UnsafeMutableRawPointer, _ byteCount: Int) {
         let (index, size) = StorageCache.sizeClass(byteCount)
+        _ = nstm_thread_bytes(-Int64(size))
         locked {
             memory.pointee.live -= size
             memory.pointee.cached += size
@@ -122,6 +124,9 @@ package final class StorageCache: Sendable {
 
 extension MemoryUse {
     public static var current: MemoryUse { StorageCache.shared.use() }
+    /// Bytes of the tensors that this thread has made, less those of the tensors it was the last to hold: what other threads do
+    /// at the same time does not show.
+    public static var onThisThread: Int { Int(nstm_thread_bytes(0)) }
     /// Starts a new measurement of the peak.
     public static func resetPeak() { StorageCache.shared.resetPeak() }
     /// Gives cached blocks back to the operating system.

@@ -22,37 +22,44 @@ public struct Catalogue: Sendable {
             let shape = ModelShape(config, input, output, hidden: { ($0 * 13 / 4 + 7) / 8 * 8 })
             let plan = NSTMLayerPlan(
                 config, width: shape.width, heads: shape.heads, layers: shape.layers, strategies: strategies)
-            return { NSTMModel($0, shape) { plan.layer($0, block: $1, residual: $2) } }
+            let embedders = EmbedderPlan(config, strategies.embedders)
+            return { NSTMModel($0, shape, embedder: embedders.embedder) { plan.layer($0, block: $1, residual: $2) } }
         }
         registerBaselines()
         datasets.register("tinyshakespeare") { config, folder in
             let context = config.int("context", default: 64, in: 1...1_000_000)
+            let unit = config.choice("unit", default: CharacterTokenizer.Unit.character)
             return { opening in
                 let file = try folder.resolve(.tinyShakespeare, download: true, progress: opening.progress)
                 let data = try TextDataset(
-                    contentsOf: file.url, name: "tinyshakespeare", context: context, tokenizer: opening.tokenizer)
+                    contentsOf: file.url, name: "tinyshakespeare", context: context, unit: unit, tokenizer: opening.tokenizer)
                 return OpenedDataset(data, tokenizer: data.tokenizer, warning: file.warning?.description)
             }
         }
         datasets.register("text") { config, _ in
             let context = config.int("context", default: 64, in: 1...1_000_000)
             let path = config.string("file"), fraction = config.double("training-fraction", default: 0.9, in: 0.01...0.99)
+            let unit = config.choice("unit", default: CharacterTokenizer.Unit.character)
             return { opening in
                 let data = try TextDataset(
-                    contentsOf: URL(fileURLWithPath: path), name: "text", context: context, trainingFraction: fraction,
+                    contentsOf: URL(fileURLWithPath: path), name: "text", context: context, trainingFraction: fraction, unit: unit,
                     tokenizer: opening.tokenizer)
                 return OpenedDataset(data, tokenizer: data.tokenizer, warning: nil)
             }
         }
-        datasets.register("mnist") { config, folder in
-            let patch = config.int("patch", default: 4, in: 1...28), shift = config.int("shift", default: 0, in: 0...27)
-            let validation = config.int("validation", default: 5000, in: 1...59_999)
-            let split = config.choice("evaluation", default: MNIST.Split.validation)
-            return { opening in
-                let files = try MNISTFiles(in: folder, progress: opening.progress)
-                let data = try MNIST(files, patch: patch, shift: shift, validationCount: validation, evaluation: split)
-                let warnings = files.warnings.map(\.description)
-                return OpenedDataset(data, tokenizer: nil, warning: warnings.isEmpty ? nil : warnings.joined(separator: "\n"))
+        for (name, asks) in [("mnist", false), ("mnist-questions", true)] {
+            datasets.register(name) { config, folder in
+                let patch = config.int("patch", default: 4, in: 1...28), shift = config.int("shift", default: 0, in: 0...27)
+                let validation = config.int("validation", default: 5000, in: 1...59_999)
+                let split = config.choice("evaluation", default: MNIST.Split.validation)
+                return { opening in
+                    let files = try MNISTFiles(in: folder, progress: opening.progress)
+                    let digits = try MNIST(files, patch: patch, shift: shift, validationCount: validation, evaluation: split)
+                    let warnings = files.warnings.map(\.description)
+                    return OpenedDataset(
+                        asks ? MNISTQuestions(digits) : digits, tokenizer: nil,
+                        warning: warnings.isEmpty ? nil : warnings.joined(separator: "\n"))
+                }
             }
         }
         datasets.register("copy") { config, _ in
@@ -64,6 +71,26 @@ public struct Catalogue: Sendable {
             return { _ in
                 let data = try CopyTask(
                     bits: bits, minimumLength: low, maximumLength: high, evaluationLengths: lengths, evaluationCount: count)
+                return OpenedDataset(data, tokenizer: nil, warning: nil)
+            }
+        }
+        datasets.register("recall") { config, _ in
+            let vocabulary = config.int("vocabulary", default: 256, in: 4...1_000_000)
+            let length = config.int("length", default: 128, in: 4...1_000_000)
+            let pairs = config.int("pairs", default: 8, in: 1...250_000)
+            let filler = config.choice("filler", default: RecallTask.Filler.blank)
+            let alpha = config.double("alpha", default: 0.01, in: -100...100)
+            let lengths = config.ints("evaluation-lengths", default: [length], in: 4...1_000_000)
+            let counts = config.ints("evaluation-pairs", default: lengths.map { _ in pairs }, in: 1...250_000)
+            let count = config.int("evaluation-count", default: 200, in: 1...1_000_000)
+            if lengths.count != counts.count {
+                config.addFault("evaluation-pairs", "\(counts.count) numbers for \(lengths.count) evaluation lengths")
+            }
+            return { _ in
+                let data = try RecallTask(
+                    vocabulary: vocabulary, length: length, pairs: pairs,
+                    evaluation: zip(lengths, counts).map { .init(length: $0, pairs: $1) }, evaluationCount: count,
+                    filler: filler, alpha: alpha)
                 return OpenedDataset(data, tokenizer: nil, warning: nil)
             }
         }
@@ -117,13 +144,14 @@ extension ModelInput {
         switch kind {
         case .tokens(let vocabulary): self = .tokens(vocabulary: vocabulary)
         case .features(let width): self = .features(width: width)
+        case .streams(let all): self = .streams(all.map { ModelInput($0) })
         }
     }
 }
 extension ModelOutput {
     public init(_ kind: TargetKind) {
         switch kind {
-        case .nextToken(let vocabulary): self = .nextToken(vocabulary: vocabulary)
+        case .nextToken(let vocabulary), .answers(let vocabulary): self = .nextToken(vocabulary: vocabulary)
         case .binary(let width): self = .perToken(width: width)
         case .classes(let count): self = .pooled(classes: count)
         }

@@ -7,12 +7,12 @@ import NSTMTensor
 /// The loss of a batch, in nats for each position that counts.
 public func taskLoss(_ logits: Variable, _ batch: Batch, _ kind: TargetKind) -> Variable {
     switch kind {
-    case .nextToken, .classes: logits.crossEntropy(batch.targets, weights: batch.mask)
+    case .nextToken, .answers, .classes: logits.crossEntropy(batch.targets, weights: batch.mask)
     case .binary: logits.binaryCrossEntropy(batch.targets, weights: batch.mask?.expanded(-1))
     }
 }
 
-/// Named numbers in a fixed order: `loss` first, then what fits the task (`perplexity`, `wrong-bits`, `accuracy` and
+/// Named numbers in a fixed order: `loss` first, then what fits the task (`perplexity`, `recall`, `wrong-bits`, `accuracy` and
 /// `macro-f1`).
 public struct Metrics: Sendable, Equatable, CustomStringConvertible {
     public private(set) var pairs: [(name: String, value: Double)] = []
@@ -21,11 +21,14 @@ public struct Metrics: Sendable, Equatable, CustomStringConvertible {
     public static func names(for target: TargetKind) -> [String] {
         switch target {
         case .nextToken: ["loss", "perplexity"]
+        case .answers: ["loss", "recall"]
         case .binary: ["loss", "wrong-bits"]
         case .classes: ["loss", "accuracy", "macro-f1"]
         }
     }
-    static let allNames = ["loss", "perplexity", "wrong-bits", "accuracy", "macro-f1"]
+    static let allNames = ["loss", "perplexity", "recall", "wrong-bits", "accuracy", "macro-f1"]
+    /// Whether a metric is the better the larger it is.
+    public static func rises(_ name: String) -> Bool { ["recall", "accuracy", "macro-f1"].contains(name) }
 
     /// Setting nil removes a name.
     public subscript(name: String) -> Double? {
@@ -46,19 +49,20 @@ public struct Metrics: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// Measures a model over batches.
-/// - Returns: `loss` (nats a position); `perplexity` for text; `wrong-bits` (mean a sequence) for binary targets; `accuracy` and
-///   `macro-f1` for classes.
+/// - Returns: `loss` (nats a position); `perplexity` for text; `recall` (the share of right answers) for answers;
+///   `wrong-bits` (mean a sequence) for binary targets; `accuracy` and `macro-f1` for classes.
 public func evaluate(_ model: SequenceModel, on batches: some Sequence<Batch>, target: TargetKind) -> Metrics {
-    var loss = 0.0, positions = 0.0, sequences = 0.0, wrong = 0.0
+    var loss = 0.0, positions = 0.0, sequences = 0.0, wrong = 0.0, right = 0.0
     var confusion = ConfusionMatrix(classes: target.classes ?? 0)
     for batch in batches {
-        let logits = model(batch.inputs, ForwardContext(.evaluate))
+        let logits = model(batch.streams, ForwardContext(.evaluate))
         let n = Double(batch.tokenCount)
         loss += taskLoss(logits, batch, target).value.item() * n
         positions += n
         sequences += Double(batch.sequenceCount)
         switch target {
         case .nextToken: break
+        case .answers: right += batch.rightTokens(logits: logits.value).reduce(0) { $0 + Double($1) }
         case .binary: wrong += batch.wrongBits(logits: logits.value).reduce(0) { $0 + Double($1) }
         case .classes: confusion.add(logits: logits.value, targets: batch.targets)
         }
@@ -67,6 +71,7 @@ public func evaluate(_ model: SequenceModel, on batches: some Sequence<Batch>, t
     metrics["loss"] = loss / max(1, positions)
     switch target {
     case .nextToken: metrics["perplexity"] = exp(loss / max(1, positions))
+    case .answers: metrics["recall"] = right / max(1, positions)
     case .binary: metrics["wrong-bits"] = wrong / max(1, sequences)
     case .classes:
         metrics["accuracy"] = confusion.accuracy

@@ -89,12 +89,17 @@ public struct TrainingSettings: Sendable {
     /// Steps between checkpoints (the last step always has one), and how many are kept.
     public var checkpointInterval = 500
     public var checkpointsKept = 3
-    /// Training ends early when a validation metric falls to a value.
-    public var stop: (metric: String, atMost: Double)?
+    /// Training ends early when a validation metric reaches a bound,
+    public var stop: StopGoal?
+    /// or when one no longer improves,
+    public var plateau: Plateau?
+    /// or when so many minutes have been spent on steps (evaluations do not count). The learning rate does not know of it, and
+    /// where such a run ends depends on the machine: it cannot be reproduced.
+    public var minutes: Double?
 
     public init() {}
 
-    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `evaluation`, `checkpoint` and `stop`.
+    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `evaluation`, `checkpoint`, `stop`, `plateau` and `minutes`.
     public init(_ config: ConfigReader) {
         steps = config.int("steps", default: 2000, in: 1...1_000_000_000)
         batch = config.int("batch", default: 12, in: 1...1_000_000)
@@ -150,15 +155,12 @@ public struct TrainingSettings: Sendable {
         checkpointsKept = checkpoint.int("keep", default: 3, in: 1...1_000_000)
         checkpoint.finish()
 
-        let early = config.child("stop")
-        if let metric = early.optionalString("metric") {
-            let known = Metrics.allNames
-            if !known.contains(metric) {
-                early.addFault("metric", "'\(metric)' is not a metric; known metrics: \(known.joined(separator: ", "))")
-            }
-            stop = (metric, early.double("at-most", default: 0))
-        }
+        let early = config.child("stop"), settled = config.child("plateau")
+        stop = StopGoal(early)
+        plateau = Plateau(settled)
         early.finish()
+        settled.finish()
+        minutes = config.optionalDouble("minutes", in: 1e-6...1e6)
         config.finish()
     }
 }

@@ -41,6 +41,9 @@ public final class Trainer {
     public private(set) var isSolved = false
     /// How states live and die; nil when no layer has a plan for that.
     public let life: Lifecycle?
+    /// Spent on steps, when `settings.minutes` limits it.
+    private var seconds = 0.0
+    private var waiting = Plateau.Progress()
     private let key: RandomKey
     private var log: MetricsLog?
     private var hasReportedUntouched = false
@@ -62,6 +65,10 @@ public final class Trainer {
         case finished
         /// The metric of `settings.stop` was reached.
         case solved
+        /// The metric of `settings.plateau` improves no more.
+        case settled
+        /// The minutes of `settings` are over.
+        case outOfTime
         /// `until` was reached, or `shouldStop` said so.
         case stopped
     }
@@ -70,10 +77,11 @@ public final class Trainer {
     /// - Throws: `TrainingError`, `CheckpointError`.
     @discardableResult
     public func run(until limit: Int? = nil) throws -> Ending {
-        if let stop = settings.stop, case let known = Metrics.names(for: dataset.targetKind), !known.contains(stop.metric) {
-            throw TrainingError.noSuchMetric(stop.metric, dataset: dataset.name, known: known)
+        let known = Metrics.names(for: dataset.targetKind)
+        for metric in [settings.stop?.metric, settings.plateau?.metric].compactMap(\.self) where !known.contains(metric) {
+            throw TrainingError.noSuchMetric(metric, dataset: dataset.name, known: known)
         }
-        if isSolved { return .solved }
+        if let early { return early }
         if let folder {
             try RunFolder(folder).prepare(at: step, overwriting: overwrites)
             log = try MetricsLog(folder.appendingPathComponent("metrics.jsonl"), keepingUntil: step)
@@ -85,8 +93,9 @@ public final class Trainer {
         while step < last {
             let start = DispatchTime.now().uptimeNanoseconds
             let (loss, norm, count) = try trainStep()
-            let seconds = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
-            speed.add(tokens: count, seconds: seconds)
+            let took = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
+            seconds += took
+            speed.add(tokens: count, seconds: took)
             let rate = settings.schedule.rate(step - 1)
             onEvent(
                 .step(
@@ -96,16 +105,17 @@ public final class Trainer {
                         secondsLeft: speed.secondsPerStep * Double(last - step))))
             try log?.write([
                 ("step", .int(step)), ("loss", .double(loss)), ("rate", .double(rate)), ("gradient-norm", .double(norm)),
-                ("tokens", .int(tokens)), ("tokens-per-second", .double(Double(count) / seconds)),
+                ("tokens", .int(tokens)), ("tokens-per-second", .double(Double(count) / took)),
             ])
             try liveOn(loss: loss)
-            if step % settings.evaluationInterval == 0 || step == settings.steps {
+            if step % settings.evaluationInterval == 0 || step == settings.steps || early == .outOfTime {
                 let metrics = try evaluateNow()
-                if let stop = settings.stop, let value = metrics[stop.metric], value <= stop.atMost {
-                    isSolved = true
-                    ending = .solved
-                    break
-                }
+                isSolved = settings.stop?.isReached(by: metrics) ?? false
+                settings.plateau?.add(metrics, to: &waiting)
+            }
+            if let early {
+                ending = early
+                break
             }
             if step < settings.steps && shouldStop() {
                 ending = .stopped
@@ -121,6 +131,14 @@ public final class Trainer {
         return ending
     }
 
+    /// Why the run is over before its last step, if it is.
+    private var early: Ending? {
+        if isSolved { return .solved }
+        if let plateau = settings.plateau, waiting.waited >= plateau.patience { return .settled }
+        if let minutes = settings.minutes, seconds >= 60 * minutes { return .outOfTime }
+        return nil
+    }
+
     /// One step: batch, forward, backward, clip, update.
     /// - Returns: also how many positions were read, for the speed.
     private func trainStep() throws -> (loss: Double, norm: Double, positions: Int) {
@@ -128,7 +146,7 @@ public final class Trainer {
         let context = ForwardContext(.train, key: key.fold("forward").fold(step))
         context.tape.checksFinite = checksFinite
         context.observer = life
-        let task = taskLoss(model(batch.inputs, context), batch, dataset.targetKind)
+        let task = taskLoss(model(batch.streams, context), batch, dataset.targetKind)
         var loss = task
         for (_, extra) in context.auxiliaryLosses { loss = loss + extra }
         var gradients = loss.backward()
@@ -205,7 +223,8 @@ public final class Trainer {
         try a.encode(
             Position(
                 step: step, optimizerStep: optimizer.step, optimizer: optimizer.method.name, tokens: tokens,
-                data: dataset.fingerprint, isSolved: isSolved),
+                data: dataset.fingerprint, isSolved: isSolved, plateau: settings.plateau == nil ? nil : waiting,
+                seconds: settings.minutes == nil ? nil : seconds),
             document: "training")
         try a.encode(
             DataDescription(
@@ -244,6 +263,8 @@ public final class Trainer {
         step = position.step
         tokens = position.tokens
         isSolved = position.isSolved
+        waiting = position.plateau ?? Plateau.Progress()
+        seconds = position.seconds ?? 0
         lastCheckpoint = archive.source.map { URL(fileURLWithPath: $0) }
     }
 
@@ -254,6 +275,9 @@ public final class Trainer {
         var tokens: Int
         var data: String
         var isSolved: Bool
+        var plateau: Plateau.Progress?
+        /// Absent without a limit: what a clock says would make equal runs differ.
+        var seconds: Double?
     }
 }
 
@@ -279,9 +303,7 @@ extension SequenceModel {
     /// - Throws: `TrainingError.tooLong` when a dataset has sequences beyond the learned positions.
     public func check(takes dataset: any Dataset) throws {
         guard let positions = longestSequence else { return }
-        // Evaluation sequences of texts are as long as training ones; those of the copy task may be longer.
-        let tested = (dataset as? CopyTask)?.evaluationLengths.map { CopyTask.positions(length: $0) }.max() ?? 0
-        let length = max(dataset.contextLength, tested)
+        let length = max(dataset.contextLength, dataset.evaluationLength)
         guard length <= positions else {
             throw TrainingError.tooLong(dataset: dataset.name, length: length, positions: positions)
         }

@@ -4,7 +4,9 @@ import Testing
 
 @Suite struct GatedSlotTests {
     /// The recurrence token by token, of primitive operations. `active` [B, N] (1 or 0) hides states from reading and writing.
-    private func naive(_ x: [Variable], heads: Int, active: Tensor? = nil) -> (o: Variable, keys: Variable, values: Variable) {
+    private func naive(_ x: [Variable], heads: Int, active: Tensor? = nil, gated: Bool = false) -> (
+        o: Variable, keys: Variable, values: Variable
+    ) {
         let qkv = x[0], B = qkv.shape[0], T = qkv.shape[1], D = qkv.shape[2] / 3, d = D / heads, N = x[1].shape[2]
         var K = x[2].shape.rank == 2 ? x[2].broadcast(to: [B, N, D]) : x[2]
         var V = x[3].shape.rank == 2 ? x[3].broadcast(to: [B, N, D]) : x[3]
@@ -16,12 +18,12 @@ import Testing
             if let active { u = u * Variable(active) }
             u = u.expanded(-1)
             K = K + u * (part(1) - K)
-            V = V + u * (part(2) - V)
+            V = V + (gated ? u * x[x.count - 1].select(1, t).expanded(1) : u) * (part(2) - V)
             var reads: [Variable] = []
             for h in 0..<heads {
                 func head(_ v: Variable) -> Variable { v.slice(2, h * d..<(h + 1) * d) }
                 var s = (head(part(0)) * head(K)).sum([-1]) / Double(d).squareRoot()
-                if x.count > 4 { s = s + x[4] }
+                if x.count > (gated ? 5 : 4) { s = s + x[4] }
                 reads.append((s.softmax().expanded(-1) * head(V)).sum([1]))
             }
             outputs.append(Variable.concatenate(reads, axis: -1))
@@ -31,16 +33,20 @@ import Testing
 
     struct Case: Sendable, CustomTestStringConvertible {
         var B = 2, T = 7, heads = 2, d = 4, N = 3, chunk = 64
-        var bias = true, shared = false
-        var testDescription: String { "B \(B) T \(T) H \(heads) d \(d) N \(N) chunk \(chunk) bias \(bias) shared \(shared)" }
+        var bias = true, shared = false, gated = false
+        var testDescription: String {
+            "B \(B) T \(T) H \(heads) d \(d) N \(N) chunk \(chunk) bias \(bias) shared \(shared) gated \(gated)"
+        }
     }
     static let cases: [Case] = [
         Case(), Case(bias: false), Case(shared: true), Case(T: 1), Case(T: 0), Case(N: 1), Case(T: 10, chunk: 3),
         Case(T: 9, chunk: 3), Case(T: 5, chunk: 1), Case(T: 7, chunk: 7), Case(B: 1, T: 70, heads: 1, d: 8),
         Case(B: 1, heads: 1, d: 8), Case(heads: 1, d: 16), Case(B: 1, heads: 2, d: 32, chunk: 4),
         Case(B: 1, T: 4, heads: 1, d: 64), Case(heads: 3, d: 5, N: 6, chunk: 2), Case(heads: 1, d: 1),
+        Case(gated: true), Case(bias: false, gated: true), Case(B: 1, T: 5, heads: 2, d: 32, chunk: 2, gated: true),
+        Case(heads: 3, d: 5, N: 6, chunk: 2, gated: true), Case(T: 0, gated: true),
     ]
-    /// qkv, write, keys, values and, if asked for, bias. A third of the write weights are exactly 0, some are 1.
+    /// qkv, write, keys, values and, if asked for, bias and gate. A third of the write weights are exactly 0, some are 1.
     private func inputs(_ c: Case) -> [Tensor] {
         var random = TestRandom(UInt64(c.T * 100 + c.d * 10 + c.N))
         let D = c.heads * c.d, states = c.shared ? [c.N, D] : [c.B, c.N, D]
@@ -50,10 +56,12 @@ import Testing
             for i in 0..<p.count { p[i] = [p[i], p[i], 0, p[i], 0, 1][random.int(0..<6)] }
         }
         return [qkv, write, random.tensor(states), random.tensor(states)] + (c.bias ? [random.tensor([c.B, c.N])] : [])
+            + (c.gated ? [random.tensor([c.B, c.T, D], 0..<1)] : [])
     }
     private func scan(_ x: [Variable], _ c: Case) -> GatedSlotScan {
         x[0].gatedSlotScan(
-            write: x[1], keys: x[2], values: x[3], bias: x.count > 4 ? x[4] : nil, heads: c.heads, chunk: c.chunk)
+            write: x[1], gate: c.gated ? x[x.count - 1] : nil, keys: x[2], values: x[3],
+            bias: x.count > (c.gated ? 5 : 4) ? x[4] : nil, heads: c.heads, chunk: c.chunk)
     }
     /// By definition a weight that is exactly 0 has no gradient: routing it costs nothing.
     private func routed(_ write: Tensor, _ gradient: Tensor) -> Tensor {
@@ -68,7 +76,7 @@ import Testing
             return together(s.output, s.keys, s.values)
         }
         let loop = evaluate(x) {
-            let s = naive($1, heads: c.heads)
+            let s = naive($1, heads: c.heads, gated: c.gated)
             return together(s.o, s.keys, s.values)
         }
         #expect(difference(fused.value, loop.value) < 1e-12)

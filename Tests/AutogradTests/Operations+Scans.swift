@@ -80,6 +80,22 @@ extension Operation {
             .init("selectiveScan, no skip or state", shapes(sequence, sequence, matrices, inputs, inputs), in: -1..<1) {
                 $1[0].selectiveScan(delta: $1[1].softplus(), a: $1[2], b: $1[3], c: $1[4]).output
             },
+            .init("selectiveScan, steps", shapes(sequence, sequence, matrices, inputs, inputs, inputs, states), in: -1..<1) {
+                let s = $1[0].selectiveScan(
+                    delta: $1[1].softplus(), a: $1[2], b: $1[3], c: $1[4], step: $1[5].sigmoid(), state: $1[6])
+                return everything(s.output, s.state)
+            },
+            .init(
+                "contentSlotScan",
+                [(2, 5, 3, 4), (1, 1, 1, 1), (2, 0, 3, 2), (0, 2, 3, 2), (1, 18, 6, 3)].map { (b: Int, t: Int, d: Int, n: Int) in
+                    [[b, t, d], [b, t, n], [b, t], [b, t], [b, n, d], [b, n], [1], [1]]
+                }
+            ) {
+                let s = $1[0].contentSlotScan(
+                    routing: $1[1].sigmoid(), strength: $1[2].sigmoid(), forget: $1[3].sigmoid(), keys: $1[4],
+                    usage: $1[5].sigmoid(), sharpness: $1[6].exp(), threshold: $1[7])
+                return everything(s.write, s.usage)
+            },
             .init("wkvScan", shapes(sequence, sequence, channels, channels)) {
                 $1[0].wkvScan(value: $1[1], decay: $1[2], bonus: $1[3]).output
             },

@@ -63,6 +63,46 @@ extension DataTests {
             #expect(zip(first, expected).allSatisfy { abs($0 - $1) < 1e-6 })
         }
 
+        /// Answers by their own rule, questions in their bytes, all four kinds alike often.
+        @Test func questionsHaveTheirAnswers() throws {
+            let data = MNISTQuestions(try MNIST(digits.files, patch: 2, validationCount: 5))
+            #expect(data.inputKind == .streams([.features(width: 4), .tokens(vocabulary: 256)]))
+            var kinds = [0, 0, 0, 0], ofDigit = 0
+            for step in 0..<40 {
+                let batch = data.trainingBatch(step: step, size: 15, key: RandomKey(1))
+                let plain = data.digits.trainingBatch(step: step, size: 15, key: RandomKey(1))
+                #expect(batch.inputs.doubles() == plain.inputs.doubles() && batch.length == 6 + MNISTQuestions.length)
+                let labels = plain.targets.elements(Int32.self).map { Int($0) }, bytes = batch.others[0].elements(Int32.self)
+                for (row, answer) in batch.targets.elements(Int32.self).enumerated() {
+                    let part = bytes[row * MNISTQuestions.length..<(row + 1) * MNISTQuestions.length]
+                    let text = String(decoding: part.map { UInt8($0) }, as: UTF8.self)
+                        .trimmingCharacters(in: .whitespaces)
+                    let number = Int(text.filter(\.isNumber)), digit = labels[row]
+                    func yes(_ isTrue: Bool) -> Int { isTrue ? 11 : 10 }
+                    switch text.filter({ !$0.isNumber }) {
+                    case "which digit?":
+                        kinds[0] += 1
+                        #expect(answer == digit)
+                    case "is it even?":
+                        kinds[1] += 1
+                        #expect(answer == yes(digit.isMultiple(of: 2)))
+                    case "is it above ?":
+                        kinds[2] += 1
+                        #expect(answer == yes(digit > (try #require(number))))
+                    case "is it ?":
+                        kinds[3] += 1
+                        ofDigit += digit == number ? 1 : 0
+                        #expect(answer == yes(digit == number))
+                    default: Issue.record("\(text)")
+                    }
+                }
+            }
+            // 600 questions, 150 of each kind expected: within four standard deviations.
+            #expect(kinds.allSatisfy { abs($0 - 150) < 43 } && abs(ofDigit * 2 - kinds[3]) < 50, "\(kinds), \(ofDigit)")
+            let small = data.evaluationBatches(size: 2, limit: nil), large = data.evaluationBatches(size: 5, limit: nil)
+            #expect(small.flatMap { $0.targets.elements(Int32.self) } == large.flatMap { $0.targets.elements(Int32.self) })
+        }
+
         /// An image of its own for every pixel: where each one goes.
         @Test(arguments: [1, 2])
         func orderOfPixels(patch: Int) throws {

@@ -15,6 +15,23 @@ extension DataTests {
             #expect(try JSONDecoder().decode(CharacterTokenizer.self, from: stored) == tokenizer)
         }
 
+        /// Every text has bytes, and a piece of a character comes back as it went in.
+        @Test(arguments: ["hello", "", "naïve €uro 🦉\r\n\0"])
+        func bytes(text: String) throws {
+            let tokenizer = CharacterTokenizer.bytes, tokens = try tokenizer.encode(text)
+            #expect(tokens == text.utf8.map { Int32($0) } && tokenizer.vocabulary == 256)
+            #expect(try tokenizer.decode(tokens) == text)
+            #expect(try tokens.flatMap { try tokenizer.utf8([$0]) } == Array(text.utf8))
+            #expect(throws: TokenizerError.unknownTokens([256], vocabulary: 256)) { try tokenizer.utf8([256]) }
+            let stored = try JSONEncoder().encode(tokenizer)
+            #expect(try JSONDecoder().decode(CharacterTokenizer.self, from: stored) == tokenizer)
+            #expect(tokenizer != CharacterTokenizer(text: String(String.UnicodeScalarView(tokenizer.characters))))
+        }
+        @Test func textsInBytes() throws {
+            let data = try TextDataset(name: "text", text: "añb€" + String(repeating: "x", count: 23), context: 2, unit: .byte)
+            #expect(data.inputKind == .tokens(vocabulary: 256) && data.trainingCount == 27 && data.validationCount == 3)
+        }
+
         @Test func tokensFollowTheOrderOfCodePoints() throws {
             let tokenizer = CharacterTokenizer(text: "cabé\na")
             #expect(tokenizer.vocabulary == 5)

@@ -14,7 +14,8 @@ import Testing
         let next = rule.step(
             StateBank(keys: Variable(keys), values: Variable(values), activity: StateActivity(mask: mask, heads: 1)),
             RoutedToken(
-                features: Variable(value), key: Variable(key), value: Variable(value), weights: Variable(Tensor(weights, [1, 3]))),
+                features: Variable(value), query: Variable(key), key: Variable(key), value: Variable(value),
+                weights: Variable(Tensor(weights, [1, 3]))),
             ForwardContext(.evaluate))
         return (rows(next.keys.value), rows(next.values.value))
     }
@@ -46,6 +47,60 @@ import Testing
             #expect(near([k[n]], [mixed(rows(keys)[n], rows(key)[0], weights[n])]))
         }
         #expect(v[0] == old[0] && k[0] == rows(keys)[0])
+    }
+
+    /// Normalised, minLSTM is f/(f + i) c + i/(f + i) v.
+    @Test func minimalUnits() throws {
+        let x = rows(value)[0], old = rows(values)
+        let (gru, p) = built { MinGRU($0, width: 4) }, a = step(gru)
+        let z = added(map(x, try p("gate.weight")), try p("gate.bias")[0]).map { sigmoid($0) }
+        let (lstm, q) = built { MinLSTM($0, width: 4) }, b = step(lstm)
+        let g = added(map(x, try q("gates.weight")), try q("gates.bias")[0]).map { sigmoid($0) }
+        for n in 0..<3 {
+            var gated = old[n], new = old[n]
+            for i in 0..<4 {
+                gated[i] += weights[n] * z[i] * (x[i] - old[n][i])
+                let f = g[i], input = g[4 + i]
+                new[i] = (f * old[n][i] + input * x[i]) / (f + input)
+            }
+            #expect(near([a.values[n]], [gated]))
+            #expect(near([b.values[n]], [mixed(old[n], new, weights[n])]))
+            for keys in [a.keys, b.keys] { #expect(near([keys[n]], [mixed(rows(self.keys)[n], rows(key)[0], weights[n])])) }
+        }
+    }
+
+    /// The first token finds nothing and takes the first state in reach; the same key again finds it there.
+    @Test func contentSlots() throws {
+        let (rule, p) = built { ContentSlots($0, width: 4) }, x = rows(value)[0], k = rows(key)[0]
+        let e = sigmoid(dot(x, try p("strength.weight")[0]) + (try p("strength.bias")[0][0]))
+        let f = sigmoid(dot(x, try p("forget.weight")[0]) + (try p("forget.bias")[0][0]))
+        let beta = exp(try p("sharpness")[0][0]), theta = try p("threshold")[0][0]
+        var K = rows(keys), V = rows(values), a = Row(repeating: 0, count: 3), all: [Row] = []
+        var bank = StateBank(
+            keys: Variable(keys), values: Variable(values), usage: Variable(Tensor(a, [1, 3])), activity: StateActivity(heads: 1))
+        let token = RoutedToken(
+            features: Variable(value), query: Variable(key), key: Variable(key), value: Variable(value),
+            weights: Variable(Tensor(weights, [1, 3])))
+        for _ in 0..<4 {
+            let new = exp(beta * theta)
+            var mass = Row(repeating: 0, count: 3), u = mass, left = 1.0
+            for m in 0..<3 { mass[m] = weights[m] * a[m] * exp(beta * dot(k, K[m]) / 4) }
+            for m in 0..<3 {
+                let free = weights[m] * (1 - a[m])
+                u[m] = e * (mass[m] + new * free * left) / mass.reduce(new, +)
+                left *= 1 - free
+            }
+            for m in 0..<3 {
+                K[m] = mixed(K[m], k, u[m])
+                V[m] = mixed(V[m], x, u[m])
+                a[m] = (a[m] + u[m] * (1 - a[m])) * (1 - weights[m] * f)
+            }
+            all.append(u)
+            bank = rule.step(bank, token, ForwardContext(.evaluate))
+            #expect(near(rows(bank.keys.value), K) && near(rows(bank.values.value), V))
+            #expect(near(rows(try #require(bank.usage).value), [a]))
+        }
+        #expect(all[0][0] == 0 && K[0] == rows(keys)[0])
     }
 
     @Test(arguments: [false, true]) func slotAttention(_ masked: Bool) throws {

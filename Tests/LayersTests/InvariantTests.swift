@@ -228,13 +228,17 @@ import Testing
 
     // MARK: Long streams
 
-    @Test(arguments: [
-        Recipe(), Recipe(rule: .slow, routing: "sigmoid", talks: true), Recipe(rule: .secondGate, routing: "softmax", window: 3),
-        Recipe(rule: .plain, routing: "top-k", talks: true, keep: true, masked: true), Recipe(routing: "sinkhorn"),
-        Recipe(rule: .slow, routing: "hash", talks: true, interaction: "relational"),
-        Recipe(rule: .secondGate, routing: "round-robin", talks: true, interaction: "sparse-attention"),
-        Recipe(routing: "content", talks: true, interaction: "low-rank", masked: true),
-    ]) func manyTokensStayBounded(_ recipe: Recipe) throws {
+    private static let streams: [Recipe] =
+        [
+            Recipe(), Recipe(rule: .slow, routing: "sigmoid", talks: true),
+            Recipe(rule: .secondGate, routing: "softmax", window: 3),
+            Recipe(rule: .plain, routing: "top-k", talks: true, keep: true, masked: true), Recipe(routing: "sinkhorn"),
+            Recipe(rule: .slow, routing: "hash", talks: true, interaction: "relational"),
+            Recipe(rule: .secondGate, routing: "round-robin", talks: true, interaction: "sparse-attention"),
+            Recipe(routing: "content", talks: true, interaction: "low-rank", masked: true),
+        ] + Recipe.Rule.linear.flatMap { [Recipe(rule: $0), Recipe(rule: $0, routing: "sigmoid", talks: true, masked: true)] }
+
+    @Test(arguments: streams) func manyTokensStayBounded(_ recipe: Recipe) throws {
         let m = try recipe.built(dtype: .float32)
         var state: MixerState? = m.layer.initialState(batch: 1, ForwardContext(.evaluate))
         let first = state!["keys"]!.value

@@ -5,19 +5,16 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-/// A token-driven rule that does not say so: the propagator has to run it step by step.
-private final class Undeclared: StateUpdateRule {
-    let rule: any TokenDrivenUpdateRule
-    init(_ rule: any TokenDrivenUpdateRule) { self.rule = rule }
+/// A rule without a scan: the propagator has to run it step by step.
+private final class Unfused: StateUpdateRule {
+    let rule: any StateUpdateRule
+    init(_ rule: any StateUpdateRule) { self.rule = rule }
+    var initialUsage: Double? { rule.initialUsage }
     func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
         rule.step(states, token, context)
     }
-}
-/// A content read that is not the standard one: no fused scan either.
-private final class UndeclaredRead: StateReadout {
-    let read = ContentRead()
-    func callAsFunction(_ queries: Variable, _ states: StateBank, _ context: ForwardContext) -> Variable {
-        read(queries, states, context)
+    func view(before: StateBank, after: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+        rule.view(before: before, after: after, token, context)
     }
 }
 /// Notes how often states talk, and marks it in them.
@@ -32,62 +29,104 @@ private final class Counter: StateInteraction {
 }
 
 @Suite struct PropagatorTests {
-    /// B = 2, N = 4, D = 6 in 2 heads; some weights are exactly 0, and state 2 may be inactive.
+    /// B = 2, N = 4, D = 6 in 2 heads; some weights are exactly 0, those of state 3 all, and state 2 may be inactive.
     private struct Input {
         let tokens: Tensor, qkv: Tensor, weights: Tensor, keys: Tensor, values: Tensor, bias: Tensor?, mask: Tensor?
-        init(_ length: Int, masked: Bool) {
-            tokens = random([2, length, 6], "tokens")
-            qkv = random([2, length, 18], "qkv")
+        init(_ length: Int, masked: Bool, _ dtype: DType = .float64) {
+            tokens = random([2, length, 6], "tokens", dtype)
+            qkv = random([2, length, 18], "qkv", dtype)
             let u = Tensor.uniform([2, length, 4], key: RandomKey(5), dtype: .float64).doubles()
-            mask = masked ? Tensor([1.0, 1, 0, 1]) : nil
-            weights = Tensor(u.enumerated().map { $1 < 0.4 || (masked && $0 % 4 == 2) ? 0 : $1 }, [2, length, 4])
-            keys = random([2, 4, 6], "keys")
-            values = random([2, 4, 6], "values")
-            bias = masked ? Tensor([-0.3, 0, -.infinity, -1, 0, -0.1, -.infinity, 0], [2, 4]) : nil
+            mask = masked ? Tensor([1.0, 1, 0, 1]).cast(to: dtype) : nil
+            let routed = u.enumerated().map { $1 < 0.4 || $0 % 4 == 3 || (masked && $0 % 4 == 2) ? 0 : $1 }
+            weights = Tensor(routed, [2, length, 4]).cast(to: dtype)
+            keys = random([2, 4, 6], "keys", dtype)
+            values = random([2, 4, 6], "values", dtype)
+            bias = masked ? Tensor([-0.3, 0, -.infinity, -1, 0, -0.1, -.infinity, 0], [2, 4]).cast(to: dtype) : nil
         }
         var all: [Tensor] { [tokens, qkv, weights, keys, values] + (bias.map { [$0] } ?? []) }
 
+        /// - Parameter lengths: of the parts in which the tokens come; nil: all at once.
         func run(
-            _ rule: any StateUpdateRule, _ read: any StateReadout, _ context: ForwardContext
+            _ rule: any StateUpdateRule, _ read: any StateReadout, _ context: ForwardContext, lengths: [Int]? = nil
         ) -> (reads: Variable, inputs: [Variable], end: StateBank) {
-            let v = all.map { context.input($0) }
+            let v = all.map { context.input($0) }, lengths = lengths ?? [tokens.shape[1]]
             let activity = StateActivity(readBias: v.count > 5 ? v[5] : nil, mask: mask, heads: 2)
-            let start = StateBank(keys: v[3], values: v[4], activity: activity)
-            let (y, end) = StatePropagator(rule, interaction: nil, interval: 64)(
-                tokens: v[0], qkv: v[1], routing: v[2], states: start, readout: read, position: 0, context)
-            return (y, v, end)
+            var states = StateBank(keys: v[3], values: v[4], activity: activity), reads: [Variable] = []
+            states.usage = rule.initialUsage.map { context.constant(Tensor(repeating: $0, [2, 4], dtype: keys.dtype)) }
+            let parts = v[..<3].map { $0.split(1, lengths) }
+            for i in lengths.indices {
+                let (y, next) = StatePropagator(rule, interaction: nil, interval: 64)(
+                    tokens: parts[0][i], qkv: parts[1][i], routing: parts[2][i], states: states, readout: read, position: 0,
+                    context)
+                reads.append(y)
+                states = next
+            }
+            return (Variable.concatenate(reads, axis: 1), v, states)
+        }
+    }
+    /// A rule with a readout that it is fused with, tokens, and whether a state is inactive.
+    struct Fusion: Sendable, CustomTestStringConvertible {
+        let rule: Recipe.Rule, read: String, length: Int, masked: Bool
+        var testDescription: String { "\(rule) with \(read) read, \(length) tokens\(masked ? ", masked" : "")" }
+        func readout() throws -> any StateReadout {
+            let reader = ConfigReader(["kind": .string(read)]), site = StrategySite(width: 6, heads: 2, states: 4)
+            let factory = try #require(reader.factory("kind", in: Strategies.standard.readouts))
+            return factory(reader, site)(ParameterBuilder(seed: 1))
+        }
+        static let all: [Fusion] = [false, true].flatMap { masked in
+            let slots =
+                [Recipe.Rule.plain, .slow, .secondGate].flatMap { rule in
+                    [1, 2, 63, 64, 65, 70].map { Fusion(rule: rule, read: "content", length: $0, masked: masked) }
+                }
+                + [Recipe.Rule.minGRU, .minLSTM, .contentSlots].flatMap { rule in
+                    [1, 70].map { Fusion(rule: rule, read: "content", length: $0, masked: masked) }
+                }
+            let linear = Recipe.Rule.linear.flatMap { rule in
+                [(1, "linear"), (16, "linear"), (35, "linear"), (1, "content"), (17, "content"), (17, "routed")].map {
+                    Fusion(rule: rule, read: $0.1, length: $0.0, masked: masked)
+                }
+            }
+            return slots + linear
         }
     }
 
-    @Test(arguments: [1, 2, 63, 64, 65, 70], [false, true]) func scanEqualsSteps(_ length: Int, _ masked: Bool) throws {
-        let input = Input(length, masked: masked)
-        for (slowness, second) in [(1.0, false), (8, false), (1, true), (3, true)] {
-            let builder = ParameterBuilder(seed: 1, dtype: .float64)
-            let rule = GatedSlots(builder, width: 6, states: 4, slowness: slowness, secondGate: second)
-            shake(builder.store, seed: 4)
-            func run(_ rule: any StateUpdateRule, _ read: any StateReadout) -> (values: [Tensor], gradients: [Tensor?]) {
-                let context = ForwardContext(.train)
-                let (y, v, end) = input.run(rule, read, context)
-                let loss = weighted(y, "y") + weighted(end.keys, "keys") + weighted(end.values, "values")
-                let wanted = v + builder.store.all.map { context[$0] }
-                return ([y.value, end.keys.value, end.values.value], loss.gradients(of: wanted))
+    @Test(arguments: Fusion.all, [DType.float64, .float32]) func scanEqualsSteps(_ fusion: Fusion, _ dtype: DType) throws {
+        let input = Input(fusion.length, masked: fusion.masked, dtype), read = try fusion.readout()
+        let builder = ParameterBuilder(seed: 1, dtype: dtype)
+        let rule = try fusion.rule.built(builder, width: 6, heads: 2, states: 4)
+        shake(builder.store, seed: 4)
+        let routed = Tensor(input.weights.doubles().map { $0 == 0 ? 0.0 : 1 }, input.weights.shape).cast(to: dtype)
+        func run(_ rule: any StateUpdateRule, _ lengths: [Int]? = nil) -> (values: [Tensor], gradients: [Tensor?]) {
+            let context = ForwardContext(.train)
+            let (y, v, end) = input.run(rule, read, context, lengths: lengths)
+            // A state that no token reaches is left exactly as it was, and so is an inactive one.
+            for n in fusion.masked ? [2, 3] : [3] {
+                #expect(same(end.keys.value.select(1, n), input.keys.select(1, n)))
+                #expect(same(end.values.value.select(1, n), input.values.select(1, n)))
             }
-            let scan = run(rule, ContentRead())
-            for steps in [run(Undeclared(rule), ContentRead()), run(rule, UndeclaredRead())] {
-                for (a, b) in zip(scan.values, steps.values) { #expect(difference(a, b) <= 1e-10) }
-                for (i, (a, b)) in zip(scan.gradients, steps.gradients).enumerated() {
-                    // The tokens' features matter to a second gate only.
-                    guard i > 0 || second else { continue }
-                    var a = try #require(a), b = try #require(b)
-                    if i == 2 {
-                        // The scan skips what is not routed: a weight of exactly 0 gets no gradient from it.
-                        let routed = Tensor(input.weights.doubles().map { $0 == 0 ? 0.0 : 1 }, input.weights.shape)
-                        #expect(same(a, a * routed))
-                        a = a * routed
-                        b = b * routed
-                    }
-                    #expect(difference(a, b) <= 1e-10, "input \(i)")
-                }
+            let loss = weighted(y, "y") + weighted(end.keys, "keys") + weighted(end.values, "values")
+            let wanted = v + builder.store.all.filter(\.isTrainable).map { context[$0] }
+            var gradients = loss.gradients(of: wanted)
+            // Scans may skip what is not routed: a weight of exactly 0 has no gradient from some.
+            gradients[2] = gradients[2].map { $0 * routed }
+            return ([y.value, end.keys.value, end.values.value] + (end.usage.map { [$0.value] } ?? []), gradients)
+        }
+        let context = ForwardContext(.evaluate), v = input.all.map { context.constant($0) }
+        let start = StateBank(
+            keys: v[3], values: v[4], usage: rule.initialUsage.map { Variable(Tensor(repeating: $0, [2, 4], dtype: dtype)) },
+            activity: StateActivity(readBias: v.count > 5 ? v[5] : nil, mask: input.mask, heads: 2))
+        let tokens = RoutedTokens(features: v[0], qkv: v[1], weights: v[2])
+        #expect(rule.scan(tokens, start, read, context) != nil, "not fused")
+
+        let bound = dtype == .float64 ? 1e-10 : 1e-4, scan = run(rule)
+        func near(_ a: Tensor, _ b: Tensor) -> Bool { difference(a, b) <= bound * max(1, largest(b)) }
+        for other in [run(Unfused(rule)), run(rule, parts(of: fusion.length, RandomKey(7), upTo: 30))] {
+            for (a, b) in zip(scan.values, other.values) { #expect(near(a, b)) }
+            for (i, (a, b)) in zip(scan.gradients, other.gradients).enumerated() {
+                // Not every rule and readout makes use of every input.
+                if a == nil && b == nil { continue }
+                let like = try #require(a ?? b), zero = Tensor.zeros(like.shape, dtype: dtype)
+                #expect(near(a ?? zero, b ?? zero), "input \(i)")
             }
         }
     }
@@ -133,11 +172,12 @@ private final class Counter: StateInteraction {
         #expect(worst <= 1e-12)
     }
 
-    @Test func slownessFollowsItsFormula() {
+    @Test func slownessFollowsItsFormula() throws {
         let rule = GatedSlots(ParameterBuilder(seed: 1, dtype: .float64), width: 2, states: 3, slowness: 8)
         let w = [0, 0.25, 0.9]
         let token = Variable(.zeros([1, 1, 2], dtype: .float64)), routing = Variable(Tensor(w, [1, 1, 3]))
-        let u = rule.coefficients(token, routing, ForwardContext(.evaluate)).write.value.doubles()
+        let update = rule.update(token, routing, usage: nil, ForwardContext(.evaluate)) as? ConvexUpdate
+        let u = try #require(update).write.value.doubles()
         #expect(u[0] == 0)
         for i in 1..<3 { #expect(abs(u[i] - (1 - pow(1 - w[i], 0.125))) < 1e-14) }
     }
@@ -154,7 +194,8 @@ private final class Counter: StateInteraction {
         let next = rule.step(
             StateBank(keys: Variable(keys), values: Variable(values), activity: StateActivity(heads: 1)),
             RoutedToken(
-                features: Variable(value), key: Variable(key), value: Variable(value), weights: Variable(Tensor(weights, [1, 3]))),
+                features: Variable(value), query: Variable(key), key: Variable(key), value: Variable(value),
+                weights: Variable(Tensor(weights, [1, 3]))),
             ForwardContext(.evaluate))
         let x = value.doubles(), h = values.doubles(), got = next.values.value.doubles(), gotKeys = next.keys.value.doubles()
         func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }

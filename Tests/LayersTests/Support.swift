@@ -11,14 +11,52 @@ struct Recipe: Sendable, CustomTestStringConvertible {
         case plain, slow, secondGate, gru, lstm
         case slotAttention = "slot-attention"
         case mechanisms = "independent-mechanisms"
+        case minGRU = "min-gru"
+        case minLSTM = "min-lstm"
+        case contentSlots = "content-slots"
+        case gatedLinear = "gated-linear"
+        case scalarDecay = "scalar-decay"
+        case retention
+        case linearAttention = "linear-attention"
+        case delta
+        case gatedDelta = "gated-delta"
+        case wkv
+        case selective = "selective-diagonal"
+        case diagonal = "diagonal-ssm"
+
         /// Not driven by tokens alone.
-        var isStepwise: Bool { ![.plain, .slow, .secondGate].contains(self) }
+        var isStepwise: Bool { [.gru, .lstm, .slotAttention, .mechanisms].contains(self) }
+        /// Keys stay what they are, and the usual read is linear.
+        var isLinear: Bool { Rule.linear.contains(self) }
+        static let linear: [Rule] = [
+            .gatedLinear, .scalarDecay, .retention, .linearAttention, .delta, .gatedDelta, .wkv, .selective, .diagonal,
+        ]
+        var settings: ConfigMap {
+            switch self {
+            case .plain: ["rule": "gated-slots"]
+            case .slow: ["rule": "gated-slots", "slowness": 8.0]
+            case .secondGate: ["rule": "gated-slots", "second-gate": true]
+            case .mechanisms: ["rule": "independent-mechanisms", "k": 2]
+            case .retention: ["rule": "scalar-decay", "gate": false]
+            default: ["rule": .string(rawValue)]
+            }
+        }
+        /// The rule alone, as a configuration would build it.
+        func built(_ parameters: ParameterBuilder, width: Int, heads: Int, states: Int) throws -> any StateUpdateRule {
+            let reader = ConfigReader(.map(settings)), site = StrategySite(width: width, heads: heads, states: states)
+            let factory = try #require(reader.factory("rule", in: Strategies.standard.updates)), rule = factory(reader, site)
+            reader.finish()
+            try reader.throwIfFaulty()
+            return rule(parameters)
+        }
     }
     var rule = Rule.plain
     var routing = "top-k"
     var talks = false
     /// How states talk.
     var interaction = "attention"
+    /// Nil: what is usual for the rule.
+    var read: String?
     var window: Int?
     var keep = false
     /// States 1 and 3 are switched off.
@@ -44,7 +82,7 @@ struct Recipe: Sendable, CustomTestStringConvertible {
     }
     /// The other strategies, each in a few surroundings.
     private static let alternatives: [Recipe] =
-        ["balanced-top-k", "content", "gumbel", "hash", "random", "round-robin", "sinkhorn"].flatMap { routing in
+        ["all", "balanced-top-k", "content", "gumbel", "hash", "random", "round-robin", "sinkhorn"].flatMap { routing in
             [
                 Recipe(routing: routing), Recipe(routing: routing, window: 3, keep: true),
                 Recipe(rule: .secondGate, routing: routing, talks: true, masked: true),
@@ -58,6 +96,17 @@ struct Recipe: Sendable, CustomTestStringConvertible {
                 Recipe(rule: rule, talks: true, window: 3, keep: true, masked: true),
             ]
         }
+        + (Rule.linear + [.minGRU, .minLSTM, .contentSlots]).flatMap { rule in
+            [
+                Recipe(rule: rule), Recipe(rule: rule, routing: "sigmoid", talks: true, read: "content", keep: true),
+                Recipe(rule: rule, routing: "softmax", read: "routed", masked: true),
+                Recipe(rule: rule, talks: true, window: 3, keep: true, masked: true),
+            ]
+        }
+        + [
+            Recipe(read: "linear", masked: true), Recipe(rule: .secondGate, talks: true, read: "routed", keep: true),
+            Recipe(rule: .gru, read: "linear", window: 3, keep: true, masked: true),
+        ]
         + ["relational", "sparse-attention", "low-rank"].flatMap { interaction in
             [
                 Recipe(talks: true, interaction: interaction),
@@ -72,29 +121,28 @@ struct Recipe: Sendable, CustomTestStringConvertible {
 
     var testDescription: String {
         [
-            rule.rawValue, routing, talks ? interaction : nil, window.map { "window \($0)" }, keep ? "keep" : nil,
+            rule.rawValue, routing, talks ? interaction : nil, read, window.map { "window \($0)" }, keep ? "keep" : nil,
             masked ? "masked" : nil,
         ].compactMap { $0 }.joined(separator: ", ")
     }
     var config: ConfigValue {
-        var update: ConfigMap = ["rule": .string(rule.isStepwise ? rule.rawValue : "gated-slots")]
-        if rule == .mechanisms { update["k"] = 2 }
-        if rule == .slow { update["slowness"] = 8.0 }
-        if rule == .secondGate { update["second-gate"] = true }
         var router: ConfigMap = ["policy": .string(routing)]
         if ["top-k", "balanced-top-k", "content", "hash", "random"].contains(routing) { router["k"] = 2 }
         // Most tests make several passes and compare them; a selection bias would move in between.
         if routing == "balanced-top-k" { router["rate"] = 0 }
         // A weight of 1 forgets the beginning at once, and nothing of it is left to test.
-        if ["hash", "random", "round-robin"].contains(routing) { router["strength"] = 0.75 }
-        var map: ConfigMap = ["convolution": 3, "router": .map(router), "update": .map(update)]
+        if ["all", "hash", "random", "round-robin"].contains(routing) { router["strength"] = 0.75 }
+        var map: ConfigMap = ["convolution": 3, "router": .map(router), "update": .map(rule.settings)]
         if talks {
             var talk: ConfigMap = ["kind": .string(interaction), "interval": .int(Recipe.interval)]
             if interaction == "sparse-attention" { talk["k"] = 2 }
             if interaction == "low-rank" { talk["rank"] = 2 }
             map["interaction"] = .map(talk)
         }
-        if let window { map["read"] = ["window": .int(window)] }
+        var reading: ConfigMap = [:]
+        if let window { reading["window"] = .int(window) }
+        if let read { reading["kind"] = .string(read) }
+        map["read"] = .map(reading)
         if keep { map["keep-penalty"] = 0.1 }
         return .map(map)
     }

@@ -93,6 +93,31 @@ import Testing
         #expect(value == ["a": ["b": 3]])
     }
 
+    @Test func overlaysMergeOrReplace() {
+        let base: ConfigValue = [
+            "a": 1, "list": [1, 2], "model": ["width": 8, "layers": 1], "optimizer": ["kind": "adamw", "beta1": 0.9],
+        ]
+        let over: ConfigValue = [
+            "list": [3], "new": true, "model": ["kind": "x", "width": 16], "optimizer": ["kind": "sgd"], "a": .null,
+        ]
+        #expect(
+            base.overlaid(with: over) == [
+                "a": 1, "list": [3], "model": ["width": 16, "layers": 1, "kind": "x"], "optimizer": ["kind": "sgd"], "new": true,
+            ])
+        #expect(base.overlaid(with: ["optimizer": ["kind": "adamw", "beta2": 1]])[path: "optimizer.beta1"] == 0.9)
+        #expect(base.overlaid(with: nil) == base && ConfigValue.null.overlaid(with: over) == over)
+    }
+
+    @Test func differencesNamePaths() {
+        let a: ConfigValue = ["x": 1, "models": [["name": "a", "n": 1], ["name": "b"]], "l": [1, 2], "gone": .null]
+        let b: ConfigValue = ["x": 2, "models": [["name": "a", "n": 2]], "l": [1, 2], "more": ["y": 3]]
+        #expect(
+            a.differences(from: b).map(\.description) == [
+                "x: 1, 2", "models[0].n: 1, 2", "models[1].name: \"b\", absent", "more.y: absent, 3",
+            ])
+        #expect(a.differences(from: a).isEmpty)
+    }
+
     @Test func overridesApplyAllOrNothing() throws {
         var value: ConfigValue = ["training": ["steps": 10]]
         try value.apply(overrides: ["training.steps=500", "model.widths=[64, 128]", "name=a=b", "training.steps=600"])
@@ -198,6 +223,15 @@ import Testing
                 "model.layers[1].widht: unknown key; did you mean 'width'? known keys: width",
             ])
         #expect(throws: ConfigurationError.self) { try router.throwIfFaulty() }
+    }
+
+    @Test func valuesAreTakenAsTheyStand() throws {
+        let reader = ConfigReader(["model": ["any": [1, ["thing": 2]]], "none": .null])
+        #expect(reader.value("model") == ["any": [1, ["thing": 2]]])
+        #expect(reader.value("none") == nil && reader.value("absent") == nil)
+        reader.finish()
+        try reader.throwIfFaulty()
+        #expect(reader.resolved == ["model": ["any": [1, ["thing": 2]]], "none": .null, "absent": .null])
     }
 
     @Test func unknownKeysCountOnlyWhenFinished() throws {

@@ -13,6 +13,7 @@ CHECK(nstm_work_add, {
     if (nstm_work_total()->elements != before + n) abort();
 })
 CHECK(nstm_fill, nstm_fill(t, blank(n), 3, n))
+CHECK(nstm_thread_bytes, nstm_thread_bytes(0))
 CHECK(nstm_fill_bytes, nstm_fill_bytes(block(n, 1), 255, n))
 CHECK(nstm_copy_strided, {
     // Elements of 1, 4 and 8 bytes; dense, transposed, every second, repeated.

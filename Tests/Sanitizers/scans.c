@@ -13,21 +13,65 @@
             void *u = with(share(span(length, n, us)), span(length, n, us), 0, 0.6);                                          \
             void *bias = i / 2 ? with(some(n), n, -INFINITY, i / 2 == 1 ? 0.3 : 1) : NULL;                                    \
             void *keys = some(n * d), *values = some(n * d);                                                                  \
+            void *gate = i & 1 ? share(span(length, d, d + 2)) : NULL;                                                        \
             double length_of_keys = i & 1 ? 2 : 0;                                                                            \
             __VA_ARGS__;                                                                                                      \
             release();                                                                                                        \
         }
 CHECK(nstm_slots, {
-    EACH_SLOTS(nstm_slots(t, q, k, v, qs, u, us, bias, 0.3, length_of_keys, keys, values, blank(span(length, n, ps)), ps,
-                          blank(span(length, d, os)), os, length, n, d))
+    EACH_SLOTS(nstm_slots(t, q, k, v, qs, u, us, gate, d + 2, bias, 0.3, length_of_keys, keys, values,
+                          blank(span(length, n, ps)), ps, blank(span(length, d, os)), os, length, n, d))
 })
 CHECK(nstm_slots_backward, {
-    EACH_SLOTS(nstm_slots_backward(t, some(span(length, d, os)), os, q, k, v, qs, u, us, bias, 0.3, length_of_keys,
+    EACH_SLOTS(nstm_slots_backward(t, some(span(length, d, os)), os, q, k, v, qs, u, us, gate, d + 2, bias, 0.3, length_of_keys,
                                    share(span(length, n, ps)), ps, keys, values, some(n * d), some(n * d),
                                    blank(span(length, d, qs)), blank(span(length, d, qs)), blank(span(length, d, qs)), qs,
-                                   blank(span(length, n, us)), us, bias ? some(n) : NULL, blank(length * n * 2 * d),
+                                   blank(span(length, n, us)), us, gate ? blank(span(length, d, d + 1)) : NULL, d + 1, bias ? some(n) : NULL, blank(length * n * 2 * d),
                                    integers(length * (n + 1), 1), length, n, d))
 })
+
+// MARK: Content slots
+/// n states and keys of several widths, most states out of reach; usages and all gates in 0 ... 1.
+#define EACH_CONTENT(...)                                                                                             \
+    static const ptrdiff_t widths[] = {1, 7, 16, 17, 64, 128};                                                        \
+    for (int h = 0; h < 6; h++) {                                                                                     \
+        ptrdiff_t d = widths[h], length = h & 1 ? 5 : rows, ks = d + 1;                                               \
+        if (n * d > 20000) continue;                                                                                  \
+        nstm_content_slots scan = {.k = some(span(length, d, ks)),                                                    \
+                                   .routing = with(share(length * n), length * n, 0, 0.6), .strength = share(length), \
+                                   .forget = share(length), .beta = 7, .theta = 0.5, .k_stride = ks, .n = n, .d = d};  \
+        void *keys = some(n * d), *usage = share(n);                                                                  \
+        __VA_ARGS__;                                                                                                  \
+        release();                                                                                                    \
+    }
+CHECK(nstm_content_slots_forward, {
+    EACH_CONTENT({
+        void *u = blank(length * n);
+        nstm_content_slots_forward(t, &scan, keys, usage, u, length);
+        expect_numbers(u, length, n, n);
+        expect_numbers(usage, 1, n, n);
+        expect_numbers(keys, n, d, d);
+    })
+})
+CHECK(nstm_content_slots_backward, {
+    EACH_CONTENT({
+        void *d_keys = some(n * d), *d_usage = some(n);
+        nstm_content_slots_gradient to = {
+            .k = blank(span(length, d, ks)), .routing = blank(length * n), .strength = blank(length), .forget = blank(length),
+            .beta = some(1), .theta = some(1), .k_stride = ks};
+        nstm_content_slots_backward(t, &scan, &to, keys, usage, some(length * n), d_keys, d_usage,
+                                    blank(length * nstm_content_slots_scratch(n, d)), integers(length * (n + 1), 1), length);
+        expect_numbers(to.k, length, d, ks);
+        expect_numbers(to.routing, length, n, n);
+        expect_numbers(to.strength, 1, length, length);
+        expect_numbers(to.forget, 1, length, length);
+        expect_numbers(to.beta, 1, 1, 1);
+        expect_numbers(to.theta, 1, 1, 1);
+        expect_numbers(d_keys, n, d, d);
+        expect_numbers(d_usage, 1, n, n);
+    })
+})
+CHECK(nstm_content_slots_scratch, if (nstm_content_slots_scratch(n, 3) < n) abort())
 
 // MARK: Matrix state
 /// A padded state, aligned as the contract says.
@@ -130,7 +174,7 @@ CHECK(nstm_diagonal_scan_backward, {
         expect_numbers(d_state, 1, n, n);
     })
 })
-/// n channels of several numbers of states, with and without a skip.
+/// n channels of several numbers of states, with and without a skip and steps of the states, of which some may be 0.
 #define EACH_SELECTIVE(...)                                                                                          \
     static const ptrdiff_t counts[] = {1, 5, 16, 17, 64};                                                            \
     for (int i = 0; i < 5; i++) {                                                                                    \
@@ -140,7 +184,7 @@ CHECK(nstm_diagonal_scan_backward, {
         nstm_selective_scan scan = {                                                                                 \
             .x = some(span(length, n, xs)), .delta = share(span(length, n, ds)), .a = numbers(n * states, -1, 0),     \
             .b = some(length * states), .c = some(length * states), .skip = i & 1 ? some(n) : NULL, .x_stride = xs,   \
-            .delta_stride = ds, .length = length, .channels = n, .n = states};                                       \
+            .step = i & 2 ? share(length * states) : NULL, .delta_stride = ds, .length = length, .channels = n, .n = states};                                       \
         if (n * states > 20000) continue;                                                                            \
         __VA_ARGS__;                                                                                                 \
         release();                                                                                                   \
@@ -158,7 +202,7 @@ CHECK(nstm_selective_scan_backward, {
         nstm_selective_gradient to = {
             .x = blank(span(length, n, ys)), .delta = blank(span(length, n, ys)), .a = blank(n * states),
             .b = some(length * states), .c = some(length * states), .state = some(n * states),
-            .skip = i & 1 ? blank(n) : NULL, .stride = ys};
+            .skip = i & 1 ? blank(n) : NULL, .step = i & 2 ? some(length * states) : NULL, .stride = ys};
         nstm_selective_scan_backward(t, &scan, &to, some(span(length, n, ys)), ys, some(kept));
         expect_numbers(to.x, length, n, ys);
         expect_numbers(to.delta, length, n, ys);
@@ -167,6 +211,7 @@ CHECK(nstm_selective_scan_backward, {
         expect_numbers(to.c, length, states, states);
         expect_numbers(to.state, n, states, states);
         if (to.skip) expect_numbers(to.skip, 1, n, n);
+        if (to.step) expect_numbers(to.step, length, states, states);
     })
 })
 /// Three rows for each state; the denominators among them are no smaller than 0.

@@ -32,6 +32,8 @@ const char *_Nonnull nstm_kernel_set(void);
 // MARK: Memory (Memory.c)
 void nstm_fill(nstm_real t, void *_Nonnull x, double value, ptrdiff_t n);
 void nstm_fill_bytes(void *_Nonnull x, int byte, ptrdiff_t n);
+// Adds to a number that every thread has for itself, begun at 0, and returns it: bytes that a thread holds.
+int64_t nstm_thread_bytes(int64_t change);
 /// y ← x for rows of so many bytes, with distances between rows in bytes: short rows, for which a call each would take longest.
 void nstm_move_rows(ptrdiff_t rows, ptrdiff_t bytes, const void *_Nonnull x, ptrdiff_t x_stride, void *_Nonnull y,
                     ptrdiff_t y_stride);
@@ -324,24 +326,49 @@ void nstm_lanes_multiply(nstm_real t, const void *_Nonnull x, const void *_Nonnu
                          void *_Nonnull out, ptrdiff_t n);
 
 // MARK: Gated slots (Slots.c): family 1 of Documentation/Mathematics.md
-/// One head of one sequence over `length` tokens. q, k, v: rows of d every `qkv_stride`; u: rows of n; bias: n read biases
-/// (−inf: inactive) or null; key_scale > 0: keys are first scaled to that length; keys, values: [n, d], updated in place;
+/// One head of one sequence over `length` tokens. q, k, v: rows of d every `qkv_stride`; u: rows of n; gate: rows of d that
+/// multiply u for the channels of the values, or null; bias: n read biases (−inf: inactive) or null; key_scale > 0: keys are first scaled to that length; keys, values: [n, d], updated in place;
 /// p: rows of n every `p_stride` (saved read weights); o: rows of d every `o_stride`.
 void nstm_slots(nstm_real t, const void *_Nonnull q, const void *_Nonnull k, const void *_Nonnull v,
-                ptrdiff_t qkv_stride, const void *_Nonnull u, ptrdiff_t u_stride, const void *_Nullable bias,
-                double scale, double key_scale, void *_Nonnull keys, void *_Nonnull values, void *_Nonnull p,
-                ptrdiff_t p_stride, void *_Nonnull o, ptrdiff_t o_stride, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d);
+                ptrdiff_t qkv_stride, const void *_Nonnull u, ptrdiff_t u_stride, const void *_Nullable gate,
+                ptrdiff_t gate_stride, const void *_Nullable bias, double scale, double key_scale, void *_Nonnull keys,
+                void *_Nonnull values, void *_Nonnull p, ptrdiff_t p_stride, void *_Nonnull o, ptrdiff_t o_stride, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d);
 /// The way back over the same tokens. keys, values: the states before the first of them, [n, d] (changed and restored);
 /// dkeys, dvalues: running gradients, in: of the states after the last token, out: of the states before the first.
-/// dbias: n, added to. `log` holds length·n·(2d) elements, `index` length·(n + 1).
+/// dgate is written if there is a gate; dbias: n, added to. `log` holds length·n·(2d) elements, `index` length·(n + 1).
 void nstm_slots_backward(nstm_real t, const void *_Nonnull d_o, ptrdiff_t do_stride, const void *_Nonnull q,
                          const void *_Nonnull k, const void *_Nonnull v, ptrdiff_t qkv_stride, const void *_Nonnull u,
-                         ptrdiff_t u_stride, const void *_Nullable bias, double scale, double key_scale,
-                         const void *_Nonnull p, ptrdiff_t p_stride, void *_Nonnull keys, void *_Nonnull values,
+                         ptrdiff_t u_stride, const void *_Nullable gate, ptrdiff_t gate_stride,
+                         const void *_Nullable bias, double scale, double key_scale, const void *_Nonnull p, ptrdiff_t p_stride, void *_Nonnull keys, void *_Nonnull values,
                          void *_Nonnull dkeys, void *_Nonnull dvalues, void *_Nonnull dq, void *_Nonnull dk,
                          void *_Nonnull dv, ptrdiff_t dqkv_stride, void *_Nonnull du, ptrdiff_t du_stride,
-                         void *_Nullable dbias, void *_Nonnull log, int32_t *_Nonnull index, ptrdiff_t length,
+                         void *_Nullable dgate, ptrdiff_t dgate_stride, void *_Nullable dbias, void *_Nonnull log, int32_t *_Nonnull index, ptrdiff_t length,
                          ptrdiff_t n, ptrdiff_t d);
+
+// MARK: Content slots (ContentSlots.c): where content sends a token
+/// Tokens between two stored states.
+enum { NSTM_CONTENT_CHUNK = 16 };
+/// One sequence from some token on. k: rows of d every `k_stride`; routing: dense rows of n; strength, forget: one number a token.
+typedef struct {
+    const void *_Nonnull k, *_Nonnull routing, *_Nonnull strength, *_Nonnull forget;
+    double beta, theta;
+    ptrdiff_t k_stride, n, d;
+} nstm_content_slots;
+/// k (rows every `k_stride`), routing, strength and forget are written, beta and theta (one number each) added to.
+typedef struct {
+    void *_Nonnull k, *_Nonnull routing, *_Nonnull strength, *_Nonnull forget, *_Nonnull beta, *_Nonnull theta;
+    ptrdiff_t k_stride;
+} nstm_content_slots_gradient;
+/// keys [n, d] and usage [n]: in and out; u: the write weights, dense rows of n.
+void nstm_content_slots_forward(nstm_real t, const nstm_content_slots *_Nonnull scan, void *_Nonnull keys, void *_Nonnull usage,
+                                void *_Nonnull u, ptrdiff_t length);
+/// Elements of scratch memory that the way back needs for each token.
+ptrdiff_t nstm_content_slots_scratch(ptrdiff_t n, ptrdiff_t d);
+/// keys, usage: as before the first token, then moved on; d_keys, d_usage: in and out; indices: length · (n + 1).
+void nstm_content_slots_backward(nstm_real t, const nstm_content_slots *_Nonnull scan,
+                                 const nstm_content_slots_gradient *_Nonnull to, void *_Nonnull keys, void *_Nonnull usage,
+                                 const void *_Nonnull du, void *_Nonnull d_keys, void *_Nonnull d_usage, void *_Nonnull scratch,
+                                 int32_t *_Nonnull indices, ptrdiff_t length);
 
 // MARK: Matrix state (MatrixScan.c): family 2 of Documentation/Mathematics.md
 /// Tokens worked on together; the states before each such chunk are what the way back needs.
@@ -403,16 +430,17 @@ void nstm_diagonal_scan_backward(nstm_real t, const void *_Nonnull a, const void
 /// Tokens between two stored states of the selective scan.
 enum { NSTM_SELECTIVE_CHUNK = 16 };
 /// One sequence, some of its channels: x and delta with rows of channels, a [channels, n], b and c with dense rows of n, skip one
-/// number a channel or null.
+/// number a channel or null. step, dense rows of n or null: what the steps delta are multiplied by for each state; b counts as it
+/// is, and where the step is 0 as 0.
 typedef struct {
     const void *_Nonnull x, *_Nonnull delta, *_Nonnull a, *_Nonnull b, *_Nonnull c;
-    const void *_Nullable skip;
+    const void *_Nullable skip, *_Nullable step;
     ptrdiff_t x_stride, delta_stride, length, channels, n;
 } nstm_selective_scan;
-/// x, delta (rows every `stride`), a and skip are written, b and c added to; state: in and out.
+/// x, delta (rows every `stride`), a and skip are written, b, c and step added to; state: in and out.
 typedef struct {
     void *_Nonnull x, *_Nonnull delta, *_Nonnull a, *_Nonnull b, *_Nonnull c, *_Nonnull state;
-    void *_Nullable skip;
+    void *_Nullable skip, *_Nullable step;
     ptrdiff_t stride;
 } nstm_selective_gradient;
 /// state [channels, n]: in and out. starts: for each chunk n numbers for every channel, channels rounded up to 16; or null.

@@ -1,0 +1,39 @@
+import NSTM
+
+/// Least recently used access (Santoro et al. 2016, "Meta-learning with memory-augmented neural networks", equations 5 to 8): a
+/// token goes where its content sends it, or to the state that was used least,
+///
+///     w = α p + (1 − α) l,  p = softmax(x R + b),  α = σ(x·g + c),  l = 1 for the state with the smallest u;  u ← (1 − 1/M) u + w
+///
+/// In the paper p is where the last token read; a policy sees tokens only. No gradient goes through the choice of l. The usage u of
+/// a sequence is carried from part to part.
+public final class LeastUsedRouting: CarryingRoutingPolicy {
+    private let projection: Linear
+    private let gate: Linear
+    private let states: Int
+    /// M, in tokens: how long a use counts.
+    public let memory: Double
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, memory: Double = 20) {
+        projection = Linear(parameters, in: width, out: states)
+        gate = Linear(parameters.child("gate"), in: width, out: 1)
+        self.states = states
+        self.memory = memory
+    }
+    public func beginning(batch: Int, _ dtype: DType) -> Tensor { .zeros([batch, states], dtype: dtype) }
+
+    public func route(
+        _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable, _ context: ForwardContext
+    ) -> (weights: Variable, carried: Variable) {
+        let p = activity.hidingInactive(projection(tokens, context)).softmax(), share = gate(tokens, context).sigmoid()
+        var usage = carried.value, least: [Tensor] = []
+        for t in 0..<tokens.shape[1] {
+            let free = activity.hidingInactive(context.constant(-usage)).value.argmax(-1)
+            let chosen = Tensor.oneHot(free, classes: states, dtype: usage.dtype), alpha = share.value.select(1, t)
+            usage = usage.affine(1 - 1 / memory) + alpha * p.value.select(1, t) + alpha.affine(-1, 1) * chosen
+            least.append(chosen)
+        }
+        let weights = share * p + (1 - share) * context.constant(.stack(least, axis: 1))
+        return (weights, context.constant(usage))
+    }
+}

@@ -1,0 +1,203 @@
+import Foundation
+
+enum Kind: String, CaseIterable {
+    case updateRule = "update-rule"
+    case routing, interaction, readout
+
+    var registry: String {
+        switch self {
+        case .updateRule: "updates"
+        case .routing: "routings"
+        case .interaction: "interactions"
+        case .readout: "readouts"
+        }
+    }
+    /// What the kit calls it.
+    var label: String { self == .updateRule ? "updateRule" : rawValue }
+    /// Where a configuration names it.
+    var key: String {
+        switch self {
+        case .updateRule: "update: {rule:"
+        case .routing: "router: {policy:"
+        case .interaction: "interaction: {interval: 8, kind:"
+        case .readout: "read: {kind:"
+        }
+    }
+}
+
+/// What is written for one strategy.
+struct Template {
+    let kind: Kind
+    let name: String
+    let home: Home
+    let target: String
+
+    /// MyRule → my-rule, GRUStates → gru-states.
+    var label: String {
+        let letters = Array(name)
+        var text = ""
+        for (i, c) in letters.enumerated() {
+            let follows = i > 0 && (!letters[i - 1].isUppercase || (i + 1 < letters.count && letters[i + 1].isLowercase))
+            text += c.isUppercase && follows ? "-" + c.lowercased() : c.lowercased()
+        }
+        return text
+    }
+    private var imports: String {
+        home.isFramework ? "import NSTMAutograd\nimport NSTMModules\nimport NSTMTensor" : "import NSTM"
+    }
+
+    var source: String {
+        """
+        \(imports)
+
+        \(body)
+
+        extension Strategies {
+            /// Adds `\(label)` to what configurations can name.
+            public mutating func register\(name)() {
+                \(kind.registry).register("\(label)") { config, site in
+                    \(factory)
+                }
+            }
+        }
+
+        """
+    }
+    private var factory: String {
+        switch kind {
+        case .updateRule:
+            """
+            let rate = config.double("rate", default: 0.5, in: 0...1)
+                        return { parameters in \(name)(parameters, width: site.width, rate: rate) }
+            """
+        case .routing: "{ parameters in \(name)(parameters, width: site.width, states: site.states) }"
+        case .interaction: "{ parameters in \(name)(parameters, width: site.width) }"
+        case .readout: "{ parameters in \(name)(parameters, width: site.width) }"
+        }
+    }
+    private var body: String {
+        switch kind {
+        case .updateRule:
+            """
+            /// TODO: what the rule does, and its source. For now: states move towards what is routed to them, at a rate that is
+            /// learned for each channel.
+            public final class \(name): StateUpdateRule {
+                private let rate: Parameter
+
+                /// - Parameter rate: where the rate begins, in 0 ... 1.
+                public init(_ parameters: ParameterBuilder, width: Int, rate: Double) {
+                    self.rate = parameters("rate", [width], .constant(rate))
+                }
+                public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+                    // [B, N, 1] · [D]: a weight of 0 leaves a state as it is.
+                    let write = token.weights.expanded(2) * context[rate].clamped(0, 1)
+                    var next = states
+                    next.keys = states.keys + write * (token.key.expanded(1) - states.keys)
+                    next.values = states.values + write * (token.value.expanded(1) - states.values)
+                    return next
+                }
+            }
+            """
+        case .routing:
+            """
+            /// TODO: what the policy does, and its source. For now: independent gates.
+            public final class \(name): RoutingPolicy {
+                private let projection: Linear
+
+                public init(_ parameters: ParameterBuilder, width: Int, states: Int) {
+                    projection = Linear(parameters, in: width, out: states)
+                }
+                public func callAsFunction(
+                    _ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext
+                ) -> Variable {
+                    activity.hidingInactive(projection(tokens, context)).sigmoid()
+                }
+            }
+            """
+        case .interaction:
+            """
+            /// TODO: how states talk, and its source. For now: each moves towards the mean of the active ones, by a gate that is
+            /// learned for each channel.
+            public final class \(name): StateInteraction {
+                private let gate: Parameter
+
+                public init(_ parameters: ParameterBuilder, width: Int) {
+                    gate = parameters("gate", [width], .constant(-2))
+                }
+                public func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
+                    // softmax of the logarithms of activity: shares of the active states, [B, N, 1].
+                    let size: Shape = [states.batch, states.count]
+                    let activity = states.activity.readBias ?? context.constant(.zeros(size, dtype: states.keys.dtype))
+                    let mean = (activity.softmax().expanded(2) * states.values).sum([1], keepingAxes: true)
+                    var next = states
+                    next.values = states.values + context[gate].sigmoid() * (mean - states.values)
+                    return next
+                }
+            }
+            """
+        case .readout:
+            """
+            /// TODO: what a token reads, and its source. For now: a softmax over states of a learned map of the query.
+            public final class \(name): StateReadout {
+                private let map: Linear
+
+                public init(_ parameters: ParameterBuilder, width: Int) {
+                    map = Linear(parameters.child("map"), in: width, out: width, bias: false)
+                }
+                public func callAsFunction(_ queries: Variable, _ states: StateBank, _ context: ForwardContext) -> Variable {
+                    var scores = (map(queries, context).expanded(1) * states.keys).sum([2])
+                    // −∞ for inactive states.
+                    if let bias = states.activity.readBias { scores = scores + bias }
+                    return (scores.softmax().expanded(2) * states.values).sum([1])
+                }
+            }
+            """
+        }
+    }
+
+    var test: String {
+        """
+        \(home.isFramework ? "import NSTMLayers" : "import NSTM\nimport \(target)")
+        import NSTMTesting
+        import Testing
+
+        @Test func \(name.prefix(1).lowercased() + name.dropFirst())Conforms() throws {
+            var strategies = Strategies.standard
+            strategies.register\(name)()
+            let report = try Conformance.check(\(kind.label): "\(label)", in: strategies)
+            print(report)
+            #expect(report.passed, "\\(report)")
+        }
+
+        """
+    }
+
+    var configuration: String {
+        """
+        # A small model with \(label), on the copy task.
+        data: {kind: copy, bits: 4, maximum-length: 3}
+        model:
+          kind: nstm
+          layers: 1
+          width: 32
+          heads: 2
+          states: 8
+          \(kind.key) \(label)}
+        training:
+          steps: 1000
+          batch: 16
+          schedule: {peak: 3e-3}
+          evaluation: {interval: 100}
+
+        """
+    }
+
+    var next: String {
+        """
+        next:
+          1. make it known: call register\(name)() \(home.isFramework ? "in Strategies.standard" : "on catalogue.strategies in your program")
+          2. check it:      swift test -c release --filter \(name.prefix(1).lowercased() + name.dropFirst())Conforms
+          3. train it:      train Configurations/\(label).yaml, with \(home.isFramework ? "nstm" : "your program")
+        """
+    }
+}

@@ -1,0 +1,13 @@
+// `nstm` with the strategies of the packs in this folder:
+//
+//     swift run -c release nstm-packs train Configurations/copy-nstm.yaml \
+//         --set model.update.rule=erase-add --set model.router.policy=least-used
+import AssociativePack
+import NSTM
+import NSTMCommand
+import ReservoirPack
+
+var catalogue = Catalogue.standard
+catalogue.strategies.registerAssociativePack()
+catalogue.strategies.registerReservoirPack()
+NSTMCommand.main(catalogue)

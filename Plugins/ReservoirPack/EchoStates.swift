@@ -1,0 +1,31 @@
+import NSTM
+
+/// Echo states with leaky integration (Jaeger 2001; Jaeger et al. 2007): fixed random weights turn what a state holds and what
+/// reaches it into something new, and only what reads the states is learned,
+///
+///     V ← V + w a (tanh(V W + v U) − V)
+///
+/// W and U are drawn once and saved with the model. W has normal entries of deviation ρ/√D, so that its spectral radius is about ρ;
+/// below 1 a state forgets where it began. The key part follows what was routed there.
+public final class EchoStates: StateUpdateRule {
+    private let recurrent: Parameter
+    private let input: Parameter
+    /// a, in 0 ... 1: how far a token that reaches a state with weight 1 moves it.
+    public let leak: Double
+
+    /// - Parameter radius: ρ.
+    public init(_ parameters: ParameterBuilder, width: Int, radius: Double = 0.9, leak: Double = 0.5) {
+        let size = 1 / Double(width).squareRoot()
+        recurrent = parameters("recurrent", [width, width], .normal(deviation: radius * size), trainable: false)
+        input = parameters("input", [width, width], .normal(deviation: size), trainable: false)
+        self.leak = leak
+    }
+    public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+        let w = token.weights.expanded(2)
+        let echo = states.values.matmul(context[recurrent]) + token.value.matmul(context[input]).expanded(1)
+        var next = states
+        next.values = states.values + w * leak * (echo.tanh() - states.values)
+        next.keys = states.keys + w * (token.key.expanded(1) - states.keys)
+        return next
+    }
+}

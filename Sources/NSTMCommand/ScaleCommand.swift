@@ -1,0 +1,31 @@
+import ArgumentParser
+import Foundation
+import NSTM
+
+struct ScaleCommand: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "scale", abstract: "Trains models of several sizes on several amounts of data and fits power laws.",
+            discussion: """
+                The output folder gets table.md, results.json, pictures (SVG) of the loss against parameters, data and compute, the \
+                plan, and a folder for each run. --resume goes on with a study that was stopped or killed.
+
+                Example:
+                  \(NSTMCommand.program) scale Configurations/scale-tinyshakespeare.yaml
+                """)
+    }
+    @OptionGroup var options: SeriesOptions
+
+    func run() throws {
+        let (plan, folder) = try options.open()
+        let study = ScalingStudy(
+            try ScalingPlan(plan, catalogue: NSTMCommand.catalogue), in: folder, catalogue: NSTMCommand.catalogue,
+            datasets: DatasetFolder(options.data))
+        study.command = SeriesOptions.command
+        let reporter = SeriesReporter(quiet: options.quiet)
+        study.onEvent = { reporter($0) }
+        study.shouldStop = { Interrupt.isRequested }
+        Interrupt.install()
+        try options.conclude(folder, isDone: try study.run(resume: options.resume))
+    }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+// Rules whose states are the rows of a matrix (`MatrixUpdate`). What routing decides is how strongly a state takes part: a decay α
+// becomes exp(w log α) there, so that a state with weight 0 stays exactly as it is.
+
+/// Gated linear attention (Yang et al. 2024): V ← α^w V + w c v, log α = logsigmoid(x·G + b)/τ for each state, τ = 16.
+public final class GatedLinear: TokenDrivenUpdateRule {
+    private let gate: Linear
+    /// τ: how much slower states are than their gates.
+    public let slowness: Double
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, slowness: Double = 16) {
+        gate = Linear(parameters.child("gate"), in: width, out: states)
+        self.slowness = slowness
+    }
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        MatrixUpdate(write: routing, decay: (routing * (gate(tokens, context).logSigmoid() / slowness)).exp())
+    }
+}
+
+/// One decay for a whole token or state. With a gate the form of Mamba-2 (Dao & Gu 2024): V ← exp(−w Δ eᴬ) V + w Δ c v, with one step
+/// Δ = softplus(x·g + b) for all states. Without one the retention of RetNet (Sun et al. 2023), whose decays 1 − 2⁻⁵ … 1 − 2⁻¹² are
+/// spread over the states instead of the heads: V ← γₘ^w V + w c v.
+public final class ScalarDecay: TokenDrivenUpdateRule {
+    private let step: Linear?
+    /// With a gate A, [1]; without one the logarithms of the decays, [N], which are not learned.
+    private let rate: Parameter
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, gate: Bool = true) {
+        // softplus(−2.25) = 0.1
+        step = gate ? Linear(parameters.child("step"), in: width, out: 1, biasInitializer: .constant(-2.25)) : nil
+        let fixed = (0..<states).map { log1p(-exp2(-5 - 7 * Double($0) / Double(max(1, states - 1)))) }
+        rate =
+            gate
+            ? parameters("rate", [1], .zeros) : parameters("rate", [states], .values(Tensor(fixed, [states])), trainable: false)
+    }
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        guard let step else { return MatrixUpdate(write: routing, decay: (routing * context[rate]).exp()) }
+        let time = routing * step(tokens, context).softplus()
+        return MatrixUpdate(write: time, decay: (time * -context[rate].exp()).exp())
+    }
+}
+
+/// Linear attention (Katharopoulos et al. 2020) without forgetting, as a running mean: a state holds what was written to it divided
+/// by the mass of its writes, V = Σ w c v/n with n = 1 + Σ w, the learned beginning counting as one token. So it is bounded,
+/// where the sum would grow with the sequence and its normaliser Σ q·k could vanish. `usage` is n.
+public final class LinearAttention: TokenDrivenUpdateRule {
+    public init() {}
+    public var initialUsage: Double? { 1 }
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        guard let usage else { fatalError("LinearAttention: states without usage") }
+        let after = routing.cumulativeSum(1) + usage.expanded(1), n = routing.shape[1]
+        let before = Variable.concatenate([usage.expanded(1), after.slice(1, 0..<n - 1)], axis: 1)
+        return MatrixUpdate(write: routing / after, decay: before / after, usage: after.select(1, n - 1))
+    }
+}
+
+/// The delta rule (Schlag et al. 2021, Yang et al. 2024), V ← V + β c (v − Σ c V) with ‖c‖ = 1 and a strength β = σ(x·W + b) for each
+/// head: a token replaces what is found under its key. With a gate (gated delta net: Yang et al. 2025) states fade by
+/// α^w first, log α = −eᴬ softplus(x·G + b) for each state.
+public final class Delta: TokenDrivenUpdateRule {
+    private let strength: Linear
+    private let gate: Linear?
+    /// A, [N].
+    private let rate: Parameter?
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int, gate: Bool = false) {
+        strength = Linear(parameters.child("strength"), in: width, out: heads)
+        // softplus(−4.6) = 0.01
+        self.gate = gate ? Linear(parameters.child("gate"), in: width, out: states, biasInitializer: .constant(-4.6)) : nil
+        rate = gate ? parameters("rate", [states], .zeros) : nil
+    }
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        let decay = gate.map { (routing * -context[rate!].exp() * $0(tokens, context).softplus()).exp() }
+        return MatrixUpdate(write: routing, decay: decay, beta: strength(tokens, context).sigmoid())
+    }
+}
+
+/// RWKV-6 (Peng et al. 2024) with a decay for each state, V ← exp(−w e^(x·G + b)) V + w c v, where a token reads the states before its
+/// own update plus b w c v, b being a learned bonus of each state.
+public final class WKV: TokenDrivenUpdateRule {
+    private let gate: Linear
+    /// b, [N].
+    private let bonus: Parameter
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int) {
+        // exp(−3) = 0.05, e-fold in 20 tokens
+        gate = Linear(parameters.child("gate"), in: width, out: states, biasInitializer: .constant(-3))
+        bonus = parameters("bonus", [states], .ones)
+    }
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        MatrixUpdate(write: routing, decay: (-routing * gate(tokens, context).exp()).exp(), bonus: context[bonus])
+    }
+}

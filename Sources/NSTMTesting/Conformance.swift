@@ -1,0 +1,137 @@
+import NSTMLayers
+import NSTMModules
+import NSTMTensor
+
+/// Runs the rules that hold for every strategy on anybody's, and reports each with numbers:
+///
+/// ```swift
+/// let report = Conformance.check(updateRule: { MyRule($0, width: $1.width) })
+/// #expect(report.passed, "\(report)")
+/// ```
+///
+/// A strategy is put into layers of standard parts, once where the rest is fused and sparse and once where the rest runs step by
+/// step, states talk, a window is read and some states are switched off. The sizes are the kit's: the closure gets them, as a
+/// factory in `Strategies` does. A shape error in a strategy stops the program, as it would in training.
+public enum Conformance {
+    /// What a check may leave out or make shorter.
+    public struct Options: Sendable {
+        /// Tokens of the long stream; the rule asks for 10⁵.
+        public var tokens = 100_000
+        /// Rules that are not checked, because the strategy says that it does not keep them.
+        public var excluding: Set<Invariant> = []
+        public init(tokens: Int = 100_000, excluding: Set<Invariant> = []) {
+            self.tokens = tokens
+            self.excluding = excluding
+        }
+    }
+    public typealias Make<Product> = (ParameterBuilder, StrategySite) -> Product
+
+    public static func check(updateRule make: @escaping Make<any StateUpdateRule>, _ options: Options = Options())
+        -> ConformanceReport
+    {
+        run(Subject("update rule \(kind(make))", Surrounding.around(update: make)), options)
+    }
+    public static func check(routing make: @escaping Make<any RoutingPolicy>, _ options: Options = Options())
+        -> ConformanceReport
+    {
+        run(Subject("routing policy \(kind(make))", Surrounding.around(routing: make)), options)
+    }
+    public static func check(interaction make: @escaping Make<any StateInteraction>, _ options: Options = Options())
+        -> ConformanceReport
+    {
+        run(Subject("state interaction \(kind(make))", Surrounding.around(interaction: make)), options)
+    }
+    public static func check(readout make: @escaping Make<any StateReadout>, _ options: Options = Options()) -> ConformanceReport
+    {
+        run(Subject("readout \(kind(make))", Surrounding.around(readout: make)), options)
+    }
+    /// Any layer that lets tokens of a sequence influence later ones. What concerns inactive states is checked of an `NSTMLayer`.
+    public static func check(layer make: @escaping Make<any SequenceMixer>, _ options: Options = Options()) -> ConformanceReport {
+        run(Subject("layer \(kind(make))", Surrounding.of(layer: make)), options)
+    }
+
+    // MARK: By name
+
+    /// - Parameter settings: what stands beside the name in a configuration.
+    /// - Throws: `ConfigurationError` with all faults of the name and the settings; so do the functions below.
+    public static func check(
+        updateRule name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()
+    ) throws -> ConformanceReport {
+        let make = try factory(name, in: strategies.updates, settings)
+        return run(Subject("update rule '\(name)'", Surrounding.around(update: make)), options)
+    }
+    public static func check(
+        routing name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()
+    ) throws -> ConformanceReport {
+        let make = try factory(name, in: strategies.routings, settings)
+        return run(Subject("routing policy '\(name)'", Surrounding.around(routing: make)), options)
+    }
+    public static func check(
+        interaction name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()
+    ) throws -> ConformanceReport {
+        let make = try factory(name, in: strategies.interactions, settings)
+        return run(Subject("state interaction '\(name)'", Surrounding.around(interaction: make)), options)
+    }
+    public static func check(
+        readout name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()
+    ) throws -> ConformanceReport {
+        let make = try factory(name, in: strategies.readouts, settings)
+        return run(Subject("readout '\(name)'", Surrounding.around(readout: make)), options)
+    }
+    /// A whole layer as a configuration says it, below `model`; `states` is the kit's.
+    public static func check(
+        layer settings: ConfigMap, in strategies: Strategies, _ options: Options = Options()
+    ) throws -> ConformanceReport {
+        func plan(_ site: StrategySite) -> (NSTMLayerPlan, ConfigReader) {
+            var settings = settings
+            settings["states"] = .int(site.states)
+            let reader = ConfigReader(.map(settings))
+            let plan = NSTMLayerPlan(reader, width: site.width, heads: site.heads, strategies: strategies)
+            reader.finish()
+            return (plan, reader)
+        }
+        for site in Subject.sites { try plan(site).1.throwIfFaulty() }
+        return run(Subject("layer", Surrounding.of { plan($1).0.layer($0, residual: .fanIn) }), options)
+    }
+
+    /// What builds a registered strategy at any of the kit's sizes.
+    private static func factory<Product>(
+        _ name: String, in registry: Registry<Strategies.Factory<Product>>, _ settings: ConfigMap
+    ) throws -> Make<Product> {
+        func resolved(_ site: StrategySite) -> ((ParameterBuilder) -> Product, ConfigReader)? {
+            var map = settings
+            map["name"] = .string(name)
+            let reader = ConfigReader(.map(map))
+            guard let make = reader.factory("name", in: registry)?(reader, site) else { return nil }
+            reader.finish()
+            return (make, reader)
+        }
+        for site in Subject.sites {
+            guard let (_, reader) = resolved(site) else {
+                // Says which names there are.
+                _ = try registry.resolve(name)
+                continue
+            }
+            try reader.throwIfFaulty()
+        }
+        return { resolved($1)!.0($0) }
+    }
+    private static func kind<Product>(_ make: Make<Product>) -> String {
+        "\(type(of: make(ParameterBuilder(seed: 1), Subject.site)))"
+    }
+    private static func run(_ subject: Subject, _ options: Options) -> ConformanceReport {
+        var report = ConformanceReport(subject.name)
+        func wants(_ invariants: Invariant...) -> Bool { invariants.contains { !options.excluding.contains($0) } }
+        if wants(.splits) { subject.checkSplits(&report) }
+        if wants(.causality) { subject.checkCausality(&report) }
+        if wants(.gradients) { subject.checkGradients(&report) }
+        if wants(.inactivity) { subject.checkInactivity(&report) }
+        if wants(.boundedness, .memory) { subject.checkStream(&report, tokens: options.tokens) }
+        if wants(.checkpoints) { subject.checkCheckpoints(&report) }
+        report.measurements.removeAll { options.excluding.contains($0.invariant) }
+        for invariant in Invariant.allCases where options.excluding.contains(invariant) {
+            report.note("\(invariant.rawValue) \(invariant.title): excluded")
+        }
+        return report
+    }
+}

@@ -1,0 +1,144 @@
+import NSTMAutograd
+import NSTMLayers
+import NSTMModules
+import NSTMTensor
+
+/// What is checked, in the layers it is checked in.
+struct Subject {
+    let name: String
+    let surroundings: [Surrounding]
+    init(_ name: String, _ surroundings: [Surrounding]) {
+        self.name = name
+        self.surroundings = surroundings
+    }
+
+    /// The number of states is no other size, and three of four of them are 8 active ones.
+    static let site = StrategySite(width: 8, heads: 2, states: 11)
+    /// What `site` is without its inactive states.
+    static let activeSite = StrategySite(width: 8, heads: 2, states: 8)
+    /// For what takes many passes or many tokens.
+    static let smallSite = StrategySite(width: 4, heads: 2, states: 6)
+    static let sites = [site, activeSite, smallSite]
+    /// Tokens between two conversations of states.
+    static let interval = 4
+}
+
+/// A layer with the strategy in question among standard parts.
+struct Surrounding {
+    let name: String
+    let make: (ParameterBuilder, StrategySite) -> any SequenceMixer
+    /// The same layer and parameters, but a rule runs step by step that could run as a scan.
+    var stepwise: ((ParameterBuilder, StrategySite) -> any SequenceMixer)?
+    /// The same layer, whose router reaches only some states: those for which `isReached`.
+    var partial: ((ParameterBuilder, StrategySite) -> any SequenceMixer)?
+    static func isReached(_ state: Int) -> Bool { state % 3 != 2 }
+    /// Whether states are switched off where a check does not say otherwise.
+    let masked: Bool
+
+    func specimen(_ site: StrategySite, _ dtype: DType, masked: Bool? = nil, seed: UInt64 = 1) -> Specimen {
+        Specimen(make, site, dtype, masked: masked ?? self.masked, seed: seed)
+    }
+
+    // MARK: Standard parts
+
+    private typealias Make<Product> = Conformance.Make<Product>
+    private static func sparse(_ p: ParameterBuilder, _ site: StrategySite) -> any RoutingPolicy {
+        TopKRouting(p, width: site.width, states: site.states, k: 2)
+    }
+    private static func dense(_ p: ParameterBuilder, _ site: StrategySite) -> any RoutingPolicy {
+        TopKRouting(p, width: site.width, states: site.states, k: nil)
+    }
+    private static func slots(_ p: ParameterBuilder, _ site: StrategySite) -> any StateUpdateRule {
+        GatedSlots(p, width: site.width, states: site.states, secondGate: true)
+    }
+    private static func gru(_ p: ParameterBuilder, _ site: StrategySite) -> any StateUpdateRule {
+        GRUStates(p, width: site.width)
+    }
+    private static func talk(_ p: ParameterBuilder, _ site: StrategySite) -> any StateInteraction {
+        GatedStateAttention(p, width: site.width, states: site.states, heads: site.heads)
+    }
+    private static func content(_ p: ParameterBuilder, _ site: StrategySite) -> any StateReadout { ContentRead() }
+
+    /// The plain layer, whose rule and read can be fused, …
+    private static func plain(
+        _ routing: @escaping Make<any RoutingPolicy> = sparse, _ update: @escaping Make<any StateUpdateRule> = slots,
+        _ interaction: Make<any StateInteraction>? = nil, _ readout: @escaping Make<any StateReadout> = content
+    ) -> Make<any SequenceMixer> {
+        { parameters, site in
+            let parts = NSTMLayer.Parts(
+                routing: { routing($0, site) }, update: { update($0, site) },
+                interaction: interaction.map { make in { make($0, site) } }, readout: { readout($0, site) })
+            return NSTMLayer(
+                parameters, width: site.width, heads: site.heads, states: site.states, parts: parts, interval: Subject.interval,
+                convolutionWidth: 3)
+        }
+    }
+    /// … and the one with everything else.
+    private static func rich(
+        _ routing: @escaping Make<any RoutingPolicy> = dense, _ update: @escaping Make<any StateUpdateRule> = gru,
+        _ interaction: @escaping Make<any StateInteraction> = talk, _ readout: @escaping Make<any StateReadout> = content
+    ) -> Make<any SequenceMixer> {
+        { parameters, site in
+            let parts = NSTMLayer.Parts(
+                routing: { routing($0, site) }, update: { update($0, site) }, interaction: { interaction($0, site) },
+                readout: { readout($0, site) })
+            return NSTMLayer(
+                parameters, width: site.width, heads: site.heads, states: site.states, parts: parts, interval: Subject.interval,
+                window: 3, convolutionWidth: 3, keepPenalty: 0.1)
+        }
+    }
+    private static func both(
+        _ plain: @escaping Make<any SequenceMixer>, _ rich: @escaping Make<any SequenceMixer>
+    ) -> [Surrounding] {
+        [
+            Surrounding(name: "plain layer", make: plain, masked: false),
+            Surrounding(name: "layer with interaction, window, keep gates and inactive states", make: rich, masked: true),
+        ]
+    }
+
+    // MARK: The strategy in question
+
+    static func around(update: @escaping Conformance.Make<any StateUpdateRule>) -> [Surrounding] {
+        let stepwise: Make<any StateUpdateRule> = { Stepwise(update($0, $1)) }
+        var all = both(plain(sparse, update), rich(dense, update))
+        all[0].stepwise = plain(sparse, stepwise)
+        all[1].stepwise = rich(dense, stepwise)
+        all[0].partial = plain({ PartialRouting(dense($0, $1)) }, update)
+        return all
+    }
+    static func around(routing: @escaping Conformance.Make<any RoutingPolicy>) -> [Surrounding] {
+        both(plain(routing), rich(routing))
+    }
+    static func around(interaction: @escaping Conformance.Make<any StateInteraction>) -> [Surrounding] {
+        both(plain(sparse, slots, interaction), rich(dense, gru, interaction))
+    }
+    static func around(readout: @escaping Conformance.Make<any StateReadout>) -> [Surrounding] {
+        both(plain(sparse, slots, nil, readout), rich(dense, gru, talk, readout))
+    }
+    static func of(layer: @escaping Conformance.Make<any SequenceMixer>) -> [Surrounding] {
+        [
+            Surrounding(name: "layer", make: layer, masked: false),
+            Surrounding(name: "layer with inactive states", make: layer, masked: true),
+        ]
+    }
+}
+
+/// Another policy, without some of the states.
+private final class PartialRouting: RoutingPolicy {
+    let policy: any RoutingPolicy
+    init(_ policy: any RoutingPolicy) { self.policy = policy }
+    func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext) -> Variable {
+        let weights = policy(tokens, activity, position: position, context)
+        let reached = (0..<weights.shape[2]).map { Surrounding.isReached($0) ? 1.0 : 0 }
+        return weights * context.constant(Tensor(reached, [reached.count]).cast(to: weights.dtype))
+    }
+}
+
+/// A rule that does not say that it could run as a scan.
+private final class Stepwise: StateUpdateRule {
+    let rule: any StateUpdateRule
+    init(_ rule: any StateUpdateRule) { self.rule = rule }
+    func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+        rule.step(states, token, context)
+    }
+}

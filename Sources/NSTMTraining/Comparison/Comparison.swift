@@ -1,0 +1,161 @@
+import Foundation
+import NSTMData
+import NSTMModules
+
+/// Models trained under one budget and measured side by side. Everything lies in one folder: the plan, a folder for each run,
+/// `results.json`, `table.md` and the learning curves, which are written anew after every run.
+public final class Comparison {
+    /// A model on a dataset, ready to be trained.
+    public struct Contestant: Sendable {
+        public let model: String
+        public let dataset: String
+        public let parameters: Int
+        /// The setting that was changed for the number of parameters.
+        public let adjusted: (key: String, value: Int)?
+        public let steps: Int
+        /// Positions that a training step reads, at most.
+        public let tokensPerStep: Int
+        /// Complete, without the seed.
+        public let configuration: ConfigValue
+        /// The folder of its runs.
+        let id: String
+    }
+    public let plan: ComparisonPlan
+    public let folder: SeriesFolder
+    /// How the comparison was started, for the report.
+    public var command = ""
+    public var onEvent: (SeriesEvent) -> Void = { _ in }
+    public var shouldStop: () -> Bool = { false }
+    private let catalogue: Catalogue
+    private let datasets: DatasetFolder
+
+    public init(
+        _ plan: ComparisonPlan, in folder: URL, catalogue: Catalogue = .standard, datasets: DatasetFolder = DatasetFolder()
+    ) {
+        self.plan = plan
+        self.folder = SeriesFolder(folder)
+        self.catalogue = catalogue
+        self.datasets = datasets
+    }
+
+    /// Runs what is left to run.
+    /// - Parameter resume: goes on with what is in the folder; without it the folder must have no runs.
+    /// - Returns: false when `shouldStop` ended it.
+    /// - Throws: `SeriesError`, `ConfigurationError` for models that cannot be brought to the number of parameters, `DatasetError`.
+    @discardableResult
+    public func run(resume: Bool = false) throws -> Bool {
+        try folder.claim(plan.resolved, resume: resume) { try ComparisonPlan($0, catalogue: catalogue).resolved }
+        let contestants = try self.contestants()
+        let runs = plan.seeds.flatMap { seed in contestants.map { planned($0, seed: seed) } }
+        let series = RunSeries(runs, in: folder.url, catalogue: catalogue, datasets: datasets)
+        series.onEvent = onEvent
+        series.shouldStop = shouldStop
+        func report() throws {
+            let rows = contestants.map { contestant in
+                ComparisonRow(
+                    contestant,
+                    plan.seeds.map { seed in
+                        let run = planned(contestant, seed: seed), log = RunFolder(series.place(run)).metrics
+                        return ComparisonRow.Seed(seed: seed, record: series.record(run), history: RunHistory(log))
+                    })
+            }
+            try ComparisonReport(plan, rows, command: command).write(to: folder)
+        }
+        let isDone = try series.run(report: report)
+        try report()
+        return isDone
+    }
+
+    private func planned(_ contestant: Contestant, seed: Int) -> PlannedRun {
+        var config = contestant.configuration
+        if case .map(var map) = config {
+            map["seed"] = .int(seed)
+            config = .map(map)
+        }
+        let place = plan.datasets.count > 1 ? " on \(contestant.dataset)" : ""
+        return PlannedRun(
+            id: "\(contestant.id)/seed-\(seed)", title: "\(contestant.model)\(place), seed \(seed)", group: contestant.id,
+            configuration: config)
+    }
+
+    // MARK: Preparing
+
+    /// Brings every model to its number of parameters and its number of steps.
+    func contestants() throws -> [Contestant] {
+        var faults: [ConfigFault] = [], result: [Contestant] = []
+        var opened: [String: OpenedDataset] = [:], measured = storedSteps
+        for entry in plan.entries {
+            var config = entry.configuration
+            let experiment = try Experiment(config, catalogue: catalogue, folder: datasets)
+            let data = try opened[entry.dataset] ?? experiment.openDataset()
+            opened[entry.dataset] = data
+            let dataset = data.dataset
+            func size(_ config: ConfigValue) throws -> Int {
+                let experiment = try Experiment(config, catalogue: catalogue, folder: datasets)
+                return try experiment.model(input: dataset.inputKind, target: dataset.targetKind).parameters.trainableCount
+            }
+            var adjusted: (key: String, value: Int)?, parameters = 0
+            do {
+                if let target = entry.target {
+                    let path = "model." + target.key
+                    let found = try target.fit { value in
+                        var trial = config
+                        try trial.set(path: path, to: .int(value))
+                        return try size(trial)
+                    }
+                    try config.set(path: path, to: .int(found.value))
+                    (adjusted, parameters) = ((target.key, found.value), found.parameters)
+                } else {
+                    parameters = try size(config)
+                }
+            } catch {
+                let message = "'\(entry.model)' on \(entry.dataset): \(error)"
+                faults.append(ConfigFault(path: entry.path, kind: .rule, message: message))
+                continue
+            }
+            let id = (plan.datasets.count > 1 ? [entry.dataset] : []) + [entry.model]
+            let place = id.map(PlanParts.slug).joined(separator: "/")
+            let perStep = experiment.settings.batch * dataset.contextLength
+            let steps: Int
+            switch plan.budget {
+            case .steps(let own): steps = own
+            case .tokens(let tokens): steps = max(1, tokens / perStep)
+            case .minutes(let minutes):
+                let known = try measured[place] ?? Int(60 * minutes / secondsPerStep(config, data, for: min(2, 6 * minutes)))
+                measured[place] = max(1, known)
+                steps = max(1, known)
+            }
+            try config.set(path: "training.steps", to: .int(steps))
+            result.append(
+                Contestant(
+                    model: entry.model, dataset: entry.dataset, parameters: parameters, adjusted: adjusted, steps: steps,
+                    tokensPerStep: perStep, configuration: config, id: place))
+        }
+        guard faults.isEmpty else { throw ConfigurationError(faults) }
+        if measured != storedSteps {
+            let map = ConfigMap(measured.sorted { $0.key < $1.key }.map { ($0.key, ConfigValue.int($0.value)) })
+            try folder.write(ConfigValue.map(map).json() + "\n", to: "steps.json")
+        }
+        return result
+    }
+
+    /// Steps that were measured for a budget of minutes: a comparison that goes on keeps them.
+    private var storedSteps: [String: Int] {
+        guard let text = try? String(contentsOf: folder.url.appendingPathComponent("steps.json"), encoding: .utf8),
+            case .map(let map)? = try? ConfigValue(json: text)
+        else { return [:] }
+        return Dictionary(map.pairs.compactMap { key, value in if case .int(let n) = value { (key, n) } else { nil } }) { a, _ in
+            a
+        }
+    }
+    /// The mean over the steps of some seconds, after the first three.
+    private func secondsPerStep(_ config: ConfigValue, _ data: OpenedDataset, for seconds: Double) throws -> Double {
+        var config = config
+        try config.apply(overrides: ["training.steps=1000000000", "training.evaluation.interval=1000000000"])
+        let trainer = try Experiment(config, catalogue: catalogue, folder: datasets).trainer(data)
+        try trainer.run(until: 3)
+        let start = Date()
+        repeat { try trainer.run(until: trainer.step + 1) } while Date().timeIntervalSince(start) < seconds || trainer.step < 6
+        return max(1e-9, Date().timeIntervalSince(start) / Double(trainer.step - 3))
+    }
+}

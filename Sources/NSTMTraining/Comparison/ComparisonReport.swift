@@ -1,0 +1,178 @@
+import Foundation
+import NSTMData
+import NSTMModules
+
+/// A contestant with what its runs gave.
+struct ComparisonRow {
+    struct Seed {
+        let seed: Int
+        let record: RunRecord?
+        let history: RunHistory
+        var isOver: Bool { record?.isOver == true }
+    }
+    let contestant: Comparison.Contestant
+    let seeds: [Seed]
+    init(_ contestant: Comparison.Contestant, _ seeds: [Seed]) {
+        self.contestant = contestant
+        self.seeds = seeds
+    }
+    /// The records of the runs that are over.
+    var records: [RunRecord] { seeds.compactMap { $0.isOver ? $0.record : nil } }
+    func values(_ metric: String) -> [Double] { records.compactMap { $0.metrics[metric] } }
+}
+
+/// Mean and sample deviation of some numbers.
+struct Sample {
+    let values: [Double]
+    init(_ values: [Double]) { self.values = values }
+    /// NaN for none.
+    var mean: Double { values.reduce(0, +) / Double(values.count) }
+    /// With n − 1; nil for fewer than two.
+    var deviation: Double? {
+        guard values.count > 1 else { return nil }
+        let mean = mean
+        return (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)).squareRoot()
+    }
+    /// `1.234 ± 0.005`, `1.234`, or a dash for none.
+    func text(_ format: String) -> String {
+        guard !values.isEmpty else { return "–" }
+        return String(format: format, mean) + (deviation.map { " ± " + String(format: format, $0) } ?? "")
+    }
+}
+
+/// Writes what a comparison found.
+struct ComparisonReport {
+    let plan: ComparisonPlan
+    let rows: [ComparisonRow]
+    let provenance: Provenance
+    init(_ plan: ComparisonPlan, _ rows: [ComparisonRow], command: String) {
+        self.plan = plan
+        self.rows = rows
+        provenance = Provenance(command: command)
+    }
+
+    func write(to folder: SeriesFolder) throws {
+        let curves = LearningCurves(plan, rows).charts
+        for (name, chart) in curves { try folder.write(chart.svg(), to: name) }
+        try folder.write(markdown(curves.map(\.name)), to: "table.md")
+        try folder.write(results.json() + "\n", to: "results.json")
+    }
+
+    // MARK: Table
+
+    func markdown(_ pictures: [String]) -> String {
+        var out = "# \(Markdown.plain(plan.title))\n\n\(introduction)\n"
+        for dataset in plan.datasets {
+            let rows = rows.filter { $0.contestant.dataset == dataset }
+            if plan.datasets.count > 1 { out += "\n## \(Markdown.plain(dataset))\n" }
+            out += "\n" + table(rows)
+        }
+        for picture in pictures { out += "\n![Learning curves](\(picture))\n" }
+        return out + "\n" + provenance.markdown
+    }
+
+    private var introduction: String {
+        let budget: String
+        switch plan.budget {
+        case .steps(let steps): budget = "\(ProgressReporter.count(Double(steps))) steps"
+        case .tokens(let tokens): budget = "\(ProgressReporter.count(Double(tokens))) positions read"
+        case .minutes(let minutes): budget = "\(Markdown.number(minutes)) minutes of training steps on this machine"
+        }
+        let seeds = plan.seeds.map(String.init).joined(separator: ", ")
+        var text = "Every model has \(budget); seeds \(seeds). Metrics are those of the last evaluation"
+        text += plan.seeds.count > 1 ? ", mean ± sample deviation over the seeds; the best mean is bold." : "; the best is bold."
+        if let target = plan.parameters {
+            let percent = Markdown.number(target.tolerance * 100), count = ProgressReporter.count(Double(target.count))
+            text +=
+                " Models were brought to \(count) parameters ± \(percent) % by their `\(target.key)` (unless the table says otherwise)."
+        }
+        return text + " Speed is the median over training steps, state what a model carries after one evaluation sequence."
+    }
+
+    private func table(_ rows: [ComparisonRow]) -> String {
+        let metrics = Metrics.allNames.filter { name in rows.contains { !$0.values(name).isEmpty } }
+        let isAdjusted = rows.contains { $0.contestant.adjusted != nil }
+        var header = ["model", "parameters"] + (isAdjusted ? ["adjusted"] : []) + ["steps"]
+        header += metrics + ["tokens/s", "state bytes", "wall time", "notes"]
+        let best = metrics.map { name -> Double? in
+            let means = rows.map { Sample($0.values(name)).mean }.filter(\.isFinite)
+            return rows.count > 1 ? (Metrics.rises(name) ? means.max() : means.min()) : nil
+        }
+        let lines = rows.map { row -> [String] in
+            let contestant = row.contestant, records = row.records
+            var cells = [Markdown.plain(contestant.model), ProgressReporter.count(Double(contestant.parameters))]
+            if isAdjusted { cells.append(contestant.adjusted.map { "\($0.key) \($0.value)" } ?? "–") }
+            let steps = Set(records.map(\.step)).sorted().map { ProgressReporter.count(Double($0)) }
+            cells.append(steps.isEmpty ? "–" : steps.count == 1 ? steps[0] : "\(steps.first!) … \(steps.last!)")
+            for (name, best) in zip(metrics, best) {
+                let sample = Sample(row.values(name)), text = sample.text("%.4f")
+                cells.append(sample.mean == best ? "**\(text)**" : text)
+            }
+            let speed = Sample(records.map(\.tokensPerSecond)).mean, time = Sample(records.map(\.seconds)).mean
+            cells.append(records.isEmpty ? "–" : ProgressReporter.count(speed))
+            cells.append(records.isEmpty ? "–" : ProgressReporter.count(Double(records[0].stateBytes)))
+            cells.append(records.isEmpty ? "–" : ProgressReporter.duration(time))
+            return cells + [notes(row)]
+        }
+        return Markdown.table(header, lines, leftAligned: [0, header.count - 1])
+    }
+
+    private func notes(_ row: ComparisonRow) -> String {
+        var notes: [String] = []
+        let over = row.records.count
+        if over < row.seeds.count { notes.append("\(over) of \(row.seeds.count) runs") }
+        for ending in [RunRecord.Ending.solved, .settled, .outOfTime] {
+            let count = row.records.filter { $0.ending == ending }.count
+            if count > 0 { notes.append(count == row.seeds.count ? ending.rawValue : "\(count) \(ending.rawValue)") }
+        }
+        for seed in row.seeds {
+            if let error = seed.record?.error { notes.append("seed \(seed.seed) failed: \(Markdown.plain(error))") }
+        }
+        return notes.joined(separator: "; ")
+    }
+
+    // MARK: Numbers
+
+    /// Everything the table says and all it was made from.
+    private var results: ConfigValue {
+        let models = rows.map { row -> ConfigValue in
+            let contestant = row.contestant
+            var map: ConfigMap = [
+                "model": .string(contestant.model), "dataset": .string(contestant.dataset),
+                "parameters": .int(contestant.parameters),
+            ]
+            if let adjusted = contestant.adjusted { map["adjusted"] = [adjusted.key: .int(adjusted.value)] as ConfigValue }
+            map["steps"] = .int(contestant.steps)
+            map["positions-per-step"] = .int(contestant.tokensPerStep)
+            var summary = ConfigMap()
+            for name in Metrics.allNames where !row.values(name).isEmpty {
+                let sample = Sample(row.values(name))
+                summary[name] = ["mean": .double(sample.mean), "deviation": sample.deviation.map(ConfigValue.double) ?? .null]
+            }
+            map["metrics"] = .map(summary)
+            map["runs"] = .list(row.seeds.map(run))
+            map["configuration"] = contestant.configuration
+            return .map(map)
+        }
+        return .map([
+            "title": .string(plan.title), "provenance": provenance.value, "plan": plan.resolved, "models": .list(models),
+        ])
+    }
+    private func run(_ seed: ComparisonRow.Seed) -> ConfigValue {
+        var map: ConfigMap = ["seed": .int(seed.seed)]
+        guard let record = seed.record else { return .map(map) }
+        map["ending"] = .string(record.ending.rawValue)
+        map["error"] = record.error.map(ConfigValue.string)
+        map["step"] = .int(record.step)
+        map["counted-positions"] = .int(record.tokens)
+        map["metrics"] = .map(ConfigMap(record.metrics.sorted { $0.key < $1.key }.map { ($0.key, .double($0.value)) }))
+        map["state-bytes"] = .int(record.stateBytes)
+        map["tokens-per-second"] = .double(record.tokensPerSecond)
+        map["seconds"] = .double(record.seconds)
+        map["evaluations"] = .list(
+            seed.history.evaluations.map { step, metrics in
+                .map(ConfigMap([("step", .int(step))] + metrics.sorted { $0.key < $1.key }.map { ($0.key, .double($0.value)) }))
+            })
+        return .map(map)
+    }
+}

@@ -1,0 +1,52 @@
+import NSTMModules
+
+/// Validation metrics against training, one line a model, a band from the lowest to the highest seed.
+struct LearningCurves {
+    let plan: ComparisonPlan
+    let rows: [ComparisonRow]
+    init(_ plan: ComparisonPlan, _ rows: [ComparisonRow]) {
+        self.plan = plan
+        self.rows = rows
+    }
+
+    /// With the name of the file; perplexity is left out, being the exponential of the loss.
+    var charts: [(name: String, chart: LineChart)] {
+        plan.datasets.flatMap { dataset in
+            let rows = rows.filter { $0.contestant.dataset == dataset }
+            let seen = rows.flatMap { $0.seeds.flatMap { $0.history.evaluations.flatMap(\.metrics.keys) } }
+            let metrics = Metrics.allNames.filter { $0 != "perplexity" && seen.contains($0) }
+            return metrics.map { metric in
+                let parts =
+                    ["curves"] + (plan.datasets.count > 1 ? [PlanParts.slug(dataset)] : [])
+                    + (metric == "loss" ? [] : [metric])
+                return (parts.joined(separator: "-") + ".svg", chart(dataset, metric, rows))
+            }
+        }
+    }
+
+    private func chart(_ dataset: String, _ metric: String, _ rows: [ComparisonRow]) -> LineChart {
+        let countsSteps = if case .steps = plan.budget { true } else { false }
+        let subtitle =
+            plan.seeds.count > 1 ? "Mean over \(plan.seeds.count) seeds; the band goes from the lowest to the highest." : nil
+        let x = countsSteps ? "training steps" : "positions read in training", y = "validation \(metric)"
+        var chart = LineChart(
+            plan.datasets.count > 1 ? "\(plan.title): \(dataset)" : plan.title, subtitle: subtitle,
+            x: plan.curvesLogX ? .log(x) : .linear(x), y: plan.curvesLogY ? .log(y) : .linear(y))
+        chart.series = rows.map { row in
+            let histories = row.seeds.filter { $0.record != nil }
+            let steps = Set(histories.flatMap { $0.history.evaluations.map(\.step) }).sorted()
+            let scale = countsSteps ? 1.0 : Double(row.contestant.tokensPerStep)
+            let points = steps.compactMap { step -> LineChart.Point? in
+                // A run that ended early, being solved, stays what it was; one that was cut off has nothing to say here.
+                let values = histories.compactMap { seed -> Double? in
+                    let past = seed.history.evaluations.last { $0.step <= step }
+                    return past.flatMap { $0.step == step || seed.isOver ? $0.metrics[metric] : nil }
+                }.filter(\.isFinite)
+                guard let low = values.min(), let high = values.max() else { return nil }
+                return .init(Double(step) * scale, Sample(values).mean, band: values.count > 1 ? low...high : nil)
+            }
+            return LineChart.Series(row.contestant.model, points)
+        }
+        return chart
+    }
+}

@@ -1,0 +1,47 @@
+import Foundation
+import NSTMModules
+
+/// Where the numbers of a report come from.
+struct Provenance {
+    let command: String
+    let environment = RunEnvironment.current
+    /// Of the repository that the current folder lies in; nil outside of one, or without git.
+    let commit: String?
+
+    init(command: String) {
+        self.command = command
+        commit = Provenance.git(["rev-parse", "--short=12", "HEAD"]).map { hash in
+            let changes = Provenance.git(["status", "--porcelain", "--untracked-files=no"])
+            return hash + (changes?.isEmpty == false ? " with changes" : "")
+        }
+    }
+    private static func git(_ arguments: [String]) -> String? {
+        let process = Process(), output = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["git"] + arguments
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        guard (try? process.run()) != nil else { return nil }
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return process.terminationStatus == 0 ? text.trimmingCharacters(in: .whitespacesAndNewlines) : nil
+    }
+
+    private var machine: String {
+        "NSTM \(environment.frameworkVersion), \(environment.threads) threads, \(environment.kernels) kernels, \(environment.system)"
+    }
+    var markdown: String {
+        var out = ""
+        if !command.isEmpty { out += "- command: `\(command)`\n" }
+        out += "- computed with: \(machine)\n"
+        if let commit { out += "- commit of the current folder: \(commit)\n" }
+        return out
+    }
+    var value: ConfigValue {
+        .map([
+            "command": .string(command), "version": .string(environment.frameworkVersion), "system": .string(environment.system),
+            "threads": .int(environment.threads), "kernels": .string(environment.kernels),
+            "openblas": .string(environment.openBLAS), "commit": commit.map(ConfigValue.string) ?? .null,
+        ])
+    }
+}

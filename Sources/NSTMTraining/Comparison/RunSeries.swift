@@ -1,0 +1,176 @@
+import Foundation
+import NSTMAutograd
+import NSTMData
+import NSTMIO
+import NSTMModules
+
+/// Many training runs, one after the other, in subfolders of one folder. A series that was stopped or killed goes on where it was,
+/// to the bit; runs that are over are not repeated; a run that fails does not keep the others from running.
+public final class RunSeries {
+    public let folder: URL
+    public let runs: [PlannedRun]
+    /// Told of everything that happens.
+    public var onEvent: (SeriesEvent) -> Void = { _ in }
+    /// Asked after every step; true saves and ends the series.
+    public var shouldStop: () -> Bool = { false }
+    private let catalogue: Catalogue
+    private let datasets: DatasetFolder
+    private var opened: [String: OpenedDataset] = [:]
+
+    public init(_ runs: [PlannedRun], in folder: URL, catalogue: Catalogue = .standard, datasets: DatasetFolder = DatasetFolder())
+    {
+        self.runs = runs
+        self.folder = folder
+        self.catalogue = catalogue
+        self.datasets = datasets
+    }
+
+    /// The folder of a run.
+    public func place(_ run: PlannedRun) -> URL { folder.appendingPathComponent(run.id) }
+    /// What is known of a run; nil before it began.
+    public func record(_ run: PlannedRun) -> RunRecord? { RunRecord.read(in: place(run)) }
+
+    /// Does what is left to do. Failed runs are tried again, from their last checkpoint.
+    /// - Parameter report: called after every run.
+    /// - Returns: false when `shouldStop` ended it.
+    public func run(report: () throws -> Void) throws -> Bool {
+        for (i, run) in runs.enumerated() where record(run)?.isOver != true {
+            if shouldStop() { return false }
+            onEvent(.began(run, number: i + 1, of: runs.count, secondsLeft: secondsLeft))
+            let record = try execute(run)
+            onEvent(.ended(run, record))
+            if record.ending == .open { return false }
+            try report()
+        }
+        return true
+    }
+
+    /// From what runs of the same group took, or all runs where there are none.
+    private var secondsLeft: Double? {
+        let done = runs.compactMap { run in record(run).flatMap { $0.isOver ? (run.group, $0.seconds) : nil } }
+        guard !done.isEmpty else { return nil }
+        func mean(_ seconds: [Double]) -> Double { seconds.reduce(0, +) / Double(max(1, seconds.count)) }
+        return runs.reduce(0) { sum, run in
+            let known = record(run)
+            if known?.isOver == true { return sum }
+            let own = done.filter { $0.0 == run.group }.map(\.1)
+            return sum + max(0, mean(own.isEmpty ? done.map(\.1) : own) - (known?.seconds ?? 0))
+        }
+    }
+
+    private func execute(_ run: PlannedRun) throws -> RunRecord {
+        let place = place(run), begun = Date()
+        var record = record(run) ?? RunRecord()
+        let before = record.seconds
+        record.error = nil
+        record.ending = .open
+        do {
+            let experiment = try Experiment(run.configuration, catalogue: catalogue, folder: datasets)
+            let data = try open(experiment), trainer = try experiment.trainer(data, folder: place)
+            record.parameters = trainer.model.parameters.trainableCount
+            if let latest = try RunFolder(place).newest() { try trainer.restore(CheckpointFile.read(latest.info.url)) }
+            trainer.shouldStop = shouldStop
+            trainer.onEvent = { [self] event in
+                if case .saved = event {
+                    // What a killed process has spent since its last checkpoint is lost, and so are the steps.
+                    record.seconds = before + Date().timeIntervalSince(begun)
+                    try? record.write(in: place)
+                }
+                onEvent(.training(event))
+            }
+            record.ending = RunRecord.Ending(try trainer.run())
+            record.step = trainer.step
+            record.tokens = trainer.tokens
+            let history = RunHistory(RunFolder(place).metrics)
+            record.metrics = history.evaluations.last?.metrics ?? [:]
+            record.tokensPerSecond = history.medianSpeed
+            if record.isOver { record.stateBytes = stateBytes(trainer.model, data.dataset) }
+        } catch {
+            record.ending = .failed
+            record.error = "\(error)"
+        }
+        record.seconds = before + Date().timeIntervalSince(begun)
+        try record.write(in: place)
+        return record
+    }
+
+    /// A dataset that several runs share is opened once.
+    private func open(_ experiment: Experiment) throws -> OpenedDataset {
+        let key = experiment.resolved[path: "data"]?.short ?? ""
+        if let known = opened[key] { return known }
+        let data = try experiment.openDataset()
+        if let warning = data.warning { onEvent(.training(.note("warning: \(warning)"))) }
+        opened[key] = data
+        return data
+    }
+    private func stateBytes(_ model: SequenceModel, _ dataset: any Dataset) -> Int {
+        // A model of several inputs reads them at once and carries nothing.
+        guard let batch = dataset.evaluationBatches(size: 1, limit: 1).first, batch.others.isEmpty else { return 0 }
+        var state = model.initialState(batch: 1)
+        _ = model(batch.inputs, state: &state, ForwardContext(.evaluate))
+        return state.byteCount
+    }
+}
+
+/// What a series tells while it runs.
+public enum SeriesEvent: Sendable {
+    /// - Parameter secondsLeft: for the whole series, this run included; nil before anything is known.
+    case began(PlannedRun, number: Int, of: Int, secondsLeft: Double?)
+    case training(TrainingEvent)
+    case ended(PlannedRun, RunRecord)
+}
+
+/// What keeps a series from beginning or going on.
+public enum SeriesError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The folder has another plan's runs.
+    case otherPlan(folder: String, differences: [ConfigDifference])
+    /// The folder has this plan's runs, and nobody asked to go on with them.
+    case folderInUse(folder: String)
+    case nothingToResume(folder: String)
+    case unwritable(path: String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .otherPlan(let folder, let differences):
+            "\(folder) has the runs of another plan. Different keys (given, stored):"
+                + differences.map { "\n  - \($0)" }.joined()
+                + "\nUse another folder (--output), or the plan that is stored there."
+        case .folderInUse(let folder):
+            "\(folder) has runs already. Go on with them (--resume), or use another folder (--output)."
+        case .nothingToResume(let folder): "\(folder): there is no plan.json to go on with"
+        case .unwritable(let path, let reason): "\(path): cannot be written: \(reason)"
+        }
+    }
+}
+
+/// The folder of a series: `plan.json` and a folder for each run.
+public struct SeriesFolder: Sendable {
+    public let url: URL
+    public init(_ url: URL) { self.url = url }
+    public var plan: URL { url.appendingPathComponent("plan.json") }
+
+    /// Sees to it that the runs of a plan mix with no others, and keeps the plan.
+    /// - Parameters:
+    ///   - plan: with all defaults filled in.
+    ///   - reread: fills in the defaults of a stored plan, which may be older than some keys.
+    /// - Throws: `SeriesError`; nothing is changed then.
+    func claim(_ plan: ConfigValue, resume: Bool, reread: (ConfigValue) throws -> ConfigValue) throws {
+        if let text = try? String(contentsOf: self.plan, encoding: .utf8) {
+            let differences = plan.differences(from: try reread(ConfigValue(json: text)))
+            if !differences.isEmpty { throw SeriesError.otherPlan(folder: url.path, differences: differences) }
+            if !resume { throw SeriesError.folderInUse(folder: url.path) }
+            return
+        }
+        if resume { throw SeriesError.nothingToResume(folder: url.path) }
+        try write(plan.json() + "\n", to: "plan.json")
+    }
+    func write(_ text: String, to name: String) throws {
+        let file = url.appendingPathComponent(name)
+        do {
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+            try Data(text.utf8).write(to: file, options: .atomic)
+        } catch {
+            throw SeriesError.unwritable(path: file.path, reason: error.localizedDescription)
+        }
+    }
+}

@@ -1,0 +1,112 @@
+import Foundation
+import NSTMTensor
+
+/// L(x) = a + b·x^(−c): how a loss falls with parameters, data or compute. With a = 0 the law of Kaplan et al., "Scaling laws for
+/// neural language models" (2020); with a > 0 that of Henighan et al., "Scaling laws for autoregressive generative modeling" (2020),
+/// where a is the loss that stays.
+public struct PowerLaw: Sendable, Equatable {
+    /// a
+    public var floor: Double
+    /// b
+    public var scale: Double
+    /// c, above 0 where the loss falls.
+    public var exponent: Double
+    public init(floor: Double = 0, scale: Double, exponent: Double) {
+        self.floor = floor
+        self.scale = scale
+        self.exponent = exponent
+    }
+    public func callAsFunction(_ x: Double) -> Double { floor + scale * pow(x, -exponent) }
+
+    /// The law with the least squared relative errors.
+    ///
+    /// Without a floor that is a straight line through the logarithms. With one, the best a ≥ 0 and b are known for every c (they
+    /// enter linearly), so only c is searched for, from 0.01 to 4.
+    /// - Parameters:
+    ///   - x: above 0; at least two different values, or three with a floor.
+    ///   - y: as many, above 0.
+    /// - Returns: nil when the numbers do not allow a fit.
+    public static func fit(_ x: [Double], _ y: [Double], irreducible: Bool = false) -> PowerLaw? {
+        guard x.count == y.count, x.allSatisfy({ $0 > 0 && $0.isFinite }), y.allSatisfy({ $0 > 0 && $0.isFinite }),
+            Set(x).count >= (irreducible ? 3 : 2)
+        else { return nil }
+        let logs = x.map { log($0) }, middle = logs.reduce(0, +) / Double(x.count)
+        // Around the middle of the data, so that powers stay near 1.
+        let centred = logs.map { $0 - middle }
+        guard irreducible else {
+            let heights = y.map { log($0) }, mean = heights.reduce(0, +) / Double(y.count)
+            let across = zip(centred, heights).reduce(0) { $0 + $1.0 * ($1.1 - mean) }
+            let slope = across / centred.reduce(0) { $0 + $1 * $1 }
+            return PowerLaw(scale: exp(mean - slope * middle), exponent: -slope)
+        }
+        let exponents = (0...160).map { 0.01 * pow(400, Double($0) / 160) }
+        let errors = exponents.map { linear(centred, y, $0).error }
+        let best = errors.indices.min { errors[$0] < errors[$1] }!
+        var low = exponents[max(0, best - 1)], high = exponents[min(160, best + 1)]
+        // Golden section: keeps the part with the lower of two inner points.
+        let ratio = (5.0.squareRoot() - 1) / 2
+        for _ in 0..<60 {
+            let left = high - ratio * (high - low), right = low + ratio * (high - low)
+            if linear(centred, y, left).error < linear(centred, y, right).error { high = right } else { low = left }
+        }
+        let exponent = (low + high) / 2, found = linear(centred, y, exponent)
+        return PowerLaw(floor: found.a, scale: found.b * exp(exponent * middle), exponent: exponent)
+    }
+    /// The best a ≥ 0 and b for an exponent: least squares of (y − a − b·e^(−c·t)) / y.
+    private static func linear(_ t: [Double], _ y: [Double], _ c: Double) -> (a: Double, b: Double, error: Double) {
+        var uu = 0.0, uv = 0.0, vv = 0.0, u = 0.0, v = 0.0
+        for (t, y) in zip(t, y) {
+            let p = 1 / y, q = exp(-c * t) / y
+            uu += p * p
+            uv += p * q
+            vv += q * q
+            u += p
+            v += q
+        }
+        let determinant = uu * vv - uv * uv
+        var a = (u * vv - v * uv) / determinant, b = (v * uu - u * uv) / determinant
+        if !(a > 0) { (a, b) = (0, v / vv) }
+        let error = zip(t, y).reduce(0.0) { sum, point in
+            let rest = 1 - (a + b * exp(-c * point.0)) / point.1
+            return sum + rest * rest
+        }
+        return (a, b, error)
+    }
+
+    /// A fit with 95 % intervals from a bootstrap of its residuals.
+    public struct Estimate: Sendable, Equatable {
+        public let law: PowerLaw
+        /// nil with too few points to tell.
+        public let exponent: ClosedRange<Double>?
+        public let floor: ClosedRange<Double>?
+        /// Root of the mean squared relative error.
+        public let error: Double
+        public let points: Int
+    }
+    /// Fits, and fits again to as many worlds as asked for in which other residuals were drawn (Efron 1979; residuals are widened by
+    /// √(n/(n − p)) for the p numbers that were fitted). The ends of the intervals are the 2.5 and 97.5 percentiles.
+    public static func estimate(
+        _ x: [Double], _ y: [Double], irreducible: Bool = false, resamples: Int = 1000, key: RandomKey = RandomKey(0)
+    ) -> Estimate? {
+        guard let law = fit(x, y, irreducible: irreducible) else { return nil }
+        let residuals = zip(x, y).map { log($1 / law($0)) }, n = x.count, fitted = irreducible ? 3 : 2
+        let error = (zip(x, y).reduce(0) { $0 + pow(law($1.0) / $1.1 - 1, 2) } / Double(n)).squareRoot()
+        guard n > fitted, resamples > 1 else {
+            return Estimate(law: law, exponent: nil, floor: nil, error: error, points: n)
+        }
+        let width = (Double(n) / Double(n - fitted)).squareRoot()
+        let laws = (0..<resamples).compactMap { i -> PowerLaw? in
+            let key = key.fold("bootstrap").fold(i)
+            let other = x.indices.map { law(x[$0]) * exp(width * residuals[key.integer($0, below: n)]) }
+            return fit(x, other, irreducible: irreducible)
+        }
+        func interval(_ values: [Double]) -> ClosedRange<Double>? {
+            guard values.count > 1 else { return nil }
+            let sorted = values.sorted(), last = Double(values.count - 1)
+            return sorted[Int((0.025 * last).rounded())]...sorted[Int((0.975 * last).rounded())]
+        }
+        return Estimate(
+            law: law, exponent: interval(laws.map(\.exponent)), floor: irreducible ? interval(laws.map(\.floor)) : nil,
+            error: error, points: n)
+    }
+}

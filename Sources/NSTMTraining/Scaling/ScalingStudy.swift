@@ -1,0 +1,88 @@
+import Foundation
+import NSTMData
+import NSTMModules
+
+/// Trains every size of every model on every amount of data, and fits how the loss falls. Everything lies in one folder, as that of
+/// a comparison: the plan, a folder for each run, `results.json`, `table.md` and pictures.
+public final class ScalingStudy {
+    /// A size of a model on an amount of data.
+    struct Cell {
+        let model: String, size: String
+        let parameters: Int
+        /// Positions that are read in training: whole steps, so never more than planned (but for a single step).
+        let tokens: Int
+        let steps: Int
+        let configuration: ConfigValue
+        let id: String
+    }
+    public let plan: ScalingPlan
+    public let folder: SeriesFolder
+    /// How the study was started, for the report.
+    public var command = ""
+    public var onEvent: (SeriesEvent) -> Void = { _ in }
+    public var shouldStop: () -> Bool = { false }
+    private let catalogue: Catalogue
+    private let datasets: DatasetFolder
+
+    public init(_ plan: ScalingPlan, in folder: URL, catalogue: Catalogue = .standard, datasets: DatasetFolder = DatasetFolder())
+    {
+        self.plan = plan
+        self.folder = SeriesFolder(folder)
+        self.catalogue = catalogue
+        self.datasets = datasets
+    }
+
+    /// Runs what is left to run, small runs first.
+    /// - Parameter resume: goes on with what is in the folder; without it the folder must have no runs.
+    /// - Returns: false when `shouldStop` ended it.
+    /// - Throws: `SeriesError`, `DatasetError`.
+    @discardableResult
+    public func run(resume: Bool = false) throws -> Bool {
+        try folder.claim(plan.resolved, resume: resume) { try ScalingPlan($0, catalogue: catalogue).resolved }
+        let cells = try self.cells()
+        let order = cells.sorted { ($0.tokens * $0.parameters, $0.id) < ($1.tokens * $1.parameters, $1.id) }
+        let runs = plan.seeds.flatMap { seed in order.map { planned($0, seed: seed) } }
+        let series = RunSeries(runs, in: folder.url, catalogue: catalogue, datasets: datasets)
+        series.onEvent = onEvent
+        series.shouldStop = shouldStop
+        func report() throws {
+            let measured = cells.map { cell in
+                ScalingReport.Measured(cell: cell, records: plan.seeds.map { series.record(planned(cell, seed: $0)) })
+            }
+            try ScalingReport(plan, measured, command: command).write(to: folder)
+        }
+        let isDone = try series.run(report: report)
+        try report()
+        return isDone
+    }
+
+    private func planned(_ cell: Cell, seed: Int) -> PlannedRun {
+        var config = cell.configuration
+        if case .map(var map) = config {
+            map["seed"] = .int(seed)
+            config = .map(map)
+        }
+        let title = "\(cell.model), \(cell.size), \(ProgressReporter.count(Double(cell.tokens))) tokens, seed \(seed)"
+        return PlannedRun(id: "\(cell.id)/seed-\(seed)", title: title, group: cell.id, configuration: config)
+    }
+
+    func cells() throws -> [Cell] {
+        var opened: OpenedDataset?
+        return try plan.entries.flatMap { entry in
+            let experiment = try Experiment(entry.configuration, catalogue: catalogue, folder: datasets)
+            let data = try opened ?? experiment.openDataset()
+            opened = data
+            let model = try experiment.model(input: data.dataset.inputKind, target: data.dataset.targetKind)
+            let perStep = experiment.settings.batch * data.dataset.contextLength
+            return try plan.tokens.map { tokens in
+                var config = entry.configuration
+                let steps = max(1, tokens / perStep)
+                try config.set(path: "training.steps", to: .int(steps))
+                let place = [entry.model, entry.size, "tokens \(tokens)"].map(PlanParts.slug).joined(separator: "/")
+                return Cell(
+                    model: entry.model, size: entry.size, parameters: model.parameters.trainableCount, tokens: steps * perStep,
+                    steps: steps, configuration: config, id: place)
+            }
+        }
+    }
+}

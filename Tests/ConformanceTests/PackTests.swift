@@ -1,0 +1,47 @@
+import AssociativePack
+import Foundation
+import NSTM
+import NSTMTesting
+import ReservoirPack
+import Testing
+
+/// Strategies that use nothing but the public API: they keep the rules, and train by name.
+@Suite struct PackTests {
+    static var catalogue: Catalogue {
+        var catalogue = Catalogue.standard
+        catalogue.strategies.registerAssociativePack()
+        catalogue.strategies.registerReservoirPack()
+        return catalogue
+    }
+    private static func added(_ names: (Strategies) -> [String]) -> [String] {
+        names(catalogue.strategies).filter { !names(.standard).contains($0) }
+    }
+    static let rules = added { $0.updates.names }
+    static let policies = added { $0.routings.names }
+
+    @Test(arguments: rules) func rulesConform(_ name: String) throws {
+        let report = try Conformance.check(
+            updateRule: name, in: PackTests.catalogue.strategies, Conformance.Options(tokens: 10_000))
+        #expect(report.passed, "\(report)")
+    }
+    @Test(arguments: policies) func policiesConform(_ name: String) throws {
+        let report = try Conformance.check(routing: name, in: PackTests.catalogue.strategies, Conformance.Options(tokens: 10_000))
+        #expect(report.passed, "\(report)")
+    }
+    @Test(arguments: zip(rules, policies)) func trainsByName(_ rule: String, _ policy: String) throws {
+        let config: ConfigValue = [
+            "data": ["kind": "copy", "bits": 3, "maximum-length": 2],
+            "model": [
+                "layers": 1, "width": 8, "heads": 2, "states": 4, "update": ["rule": .string(rule)],
+                "router": ["policy": .string(policy)],
+            ],
+            "training": ["steps": 60, "batch": 8, "schedule": ["peak": 1e-2, "warmup": 5]],
+        ]
+        let experiment = try Experiment(config, catalogue: PackTests.catalogue)
+        let trainer = try experiment.trainer(try experiment.openDataset())
+        var losses: [Double] = []
+        trainer.onEvent = { if case .step(let report) = $0 { losses.append(report.loss) } }
+        _ = try trainer.run()
+        #expect(losses.count == 60 && losses.suffix(10).reduce(0, +) < 0.8 * losses.prefix(10).reduce(0, +))
+    }
+}

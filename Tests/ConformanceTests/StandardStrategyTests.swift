@@ -1,0 +1,28 @@
+import NSTMLayers
+import NSTMModules
+import NSTMTesting
+import Testing
+
+/// The kit on everything that is registered, so that what is new is covered when it gets a name.
+@Suite struct StandardStrategyTests {
+    /// The flagship rule gets the full stream; what runs token by token would take minutes.
+    private func options(_ name: String) -> Conformance.Options {
+        Conformance.Options(tokens: name == "gated-slots" ? 100_000 : 10_000)
+    }
+    @Test(arguments: Strategies.standard.updates.names) func updateRules(_ name: String) throws {
+        let report = try Conformance.check(updateRule: name, in: .standard, options(name))
+        #expect(report.passed, "\(report)")
+    }
+    @Test(arguments: Strategies.standard.routings.names) func routingPolicies(_ name: String) throws {
+        let report = try Conformance.check(routing: name, in: .standard, options(name))
+        #expect(report.passed, "\(report)")
+    }
+    @Test(arguments: Strategies.standard.interactions.names) func interactions(_ name: String) throws {
+        let report = try Conformance.check(interaction: name, in: .standard, options(name))
+        #expect(report.passed, "\(report)")
+    }
+    @Test(arguments: Strategies.standard.readouts.names) func readouts(_ name: String) throws {
+        let report = try Conformance.check(readout: name, in: .standard, options(name))
+        #expect(report.passed, "\(report)")
+    }
+}

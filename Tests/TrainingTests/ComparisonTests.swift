@@ -1,0 +1,260 @@
+import Foundation
+import NSTMData
+import NSTMModules
+import Testing
+
+@testable import NSTMTraining
+
+#if canImport(FoundationXML)
+    import FoundationXML
+#endif
+
+@Suite(.serialized) struct ComparisonTests {
+    let scratch: Scratch
+    init() throws { scratch = try Scratch() }
+
+    /// Three models, two seeds, four steps each.
+    private static let plan: ConfigValue = [
+        "title": "Small & <odd>",
+        "base": [
+            "data": ["kind": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 4],
+            "model": ["layers": 1, "width": 8, "heads": 2],
+            "training": ["batch": 2, "evaluation": ["interval": 2], "checkpoint": ["interval": 1]],
+        ],
+        "models": [
+            ["name": "transformer", "model": ["kind": "transformer", "layers": 1, "width": 8, "heads": 2, "positions": 8]],
+            ["name": "nstm", "model": ["states": 4], "sweep": ["model.update.rule": ["gated-slots", "gru"]]],
+        ],
+        "seeds": [1, 2],
+        "equal": ["steps": 4],
+        "parameters": ["count": 2000, "multiple": 1],
+    ]
+    private func comparison(_ name: String, _ changes: String..., plan: ConfigValue = plan) throws -> Comparison {
+        var plan = plan
+        try plan.apply(overrides: changes)
+        return Comparison(try ComparisonPlan(plan), in: scratch[name])
+    }
+    private func results(_ name: String) throws -> ConfigValue {
+        func withoutClock(_ value: ConfigValue) -> ConfigValue {
+            switch value {
+            case .map(let map):
+                let kept = map.pairs.filter { !["tokens-per-second", "seconds", "provenance"].contains($0.key) }
+                return .map(ConfigMap(kept.map { ($0.key, withoutClock($0.value)) }))
+            case .list(let list): return .list(list.map(withoutClock))
+            default: return value
+            }
+        }
+        return withoutClock(try ConfigValue(json: String(contentsOf: scratch[name + "/results.json"], encoding: .utf8)))
+    }
+
+    @Test func parametersAreBroughtNear() throws {
+        let contestants = try comparison("a").contestants()
+        #expect(contestants.map(\.model) == ["transformer", "nstm, gated-slots", "nstm, gru"])
+        for contestant in contestants {
+            #expect(abs(contestant.parameters - 2000) <= 40, "\(contestant)")
+            // Counted by themselves, in a model that is built from the configuration.
+            let experiment = try Experiment(contestant.configuration)
+            let all = try experiment.model(for: try experiment.openDataset().dataset).parameters.all
+            #expect(all.filter(\.isTrainable).reduce(0) { $0 + $1.value.count } == contestant.parameters)
+            #expect(contestant.configuration[path: "model.hidden"] == .int(contestant.adjusted!.value))
+            #expect(contestant.configuration[path: "training.steps"] == 4)
+        }
+        #expect(Set(contestants.map { $0.adjusted!.value }).count == 3)
+        // By another key, for one model.
+        let wide = try comparison("b", "parameters.key=width", "parameters.multiple=2", "parameters.tolerance=0.3")
+        #expect(try wide.contestants().allSatisfy { abs($0.parameters - 2000) <= 600 && $0.adjusted!.key == "width" })
+    }
+
+    @Test func theNearestValueIsFound() throws {
+        let target = ParameterTarget(count: 1000, tolerance: 0.02, multiple: 4)
+        // 7 + 33 h: of the multiples of 4, 28 gives 931 and 32 gives 1063; neither is near enough, 30 would be.
+        #expect(throws: ParameterTarget.Fault.self) { try target.fit { 7 + 33 * $0 } }
+        let fine = ParameterTarget(count: 1000, tolerance: 0.02, multiple: 2)
+        #expect(try fine.fit { 7 + 33 * $0 } == (30, 997))
+        for count in stride(from: 40, through: 4000, by: 37) {
+            let target = ParameterTarget(count: count, tolerance: 1, multiple: 1)
+            let (value, found) = try target.fit { 7 + 33 * $0 }
+            #expect(found == 7 + 33 * value)
+            #expect((1...200).allSatisfy { abs(found - count) <= abs(7 + 33 * $0 - count) })
+        }
+        #expect(throws: ParameterTarget.Fault.self) { try target.fit { _ in 10 } }
+    }
+
+    @Test func impossibleCountsAreNamedForEveryModel() throws {
+        let error = #expect(throws: ConfigurationError.self) { try comparison("a", "parameters.count=100").run() }
+        #expect(error?.faults.count == 3 && error?.faults.allSatisfy { $0.message.contains("already") } == true, "\(error!)")
+        #expect(error?.faults.map(\.path) == ["models[0]", "models[1]", "models[1]"])
+    }
+
+    @Test func faultsOfAPlanComeTogether() {
+        var plan = Self.plan
+        let error = #expect(throws: ConfigurationError.self) {
+            try plan.apply(overrides: [
+                "seeds=[1, 1]", "equal.tokens=10", "base.seed=3", "base.data.bitz=1", "base.training.minutes=1", "wat=1",
+            ])
+            try plan.set(
+                path: "models",
+                to: [
+                    ["name": "a", "model": ["widht": 3], "training": ["steps": 3]],
+                    ["name": "b", "sweep": ["data.bits": [1], "model.states": 3]], ["name": "B"],
+                ])
+            _ = try ComparisonPlan(plan)
+        }
+        let text = error?.description ?? ""
+        for part in [
+            "seeds: a seed comes twice", "equal.steps: one of steps, tokens and minutes", "base.seed: ",
+            "base.data.bitz: unknown key", "base.training.minutes: ", "wat: unknown key", "models[0].model.widht: unknown key",
+            "models[0].training.steps: ", "models[1].sweep.data.bits: ", "models[1].sweep.model.states: expected a list",
+        ] { #expect(text.contains(part), "\(part) is not in\n\(text)") }
+        #expect(text.components(separatedBy: "base.data.bitz").count == 2)
+        let twice = #expect(throws: ConfigurationError.self) {
+            _ = try ComparisonPlan(["models": [["name": "A b"], ["name": "a-b"]]])
+        }
+        #expect(twice?.description.contains("are the same") == true)
+    }
+
+    @Test func aStoppedComparisonGoesOn() throws {
+        #expect(try comparison("whole").run())
+        let parts = try comparison("parts")
+        var steps = 0
+        parts.onEvent = { if case .training(.step) = $0 { steps += 1 } }
+        parts.shouldStop = { steps >= 10 }
+        #expect(try !parts.run())
+        #expect(steps == 10)
+        let first = try Data(contentsOf: scratch["parts/transformer/seed-1/run.json"])
+        #expect(throws: SeriesError.folderInUse(folder: scratch["parts"].path)) { try comparison("parts").run() }
+        let rest = try comparison("parts")
+        var begun: [String] = []
+        rest.onEvent = { event in
+            if case .training(.step) = event { steps += 1 }
+            if case .began(let run, let number, let count, let seconds) = event {
+                begun.append("\(number)/\(count) \(run.id)")
+                #expect(seconds != nil)
+            }
+        }
+        #expect(try rest.run(resume: true))
+        // Seeds are the outer loop: what stopped in the third run of the first seed goes on there.
+        #expect(begun.first == "3/6 nstm-gru/seed-1" && begun.count == 4 && steps == 24, "\(begun)")
+        #expect(try Data(contentsOf: scratch["parts/transformer/seed-1/run.json"]) == first)
+        #expect(try results("whole") == results("parts"))
+        for run in ["transformer/seed-1", "nstm-gru/seed-1", "nstm-gru/seed-2"] {
+            expectSame(try newest(scratch["whole/" + run]), try newest(scratch["parts/" + run]))
+            #expect(try metricLines(scratch["whole/" + run]) == metricLines(scratch["parts/" + run]))
+        }
+        // Nothing is left to do, and nothing changes.
+        let again = try comparison("parts")
+        again.onEvent = { if case .began = $0 { Issue.record("a run was repeated") } }
+        #expect(try again.run(resume: true))
+        #expect(try results("whole") == results("parts"))
+    }
+
+    @Test func anotherPlanIsRefusedByKey() throws {
+        #expect(try comparison("a").run())
+        let before = try results("a")
+        let error = #expect(throws: SeriesError.self) {
+            try comparison("a", "seeds=[1]", "base.training.batch=3").run(resume: true)
+        }
+        let text = error.map { "\($0)" } ?? ""
+        #expect(text.contains("seeds: [1], [1,2]") && text.contains("base.training.batch: 3, 2"), "\(text)")
+        #expect(!text.contains("models"))
+        #expect(try results("a") == before)
+        #expect(throws: SeriesError.nothingToResume(folder: scratch["b"].path)) { try comparison("b").run(resume: true) }
+        #expect(!FileManager.default.fileExists(atPath: scratch["b"].path))
+        // The stored plan is a plan.
+        let stored = try ConfigValue(json: String(contentsOf: scratch["a/plan.json"], encoding: .utf8))
+        #expect(try comparison("a", plan: stored).run(resume: true))
+    }
+
+    @Test func oneFailureDoesNotLoseTheOthers() throws {
+        // Too few learned positions for the data: known only once the data is open.
+        var plan = Self.plan
+        let short: ConfigValue = ["name": "short|er", "model": ["kind": "transformer", "positions": 2, "width": 8]]
+        if case .list(let all)? = plan[path: "models"] { try plan.set(path: "models", to: .list([short] + all)) }
+        try plan.set(path: "parameters", to: .null)
+        let mixed = try comparison("b", "seeds=[4]", "equal.steps=3", plan: plan)
+        #expect(try mixed.run())
+        let table = try String(contentsOf: scratch["b/table.md"], encoding: .utf8)
+        let lines = table.split(separator: "\n").filter { $0.hasPrefix("| ") }
+        #expect(lines.count == 6 && lines[2].hasPrefix("| short\\|er |"), "\(table)")
+        #expect(lines[2].contains("seed 4 failed") && lines[2].contains("positions") && !lines[3].contains("failed"))
+        // Tried again when the comparison goes on.
+        var begun = 0
+        let again = try comparison("b", "seeds=[4]", "equal.steps=3", plan: plan)
+        again.onEvent = { if case .began = $0 { begun += 1 } }
+        #expect(try again.run(resume: true) && begun == 1)
+    }
+
+    @Test func theReportIsRight() throws {
+        #expect(try comparison("a", "curves.y=log").run())
+        let table = try String(contentsOf: scratch["a/table.md"], encoding: .utf8)
+        #expect(table.hasPrefix("# Small & \\<odd\\>\n"))
+        // Mean and deviation by hand, from the logs of the runs.
+        let losses = try (1...2).map { seed -> Double in
+            let lines = try metricLines(scratch["a/transformer/seed-\(seed)"])
+            let value = try ConfigValue(json: try #require(lines.last { $0.contains("validation-loss") }))
+            guard case .double(let loss)? = value[path: "validation-loss"] else { return .nan }
+            return loss
+        }
+        let mean = (losses[0] + losses[1]) / 2, deviation = abs(losses[0] - losses[1]) / 2.0.squareRoot()
+        #expect(table.contains(String(format: "%.4f ± %.4f", mean, deviation)), "\(table)")
+        #expect(table.contains("hidden ") && table.contains("![Learning curves](curves.svg)"))
+        for name in ["curves.svg", "curves-wrong-bits.svg"] {
+            let svg = try Data(contentsOf: scratch["a/" + name])
+            #expect(XMLParser(data: svg).parse())
+            for model in ["transformer", "nstm, gated-slots", "nstm, gru"] {
+                #expect(String(decoding: svg, as: UTF8.self).contains(">\(model)</text>"))
+            }
+        }
+    }
+
+    @Test func budgetsOfTokensAndMinutes() throws {
+        // 2 sequences of at most 5 positions a step.
+        let tokens = try comparison("a", "equal.steps=", "equal.tokens=100")
+        #expect(try tokens.contestants().map(\.steps) == [10, 10, 10])
+        // What was measured is kept, so that a comparison that goes on has the same runs.
+        let first = try comparison("b", "equal.steps=", "equal.minutes=0.001").contestants().map(\.steps)
+        #expect(first.allSatisfy { $0 >= 1 } && scratch.listing("b") == ["steps.json"])
+        #expect(try comparison("b", "equal.steps=", "equal.minutes=0.001").contestants().map(\.steps) == first)
+    }
+
+    @Test func severalDatasetsHaveTablesOfTheirOwn() throws {
+        var plan = Self.plan
+        try plan.set(
+            path: "datasets",
+            to: [
+                ["name": "short", "data": ["maximum-length": 1]],
+                ["name": "recall", "data": ["kind": "recall", "length": 16, "pairs": 2]],
+            ]
+        )
+        try plan.set(path: "models", to: [["name": "nstm", "model": ["states": 4], "sweep": ["training.batch": [2, 3]]]])
+        try plan.set(path: "parameters", to: .null)
+        #expect(try comparison("a", "seeds=[1]", "equal.steps=2", plan: plan).run())
+        let table = try String(contentsOf: scratch["a/table.md"], encoding: .utf8)
+        #expect(table.contains("\n## short\n") && table.contains("\n## recall\n") && table.contains("| nstm, batch 3 |"))
+        let files = scratch.listing("a")
+        let pictures = ["curves-recall-recall.svg", "curves-recall.svg", "curves-short-wrong-bits.svg", "curves-short.svg"]
+        #expect(files == pictures + ["plan.json", "recall", "results.json", "short", "table.md"])
+    }
+
+    /// The whole command, killed in the middle.
+    @Test func killedAndResumed() throws {
+        let plan = """
+            base:
+              data: {kind: copy, bits: 2, maximum-length: 2, evaluation-count: 4}
+              model: {layers: 1, width: 8, heads: 2, states: 4}
+              training: {steps: 400, batch: 2, evaluation: {interval: 100}, checkpoint: {interval: 20}}
+            models: [{name: a}, {name: b, model: {states: 3}}]
+            """
+        try scratch.write("plan.yaml", plan)
+        #expect(try Tool.run(["compare", "plan.yaml", "--output", "whole"], in: scratch).status == 0)
+        let tool = try Tool(["compare", "plan.yaml"], in: scratch)
+        #expect(eventually { scratch.listing("runs/plan/b/seed-1").contains { $0.hasPrefix("step-") } })
+        tool.signal(SIGKILL)
+        _ = try tool.wait()
+        #expect(try Tool.run(["compare", "plan.yaml"], in: scratch).status == 1)
+        let resumed = try Tool.run(["compare", "plan.yaml", "--resume"], in: scratch)
+        #expect(resumed.status == 0 && resumed.output.contains("| model |"), "\(resumed.error)")
+        #expect(!resumed.output.contains("run 1 of 2"))
+        #expect(try results("whole") == results("runs/plan"))
+    }
+}

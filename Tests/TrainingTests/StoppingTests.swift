@@ -1,0 +1,88 @@
+import Foundation
+import NSTMModules
+import Testing
+
+@testable import NSTMTraining
+
+struct StoppingTests {
+    private func trainer(_ changes: String..., folder: URL? = nil) throws -> Trainer {
+        var config: ConfigValue = [
+            "data": ["kind": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 4],
+            "model": ["layers": 1, "width": 8, "heads": 2, "states": 4, "router": ["k": 2]],
+            "training": ["steps": 40, "batch": 2, "evaluation": ["interval": 2], "checkpoint": ["interval": 1]],
+        ]
+        try config.apply(overrides: changes)
+        let experiment = try Experiment(config)
+        return try experiment.trainer(try experiment.openDataset(), folder: folder)
+    }
+    private func metrics(_ name: String, _ value: Double) -> Metrics {
+        var metrics = Metrics()
+        metrics[name] = value
+        return metrics
+    }
+
+    @Test func goalsGoEitherWay() throws {
+        func goal(_ config: ConfigValue) throws -> StopGoal? {
+            let reader = ConfigReader(config), goal = StopGoal(reader)
+            reader.finish()
+            try reader.throwIfFaulty()
+            // What is written into a checkpoint means the same.
+            #expect(StopGoal(ConfigReader(reader.resolved)) == goal)
+            return goal
+        }
+        #expect(try goal([:]) == nil)
+        #expect(try goal(["metric": "wrong-bits"]) == StopGoal("wrong-bits", .atMost(0)))
+        #expect(try goal(["metric": "recall"]) == StopGoal("recall", .atLeast(1)))
+        #expect(try goal(["metric": "recall", "at-least": 0.99]) == StopGoal("recall", .atLeast(0.99)))
+        #expect(try goal(["metric": "recall", "at-most": 0.5]) == StopGoal("recall", .atMost(0.5)))
+        let error = #expect(throws: ConfigurationError.self) { try goal(["metric": "lose", "at-most": 1, "at-least": 1]) }
+        #expect(error?.faults.map(\.path) == ["metric", "at-least"])
+        let high = StopGoal("recall", .atLeast(0.9))
+        #expect([0.8, 0.9, .nan].map { high.isReached(by: metrics("recall", $0)) } == [false, true, false])
+        #expect(!high.isReached(by: metrics("loss", 1)))
+    }
+
+    @Test func plateausWait() {
+        let falling = Plateau(delta: 0.1, patience: 2), rising = Plateau("recall", patience: 2)
+        func waits(_ plateau: Plateau, _ values: [Double]) -> [Int] {
+            var progress = Plateau.Progress()
+            return values.map { value in
+                plateau.add(metrics(plateau.metric, value), to: &progress)
+                return progress.waited
+            }
+        }
+        // 0.95 gains too little over 1; measured from the best value, 0.85 is enough.
+        #expect(waits(falling, [1, 0.95, 0.85, 0.9, 0.8, 0.7]) == [0, 1, 0, 1, 2, 0])
+        #expect(waits(rising, [0.1, 0.2, 0.2, 0.1, 0.3]) == [0, 0, 1, 2, 0])
+        #expect(waits(falling, [.nan, 1, .nan]) == [1, 0, 1])
+    }
+
+    /// With a rate of 0 nothing improves: the first evaluation is the best, and three more end the run. The waiting goes on in a
+    /// resumed run.
+    @Test func runsSettle() throws {
+        let scratch = try Scratch()
+        func still(_ folder: String) throws -> Trainer {
+            try trainer(
+                "training.plateau.patience=3", "training.schedule.peak=0", "training.schedule.final=0",
+                "training.optimizer.decay=0", folder: scratch[folder])
+        }
+        let whole = try still("whole")
+        #expect(try whole.run() == .settled && whole.step == 8)
+        #expect(try whole.run() == .settled && whole.step == 8)
+        #expect(try still("parts").run(until: 5) == .stopped)
+        let rest = try still("parts")
+        try rest.restore(try newest(scratch["parts"]))
+        #expect(try rest.run() == .settled && rest.step == 8)
+        expectSame(try newest(scratch["whole"]), try newest(scratch["parts"]))
+        #expect(throws: TrainingError.self) { try trainer("training.plateau.patience=1", "training.plateau.metric=recall").run() }
+    }
+
+    @Test func timeEndsARunWithAnEvaluation() throws {
+        let scratch = try Scratch(), trainer = try trainer("training.minutes=1e-6", folder: scratch["run"])
+        #expect(try trainer.run() == .outOfTime && trainer.step == 1)
+        #expect(trainer.lastMetrics?["wrong-bits"] != nil)
+        let again = try self.trainer("training.minutes=1e-6")
+        try again.restore(try newest(scratch["run"]))
+        #expect(try again.run() == .outOfTime && again.step == 1)
+    }
+}
