@@ -15,7 +15,7 @@ public final class LeastUsedRouting: CarryingRoutingPolicy {
     public let memory: Double
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, memory: Double = 20) {
-        projection = Linear(parameters, in: width, out: states)
+        projection = Linear(parameters, in: width, out: states, stateAxis: 0)
         gate = Linear(parameters.child("gate"), in: width, out: 1)
         self.states = states
         self.memory = memory

@@ -105,7 +105,7 @@ struct Template {
                 private let projection: Linear
 
                 public init(_ parameters: ParameterBuilder, width: Int, states: Int) {
-                    projection = Linear(parameters, in: width, out: states)
+                    projection = Linear(parameters, in: width, out: states, stateAxis: 0)
                 }
                 public func callAsFunction(
                     _ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext

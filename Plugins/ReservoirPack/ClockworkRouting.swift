@@ -11,7 +11,7 @@ public final class ClockworkRouting: RoutingPolicy {
     /// - Parameter periods: P.
     public init(_ parameters: ParameterBuilder, states: Int, periods: Int = 4, strength: Double = 0.75) {
         let all = (0..<states).map { Double(1 << ($0 % periods)) }
-        self.periods = parameters("periods", [states], .values(Tensor(all)), trainable: false)
+        self.periods = parameters("periods", [states], .values(Tensor(all)), trainable: false, stateAxis: 0)
         self.strength = strength
     }
     public func callAsFunction(

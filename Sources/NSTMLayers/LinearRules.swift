@@ -13,7 +13,7 @@ public final class GatedLinear: TokenDrivenUpdateRule {
     public let slowness: Double
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, slowness: Double = 16) {
-        gate = Linear(parameters.child("gate"), in: width, out: states)
+        gate = Linear(parameters.child("gate"), in: width, out: states, stateAxis: 0)
         self.slowness = slowness
     }
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
@@ -35,7 +35,7 @@ public final class ScalarDecay: TokenDrivenUpdateRule {
         let fixed = (0..<states).map { log1p(-exp2(-5 - 7 * Double($0) / Double(max(1, states - 1)))) }
         rate =
             gate
-            ? parameters("rate", [1], .zeros) : parameters("rate", [states], .values(Tensor(fixed, [states])), trainable: false)
+            ? parameters("rate", [1], .zeros) : parameters("rate", [states], .values(Tensor(fixed, [states])), trainable: false, stateAxis: 0)
     }
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
         guard let step else { return MatrixUpdate(write: routing, decay: (routing * context[rate]).exp()) }
@@ -70,8 +70,8 @@ public final class Delta: TokenDrivenUpdateRule {
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int, gate: Bool = false) {
         strength = Linear(parameters.child("strength"), in: width, out: heads)
         // softplus(−4.6) = 0.01
-        self.gate = gate ? Linear(parameters.child("gate"), in: width, out: states, biasInitializer: .constant(-4.6)) : nil
-        rate = gate ? parameters("rate", [states], .zeros) : nil
+        self.gate = gate ? Linear(parameters.child("gate"), in: width, out: states, biasInitializer: .constant(-4.6), stateAxis: 0) : nil
+        rate = gate ? parameters("rate", [states], .zeros, stateAxis: 0) : nil
     }
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
         let decay = gate.map { (routing * -context[rate!].exp() * $0(tokens, context).softplus()).exp() }
@@ -88,8 +88,8 @@ public final class WKV: TokenDrivenUpdateRule {
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int) {
         // exp(−3) = 0.05, e-fold in 20 tokens
-        gate = Linear(parameters.child("gate"), in: width, out: states, biasInitializer: .constant(-3))
-        bonus = parameters("bonus", [states], .ones)
+        gate = Linear(parameters.child("gate"), in: width, out: states, biasInitializer: .constant(-3), stateAxis: 0)
+        bonus = parameters("bonus", [states], .ones, stateAxis: 0)
     }
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
         MatrixUpdate(write: routing, decay: (-routing * gate(tokens, context).exp()).exp(), bonus: context[bonus])

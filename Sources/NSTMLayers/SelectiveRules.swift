@@ -30,7 +30,7 @@ public final class SelectiveDiagonal: TokenDrivenUpdateRule {
         down = Linear(parameters.child("down"), in: width, out: rank, bias: false)
         // For small steps softplus⁻¹(Δ) is log Δ.
         up = Linear(parameters.child("up"), in: rank, out: width, biasInitializer: .logarithmsOfSteps)
-        rates = parameters("rates", [states, width], .logarithmsOfRates, decays: false)
+        rates = parameters("rates", [states, width], .logarithmsOfRates, decays: false, stateAxis: 0)
     }
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
         SelectiveUpdate(
@@ -48,7 +48,7 @@ public final class DiagonalSSM: TokenDrivenUpdateRule {
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int) {
         steps = parameters("steps", [width], .logarithmsOfSteps)
-        rates = parameters("rates", [states, width], .logarithmsOfRates, decays: false)
+        rates = parameters("rates", [states, width], .logarithmsOfRates, decays: false, stateAxis: 0)
     }
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
         SelectiveUpdate(

@@ -100,8 +100,8 @@ import Testing
         init(_ parameters: ParameterBuilder, states: Int, annotated: Bool) {
             gain = parameters("gain", [1, states], .constant(0.5), stateAxis: annotated ? 1 : nil)
         }
-        func coefficients(_ tokens: Variable, _ routing: Variable, _ context: ForwardContext) -> UpdateCoefficients {
-            UpdateCoefficients(write: routing * context[gain].sigmoid())
+        func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+            ConvexUpdate(write: routing * context[gain].sigmoid())
         }
     }
     private func stranger(_ states: Int, annotated: Bool) -> Built {
