@@ -79,7 +79,7 @@ struct Template {
         switch kind {
         case .updateRule:
             """
-            /// TODO: what the rule does, and its source. For now: states move towards what is routed to them, at a rate that is
+            /// Say here what the rule does, and its source. As written: states move towards what is routed to them, at a rate that is
             /// learned for each channel.
             public final class \(name): StateUpdateRule {
                 private let rate: Parameter
@@ -100,7 +100,7 @@ struct Template {
             """
         case .routing:
             """
-            /// TODO: what the policy does, and its source. For now: independent gates.
+            /// Say here what the policy does, and its source. As written: independent gates.
             public final class \(name): RoutingPolicy {
                 private let projection: Linear
 
@@ -116,7 +116,7 @@ struct Template {
             """
         case .interaction:
             """
-            /// TODO: how states talk, and its source. For now: each moves towards the mean of the active ones, by a gate that is
+            /// Say here how states talk, and the source. As written: each moves towards the mean of the active ones, by a gate that is
             /// learned for each channel.
             public final class \(name): StateInteraction {
                 private let gate: Parameter
@@ -137,15 +137,15 @@ struct Template {
             """
         case .readout:
             """
-            /// TODO: what a token reads, and its source. For now: a softmax over states of a learned map of the query.
+            /// Say here what a token reads, and the source. As written: a softmax over states of a learned map of the query.
             public final class \(name): StateReadout {
                 private let map: Linear
 
                 public init(_ parameters: ParameterBuilder, width: Int) {
                     map = Linear(parameters.child("map"), in: width, out: width, bias: false)
                 }
-                public func callAsFunction(_ queries: Variable, _ states: StateBank, _ context: ForwardContext) -> Variable {
-                    var scores = (map(queries, context).expanded(1) * states.keys).sum([2])
+                public func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
+                    var scores = (map(token.query, context).expanded(1) * states.keys).sum([2])
                     // −∞ for inactive states.
                     if let bias = states.activity.readBias { scores = scores + bias }
                     return (scores.softmax().expanded(2) * states.values).sum([1])

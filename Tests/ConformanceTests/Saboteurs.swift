@@ -5,12 +5,12 @@ import NSTMTensor
 
 // Strategies with one fault each.
 
-/// A rule that the framework scans, with coefficients from a closure.
+/// A rule that the framework scans, with write weights from a closure.
 final class Scanned: TokenDrivenUpdateRule {
     private let change: (_ tokens: Variable, _ write: Variable) -> Variable
     init(_ change: @escaping (Variable, Variable) -> Variable) { self.change = change }
-    func coefficients(_ tokens: Variable, _ routing: Variable, _ context: ForwardContext) -> UpdateCoefficients {
-        UpdateCoefficients(write: change(tokens, routing))
+    func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        ConvexUpdate(write: change(tokens, routing))
     }
 }
 
@@ -132,8 +132,8 @@ final class Averaging: StateInteraction {
 }
 /// A content read that does not know which states are active.
 final class Gullible: StateReadout {
-    func callAsFunction(_ queries: Variable, _ states: StateBank, _ context: ForwardContext) -> Variable {
-        let scores = (queries.expanded(1) * states.keys).sum([2]) / 3
+    func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
+        let scores = (token.query.expanded(1) * states.keys).sum([2]) / 3
         return (scores.softmax().expanded(2) * states.values).sum([1])
     }
 }
