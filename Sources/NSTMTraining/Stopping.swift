@@ -25,7 +25,7 @@ public struct StopGoal: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// Reads `metric` and one of `at-most` and `at-least`; nil without a metric.
-    init?(_ config: ConfigReader) {
+    package init?(_ config: ConfigReader) {
         guard let metric = Metrics.name("metric", in: config) else { return nil }
         let most = config.optionalDouble("at-most", in: -Double.infinity...Double.infinity)
         let least = config.optionalDouble("at-least", in: -Double.infinity...Double.infinity)
@@ -55,19 +55,23 @@ public struct Plateau: Sendable, Equatable, CustomStringConvertible {
     public var description: String { "\(metric) no better by more than \(delta) in \(patience) evaluations" }
 
     /// Reads `patience`, `metric` and `delta`; nil without a patience.
-    init?(_ config: ConfigReader) {
+    package init?(_ config: ConfigReader) {
         guard let patience = config.optionalInt("patience", in: 1...1_000_000) else { return nil }
         let metric = Metrics.name("metric", in: config, default: "loss") ?? "loss"
         self.init(metric, delta: config.double("delta", default: 0, in: 0...1e9), patience: patience)
     }
 
     /// How far the waiting is; belongs to a run and is kept in its checkpoints.
-    struct Progress: Codable, Equatable {
-        var best: Double?
+    package struct Progress: Codable, Equatable {
+        package var best: Double?
         /// Evaluations since the best one.
-        var waited = 0
+        package var waited = 0
+        package init(best: Double? = nil, waited: Int = 0) {
+            self.best = best
+            self.waited = waited
+        }
     }
-    func add(_ metrics: Metrics, to progress: inout Progress) {
+    package func add(_ metrics: Metrics, to progress: inout Progress) {
         guard let value = metrics[metric] else { return }
         let gain = progress.best.map { Metrics.rises(metric) ? value - $0 : $0 - value } ?? .infinity
         // Whatever is not a number improves nothing, and is no best value either.

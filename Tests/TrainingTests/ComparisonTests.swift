@@ -3,7 +3,7 @@ import NSTMData
 import NSTMModules
 import Testing
 
-@testable import NSTMTraining
+import NSTMTraining
 
 #if canImport(FoundationXML)
     import FoundationXML

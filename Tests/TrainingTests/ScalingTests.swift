@@ -3,7 +3,7 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-@testable import NSTMTraining
+import NSTMTraining
 
 struct PowerLawTests {
     /// Five sizes, three seeds each, with relative errors of a given deviation.

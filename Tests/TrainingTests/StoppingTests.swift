@@ -2,7 +2,7 @@ import Foundation
 import NSTMModules
 import Testing
 
-@testable import NSTMTraining
+import NSTMTraining
 
 struct StoppingTests {
     private func trainer(_ changes: String..., folder: URL? = nil) throws -> Trainer {

@@ -81,7 +81,7 @@ public final class Comparison {
     // MARK: Preparing
 
     /// Brings every model to its number of parameters and its number of steps.
-    func contestants() throws -> [Contestant] {
+    package func contestants() throws -> [Contestant] {
         var faults: [ConfigFault] = [], result: [Contestant] = []
         var opened: [String: OpenedDataset] = [:], measured = storedSteps
         for entry in plan.entries {

@@ -29,7 +29,7 @@ public struct ParameterTarget: Sendable, Equatable {
     /// The value of the key that comes nearest to the count.
     /// - Parameter size: the number of parameters at a value; grows with it.
     /// - Returns: value and number of parameters.
-    func fit(_ size: (Int) throws -> Int) throws -> (value: Int, parameters: Int) {
+    package func fit(_ size: (Int) throws -> Int) throws -> (value: Int, parameters: Int) {
         // The smallest value with enough parameters, by doubling and then halving the interval.
         var low = 0, high = 1, above = try size(multiple), below = 0
         let least = above
@@ -55,8 +55,8 @@ public struct ParameterTarget: Sendable, Equatable {
         return (value, found)
     }
 
-    struct Fault: Error, CustomStringConvertible {
-        let description: String
+    package struct Fault: Error, CustomStringConvertible {
+        package let description: String
         init(_ description: String) { self.description = description }
     }
 }

@@ -2,20 +2,24 @@ import Foundation
 import NSTMModules
 
 /// Writes what a scaling study found.
-struct ScalingReport {
-    struct Measured {
-        let cell: ScalingStudy.Cell
-        let records: [RunRecord?]
+package struct ScalingReport {
+    package struct Measured {
+        package let cell: ScalingStudy.Cell
+        package let records: [RunRecord?]
+        package init(cell: ScalingStudy.Cell, records: [RunRecord?]) {
+            self.cell = cell
+            self.records = records
+        }
         /// Losses of the runs that are over.
-        var losses: [Double] { records.compactMap { $0?.isOver == true ? $0?.metrics["loss"] : nil } }
+        package var losses: [Double] { records.compactMap { $0?.isOver == true ? $0?.metrics["loss"] : nil } }
         /// 6·N·D: two operations for a multiplication with each parameter, forward, and twice that on the way back (Kaplan et al. 2020,
         /// section 2.1). What does not multiply with parameters, such as attention itself, is not in it.
-        var compute: Double { 6 * Double(cell.parameters) * Double(cell.tokens) }
+        package var compute: Double { 6 * Double(cell.parameters) * Double(cell.tokens) }
     }
     /// Against what a loss is fitted.
-    enum Axis: String, CaseIterable {
+    package enum Axis: String, CaseIterable {
         case parameters, tokens, compute
-        var label: String {
+        package var label: String {
             switch self {
             case .parameters: "parameters"
             case .tokens: "positions read in training"
@@ -23,19 +27,19 @@ struct ScalingReport {
             }
         }
     }
-    struct Fit {
-        let model: String
-        let axis: Axis
-        let points: [(x: Double, y: Double)]
-        let estimate: PowerLaw.Estimate?
+    package struct Fit {
+        package let model: String
+        package let axis: Axis
+        package let points: [(x: Double, y: Double)]
+        package let estimate: PowerLaw.Estimate?
     }
 
-    let plan: ScalingPlan
-    let cells: [Measured]
-    let fits: [Fit]
+    package let plan: ScalingPlan
+    package let cells: [Measured]
+    package let fits: [Fit]
     let provenance: Provenance
 
-    init(_ plan: ScalingPlan, _ cells: [Measured], command: String) {
+    package init(_ plan: ScalingPlan, _ cells: [Measured], command: String) {
         self.plan = plan
         self.cells = cells
         provenance = Provenance(command: command)
@@ -51,7 +55,7 @@ struct ScalingReport {
 
     /// Against parameters with the most data, against data with the most parameters, so that the other does not hold the loss up;
     /// against compute the runs that no other beats with as little of it. Every seed is a point.
-    static func points(_ cells: [Measured], _ axis: Axis) -> [(x: Double, y: Double)] {
+    package static func points(_ cells: [Measured], _ axis: Axis) -> [(x: Double, y: Double)] {
         let chosen: [(Double, Measured)]
         switch axis {
         case .parameters:
@@ -78,7 +82,7 @@ struct ScalingReport {
 
     // MARK: Markdown
 
-    func markdown() -> String {
+    package func markdown() -> String {
         let law = plan.irreducible ? "L = a + b·x^(−c)" : "L = b·x^(−c)"
         var out = "# \(Markdown.plain(plan.title))\n\n"
         out +=
@@ -119,7 +123,7 @@ struct ScalingReport {
 
     // MARK: Pictures
 
-    func chart(_ axis: Axis) -> LineChart {
+    package func chart(_ axis: Axis) -> LineChart {
         var chart = LineChart("\(plan.title): loss against \(axis.rawValue)", x: .log(axis.label), y: .log("validation loss"))
         for (color, fit) in fits.filter({ $0.axis == axis }).enumerated() {
             let points = fit.points.map { LineChart.Point($0.x, $0.y) }

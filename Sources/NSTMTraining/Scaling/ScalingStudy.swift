@@ -6,14 +6,14 @@ import NSTMModules
 /// a comparison: the plan, a folder for each run, `results.json`, `table.md` and pictures.
 public final class ScalingStudy {
     /// A size of a model on an amount of data.
-    struct Cell {
-        let model: String, size: String
-        let parameters: Int
+    package struct Cell {
+        package let model: String, size: String
+        package let parameters: Int
         /// Positions that are read in training: whole steps, so never more than planned (but for a single step).
-        let tokens: Int
-        let steps: Int
-        let configuration: ConfigValue
-        let id: String
+        package let tokens: Int
+        package let steps: Int
+        package let configuration: ConfigValue
+        package let id: String
     }
     public let plan: ScalingPlan
     public let folder: SeriesFolder
@@ -66,7 +66,7 @@ public final class ScalingStudy {
         return PlannedRun(id: "\(cell.id)/seed-\(seed)", title: title, group: cell.id, configuration: config)
     }
 
-    func cells() throws -> [Cell] {
+    package func cells() throws -> [Cell] {
         var opened: OpenedDataset?
         return try plan.entries.flatMap { entry in
             let experiment = try Experiment(entry.configuration, catalogue: catalogue, folder: datasets)
