@@ -44,10 +44,10 @@ extension Variable {
         let inputs = [self, routing, strength, forget, keys, usage, sharpness, threshold]
         requireSameType("contentSlotScan", self, routing, strength, forget, keys, usage, sharpness, threshold)
         let job = ContentJob(inputs.map(\.value), keepsStates: inputs.contains { $0.isRecorded })
-        let result = job.forward()
+        let result = job.forward(), shapes = inputs.map(\.shape.dims)
         let outputs = record("contentSlotScan", inputs, [result.write, result.usage]) { g, sink in
             for (i, d) in job.backward(result, dWrite: g[0], dUsage: g[1]).enumerated() {
-                sink.add(i, d.reshaped(inputs[i].shape.dims))
+                sink.add(i, d.reshaped(shapes[i]))
             }
         }
         return ContentSlotScan(write: outputs[0], usage: outputs[1])

@@ -138,7 +138,8 @@ private struct SlotJob {
                     let t = c * chunk, n = min(chunk, T - t), row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size
                     nstm_slots(
                         real, row, row + D * size, row + 2 * D * size, 3 * D, write.constantBase + (b * T + t) * N * size, N,
-                        gate?.at(b, t, h * d), gate?.row ?? 0, bias.map { $0.constantBase + b * N * size }, scale, keyLength, k, v, toP + (i * T + t) * N * size, N,
+                        gate?.at(b, t, h * d), gate?.row ?? 0, bias.map { $0.constantBase + b * N * size }, scale, keyLength, k,
+                        v, toP + (i * T + t) * N * size, N,
                         toO + ((b * T + t) * D + h * d) * size, D, n, N, d)
                 }
                 scatter(k, b, h, toK)

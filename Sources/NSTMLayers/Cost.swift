@@ -85,6 +85,10 @@ extension HashRouting: RoutingCost {
     public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * pass.states }
     public func reached(of active: Int) -> Int { min(k, active) }
 }
+extension AllRouting: RoutingCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { 0 }
+    public func reached(of active: Int) -> Int { active }
+}
 extension RandomRouting: RoutingCost {
     public func multiplyAdds(_ pass: StatePass) -> Int { 0 }
     public func reached(of active: Int) -> Int { min(k, active) }
@@ -105,6 +109,12 @@ extension GatedSlots: StrategyCost {
     public func multiplyAdds(_ pass: StatePass) -> Int {
         pass.rows * pass.width * (2 * pass.reached + (hasSecondGate ? pass.states : 0))
     }
+}
+extension MinGRU: StrategyCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * (2 * pass.reached + pass.width) }
+}
+extension MinLSTM: StrategyCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * (2 * pass.reached + 2 * pass.width) }
 }
 // Step by step all states are computed, and what was not routed is dropped; moving towards the result is element-wise.
 extension GRUStates: StrategyCost {

@@ -25,7 +25,9 @@ public struct EmbedderRegistries: Sendable {
                 config.addFault("patch", "\(patch) does not divide \(height) × \(width) pixels")
             }
             return { parameters, input, modelWidth in
-                guard case .features(let channels) = input else { fatalError("the embedder 'image' takes features, not \(input)") }
+                guard case .features(let channels) = input else {
+                    fatalError("the embedder 'image' takes features, not \(input)")
+                }
                 return ImageEmbedder(
                     parameters, channels: channels, height: height, width: width, patch: patch, stem: stem,
                     modelWidth: modelWidth)
@@ -48,7 +50,9 @@ public struct EmbedderPlan {
             let reader = section.child(name)
             defer { reader.finish() }
             // A kind that could not be resolved has left a fault, and a faulty configuration builds nothing.
-            return reader.factory("kind", in: registry, default: usual).map { $0(reader) } ?? { SequenceModel.plainEmbedder($0, $1, $2) }
+            return reader.factory("kind", in: registry, default: usual).map { $0(reader) } ?? {
+                SequenceModel.plainEmbedder($0, $1, $2)
+            }
         }
         tokens = plan("tokens", registries.tokens, "table")
         features = plan("features", registries.features, "linear")

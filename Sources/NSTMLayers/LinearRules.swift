@@ -46,15 +46,18 @@ public final class ScalarDecay: TokenDrivenUpdateRule {
 
 /// Linear attention (Katharopoulos et al. 2020) without forgetting, as a running mean: a state holds what was written to it divided
 /// by the mass of its writes, V = Σ w c v/n with n = 1 + Σ w, the learned beginning counting as one token. So it is bounded,
-/// where the sum would grow with the sequence and its normaliser Σ q·k could vanish. `usage` is n.
+/// where the sum would grow with the sequence and its normaliser Σ q·k could vanish. `usage` is n, which stops at a horizon: from there
+/// on old writes fade, and a state is the mean over about so much mass.
 public final class LinearAttention: TokenDrivenUpdateRule {
-    public init() {}
+    /// The largest n, at least 1.
+    public let horizon: Double
+    public init(horizon: Double = 256) { self.horizon = horizon }
     public var initialUsage: Double? { 1 }
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
         guard let usage else { fatalError("LinearAttention: states without usage") }
-        let after = routing.cumulativeSum(1) + usage.expanded(1), n = routing.shape[1]
-        let before = Variable.concatenate([usage.expanded(1), after.slice(1, 0..<n - 1)], axis: 1)
-        return MatrixUpdate(write: routing / after, decay: before / after, usage: after.select(1, n - 1))
+        // w is never negative, so that the bound of the sum is the bound of every step.
+        let n = (routing.cumulativeSum(1) + usage.expanded(1)).clamped(0, horizon), share = routing / n
+        return MatrixUpdate(write: share, decay: 1 - share, usage: n.select(1, routing.shape[1] - 1))
     }
 }
 

@@ -143,7 +143,10 @@ public struct Strategies: Sendable {
             let gate = config.bool("gate", default: true)
             return { ScalarDecay($0, width: site.width, states: site.states, gate: gate) }
         }
-        register("linear-attention") { _, _ in { _ in LinearAttention() } }
+        register("linear-attention") { config, _ in
+            let horizon = config.double("horizon", default: 256, in: 1...1e9)
+            return { _ in LinearAttention(horizon: horizon) }
+        }
         register("delta") { _, site in { Delta($0, width: site.width, states: site.states, heads: site.heads) } }
         register("gated-delta") { _, site in
             { Delta($0, width: site.width, states: site.states, heads: site.heads, gate: true) }

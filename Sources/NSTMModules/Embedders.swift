@@ -58,7 +58,8 @@ public final class ImageEmbedder: Embedder {
     ///   - stem: channels between the two convolutions.
     ///   - modelWidth: D.
     public init(
-        _ parameters: ParameterBuilder, channels: Int, height: Int, width: Int, patch: Int, stem stemChannels: Int, modelWidth: Int
+        _ parameters: ParameterBuilder, channels: Int, height: Int, width: Int, patch: Int, stem stemChannels: Int,
+        modelWidth: Int
     ) {
         guard patch >= 1, height % patch == 0, width % patch == 0 else {
             nstmFatal(.other(op: "ImageEmbedder", "patches of \(patch) in \(height) × \(width) pixels"), at: parameters.path)

@@ -26,10 +26,12 @@ public enum Conformance {
     }
     public typealias Make<Product> = (ParameterBuilder, StrategySite) -> Product
 
-    public static func check(updateRule make: @escaping Make<any StateUpdateRule>, _ options: Options = Options())
-        -> ConformanceReport
-    {
-        run(Subject("update rule \(kind(make))", Surrounding.around(update: make)), options)
+    /// - Parameter readout: the one that the rule is fused with; nil: `ContentRead`.
+    public static func check(
+        updateRule make: @escaping Make<any StateUpdateRule>, readout: Make<any StateReadout>? = nil,
+        _ options: Options = Options()
+    ) -> ConformanceReport {
+        run(Subject("update rule \(kind(make))", Surrounding.around(update: make, readout: readout)), options)
     }
     public static func check(routing make: @escaping Make<any RoutingPolicy>, _ options: Options = Options())
         -> ConformanceReport
@@ -58,7 +60,8 @@ public enum Conformance {
         updateRule name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
         let make = try factory(name, in: strategies.updates, settings)
-        return run(Subject("update rule '\(name)'", Surrounding.around(update: make)), options)
+        let read = try factory(strategies.usualReadouts[name] ?? "content", in: strategies.readouts, [:])
+        return run(Subject("update rule '\(name)'", Surrounding.around(update: make, readout: read)), options)
     }
     public static func check(
         routing name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()

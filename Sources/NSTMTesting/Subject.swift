@@ -98,12 +98,15 @@ struct Surrounding {
 
     // MARK: The strategy in question
 
-    static func around(update: @escaping Conformance.Make<any StateUpdateRule>) -> [Surrounding] {
-        let stepwise: Make<any StateUpdateRule> = { Stepwise(update($0, $1)) }
-        var all = both(plain(sparse, update), rich(dense, update))
-        all[0].stepwise = plain(sparse, stepwise)
-        all[1].stepwise = rich(dense, stepwise)
-        all[0].partial = plain({ PartialRouting(dense($0, $1)) }, update)
+    /// - Parameter readout: the one that the rule is fused with; nil: by content.
+    static func around(
+        update: @escaping Conformance.Make<any StateUpdateRule>, readout: Conformance.Make<any StateReadout>? = nil
+    ) -> [Surrounding] {
+        let stepwise: Make<any StateUpdateRule> = { Stepwise(update($0, $1)) }, read = readout ?? content
+        var all = both(plain(sparse, update, nil, read), rich(dense, update, talk, read))
+        all[0].stepwise = plain(sparse, stepwise, nil, read)
+        all[1].stepwise = rich(dense, stepwise, talk, read)
+        all[0].partial = plain({ PartialRouting(dense($0, $1)) }, update, nil, read)
         return all
     }
     static func around(routing: @escaping Conformance.Make<any RoutingPolicy>) -> [Surrounding] {
@@ -141,4 +144,8 @@ private final class Stepwise: StateUpdateRule {
     func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
         rule.step(states, token, context)
     }
+    func view(before: StateBank, after: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+        rule.view(before: before, after: after, token, context)
+    }
+    var initialUsage: Double? { rule.initialUsage }
 }

@@ -42,7 +42,8 @@ public struct Catalogue: Sendable {
             let unit = config.choice("unit", default: CharacterTokenizer.Unit.character)
             return { opening in
                 let data = try TextDataset(
-                    contentsOf: URL(fileURLWithPath: path), name: "text", context: context, trainingFraction: fraction, unit: unit,
+                    contentsOf: URL(fileURLWithPath: path), name: "text", context: context, trainingFraction: fraction,
+                    unit: unit,
                     tokenizer: opening.tokenizer)
                 return OpenedDataset(data, tokenizer: data.tokenizer, warning: nil)
             }

@@ -74,7 +74,9 @@ import Testing
                     var sum = b2[o]
                     for i in 0..<s {
                         for u in 0..<p {
-                            for v in 0..<p { sum += w2[((o * s + i) * p + u) * p + v] * stem[(i * h + r * p + u) * w + q * p + v] }
+                            for v in 0..<p {
+                                sum += w2[((o * s + i) * p + u) * p + v] * stem[(i * h + r * p + u) * w + q * p + v]
+                            }
                         }
                     }
                     expected.append(sum)

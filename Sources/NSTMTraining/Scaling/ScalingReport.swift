@@ -68,7 +68,10 @@ package struct ScalingReport {
             let all = cells.map { ($0.compute, $0) }
             chosen = all.filter { own in
                 let loss = Sample(own.1.losses).mean
-                return !all.contains { $0.0 <= own.0 && Sample($0.1.losses).mean < loss }
+                return !all.contains { compute, other in
+                    let better = Sample(other.losses).mean
+                    return compute <= own.0 && better <= loss && (compute < own.0 || better < loss)
+                }
             }
         }
         return chosen.sorted { $0.0 < $1.0 }.flatMap { x, cell in cell.losses.map { (x, $0) } }
