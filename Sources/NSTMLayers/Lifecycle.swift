@@ -24,12 +24,16 @@ public final class Lifecycle: PassObserver {
     }
     public convenience init?(_ model: SequenceModel) { self.init(model.stateLayers) }
 
+    /// The layer that shows something at a path: there, or in a part of it, such as its rule.
+    private func place(of path: String) -> Int? {
+        places[path] ?? path.lastIndex(of: ".").flatMap { places[String(path[..<$0])] }
+    }
     public func wants(_ name: String, at path: String) -> Bool {
-        guard let i = places[path], let name = StateObservation(rawValue: name) else { return false }
+        guard let i = place(of: path), let name = StateObservation(rawValue: name) else { return false }
         return layers[i].needs.contains(name)
     }
     public func observe(_ name: String, _ value: Tensor, at path: String) {
-        guard let i = places[path], let name = StateObservation(rawValue: name) else { return }
+        guard let i = place(of: path), let name = StateObservation(rawValue: name) else { return }
         layers[i].observe(name, value)
     }
     /// Ends a training step.
