@@ -70,13 +70,14 @@ import Testing
         let m = try built(strategy, budget: 3), x = random([2, 11, 8], "x"), used = activity(m, x)
         let unused = (0..<6).filter { n in used.allSatisfy { $0[n] == 0 } }
         #expect(!unused.isEmpty)
-        let context = ForwardContext(.train), y = m.whole(context.constant(x), context)
+        // In evaluation, so that a policy that draws chooses as it did above.
+        let context = ForwardContext(.evaluate, recording: true), y = m.whole(context.constant(x), context)
         let gradient = weighted(y, "y").backward()[m.layer.manager.initialValues]!
         for n in unused { #expect(gradient.select(0, n).doubles().allSatisfy { $0 == 0 }) }
         for n in unused {
             m.layer.manager.initialValues.value.write(Tensor(repeating: Double.nan, [8], dtype: .float64), at: [.at(n)])
         }
-        let again = ForwardContext(.train)
+        let again = ForwardContext(.evaluate, recording: true)
         #expect(same(m.whole(again.constant(x), again).value, y.value))
     }
     /// Equal to the same states switched off for all, where no more are switched on.

@@ -161,7 +161,7 @@ import Testing
     @Test func memoryIsComplete() throws {
         func make() throws -> (Built, Lifecycle) {
             let m = try layer({
-                $0.pruning = ThresholdPruning(below: 0.8)
+                $0.pruning = ThresholdPruning(below: 0.97)
                 $0.allocation = PlateauAllocation(decisions: 2, margin: 0)
                 ($0.start, $0.limits.patience, $0.limits.pause) = (5, 2, 1)
             })
