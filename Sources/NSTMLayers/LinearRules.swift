@@ -35,7 +35,8 @@ public final class ScalarDecay: TokenDrivenUpdateRule {
         let fixed = (0..<states).map { log1p(-exp2(-5 - 7 * Double($0) / Double(max(1, states - 1)))) }
         rate =
             gate
-            ? parameters("rate", [1], .zeros) : parameters("rate", [states], .values(Tensor(fixed, [states])), trainable: false, stateAxis: 0)
+            ? parameters("rate", [1], .zeros)
+            : parameters("rate", [states], .values(Tensor(fixed, [states])), trainable: false, stateAxis: 0)
     }
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
         guard let step else { return MatrixUpdate(write: routing, decay: (routing * context[rate]).exp()) }
@@ -73,7 +74,8 @@ public final class Delta: TokenDrivenUpdateRule {
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int, gate: Bool = false) {
         strength = Linear(parameters.child("strength"), in: width, out: heads)
         // softplus(−4.6) = 0.01
-        self.gate = gate ? Linear(parameters.child("gate"), in: width, out: states, biasInitializer: .constant(-4.6), stateAxis: 0) : nil
+        self.gate =
+            gate ? Linear(parameters.child("gate"), in: width, out: states, biasInitializer: .constant(-4.6), stateAxis: 0) : nil
         rate = gate ? parameters("rate", [states], .zeros, stateAxis: 0) : nil
     }
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
