@@ -12,8 +12,9 @@ public struct InputNoise: Sendable, Hashable {
         case dropped = "dropped-tokens"
         /// As `dropped`, for one stretch of each sequence.
         case burst = "lost-stretch"
-        /// A token changes places with a neighbour. (Where the next token is wanted, the first of the two places then reads what it
-        /// should answer, which a model that was trained on clean text does not know.)
+        /// A token changes places with a neighbour. Where the next token is wanted, the first of the two places then reads what it
+        /// should answer; a model that says what it reads, as one with tied embeddings does before it has learnt anything, gains from
+        /// that.
         case swapped = "swapped-tokens"
         /// Another token, each as likely as the others.
         case replaced = "replaced-tokens"
