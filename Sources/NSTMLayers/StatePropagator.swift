@@ -26,7 +26,7 @@ public final class StatePropagator {
         guard let interaction else { return stretch(tokens, qkv, routing, states, readout, context) }
         let t = tokens.shape[1]
         // Boundaries lie at multiples of the interval: before a token whose position is one, states talk.
-        let lengths = StatePropagator.lengths(of: t, from: position, interval)
+        let lengths = StatePropagator.lengths(of: t, from: position, [interval])
         let x = tokens.split(1, lengths), q = qkv.split(1, lengths), r = routing.split(1, lengths)
         var states = states, reads: [Variable] = [], at = position
         for (i, n) in lengths.enumerated() {
@@ -41,11 +41,11 @@ public final class StatePropagator {
         return (Variable.concatenate(reads, axis: 1), states)
     }
 
-    /// Lengths of the parts into which multiples of an interval cut the next tokens.
-    static func lengths(of count: Int, from position: Int, _ interval: Int) -> [Int] {
+    /// Lengths of the parts into which multiples of any interval cut the next tokens.
+    static func lengths(of count: Int, from position: Int, _ intervals: [Int]) -> [Int] {
         var lengths: [Int] = [], start = 0
         while start < count {
-            let n = min(count - start, interval - (position + start) % interval)
+            let n = intervals.reduce(count - start) { min($0, $1 - (position + start) % $1) }
             lengths.append(n)
             start += n
         }

@@ -28,14 +28,13 @@ public struct StateBank {
     /// Lets strategies work on the states: they find zeros in place of inactive ones, which have back afterwards what they held.
     /// Rows are chosen and not multiplied by the mask: an inactive state may hold anything, and 0 · NaN is NaN.
     func hidingInactive(_ work: (StateBank) -> StateBank) -> StateBank {
-        guard let mask = activity.mask else { return work(self) }
-        let active = (mask .> 0).expanded(mask.rank)
-        func choose(_ x: Variable, else y: Variable) -> Variable { .where(active, x, y) }
-        let nothing = Variable(Tensor(repeating: 0, values.shape, dtype: values.dtype))
+        guard activity.mask != nil else { return work(self) }
         let next = work(
-            StateBank(keys: choose(keys, else: nothing), values: choose(values, else: nothing), usage: usage, activity: activity))
+            StateBank(
+                keys: activity.choosing(keys), values: activity.choosing(values), usage: usage, activity: activity))
         return StateBank(
-            keys: choose(next.keys, else: keys), values: choose(next.values, else: values), usage: next.usage, activity: activity)
+            keys: activity.choosing(next.keys, else: keys), values: activity.choosing(next.values, else: values),
+            usage: next.usage, activity: activity)
     }
     /// The same for work that also gives what tokens read.
     func scanningActive(_ work: (StateBank) -> (reads: Variable, states: StateBank)) -> (reads: Variable, states: StateBank) {
@@ -96,6 +95,12 @@ public struct StateActivity {
         guard mask.rank == 2 else { return mask }
         return (2..<max(2, shape.rank)).reduce(mask) { m, _ in m.expanded(1) }
     }
+    /// Rows [B, N, D] of active states, and those of another in place of inactive ones; nil: zeros.
+    func choosing(_ x: Variable, else y: Variable? = nil) -> Variable {
+        guard let mask else { return x }
+        return .where(
+            (mask .> 0).expanded(mask.rank), x, y ?? Variable(Tensor(repeating: 0, x.shape, dtype: x.dtype)))
+    }
     /// The same for sequences that use only some states, [B, N] of 0 and 1.
     package func restricted(to own: Tensor, _ context: ForwardContext) -> StateActivity {
         let open = mask.map { $0 * own } ?? own
@@ -135,6 +140,14 @@ public protocol CarryingRoutingPolicy: RoutingPolicy {
     func route(
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable, _ context: ForwardContext
     ) -> (weights: Variable, carried: Variable)
+}
+
+/// A routing policy that looks at what the states of a sequence hold. What it carries are their keys as they were at the last multiple of
+/// an interval, zeros in place of inactive ones: at every multiple, before the token that stands there, the layer puts them in.
+/// Gradients go through them to the tokens that wrote them.
+public protocol StateRoutingPolicy: CarryingRoutingPolicy {
+    /// Tokens between two looks, counted from the start of a sequence, so that any split of it looks at the same.
+    var interval: Int { get }
 }
 
 extension CarryingRoutingPolicy {

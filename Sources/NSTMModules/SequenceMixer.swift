@@ -37,9 +37,15 @@ public struct MixerState {
 
 /// A layer that lets tokens of a sequence influence later ones: [B, T, D] → [B, T, D].
 public protocol SequenceMixer: AnyObject {
+    /// Whether no token influences an earlier one; true by default. A layer that is not causal reads whole sequences: it carries no
+    /// state, to ask for one is an error that stops the program, and a model of such layers answers about whole sequences only.
+    var isCausal: Bool { get }
     /// The state before the first token.
     func initialState(batch: Int, _ context: ForwardContext) -> MixerState
     /// Works on the next T tokens. With a state, it goes on from there and leaves the new one; without, it starts from the
     /// beginning and keeps nothing. Any split of a sequence gives the same outputs.
     func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable
+}
+extension SequenceMixer {
+    public var isCausal: Bool { true }
 }

@@ -19,6 +19,9 @@ public enum ModelOutput: Sendable, Equatable {
     case perToken(width: Int)
     /// Class logits [B, classes] from the mean over positions.
     case pooled(classes: Int)
+
+    /// Whether the answer is about the whole sequence.
+    public var isPooled: Bool { if case .pooled = self { true } else { false } }
 }
 
 public enum NormKind: String, Sendable, CaseIterable {
@@ -129,6 +132,10 @@ open class SequenceModel {
                 b, width: width, norm: normKind, mixer: mixer, feedForward: feedForward, isResidual: style.isResidual)
         }
         norm = ResidualBlock.Norm(builder.child("norm"), normKind, shape.width)
+        if !shape.output.isPooled, let i = blocks.firstIndex(where: { !$0.mixer.isCausal }) {
+            let reason = "reads whole sequences, so that tokens would see those they are to foretell"
+            nstmFatal(.other(op: "model", "blocks.\(i).mixer \(reason); the output \(shape.output) has to be pooled"))
+        }
         switch shape.output {
         case .nextToken(let vocabulary):
             if style.isTied, streams == nil, embedder.table?.value.shape == [vocabulary, shape.width] {
@@ -147,6 +154,13 @@ open class SequenceModel {
     /// Whether the state of a stream grows with every token.
     open var carriesEveryToken: Bool { false }
 
+    /// Why it reads whole sequences only and cannot go on from a state; nil when it can.
+    public var obstacleToStreaming: String? {
+        if streams != nil { return "reads all its inputs at once" }
+        if !embedder.isStreamable { return "takes in whole sequences (\(type(of: embedder)))" }
+        return blocks.contains { !$0.mixer.isCausal } ? "reads sequences in both directions" : nil
+    }
+
     /// Logits for a batch of whole sequences.
     public func callAsFunction(_ inputs: Tensor, _ context: ForwardContext) -> Variable {
         self([inputs], context)
@@ -158,10 +172,11 @@ open class SequenceModel {
     }
     private static func name(of input: ModelInput) -> String { if case .tokens = input { "embedding" } else { "input" } }
 
-    /// The state before the first token, for streaming.
+    /// The state before the first token, for streaming. A model with an `obstacleToStreaming` has none, and stops the program.
     /// - Parameter context: the pass it starts, when gradients are to reach learned beginnings; nil for evaluation.
     public func initialState(batch: Int, _ context: ForwardContext? = nil) -> ModelState {
         let context = context ?? ForwardContext(.evaluate)
+        if let obstacle = obstacleToStreaming { nstmFatal(.other(op: "initialState", "the model \(obstacle)")) }
         return ModelState(
             layers: blocks.enumerated().map { i, block in
                 context.scope("blocks.\(i)") { block.initialState(batch: batch, context) }
