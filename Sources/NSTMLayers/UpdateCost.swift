@@ -21,14 +21,17 @@ extension RoutedRead: ReadWeightCost {
 
 // MARK: Families
 
+/// How often the gates of a token are computed step by step: when a scan is asked for and there is none, for the update, and for what is
+/// seen of it.
+private let stepwise = 3
+
 extension ConvexUpdate {
     /// What a rule of this family costs with its reads; nil when the readout does not say.
     /// - Parameter gates: multiply-adds of what the rule computes of a token.
     public static func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout, gates: Int) -> Int? {
         guard let read = readout as? any StrategyCost else { return nil }
-        // Key and value of every state that is written. Step by step moving them is element-wise, and gates are computed for the
-        // update and once more for what is seen of it.
-        let update = readout is ContentRead ? gates + 2 * pass.width * pass.reached : 2 * gates
+        // Key and value of every state that is written. Step by step moving them is element-wise.
+        let update = readout is ContentRead ? gates + 2 * pass.width * pass.reached : stepwise * gates
         return pass.rows * update + read.multiplyAdds(pass)
     }
 }
@@ -53,7 +56,7 @@ extension MatrixUpdate {
         }
         guard let read = readout as? any StrategyCost else { return nil }
         let products = 1 + (delta ? 1 : 0) + (bonus ? 1 : 0)
-        return pass.rows * (2 * gates + products * matching) + read.multiplyAdds(pass)
+        return pass.rows * (stepwise * gates + products * matching) + read.multiplyAdds(pass)
     }
 }
 
@@ -69,7 +72,7 @@ extension SelectiveUpdate {
             return pass.rows * (gates + matching + scan) + read.weightMultiplyAdds(pass)
         }
         guard let read = readout as? any StrategyCost else { return nil }
-        return pass.rows * (2 * gates + matching) + read.multiplyAdds(pass)
+        return pass.rows * (stepwise * gates + matching) + read.multiplyAdds(pass)
     }
 }
 
