@@ -85,10 +85,11 @@ extension Variable {
                     Gemm.run(real, false, false, rows, k, n, 1, da.constantBase, n, w.constantBase, k, 0, dx.freshBase, k)
                     to.add(0, dx)
                 }
-                if to.needs(1) {
-                    let dw = Tensor(uninitialized: w.shape, w.dtype)
-                    Gemm.run(real, true, false, n, k, rows, 1, da.constantBase, n, x.constantBase, k, 0, dw.freshBase, k)
-                    to.add(1, dw)
+                to.accumulate(1) { sum in
+                    // Weights that are used again and again, once a token, get one sum.
+                    let beta: Double = sum == nil ? 0 : 1
+                    if sum == nil { sum = Tensor(uninitialized: w.shape, w.dtype) }
+                    Gemm.run(real, true, false, n, k, rows, 1, da.constantBase, n, x.constantBase, k, beta, sum!.mutableBase(), k)
                 }
                 if b != nil { to.add(2, da.reshaped([rows, n]).sum([0])) }
             })

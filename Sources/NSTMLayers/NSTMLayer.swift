@@ -27,6 +27,8 @@ public final class NSTMLayer: SequenceMixer {
     private let output: Linear
     let width: Int
     private let store: ParameterStore
+    /// How sequences switch states on as they need them; nil: they have all.
+    private let activation: (any ActivationPolicy)?
 
     /// The parts that can be exchanged, each built from a parameter builder that carries its name.
     public struct Parts {
@@ -61,6 +63,7 @@ public final class NSTMLayer: SequenceMixer {
         path = parameters.path
         store = parameters.store
         self.life = life
+        activation = life?.activation
         manager = StateManager(parameters.child("states"), width: width, states: states, heads: heads, keepPenalty: keepPenalty)
         router = TokenToStateRouter(parts.routing(parameters.child("router")))
         propagator = StatePropagator(
@@ -104,7 +107,7 @@ public final class NSTMLayer: SequenceMixer {
         if let usage = initialUsage(batch, dtype, context) { s["usage"] = usage }
         s["convolution"] = convolution.beginning(batch: batch, context)
         if let carried = router.beginning(batch: batch, dtype) { s["routing"] = context.constant(carried) }
-        if let own = life?.activation { s["activity"] = context.constant(own.beginning(batch: batch, manager, dtype)) }
+        if let own = activation { s["activity"] = context.constant(own.beginning(batch: batch, manager, dtype)) }
         if attention.window != nil { s["window"] = context.constant(Tensor(repeating: 0, [batch, 0, 3 * width], dtype: dtype)) }
         return s
     }
@@ -158,7 +161,7 @@ public final class NSTMLayer: SequenceMixer {
             states = result.states
             return result.reads
         }
-        guard let policy = life?.activation else { return part(x, qkv, position) }
+        guard let policy = activation else { return part(x, qkv, position) }
         let activity = states.activity, lengths = StatePropagator.lengths(of: x.shape[1], from: position, policy.interval)
         let xs = x.split(1, lengths), qkvs = qkv.split(1, lengths)
         var active = own ?? policy.beginning(batch: x.shape[0], manager, x.dtype), at = position, reads: [Variable] = []
