@@ -56,10 +56,11 @@ extension Variable {
             keepsChunks: isRecorded || write.isRecorded || keys.isRecorded || values.isRecorded || gate?.isRecorded ?? false
                 || bias?.isRecorded ?? false)
         let result = job.forward(initialK.value.contiguous(), initialV.value.contiguous())
-        if !job.keepsChunks, let tape, !tape.checksFinite {
+        if let o = unrecorded(result.o, of: self, isRecorded: job.keepsChunks) {
             return GatedSlotScan(
-                output: Variable(result.o, node: -1, tape: tape), keys: Variable(result.keys, node: -1, tape: tape),
-                values: Variable(result.values, node: -1, tape: tape), readWeights: result.p)
+                output: o, keys: Variable(result.keys, node: -1, tape: o.tape),
+                values: Variable(result.values, node: -1, tape: o.tape),
+                readWeights: result.p)
         }
         let inputs = [self, write, initialK, initialV] + [gate, bias].compactMap { $0 }
         let gateAt = gate.map { _ in 4 }, biasAt = bias.map { _ in gate == nil ? 4 : 5 }

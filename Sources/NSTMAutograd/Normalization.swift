@@ -79,6 +79,7 @@ extension Variable {
                 real, flag, x.constantBase + o, g?.constantBase, b?.constantBase, epsilon, to + o, mean,
                 mean.map { $0 + rows * size }, r.count, n)
         }
+        if let y = unrecorded(y, of: self, isRecorded: keeps) { return y }
         return record(
             name, self, gain, bias, y,
             .pullback { dy, sink in
@@ -119,6 +120,7 @@ extension Variable {
                 real, x.constantBase + o, w.constantBase, z.constantBase + o, epsilon, to + o,
                 toStd.map { $0 + r.lowerBound * size }, r.count, n)
         }
+        if let y = unrecorded(y, of: self, isRecorded: rstd != nil) { return y }
         return record(
             "gatedRMSNorm", self, gain, gate, y,
             .pullback { dy, sink in

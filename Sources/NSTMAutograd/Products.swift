@@ -66,7 +66,7 @@ extension Variable {
         // With an activation the product becomes its slope, in place: all that the way back needs of it.
         let y = op == nil ? product : Tensor(uninitialized: outShape, dtype)
         let pre = product.freshBase, out = y.freshBase
-        let keepsSlope = op != nil && (isRecorded || weight.isRecorded || bias?.isRecorded ?? false)
+        let isRecorded = isRecorded || weight.isRecorded || bias?.isRecorded ?? false, keepsSlope = op != nil && isRecorded
         Gemm.run(
             real, false, true, rows, n, k, 1, x.constantBase, k, w.constantBase, k, 0, pre, n,
             epilogue: op != nil || b != nil
@@ -76,6 +76,7 @@ extension Variable {
                         real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.constantBase, op == nil ? nil : out + o,
                         keepsSlope ? 1 : 0, r.count, n)
                 } : nil)
+        if let y = unrecorded(y, of: self, isRecorded: isRecorded) { return y }
         return record(
             "linear", self, weight, bias, y,
             .pullback { g, to in

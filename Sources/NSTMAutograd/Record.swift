@@ -102,6 +102,12 @@ public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor],
     return values.enumerated().map { Variable($1, node: id + Int32($0), tape: tape) }
 }
 
+/// An operation's value as a constant of the pass of its first operand, when nothing is recorded and nobody looks at values: the
+/// value is all that the operation costs then. Nil: it has to be recorded, or looked at.
+@inline(__always) func unrecorded(_ value: Tensor, of x: Variable, isRecorded: Bool) -> Variable? {
+    guard !isRecorded, let tape = x.tape, !tape.checksFinite else { return nil }
+    return Variable(value, node: -1, tape: tape)
+}
 /// The pass of operands of which none is recorded, when it keeps nothing and looks at nothing: their result is a constant of it.
 func quietTape(_ inputs: [Variable]) -> Tape? {
     for x in inputs where x.node >= 0 { return nil }
