@@ -2,6 +2,8 @@
 import torch
 from torch.nn import functional as F
 
+import recurrent
+import scans
 from nstm import NSTM, GRULayer, NSTMLayer
 from transformer import Transformer, training_step
 
@@ -11,6 +13,7 @@ ROWS = [
     ("train nstm 12x64", "train transformer 12x64"), ("train nstm-equal 12x64", "train transformer 12x64"), "train nstm 12x64",
     ("train nstm 8x256", "train transformer 8x256"), ("train nstm 2x1024", "train transformer 2x1024"),
     ("train nstm 1x4096", "train transformer 1x4096"), "train nstm-gru 12x64",
+    "train lstm 12x64", "train lstm 32x256", "train gru 12x64", "train gru 32x256", "train mamba 4x1024", "train s4d 4x1024",
     "stream transformer", ("stream nstm", "stream transformer"),
 ]
 # Feed-forward widths: the Tiny Shakespeare configuration, and one with as many parameters as the Transformer.
@@ -28,6 +31,9 @@ def body(parts):
         model = Transformer(context=length)
     elif parts[1] == "transformer-10m":
         model = Transformer(width=384, layers=6, heads=6, context=length)
+    elif parts[1] in recurrent.MAKE:
+        scans.prepare()
+        model = recurrent.MAKE[parts[1]]()
     else:
         model = NSTM(hidden=HIDDEN[parts[1]], layer=GRULayer if parts[1] == "nstm-gru" else NSTMLayer)
     return training_step(model, batch, length), 1

@@ -105,6 +105,7 @@ nstm_fourier_plan *nstm_fourier_plan_make(int wide, ptrdiff_t length, int invers
     return new Plan<plain::kissfft<plain::lanes8>>(n, back, lanes);
 }
 void nstm_fourier_plan_free(nstm_fourier_plan *plan) { delete plan; }
+long long nstm_fourier_multiply_adds(const nstm_fourier_plan *plan) { return plan->multiply_adds; }
 void nstm_fourier_run(const nstm_fourier_plan *plan, const void *in, void *out) {
     nstm_work_add(plan->multiply_adds, 0, plan->bytes);
     plan->run(in, out);

@@ -49,3 +49,7 @@ final class GLUOutput {
         return parts[0] * parts[1].sigmoid()
     }
 }
+
+extension GLUOutput {
+    func multiplyAdds(_ pass: PassSize) -> Int { map.multiplyAdds(pass) }
+}

@@ -35,3 +35,7 @@ public final class GRULayer: SequenceMixer {
         return scan.output
     }
 }
+
+extension GRULayer: CostReporting {
+    public func multiplyAdds(_ pass: PassSize) -> Int? { weights.multiplyAdds(pass) }
+}

@@ -98,6 +98,8 @@ public final class HyenaFilter {
         }
         frequency = parameters("frequency", [shape.hidden], .constant(shape.frequency))
     }
+    /// Multiply-adds of a tap of all filters.
+    var weightCount: Int { maps.reduce(0) { $0 + $1.weight.value.count } }
     /// The first taps of all filters, [count, width].
     public func callAsFunction(_ count: Int, _ context: ForwardContext) -> Variable {
         guard count <= shape.length else {
@@ -127,5 +129,15 @@ public final class HyenaFilter {
             if i < maps.count - 1 { z = (z * context[frequency]).sin() }
         }
         return z * Variable(Tensor(windows, [count, width]).cast(to: dtype))
+    }
+}
+
+extension HyenaLayer: CostReporting {
+    /// The filters of all tokens so far are made anew in every pass, and all of them convolved.
+    public func multiplyAdds(_ pass: PassSize) -> Int? {
+        let length = (pass.carriesState ? pass.position : 0) + pass.tokens
+        let long = LongConvolution(batch: pass.batch, time: length, channels: width, taps: length)
+        return projection.multiplyAdds(pass) + convolution.multiplyAdds(pass) + output.multiplyAdds(pass)
+            + length * filter.weightCount + long.multiplyAdds(skip.value.dtype)
     }
 }

@@ -81,3 +81,10 @@ public final class LRULayer: SequenceMixer {
         return context.scope("glu") { glu(y, context) }
     }
 }
+
+extension LRULayer: CostReporting {
+    /// Maps into the states and out of them, real and imaginary; four multiply-adds a complex number in the scan.
+    public func multiplyAdds(_ pass: PassSize) -> Int? {
+        pass.rows * (input.value.count + output.value.count + 4 * states) + glu.multiplyAdds(pass)
+    }
+}

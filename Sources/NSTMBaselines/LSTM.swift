@@ -92,3 +92,13 @@ extension StackStyle {
         return style
     }
 }
+
+extension LSTMLayer: CostReporting {
+    public func multiplyAdds(_ pass: PassSize) -> Int? { weights.multiplyAdds(pass) }
+}
+extension CellWeights {
+    /// The gates, and two products of the cell (of GRU: with r, and the mean of m and h).
+    func multiplyAdds(_ pass: PassSize) -> Int {
+        pass.rows * (input.value.count + recurrent.value.count + 2 * recurrent.value.shape[1])
+    }
+}

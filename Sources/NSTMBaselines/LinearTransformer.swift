@@ -60,3 +60,11 @@ public final class LinearAttention: SequenceMixer {
         return frame.answer((sums[0] / (sums[1] + LinearAttention.epsilon)).reshaped([B, T, width]), to: x, context)
     }
 }
+
+extension LinearAttention: CostReporting {
+    public func multiplyAdds(_ pass: PassSize) -> Int? {
+        let d = width / heads
+        return frame.multiplyAdds(pass)
+            + MatrixStateScan.multiplyAdds(batch: pass.batch, tokens: pass.tokens, heads: heads, dk: d, dv: d + 1)
+    }
+}

@@ -83,3 +83,11 @@ extension Initializer {
         .uniform(bound: 1 / Double(max(1, inputs * layers)).squareRoot())
     }
 }
+
+extension MambaLayer: CostReporting {
+    /// In the scan Δ A, a ⊙ h, (Δ x) B and C · h of every state, Δ x and D x of every channel.
+    public func multiplyAdds(_ pass: PassSize) -> Int? {
+        let maps = [projection, selection, step, output].reduce(0) { $0 + $1.multiplyAdds(pass) }
+        return maps + convolution.multiplyAdds(pass) + pass.rows * channels * (4 * states + 2)
+    }
+}

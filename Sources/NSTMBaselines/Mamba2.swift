@@ -86,3 +86,11 @@ public final class Mamba2Layer: SequenceMixer {
         return output(norm(y * parts[0].silu(), context), context)
     }
 }
+
+extension Mamba2Layer: CostReporting {
+    public func multiplyAdds(_ pass: PassSize) -> Int? {
+        let scan = MatrixStateScan.multiplyAdds(
+            batch: pass.batch, tokens: pass.tokens, heads: heads, dk: states, dv: channels / heads)
+        return projection.multiplyAdds(pass) + convolution.multiplyAdds(pass) + scan + output.multiplyAdds(pass)
+    }
+}

@@ -54,3 +54,10 @@ public final class MinGRULayer: SequenceMixer {
         return output(scan.output, context)
     }
 }
+
+extension MinGRULayer: CostReporting {
+    /// One multiply-add a channel is the recurrence.
+    public func multiplyAdds(_ pass: PassSize) -> Int? {
+        (convolution?.multiplyAdds(pass) ?? 0) + gates.multiplyAdds(pass) + output.multiplyAdds(pass) + pass.rows * channels
+    }
+}

@@ -164,3 +164,15 @@ extension StackStyle {
         return style
     }
 }
+
+extension RWKVTimeMix: CostReporting {
+    /// Six multiplications a channel are the weighted sums.
+    public func multiplyAdds(_ pass: PassSize) -> Int? {
+        [key, value, receptance, output].reduce(6 * pass.rows * width) { $0 + $1.multiplyAdds(pass) }
+    }
+}
+extension RWKVChannelMix: CostReporting {
+    public func multiplyAdds(_ pass: PassSize) -> Int? {
+        [key, value, receptance].reduce(0) { $0 + $1.multiplyAdds(pass) }
+    }
+}

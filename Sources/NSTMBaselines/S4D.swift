@@ -91,3 +91,13 @@ public final class S4DLayer: SequenceMixer {
         return context.scope("glu") { output(y, context) }
     }
 }
+
+extension S4DLayer: CostReporting {
+    /// From a carried state four multiply-adds a complex number; else the same for one sequence, and a long convolution of all.
+    public func multiplyAdds(_ pass: PassSize) -> Int? {
+        let all = 4 * width * count, glu = output.multiplyAdds(pass)
+        if pass.carriesState { return pass.rows * all + glu }
+        let convolution = LongConvolution(batch: pass.batch, time: pass.tokens, channels: width, taps: max(1, pass.tokens))
+        return max(1, pass.tokens) * all + convolution.multiplyAdds(logStep.value.dtype) + glu
+    }
+}

@@ -21,21 +21,8 @@ struct EvaluateCommand: ParsableCommand {
     var set: [String] = []
 
     func run() throws {
-        let catalogue = NSTMCommand.catalogue
-        let others = set.filter { !$0.hasPrefix("data.") && !$0.hasPrefix("training.evaluation.") }
-        guard others.isEmpty else { throw CommandError.onlyData(keys: others) }
-        let saved = try SavedModel(fileURL(checkpoint), catalogue: catalogue)
-        var config = saved.configuration
-        try config.apply(overrides: set)
-        let experiment = try Experiment(config, catalogue: catalogue, folder: DatasetFolder(data))
-        let opened = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress, tokenizer: saved.tokenizer))
-        if let warning = opened.warning { NSTMCommand.complain("warning: \(warning)") }
-        let dataset = opened.dataset
-        guard dataset.inputKind == saved.data.input, dataset.targetKind == saved.data.target else {
-            throw CommandError.otherInputs(trained: saved.data.name, data: dataset.name)
-        }
-        try saved.model.check(takes: dataset)
-        let settings = experiment.settings
+        let opened = try EvaluationData(checkpoint, set: set, data: data)
+        let (saved, dataset, settings) = (opened.saved, opened.dataset, opened.settings)
         let batches = dataset.evaluationBatches(size: settings.evaluationBatch, limit: settings.evaluationLimit)
         let metrics = NSTM.evaluate(saved.model, on: batches, target: dataset.targetKind)
         NSTMCommand.say("\(saved.url.shortPath), step \(saved.step), on \(dataset.name)")

@@ -58,7 +58,7 @@ struct Root: ParsableCommand {
             version: RunEnvironment.version,
             subcommands: [
                 TrainCommand.self, CompareCommand.self, ScaleCommand.self, EvaluateCommand.self, GenerateCommand.self,
-                SummaryCommand.self, BenchCommand.self,
+                SummaryCommand.self, BenchCommand.self, RobustnessCommand.self,
                 CheckpointCommand.self, StatesCommand.self, PruneCommand.self, CompactCommand.self, DoctorCommand.self,
             ])
     }

@@ -15,6 +15,7 @@ enum CommandError: Error, CustomStringConvertible {
     case notLanguage(path: String, data: String)
     case otherInputs(trained: String, data: String)
     case onlyData(keys: [String])
+    case otherData(paths: [String])
     case onlyTraining(keys: [String])
 
     var description: String {
@@ -28,6 +29,9 @@ enum CommandError: Error, CustomStringConvertible {
         case .notLanguage(let path, let data): "\(path): trained on '\(data)', which is not text; there is nothing to generate"
         case .otherInputs(let trained, let data):
             "the model reads and answers what '\(trained)' has; '\(data)' differs in its number of tokens, features or answers"
+        case .otherData(let paths):
+            "\(paths.joined(separator: " and ")) were not trained on the same data, or with another split; numbers would not compare. "
+                + "Keys under data can be set for all with --set"
         case .onlyTraining(let keys): "only keys under training can be set here, not " + keys.joined(separator: ", ")
         case .onlyData(let keys):
             "only keys under data and training.evaluation can be set for an evaluation, not " + keys.joined(separator: ", ")

@@ -38,6 +38,8 @@ public protocol Dataset: Sendable {
     /// SHA-256 in hexadecimal of the content and of how it is split: equal fingerprints mean equal batches for equal keys,
     /// steps and contexts. Kept in checkpoints.
     var fingerprint: String { get }
+    /// How features were made from values in 0 … 1, for noise on them; nil where they were not, or are none.
+    var featureScale: FeatureScale? { get }
 
     /// The batch of a training step.
     /// - Parameters:
@@ -54,6 +56,7 @@ public protocol Dataset: Sendable {
 
 extension Dataset {
     public var evaluationLength: Int { contextLength }
+    public var featureScale: FeatureScale? { nil }
     /// The whole validation split.
     public func evaluationBatches(size: Int) -> BatchSequence { evaluationBatches(size: size, limit: nil) }
 }

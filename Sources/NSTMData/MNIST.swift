@@ -27,6 +27,7 @@ public struct MNIST: Dataset {
     public let fingerprint: String
     public let inputKind: InputKind
     public let targetKind = TargetKind.classes(count: MNIST.classes)
+    public var featureScale: FeatureScale? { FeatureScale(mean: MNIST.mean, deviation: MNIST.deviation) }
     /// Patches of an image.
     public let contextLength: Int
     /// Images for training.

@@ -14,26 +14,22 @@ import NSTMTensor
 /// ```
 public final class Lifecycle: PassObserver {
     public let layers: [LayerLife]
-    private let places: [String: Int]
+    private let places: LayerPlaces
 
     /// Layers whose plan lets states be born or die; nil when there is none.
     public init?(_ layers: [NSTMLayer]) {
         self.layers = layers.compactMap { layer in layer.life.flatMap { $0.isEventful ? LayerLife(layer, $0) : nil } }
-        places = Dictionary(uniqueKeysWithValues: self.layers.enumerated().map { ($1.path, $0) })
+        places = LayerPlaces(self.layers.map(\.path))
         guard !self.layers.isEmpty else { return nil }
     }
     public convenience init?(_ model: SequenceModel) { self.init(model.stateLayers) }
 
-    /// The layer that shows something at a path: there, or in a part of it, such as its rule.
-    private func place(of path: String) -> Int? {
-        places[path] ?? path.lastIndex(of: ".").flatMap { places[String(path[..<$0])] }
-    }
     public func wants(_ name: String, at path: String) -> Bool {
-        guard let i = place(of: path), let name = StateObservation(rawValue: name) else { return false }
+        guard let i = places[path], let name = StateObservation(rawValue: name) else { return false }
         return layers[i].needs.contains(name)
     }
     public func observe(_ name: String, _ value: Tensor, at path: String) {
-        guard let i = place(of: path), let name = StateObservation(rawValue: name) else { return }
+        guard let i = places[path], let name = StateObservation(rawValue: name) else { return }
         layers[i].observe(name, value)
     }
     /// Ends a training step.

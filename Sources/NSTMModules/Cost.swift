@@ -47,6 +47,12 @@ extension CausalConvolution {
         return pass.batch * weight.value.shape[1] * (pass.tokens * width - missing)
     }
 }
+extension Linear {
+    package func multiplyAdds(_ pass: PassSize) -> Int { pass.rows * weight.value.count }
+}
+extension GatedFeedForward: CostReporting {
+    public func multiplyAdds(_ pass: PassSize) -> Int? { up.multiplyAdds(pass) + down.multiplyAdds(pass) }
+}
 extension FeedForward: CostReporting {
     public func multiplyAdds(_ pass: PassSize) -> Int? { pass.rows * (up.weight.value.count + down.weight.value.count) }
 }

@@ -67,6 +67,16 @@ package struct LongConvolution: Sendable {
         return (first, n + 1 < batch ? first + time * channels * size : nil)
     }
 
+    /// Multiply-adds of `forward`, which are what `Work.counting` counts, lanes without a channel included: a transform of the filter,
+    /// two for each pair of sequences, and a complex product.
+    package func multiplyAdds(_ dtype: DType) -> Int {
+        guard batch * time * channels > 0, used > 0 else { return 0 }
+        let lanes = Int(nstm_fourier_lanes(dtype == .float64 ? 1 : 0)), blocks = (channels + lanes - 1) / lanes
+        let transform = Int(nstm_fourier_multiply_adds(FourierPlans.plan(dtype, length, inverse: false)))
+        let pairs = (batch + 1) / 2
+        return blocks * ((1 + 2 * pairs) * transform + pairs * 4 * length * lanes)
+    }
+
     package func forward(_ u: Tensor, _ h: Tensor) -> Tensor {
         let y = Tensor(uninitialized: [batch, time, channels], u.dtype)
         if y.count == 0 { return y }

@@ -12,7 +12,7 @@ public final class StateSurvey: PassObserver {
     private let batches: [Batch]
     private let needs: Set<StateObservation>
     private var statistics: [StateStatistics]
-    private let places: [String: Int]
+    private let places: LayerPlaces
     private var losses = 0.0
 
     /// - Parameters:
@@ -29,7 +29,7 @@ public final class StateSurvey: PassObserver {
         self.batches = (0..<batches).map { dataset.trainingBatch(step: $0, size: size, key: key) }
         // Nearly the plain mean over batches.
         statistics = layers.map { _ in StateStatistics(smoothing: 1 - 1e-9) }
-        places = Dictionary(uniqueKeysWithValues: layers.enumerated().map { ($1.path, $0) })
+        places = LayerPlaces(layers.map(\.path))
         for (step, batch) in self.batches.enumerated() {
             let context = ForwardContext(.evaluate, recording: needs.contains(.saliency))
             context.observer = self

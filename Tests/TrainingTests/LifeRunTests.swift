@@ -75,6 +75,14 @@ import NSTMTraining
         expectSame(try newest(scratch["whole"]), try newest(scratch["parts"]))
         #expect(try metricLines(scratch["whole"]) == metricLines(scratch["parts"]))
     }
+    /// What a layer's rule shows counts for the layer: the reads of its states are shares of all.
+    @Test func surveysSeeWhatRulesShow() throws {
+        let experiment = try Experiment(ConfigValue(yamlDocument: sampleConfiguration(text: text), name: "c"))
+        let data = try experiment.openDataset(), trainer = try experiment.trainer(data, folder: scratch["survey"])
+        let views = StateSurvey(trainer.model, data.dataset, batches: 2, size: 3, needs: [.write, .read]).views()
+        #expect(views.count == 2)
+        for view in views { #expect(abs(view.states.compactMap(\.read).reduce(0, +) - 1) < 1e-4) }
+    }
     /// A newborn state has no moments, all others keep theirs.
     @Test func newbornsHaveNoMoments() throws {
         let experiment = try Experiment(ConfigValue(yamlDocument: configuration(), name: "c"))

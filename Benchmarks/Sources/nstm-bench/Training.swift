@@ -15,6 +15,19 @@ func trainingStep(_ kind: String, _ batch: Int, _ length: Int) -> () -> Int {
     }
 }
 
+/// Baselines with the sizes that `model.kind` has by default; `Benchmarks/PyTorch/recurrent.py` has the other side.
+func recurrentModel(_ kind: String, _ builder: ParameterBuilder, _ shape: ModelShape) -> SequenceModel? {
+    var shape = shape
+    switch kind {
+    case "lstm", "gru":
+        shape.layers = 2
+        return kind == "lstm" ? LSTM(builder, shape) : GRU(builder, shape)
+    case "mamba": return Mamba(builder, shape)
+    case "s4d": return S4D(builder, shape)
+    default: return nil
+    }
+}
+
 /// A number of kilobytes from what the system says of this process.
 private func status(_ field: String) -> Int {
     let text = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""

@@ -31,6 +31,7 @@ func model(_ kind: String, positions: Int) -> SequenceModel {
         if kind == "transformer-10m" { (shape.width, shape.layers, shape.heads, shape.hidden) = (384, 6, 6, 1536) }
         return Transformer(builder, shape)
     }
+    if let recurrent = recurrentModel(kind, builder, shape) { return recurrent }
     // "nstm": the Tiny Shakespeare configuration; "nstm-equal": as many parameters as the Transformer; "nstm-gru": the first with a
     // rule that runs token by token.
     shape.hidden = kind == "nstm-equal" ? 416 : 160

@@ -17,6 +17,8 @@ static inline ptrdiff_t nstm_fourier_lanes(int wide) { return wide ? 4 : 8; }
 
 /// A plan for `length` complex elements, a product of powers of 2, 3 and 5. Inverse: +i in the exponent, and no factor 1/length.
 nstm_fourier_plan *_Nonnull nstm_fourier_plan_make(int wide, ptrdiff_t length, int inverse);
+/// Real multiplications of a run, all lanes.
+long long nstm_fourier_multiply_adds(const nstm_fourier_plan *_Nonnull plan);
 void nstm_fourier_plan_free(nstm_fourier_plan *_Nonnull plan);
 /// out ← transform(in), [length, 2, lanes] each, not overlapping, 32-byte aligned.
 void nstm_fourier_run(const nstm_fourier_plan *_Nonnull plan, const void *_Nonnull in, void *_Nonnull out);

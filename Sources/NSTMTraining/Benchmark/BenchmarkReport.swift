@@ -59,7 +59,7 @@ public struct BenchmarkReport: Sendable {
                 return fields.map(BenchmarkReport.quoted).joined(separator: ",") + "\n"
             }.joined()
     }
-    private static func quoted(_ field: String) -> String {
+    static func quoted(_ field: String) -> String {
         guard field.contains(where: { ",\"\n\r".contains($0) }) else { return field }
         return "\"" + field.replacingOccurrences(of: "\"", with: "\"\"") + "\""
     }

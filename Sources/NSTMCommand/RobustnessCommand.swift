@@ -1,0 +1,122 @@
+import ArgumentParser
+import Foundation
+import NSTM
+
+struct RobustnessCommand: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        let tokens = InputNoise.Kind.allCases.filter(\.isOfTokens).map(\.rawValue).joined(separator: ", ")
+        let features = InputNoise.Kind.allCases.filter { !$0.isOfTokens }.map(\.rawValue).joined(separator: ", ")
+        return CommandConfiguration(
+            commandName: "robustness", abstract: "Measures trained models with noise on their inputs.",
+            discussion: """
+                Every run is measured on the validation split as it is and at several strengths of each kind of noise. Targets are \
+                never touched, and all runs meet the same noise. Kinds for tokens: \(tokens); for features: \(features).
+
+                A run is called by its folder, MODEL/seed-N by MODEL; NAME=PATH gives another name. Runs of one name are seeds of one \
+                model.
+
+                Examples:
+                  \(NSTMCommand.program) robustness runs/compare-tinyshakespeare/*/seed-* --output runs/noise
+                  \(NSTMCommand.program) robustness runs/mnist-nstm ours=runs/mine --noise gaussian,shot --set data.evaluation=test
+                  \(NSTMCommand.program) robustness runs/tinyshakespeare-nstm --noise replaced-tokens --strengths 0.05,0.5
+                """)
+    }
+
+    @Argument(help: ArgumentHelp("Checkpoints, or folders of runs, trained on the same data.", valueName: "runs")) var runs:
+        [String]
+    @Option(help: ArgumentHelp("Kinds, separated by commas (default: all that fit).", valueName: "kinds")) var noise: String?
+    @Option(help: ArgumentHelp("Strengths, separated by commas (default: five of each kind).", valueName: "numbers"))
+    var strengths: String?
+    @Option(help: "Of the noise.") var seed = 1
+    @Option(help: ArgumentHelp("Where robustness.md, robustness.csv and the curves go.", valueName: "folder")) var output: String?
+    @Option(help: ArgumentHelp("What the others are compared with (default: the first).", valueName: "name")) var reference:
+        String?
+    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder")) var data: String?
+    @Option(help: ArgumentHelp("Changes a key under data or training.evaluation; may be repeated.", valueName: "key.path=value"))
+    var set: [String] = []
+
+    private var parts: (kinds: [String]?, strengths: [Double?]?) {
+        func list(_ text: String) -> [String] { text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } }
+        return (noise.map(list), strengths.map { list($0).map(Double.init) })
+    }
+    private var named: [(name: String, path: String)] {
+        runs.map { run in
+            if let sign = run.firstIndex(of: "="), sign != run.startIndex,
+                !FileManager.default.fileExists(atPath: fileURL(run).path)
+            {
+                return (String(run[..<sign]), String(run[run.index(after: sign)...]))
+            }
+            let url = fileURL(run), folder = url.pathExtension == "h5" ? url.deletingLastPathComponent() : url
+            let isSeed = folder.lastPathComponent.wholeMatch(of: /seed-\d+/) != nil
+            return ((isSeed ? folder.deletingLastPathComponent() : folder).lastPathComponent, run)
+        }
+    }
+
+    func validate() throws {
+        var faults: [String] = []
+        let known = InputNoise.Kind.allCases.map(\.rawValue), (kinds, numbers) = parts
+        if runs.isEmpty { faults.append("a run is needed") }
+        for kind in kinds ?? [] where !known.contains(kind) {
+            faults.append("--noise \(kind) is not one of \(known.joined(separator: ", "))")
+        }
+        if kinds?.isEmpty == true { faults.append("--noise needs a kind") }
+        if numbers?.isEmpty == true || numbers?.contains(nil) == true {
+            faults.append("--strengths needs numbers, separated by commas")
+        }
+        if let reference, !named.contains(where: { $0.name == reference }) {
+            faults.append("--reference \(reference) is not one of \(named.map(\.name).joined(separator: ", "))")
+        }
+        if !faults.isEmpty { throw ValidationError(faults.joined(separator: "\n")) }
+    }
+
+    func run() throws {
+        let (kinds, strengths) = parts
+        var study: RobustnessStudy?
+        for (name, path) in named {
+            let opened = try EvaluationData(path, set: set, data: data)
+            if study == nil {
+                study = try RobustnessStudy(
+                    opened.dataset, kinds: kinds.map { $0.compactMap(InputNoise.Kind.init) },
+                    strengths: strengths.map { $0.compactMap(\.self) }, seed: seed, batch: opened.settings.evaluationBatch,
+                    limit: opened.settings.evaluationLimit)
+            } else if study!.dataset.fingerprint != opened.dataset.fingerprint {
+                throw CommandError.otherData(paths: [named[0].path, path])
+            }
+            NSTMCommand.say("\(name): \(opened.saved.url.shortPath), step \(opened.saved.step)")
+            try study!.measure(opened.saved.model, name: name, run: path) { result in
+                let noise = result.noise.map { "\($0.kind.rawValue) \($0.strength)" } ?? "clean"
+                NSTMCommand.say("  \(noise): \(result.metrics)")
+            }
+        }
+        let report = study!.report(reference: reference, command: SeriesOptions.command)
+        guard let output else { return NSTMCommand.say("\n" + report.markdown) }
+        try report.write(to: fileURL(output))
+        NSTMCommand.say("results  \(fileURL(output).shortPath)")
+    }
+}
+
+/// A saved model and the data to measure it on: that of its configuration, with changes.
+struct EvaluationData {
+    let saved: SavedModel
+    let dataset: any Dataset
+    let settings: TrainingSettings
+
+    /// - Throws: also when the data is not for the model.
+    init(_ path: String, set: [String], data: String?) throws {
+        let catalogue = NSTMCommand.catalogue
+        let others = set.filter { !$0.hasPrefix("data.") && !$0.hasPrefix("training.evaluation.") }
+        guard others.isEmpty else { throw CommandError.onlyData(keys: others) }
+        saved = try SavedModel(fileURL(path), catalogue: catalogue)
+        var config = saved.configuration
+        try config.apply(overrides: set)
+        let experiment = try Experiment(config, catalogue: catalogue, folder: DatasetFolder(data))
+        let opened = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress, tokenizer: saved.tokenizer))
+        if let warning = opened.warning { NSTMCommand.complain("warning: \(warning)") }
+        dataset = opened.dataset
+        settings = experiment.settings
+        guard dataset.inputKind == saved.data.input, dataset.targetKind == saved.data.target else {
+            throw CommandError.otherInputs(trained: saved.data.name, data: dataset.name)
+        }
+        try saved.model.check(takes: dataset)
+    }
+}
