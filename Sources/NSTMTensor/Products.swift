@@ -79,13 +79,12 @@ package enum Gemm {
         _ c: UnsafeMutableRawPointer
     ) {
         let size = real == NSTM_F32 ? 4 : 8
-        func block(_ r: Range<Int>) {
+        // Blocks of whole vectors, each with enough to read to be worth a thread. Smaller ones made streaming slower on a machine that
+        // had other work: every one of some ten regions a token waits when the system puts the other thread aside.
+        Parallel.blocks(n, of: max(64, (65_536 / max(1, k) + 63) & ~63)) { r in
             nstm_gemv(
                 real, tb ? 1 : 0, a, b + r.lowerBound * (tb ? ldb : 1) * size, ldb, c + r.lowerBound * size, r.count, k)
         }
-        // Threads share what takes longer to read than they take to meet, in blocks of whole vectors that are a fraction of that.
-        if n * k < 32_768 { return block(0..<n) }
-        Parallel.blocks(n, of: max(64, (8_192 / max(1, k) + 63) & ~63), block)
     }
 
     /// Whether the project's own product beats OpenBLAS: on AVX-512 and AVX2, with enough rows to repay packing B, and while B stays in cache.
