@@ -141,13 +141,17 @@ extension RoundRobinRouting: RoutingCost {
 
 // MARK: Update rules that run step by step
 
-// Step by step all states are computed, and what was not routed is dropped; moving towards the result is element-wise.
+// Step by step the states that a token reaches are computed, or all when those are more than half; moving towards the result is
+// element-wise.
+extension StatePass {
+    fileprivate var stepped: Int { 2 * max(1, reached) <= states ? max(1, reached) : states }
+}
 extension GRUStates: StrategyCost {
-    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * 3 * pass.width * pass.width * (1 + pass.states) }
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * 3 * pass.width * pass.width * (1 + pass.stepped) }
 }
 extension LSTMStates: StrategyCost {
     public func multiplyAdds(_ pass: StatePass) -> Int {
-        pass.rows * (3 * pass.width / 2) * (pass.width + pass.states * (pass.width / 2))
+        pass.rows * (3 * pass.width / 2) * (pass.width + pass.stepped * (pass.width / 2))
     }
 }
 extension SlotAttentionStates: StrategyCost {

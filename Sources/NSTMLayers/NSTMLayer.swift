@@ -27,6 +27,10 @@ public final class NSTMLayer: SequenceMixer {
     private let output: Linear
     let width: Int
     private let store: ParameterStore
+    /// How sequences switch states on as they need them; nil: they have all.
+    private let activation: (any ActivationPolicy)?
+    /// Tokens between two boundaries at which something other than the propagator looks at the states.
+    let looks: [Int]
 
     /// The parts that can be exchanged, each built from a parameter builder that carries its name.
     public struct Parts {
@@ -61,8 +65,10 @@ public final class NSTMLayer: SequenceMixer {
         path = parameters.path
         store = parameters.store
         self.life = life
+        activation = life?.activation
         manager = StateManager(parameters.child("states"), width: width, states: states, heads: heads, keepPenalty: keepPenalty)
         router = TokenToStateRouter(parts.routing(parameters.child("router")))
+        looks = [life?.activation?.interval, router.interval].compactMap(\.self)
         propagator = StatePropagator(
             parts.update(parameters.child("update")), interaction: parts.interaction.map { $0(parameters.child("interaction")) },
             interval: interval)
@@ -104,7 +110,7 @@ public final class NSTMLayer: SequenceMixer {
         if let usage = initialUsage(batch, dtype, context) { s["usage"] = usage }
         s["convolution"] = convolution.beginning(batch: batch, context)
         if let carried = router.beginning(batch: batch, dtype) { s["routing"] = context.constant(carried) }
-        if let own = life?.activation { s["activity"] = context.constant(own.beginning(batch: batch, manager, dtype)) }
+        if let own = activation { s["activity"] = context.constant(own.beginning(batch: batch, manager, dtype)) }
         if attention.window != nil { s["window"] = context.constant(Tensor(repeating: 0, [batch, 0, 3 * width], dtype: dtype)) }
         return s
     }
@@ -139,9 +145,6 @@ public final class NSTMLayer: SequenceMixer {
         }
     }
 
-    /// Tokens between two boundaries at which something other than the propagator looks at the states.
-    var looks: [Int] { [life?.activation?.interval, router.interval].compactMap(\.self) }
-
     /// Routes tokens, and runs them through the states: all at once, or from boundary to boundary, where sequences switch states on
     /// as they need them, or the router looks at what states hold.
     /// - Parameters:
@@ -151,17 +154,17 @@ public final class NSTMLayer: SequenceMixer {
         _ x: Variable, _ qkv: Variable, _ states: inout StateBank, _ routing: inout Variable?, _ own: inout Tensor?,
         _ position: Int, _ context: ForwardContext
     ) -> Variable {
-        let looks = looks, activity = states.activity
+        let activity = states.activity
         let lengths = looks.isEmpty ? [x.shape[1]] : StatePropagator.lengths(of: x.shape[1], from: position, looks)
         let xs = lengths.count == 1 ? [x] : x.split(1, lengths), qkvs = lengths.count == 1 ? [qkv] : qkv.split(1, lengths)
-        if let policy = life?.activation, own == nil { own = policy.beginning(batch: x.shape[0], manager, x.dtype) }
+        if let policy = activation, own == nil { own = policy.beginning(batch: x.shape[0], manager, x.dtype) }
         // A sequence that is not streamed has parts all the same.
         if routing == nil, lengths.count > 1 {
             routing = router.beginning(batch: x.shape[0], x.dtype).map { context.constant($0) }
         }
         var at = position, reads: [Variable] = []
         for (i, length) in lengths.enumerated() {
-            if let policy = life?.activation, let before = own {
+            if let policy = activation, let before = own {
                 var active = before
                 if at > 0 && at % policy.interval == 0 {
                     let keys = qkvs[i].value.slice(1, 0..<1).slice(2, width..<2 * width)

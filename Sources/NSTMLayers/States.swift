@@ -51,19 +51,25 @@ public struct StateBank {
 
 /// Which states are active. An inactive state contributes exactly 0 to every read and is left exactly as it is.
 public struct StateActivity {
+    /// In one place: whatever carries states hands the activity on, and copying it part by part cost more than a small operation.
+    private final class Contents {
+        let readBias: Variable?, mask: Tensor?, identities: Tensor?, heads: Int
+        init(_ readBias: Variable?, _ mask: Tensor?, _ identities: Tensor?, _ heads: Int) {
+            (self.readBias, self.mask, self.identities, self.heads) = (readBias, mask, identities, heads)
+        }
+    }
+    private let contents: Contents
+
     /// Added to the scores of a read, [B, N]: the logarithm of a state's activity, −∞ when it is inactive; nil: all fully active.
-    public let readBias: Variable?
+    public var readBias: Variable? { contents.readBias }
     /// 1 for active states and 0 for the others, [N], or [B, N] where sequences differ; nil: all active.
-    public let mask: Tensor?
+    public var mask: Tensor? { contents.mask }
     /// Which state lies at each place, [N]; nil: state n at place n.
-    public let identities: Tensor?
-    public let heads: Int
+    public var identities: Tensor? { contents.identities }
+    public var heads: Int { contents.heads }
 
     public init(readBias: Variable? = nil, mask: Tensor? = nil, identities: Tensor? = nil, heads: Int) {
-        self.readBias = readBias
-        self.mask = mask
-        self.identities = identities
-        self.heads = heads
+        contents = Contents(readBias, mask, identities, heads)
     }
     /// The same, with the gradient of the read biases shown to who watches the pass for it (`StateObservation.saliency`).
     func observed(batch: Int, count: Int, _ dtype: DType, _ context: ForwardContext) -> StateActivity {

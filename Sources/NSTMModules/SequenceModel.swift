@@ -78,6 +78,7 @@ open class SequenceModel {
     public let shape: ModelShape
     public let parameters: ParameterStore
     public let blocks: [ResidualBlock]
+    private let blockNames: [String]
     let embedder: any Embedder
     /// nil when there is a single input.
     let streams: StreamEmbedder?
@@ -119,6 +120,7 @@ open class SequenceModel {
         }
         positions = shape.positions.map { builder.child("positions")("weight", [$0, shape.width], weights) }
         inputNorm = style.normsInput ? ResidualBlock.Norm(builder.child("inputNorm"), normKind, shape.width) : nil
+        blockNames = (0..<shape.layers).map { "blocks.\($0)" }
         blocks = (0..<shape.layers).map { i in
             let b = builder.child("blocks", i)
             let mixer = mixer(b.child("mixer"), i, residual), second = b.child("feedForward"), hidden = shape.hidden
@@ -179,13 +181,15 @@ open class SequenceModel {
         if let obstacle = obstacleToStreaming { nstmFatal(.other(op: "initialState", "the model \(obstacle)")) }
         return ModelState(
             layers: blocks.enumerated().map { i, block in
-                context.scope("blocks.\(i)") { block.initialState(batch: batch, context) }
+                context.scope(blockNames[i]) { block.initialState(batch: batch, context) }
             })
     }
     /// Logits for the next tokens of sequences that go on from a state. Feeding a sequence in any split gives the same logits (a
     /// pooled output is the mean over the tokens of this call).
     public func callAsFunction(_ inputs: Tensor, state: inout ModelState, _ context: ForwardContext) -> Variable {
+        // Moved and not copied: what nobody else holds can be changed where it is.
         var s: ModelState? = state
+        state.layers = []
         let y = run([inputs], &s, context)
         state = s!
         return y
@@ -209,8 +213,9 @@ open class SequenceModel {
         if let inputNorm { x = context.scope("inputNorm") { inputNorm(x, context) } }
         x = x.dropout(shape.dropout, context, purpose: "input dropout")
         for (i, block) in blocks.enumerated() {
-            x = context.scope("blocks.\(i)") {
+            x = context.scope(blockNames[i]) {
                 var layer = state?.layers[i]
+                if layer != nil { state!.layers[i] = MixerState() }
                 defer { if let layer { state!.layers[i] = layer } }
                 return block(x, &layer, dropout: shape.dropout, recompute: shape.recompute, context)
             }
