@@ -1,5 +1,6 @@
 #include "Both.h"
 #include "Vectors.h"
+#include "Work.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32

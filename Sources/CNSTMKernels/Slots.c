@@ -16,9 +16,9 @@
 
 void nstm_slots(nstm_real t, const void *q, const void *k, const void *v, ptrdiff_t qkv_stride, const void *u,
     ptrdiff_t u_stride, const void *gate, ptrdiff_t gate_stride, const void *bias, double scale, double key_scale, void *keys,
-    void *values, void *p, ptrdiff_t p_stride, void *o, ptrdiff_t o_stride, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d) {
-    NSTM_DISPATCH(t, slots, q, k, v, qkv_stride, u, u_stride, gate, gate_stride, bias, scale, key_scale, keys, values, p,
-        p_stride, o, o_stride, length, n, d);
+    void *values, ptrdiff_t state_stride, void *p, ptrdiff_t p_stride, void *o, ptrdiff_t o_stride, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d) {
+    NSTM_DISPATCH(t, slots, q, k, v, qkv_stride, u, u_stride, gate, gate_stride, bias, scale, key_scale, keys, values,
+        state_stride, p, p_stride, o, o_stride, length, n, d);
 }
 void nstm_slots_backward(nstm_real t, const void *d_o, ptrdiff_t do_stride, const void *q, const void *k,
     const void *v, ptrdiff_t qkv_stride, const void *u, ptrdiff_t u_stride, const void *gate, ptrdiff_t gate_stride,

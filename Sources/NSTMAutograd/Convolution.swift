@@ -27,6 +27,8 @@ extension Variable {
                 real, x.constantBase + ((n * whole + history) * C + c) * size, C, history, w.constantBase + c * size, C,
                 b.map { $0.constantBase + c * size }, activation, to + (n * T * C + c) * size, C, width, T, channels)
         }
+        let isRecorded = isRecorded || weight.isRecorded || bias?.isRecorded ?? false
+        if let y = unrecorded(y, of: self, isRecorded: isRecorded) { return y }
         return record(
             "causalConvolution", self, weight, bias, y,
             .pullback { g, sink in

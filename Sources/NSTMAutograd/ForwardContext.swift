@@ -43,7 +43,8 @@ public final class ForwardContext {
     public func random(_ purpose: String) -> RandomKey { key.fold(tape.path).fold(purpose) }
 
     /// Runs a body with a name added to the module path.
-    public func scope<R>(_ name: String, _ body: () throws -> R) rethrows -> R {
+    // Inlined, so that what the body returns needs no memory and no detour through generic code.
+    @inlinable @inline(__always) public func scope<R>(_ name: String, _ body: () throws -> R) rethrows -> R {
         let outer = tape.enter(name)
         defer { tape.leave(to: outer) }
         return try body()

@@ -53,8 +53,15 @@ extension Variable {
         let job = SlotJob(
             value.contiguous(), write.value.contiguous(), (gate?.value).map { Rows($0) }, bias?.value.contiguous(), heads: heads,
             keyLength: keyLength ?? 0, chunk: chunk,
-            keepsChunks: [self, write, gate, keys, values, bias].contains { $0?.isRecorded ?? false })
+            keepsChunks: isRecorded || write.isRecorded || keys.isRecorded || values.isRecorded || gate?.isRecorded ?? false
+                || bias?.isRecorded ?? false)
         let result = job.forward(initialK.value.contiguous(), initialV.value.contiguous())
+        if let o = unrecorded(result.o, of: self, isRecorded: job.keepsChunks) {
+            return GatedSlotScan(
+                output: o, keys: Variable(result.keys, node: -1, tape: o.tape),
+                values: Variable(result.values, node: -1, tape: o.tape),
+                readWeights: result.p)
+        }
         let inputs = [self, write, initialK, initialV] + [gate, bias].compactMap { $0 }
         let gateAt = gate.map { _ in 4 }, biasAt = bias.map { _ in gate == nil ? 4 : 5 }
         let outputs = record("gatedSlotScan", inputs, [result.o, result.keys, result.values]) { g, sink in
@@ -122,6 +129,7 @@ private struct SlotJob {
     }
 
     func forward(_ keys: Tensor, _ values: Tensor) -> Result {
+        if T == 1 && !keepsChunks { return one(keys, values) }
         let type = qkv.dtype
         let o = Tensor(uninitialized: [B, T, D], type), p = Tensor(uninitialized: [B, H, T, N], type)
         let lastK = Tensor(uninitialized: [B, N, D], type), lastV = Tensor(uninitialized: [B, N, D], type)
@@ -139,7 +147,7 @@ private struct SlotJob {
                     nstm_slots(
                         real, row, row + D * size, row + 2 * D * size, 3 * D, write.constantBase + (b * T + t) * N * size, N,
                         gate?.at(b, t, h * d), gate?.row ?? 0, bias.map { $0.constantBase + b * N * size }, scale, keyLength, k,
-                        v, toP + (i * T + t) * N * size, N,
+                        v, d, toP + (i * T + t) * N * size, N,
                         toO + ((b * T + t) * D + h * d) * size, D, n, N, d)
                 }
                 scatter(k, b, h, toK)
@@ -148,6 +156,29 @@ private struct SlotJob {
         }
         withExtendedLifetime((keys, values)) {}
         return Result(o: o, p: p, keys: lastK, values: lastV, starts: starts)
+    }
+
+    /// One token and no way back: the heads work where they lie in a copy of the states.
+    private func one(_ keys: Tensor, _ values: Tensor) -> Result {
+        let type = qkv.dtype, bank = N * D * size
+        let o = Tensor(uninitialized: [B, 1, D], type), p = Tensor(uninitialized: [B, H, 1, N], type)
+        let lastK = Tensor(uninitialized: [B, N, D], type), lastV = Tensor(uninitialized: [B, N, D], type)
+        let toO = o.freshBase, toP = p.freshBase, toK = lastK.freshBase, toV = lastV.freshBase
+        let fromK = keys.constantBase, fromV = values.constantBase
+        Parallel.for(B, work: 4 * B * N * D) { b in
+            let k = toK + b * bank, v = toV + b * bank, row = qkv.constantBase + b * 3 * D * size
+            nstm_move_rows(1, bank, fromK + b * bank, bank, k, bank)
+            nstm_move_rows(1, bank, fromV + b * bank, bank, v, bank)
+            for h in 0..<H {
+                let at = h * d * size
+                nstm_slots(
+                    real, row + at, row + D * size + at, row + 2 * D * size + at, 3 * D, write.constantBase + b * N * size, N,
+                    gate?.at(b, 0, h * d), 0, bias.map { $0.constantBase + b * N * size }, scale, keyLength, k + at, v + at, D,
+                    toP + (b * H + h) * N * size, N, toO + b * D * size + at, D, 1, N, d)
+            }
+        }
+        withExtendedLifetime((keys, values)) {}
+        return Result(o: o, p: p, keys: lastK, values: lastV, starts: nil)
     }
 
     func backward(_ r: Result, dO: Tensor?, dKeys: Tensor?, dValues: Tensor?, wantsBias: Bool) -> Gradient {

@@ -11,6 +11,8 @@ extension Variable {
     /// Every `step`-th position of a range along an axis; a negative step goes from the range's last position down.
     public func slice(_ axis: Int, _ range: Range<Int>, step: Int = 1) -> Variable {
         if range == 0..<shape[axis] && step == 1 { return self }
+        let view = value.slice(axis, range, step: step)
+        if let view = unrecorded(view, of: self, isRecorded: isRecorded) { return view }
         return viewed("slice") { $0.slice(axis, range, step: step) }
     }
     /// One position along an axis, below 0 from the end; the axis disappears.

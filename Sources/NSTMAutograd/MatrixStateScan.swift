@@ -124,6 +124,37 @@ extension Variable {
     }
 }
 
+extension MatrixStateScan {
+    /// Multiply-adds of a forward pass by formula, which are what the kernels count: chunks of 16 tokens, states padded to whole vectors.
+    /// - Parameters:
+    ///   - keys, values: dk and dv of a head.
+    ///   - decaysByChannel: whether decays differ within a head, as those beside a bonus always do.
+    package static func multiplyAdds(
+        batch: Int, tokens: Int, heads: Int, keys dk: Int, values dv: Int, decaysByChannel: Bool, delta: Bool, bonus: Bool
+    ) -> Int {
+        let C = MatrixJob.chunk, K = nstm_matrix_scan_padded(dk)
+        /// m tokens of a chunk, V columns of values.
+        func chunk(_ m: Int, _ V: Int) -> Int {
+            // Reads of the start and of each other, and the state at the end.
+            var sum = m * V * dk + m * m * V + K * V * m
+            // Rows scaled by their decays; then weights between tokens, with decays on the way, or of products and decays.
+            let pairs = delta ? 2 : 1
+            sum += (pairs + 1) * m * K
+            if decaysByChannel {
+                sum += 2 * m * K + pairs * 2 * m * dk * C + (bonus ? 2 * m * dk : 0)
+            } else {
+                sum += 2 * m + C * m + pairs * (m * C + m * C * dk)
+            }
+            // What is found under a key, and the triangle of corrections.
+            if delta { sum += m * V * dk + m * (m - 1) / 2 * V + m * V }
+            return sum
+        }
+        let widths = stride(from: 0, to: dv, by: MatrixJob.block).map { nstm_matrix_scan_padded(min(MatrixJob.block, dv - $0)) }
+        let one = widths.reduce(0) { $0 + tokens / C * chunk(C, $1) + (tokens % C == 0 ? 0 : chunk(tokens % C, $1)) }
+        return batch * heads * one
+    }
+}
+
 /// The work is split over sequences, heads and blocks of value columns, which do not see each other, also under the delta rule.
 private struct MatrixJob {
     let q: Rows, k: Rows, v: Rows
@@ -139,7 +170,7 @@ private struct MatrixJob {
     private let parts: Int
     /// Padded sizes of the state of a block of columns in memory, and its bytes.
     private let rows: Int, columns: Int, bank: Int
-    private static let chunk = Int(NSTM_MATRIX_CHUNK)
+    static let chunk = Int(NSTM_MATRIX_CHUNK)
     private var chunks: Int { (T + MatrixJob.chunk - 1) / MatrixJob.chunk }
 
     struct Result {

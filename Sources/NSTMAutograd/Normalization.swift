@@ -67,16 +67,19 @@ extension Variable {
         fit(bias)
         requireSameType(name, self, gain, bias)
         let x = value.contiguous(), g = gain?.value.contiguous(), b = bias?.value.contiguous()
-        let y = Tensor(uninitialized: shape, dtype), mean = Tensor(uninitialized: [rows], dtype)
-        let rstd = Tensor(uninitialized: [rows], dtype)
+        let y = Tensor(uninitialized: shape, dtype)
+        // Mean and 1/deviation of every row, for the way back.
+        let keeps = isRecorded || gain?.isRecorded ?? false || bias?.isRecorded ?? false
+        let statistics = keeps ? Tensor(uninitialized: [2, rows], dtype) : nil
         let real = dtype.real, size = dtype.byteCount, flag: Int32 = center ? 1 : 0
-        let to = y.freshBase, toMean = mean.freshBase, toStd = rstd.freshBase, block = rowBlock(n)
+        let to = y.freshBase, toStatistics = statistics?.freshBase, block = rowBlock(n)
         Parallel.blocks(rows, of: block) { r in
-            let o = r.lowerBound * n * size, s = r.lowerBound * size
+            let o = r.lowerBound * n * size, mean = toStatistics.map { $0 + r.lowerBound * size }
             nstm_norm(
-                real, flag, x.constantBase + o, g?.constantBase, b?.constantBase, epsilon, to + o, toMean + s, toStd + s, r.count,
-                n)
+                real, flag, x.constantBase + o, g?.constantBase, b?.constantBase, epsilon, to + o, mean,
+                mean.map { $0 + rows * size }, r.count, n)
         }
+        if let y = unrecorded(y, of: self, isRecorded: keeps) { return y }
         return record(
             name, self, gain, bias, y,
             .pullback { dy, sink in
@@ -86,11 +89,13 @@ extension Variable {
                 let dgain = Tensor(uninitialized: [blocks, n], x.dtype), dbias = Tensor(uninitialized: [blocks, n], x.dtype)
                 let toGain = dgain.freshBase, toBias = dbias.freshBase
                 if rows == 0 { nstm_fill(real, toGain, 0, n); nstm_fill(real, toBias, 0, n) }
+                guard let statistics else { nstmFatal(.other(op: "\(name)", "backward without what it keeps")) }
                 Parallel.blocks(rows, of: block) { r in
-                    let o = r.lowerBound * n * size, s = r.lowerBound * size, p = (r.lowerBound / block) * n * size
+                    let o = r.lowerBound * n * size, p = (r.lowerBound / block) * n * size
+                    let mean = statistics.constantBase + r.lowerBound * size
                     nstm_norm_backward(
-                        real, flag, dy.constantBase + o, x.constantBase + o, g?.constantBase, mean.constantBase + s,
-                        rstd.constantBase + s, to + o, g == nil ? nil : toGain + p, b == nil ? nil : toBias + p, r.count, n)
+                        real, flag, dy.constantBase + o, x.constantBase + o, g?.constantBase, mean, mean + rows * size, to + o,
+                        g == nil ? nil : toGain + p, b == nil ? nil : toBias + p, r.count, n)
                 }
                 sink.add(0, dx)
                 if g != nil { sink.add(1, dgain.sum([0])) }
@@ -106,14 +111,16 @@ extension Variable {
         }
         requireSameType("gatedRMSNorm", self, gain, gate)
         let x = value.contiguous(), z = gate.value.contiguous(), w = gain.value.contiguous()
-        let y = Tensor(uninitialized: shape, dtype), rstd = Tensor(uninitialized: [rows], dtype)
-        let real = dtype.real, size = dtype.byteCount, to = y.freshBase, toStd = rstd.freshBase, block = rowBlock(n)
+        let y = Tensor(uninitialized: shape, dtype)
+        let rstd = isRecorded || gain.isRecorded || gate.isRecorded ? Tensor(uninitialized: [rows], dtype) : nil
+        let real = dtype.real, size = dtype.byteCount, to = y.freshBase, toStd = rstd?.freshBase, block = rowBlock(n)
         Parallel.blocks(rows, of: block) { r in
             let o = r.lowerBound * n * size
             nstm_gated_norm(
-                real, x.constantBase + o, w.constantBase, z.constantBase + o, epsilon, to + o, toStd + r.lowerBound * size,
-                r.count, n)
+                real, x.constantBase + o, w.constantBase, z.constantBase + o, epsilon, to + o,
+                toStd.map { $0 + r.lowerBound * size }, r.count, n)
         }
+        if let y = unrecorded(y, of: self, isRecorded: rstd != nil) { return y }
         return record(
             "gatedRMSNorm", self, gain, gate, y,
             .pullback { dy, sink in
@@ -121,6 +128,7 @@ extension Variable {
                     dz = Tensor(uninitialized: x.shape, x.dtype)
                 let blocks = max(1, (rows + block - 1) / block), dgain = Tensor(uninitialized: [blocks, n], x.dtype)
                 let to = dx.freshBase, toGate = dz.freshBase, toGain = dgain.freshBase
+                guard let rstd else { nstmFatal(.other(op: "gatedRMSNorm", "backward without what it keeps")) }
                 if rows == 0 { nstm_fill(real, toGain, 0, n) }
                 Parallel.blocks(rows, of: block) { r in
                     let o = r.lowerBound * n * size

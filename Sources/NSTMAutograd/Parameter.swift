@@ -5,9 +5,9 @@ public final class Parameter {
     public let path: String
     /// Position in the order of declaration within its model.
     public let index: Int
-    public var value: Tensor
+    @exclusivity(unchecked) public var value: Tensor
     /// A frozen parameter is a constant on the tape.
-    public var isTrainable = true
+    @exclusivity(unchecked) public var isTrainable = true
     /// Whether weight decay applies by default: matrices yes; gains, biases and other vectors no.
     public let decays: Bool
     /// Multiplies the learning rate, and bounds the product.

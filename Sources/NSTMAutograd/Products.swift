@@ -66,7 +66,7 @@ extension Variable {
         // With an activation the product becomes its slope, in place: all that the way back needs of it.
         let y = op == nil ? product : Tensor(uninitialized: outShape, dtype)
         let pre = product.freshBase, out = y.freshBase
-        let keepsSlope = op != nil && (isRecorded || weight.isRecorded || bias?.isRecorded ?? false)
+        let isRecorded = isRecorded || weight.isRecorded || bias?.isRecorded ?? false, keepsSlope = op != nil && isRecorded
         Gemm.run(
             real, false, true, rows, n, k, 1, x.constantBase, k, w.constantBase, k, 0, pre, n,
             epilogue: op != nil || b != nil
@@ -76,6 +76,7 @@ extension Variable {
                         real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.constantBase, op == nil ? nil : out + o,
                         keepsSlope ? 1 : 0, r.count, n)
                 } : nil)
+        if let y = unrecorded(y, of: self, isRecorded: isRecorded) { return y }
         return record(
             "linear", self, weight, bias, y,
             .pullback { g, to in
@@ -85,10 +86,11 @@ extension Variable {
                     Gemm.run(real, false, false, rows, k, n, 1, da.constantBase, n, w.constantBase, k, 0, dx.freshBase, k)
                     to.add(0, dx)
                 }
-                if to.needs(1) {
-                    let dw = Tensor(uninitialized: w.shape, w.dtype)
-                    Gemm.run(real, true, false, n, k, rows, 1, da.constantBase, n, x.constantBase, k, 0, dw.freshBase, k)
-                    to.add(1, dw)
+                to.accumulate(1) { sum in
+                    // Weights that are used again and again, once a token, get one sum.
+                    let beta: Double = sum == nil ? 0 : 1
+                    if sum == nil { sum = Tensor(uninitialized: w.shape, w.dtype) }
+                    Gemm.run(real, true, false, n, k, rows, 1, da.constantBase, n, x.constantBase, k, beta, sum!.mutableBase(), k)
                 }
                 if b != nil { to.add(2, da.reshaped([rows, n]).sum([0])) }
             })

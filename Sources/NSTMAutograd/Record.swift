@@ -102,6 +102,18 @@ public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor],
     return values.enumerated().map { Variable($1, node: id + Int32($0), tape: tape) }
 }
 
+/// An operation's value as a constant of the pass of its first operand, when nothing is recorded and nobody looks at values: the
+/// value is all that the operation costs then. Nil: it has to be recorded, or looked at.
+@inline(__always) func unrecorded(_ value: Tensor, of x: Variable, isRecorded: Bool) -> Variable? {
+    guard !isRecorded, let tape = x.tape, !tape.checksFinite else { return nil }
+    return Variable(value, node: -1, tape: tape)
+}
+/// The pass of operands of which none is recorded, when it keeps nothing and looks at nothing: their result is a constant of it.
+func quietTape(_ inputs: [Variable]) -> Tape? {
+    for x in inputs where x.node >= 0 { return nil }
+    guard let tape = inputs.first(where: { $0.tape != nil })?.tape, !tape.checksFinite else { return nil }
+    return tape
+}
 private func commonTape(_ op: StaticString, _ inputs: [Variable]) -> Tape? {
     var tape: Tape?
     for x in inputs {
@@ -127,7 +139,7 @@ private func pack(_ inputs: [Variable]) -> (SIMD4<Int32>, [Int32]?) {
 }
 
 /// Stops when an operand of a fused kernel has another element type: kernels read all of them as the first one's.
-func requireSameType(
+@inline(__always) func requireSameType(
     _ op: StaticString, _ first: Variable, _ a: Variable?, _ b: Variable? = nil, _ c: Variable? = nil, _ d: Variable? = nil,
     _ e: Variable? = nil, _ f: Variable? = nil, _ g: Variable? = nil
 ) {
@@ -141,9 +153,10 @@ func requireSameType(
     requireType(op, first, g)
 }
 @inline(__always) private func requireType(_ op: StaticString, _ first: Variable, _ x: Variable?) {
-    if let x, x.dtype != first.dtype {
-        nstmFatal(.dtype(op: "\(op)", got: x.dtype, want: "\(first.dtype), as the first operand"), at: path(of: first, x))
-    }
+    if let x, x.dtype != first.dtype { refuseType(op, first, x) }
+}
+@inline(never) private func refuseType(_ op: StaticString, _ first: Variable, _ x: Variable) -> Never {
+    nstmFatal(.dtype(op: "\(op)", got: x.dtype, want: "\(first.dtype), as the first operand"), at: path(of: first, x))
 }
 
 /// Where to say an operand does not fit: the module path of the first operand that has a tape.

@@ -57,7 +57,11 @@ extension Variable {
     }
     public static func concatenate(_ parts: [Variable], axis: Int) -> Variable {
         if parts.count == 1 { return parts[0] }
-        let a = parts[0].shape.normalized(axis: axis), lengths = parts.map { $0.shape[a] }
+        let a = parts[0].shape.normalized(axis: axis)
+        if let tape = quietTape(parts) {
+            return Variable(.concatenate(parts.map(\.value), axis: a), node: -1, tape: tape)
+        }
+        let lengths = parts.map { $0.shape[a] }
         return record(
             "concatenate", parts, .concatenate(parts.map(\.value), axis: a),
             .pullback { g, to in

@@ -95,13 +95,13 @@ public final class Tape {
         return Int32(scopes.count - 1)
     }
     /// Enters a module within the one at work, and returns that one.
-    func enter(_ name: String) -> Int32 {
+    @usableFromInline func enter(_ name: String) -> Int32 {
         let outer = scope
         scope = enter(name, in: outer)
         return outer
     }
     /// Goes back to the module that `enter` returned.
-    func leave(to outer: Int32) {
+    @usableFromInline func leave(to outer: Int32) {
         // Recorded operations refer to their modules; without any, a pass as long as you like keeps none.
         if !isRecording, Int(scope) == scopes.count - 1 { scopes.removeLast() }
         scope = outer
@@ -216,6 +216,11 @@ public struct GradientSink {
         guard id >= 0 else { return }
         let g = gradient()
         if slots[id] == nil { slots[id] = g } else { slots[id]!.add(g) }
+    }
+    /// Adds to the gradient of the i-th input in place, when it is wanted: the body is given what has been added up so far, nil at first.
+    func accumulate(_ i: Int, _ body: (inout Tensor?) -> Void) {
+        let id = node(i)
+        if id >= 0 { body(&slots[id]) }
     }
     /// Takes out what has been added up for the i-th input so far.
     func take(_ i: Int) -> Tensor? {

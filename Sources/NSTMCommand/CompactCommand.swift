@@ -33,7 +33,9 @@ struct CompactCommand: ParsableCommand {
         }
         line("parameters") { $0.model.parameters.trainableCount }
         line("bytes of the checkpoint") { (try? CheckpointFile.info($0.url)).map { Int($0.header.payloadBytes) } ?? 0 }
-        line("bytes carried by a sequence") { $0.model.initialState(batch: 1).byteCount }
+        if saved.model.obstacleToStreaming == nil {
+            line("bytes carried by a sequence") { $0.model.initialState(batch: 1).byteCount }
+        }
         NSTMCommand.say("saved \(url.shortPath)")
     }
 }

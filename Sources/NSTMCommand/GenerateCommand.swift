@@ -34,6 +34,9 @@ struct GenerateCommand: ParsableCommand {
         guard let tokenizer = saved.tokenizer, case .nextToken = saved.data.target else {
             throw CommandError.notLanguage(path: saved.url.path, data: saved.data.name)
         }
+        if let obstacle = saved.model.obstacleToStreaming {
+            throw CommandError.notStreamable(path: saved.url.path, obstacle: obstacle)
+        }
         let start = try tokenizer.encode(prompt)
         let out = FileHandle.standardOutput
         try out.write(contentsOf: Data(prompt.utf8))

@@ -13,6 +13,7 @@ enum CommandError: Error, CustomStringConvertible {
     case otherConfiguration(checkpoint: String, differences: [ConfigDifference])
     case nothingToResume(folder: String)
     case notLanguage(path: String, data: String)
+    case notStreamable(path: String, obstacle: String)
     case otherInputs(trained: String, data: String)
     case onlyData(keys: [String])
     case otherData(paths: [String])
@@ -26,6 +27,7 @@ enum CommandError: Error, CustomStringConvertible {
                 + "\nLeave the configuration out, or train in another folder with --output."
         case .nothingToResume(let folder):
             "\(folder): no checkpoint to resume from. Pass one, or the folder of a run: --resume runs/NAME"
+        case .notStreamable(let path, let obstacle): "\(path): the model \(obstacle), so that it cannot go on token by token"
         case .notLanguage(let path, let data): "\(path): trained on '\(data)', which is not text; there is nothing to generate"
         case .otherInputs(let trained, let data):
             "the model reads and answers what '\(trained)' has; '\(data)' differs in its number of tokens, features or answers"

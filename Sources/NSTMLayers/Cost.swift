@@ -2,7 +2,7 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// The pass of a layer, for strategies that say what they cost in it.
+/// The pass of a layer, or of a stretch of tokens between two boundaries, for strategies that say what they cost in it.
 public struct StatePass: Sendable {
     public var size: PassSize
     /// D, H and N.
@@ -24,8 +24,18 @@ public struct StatePass: Sendable {
 /// A strategy that says what it costs: multiply-adds in evaluation by formula, which are what `Work.counting` counts. A strategy
 /// need not; the layer it is part of then does not say either.
 public protocol StrategyCost: AnyObject {
-    /// Of all tokens of a pass; of an interaction, of one conversation of all sequences.
+    /// Of all tokens of a pass; of an interaction, of one conversation of all sequences. An update rule says it of the update alone,
+    /// whatever reads; one for which that makes a difference is an `UpdateCost`.
     func multiplyAdds(_ pass: StatePass) -> Int
+}
+/// An update rule that says what it costs together with what its tokens read: a scan does both at once.
+public protocol UpdateCost: AnyObject {
+    /// Of a stretch of tokens and their reads; nil when it cannot say for this readout.
+    func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int?
+}
+/// A readout that says what the weights of its reads cost by themselves: the mix of values is then part of a scan.
+public protocol ReadWeightCost: StrategyCost {
+    func weightMultiplyAdds(_ pass: StatePass) -> Int
 }
 /// A routing policy that says what it costs and how many of so many active states it sends a token to.
 public protocol RoutingCost: StrategyCost {
@@ -33,24 +43,51 @@ public protocol RoutingCost: StrategyCost {
 }
 
 extension NSTMLayer: CostReporting {
+    /// nil also for a layer whose sequences switch states on as they need them: that depends on the tokens.
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let site = StrategySite(width: width, heads: manager.heads, states: manager.count)
         let active = manager.activity(batch: 1, ForwardContext(.evaluate)).active(of: manager.count).count
-        guard let router = router.policy as? any RoutingCost, let rule = propagator.rule as? any StrategyCost,
-            let readout = attention.readout as? any StrategyCost
-        else { return nil }
+        guard life?.activation == nil, let router = router.policy as? any RoutingCost else { return nil }
         let states = StatePass(size: pass, site: site, active: active, reached: router.reached(of: active))
-        var sum = router.multiplyAdds(states) + rule.multiplyAdds(states) + readout.multiplyAdds(states)
+        let position = pass.carriesState ? pass.position : 0, interval = propagator.interval
+        var sum = router.multiplyAdds(states), cuts = looks
         if let interaction = propagator.interaction {
             guard let talk = interaction as? any StrategyCost else { return nil }
-            let position = pass.carriesState ? pass.position : 0, interval = propagator.interval
             // Multiples of the interval among the positions of this pass, without 0.
             let times = (position + pass.tokens - 1) / interval - max(0, position - 1) / interval
             sum += times * talk.multiplyAdds(states)
+            cuts.append(interval)
+        }
+        for length in StatePropagator.lengths(of: pass.tokens, from: position, cuts) {
+            var stretch = states
+            stretch.size.tokens = length
+            guard let cost = propagator.multiplyAdds(stretch, reading: attention.readout) else { return nil }
+            sum += cost
         }
         // Projection, gate and output.
         sum += pass.rows * 5 * width * width + convolution.multiplyAdds(pass)
         return attention.window.map { sum + windowMultiplyAdds(pass, width: width, window: $0) } ?? sum
+    }
+
+    /// Bytes that are carried after a pass: keys and values of the states, what a rule counts and a router carries, the activity of each
+    /// sequence, the last inputs of the convolution and the window.
+    public func stateBytes(_ pass: PassSize) -> Int? {
+        let dtype = manager.initialKeys.value.dtype, n = manager.count
+        var elements = n * 2 * width + (convolution.width - 1) * 3 * width
+        if propagator.rule.initialUsage != nil { elements += n }
+        elements += router.beginning(batch: 1, dtype)?.count ?? 0
+        if life?.activation != nil { elements += n }
+        if let window = attention.window { elements += min(window - 1, pass.position + pass.tokens) * 3 * width }
+        return pass.batch * elements * dtype.byteCount
+    }
+}
+
+extension StatePropagator {
+    /// Of a stretch of tokens and what they read; nil when a part does not say.
+    func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
+        if let rule = rule as? any UpdateCost { return rule.multiplyAdds(pass, reading: readout) }
+        guard let rule = rule as? any StrategyCost, let readout = readout as? any StrategyCost else { return nil }
+        return rule.multiplyAdds(pass) + readout.multiplyAdds(pass)
     }
 }
 
@@ -81,6 +118,10 @@ extension ContentRouting: RoutingCost {
     public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * (pass.width + pass.states) }
     public func reached(of active: Int) -> Int { min(k ?? active, active) }
 }
+extension StateContentRouting: RoutingCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * (pass.width + pass.states) }
+    public func reached(of active: Int) -> Int { min(k ?? active, active) }
+}
 extension HashRouting: RoutingCost {
     public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * pass.states }
     public func reached(of active: Int) -> Int { min(k, active) }
@@ -98,31 +139,19 @@ extension RoundRobinRouting: RoutingCost {
     public func reached(of active: Int) -> Int { min(1, active) }
 }
 
-// MARK: Readouts and update rules
+// MARK: Update rules that run step by step
 
-extension ContentRead: StrategyCost {
-    /// Scores of the active states and the mix of their values.
-    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * 2 * pass.width * pass.active }
+// Step by step the states that a token reaches are computed, or all when those are more than half; moving towards the result is
+// element-wise.
+extension StatePass {
+    fileprivate var stepped: Int { 2 * max(1, reached) <= states ? max(1, reached) : states }
 }
-extension GatedSlots: StrategyCost {
-    /// Key and value of every state that is written, in the scan; the second gate.
-    public func multiplyAdds(_ pass: StatePass) -> Int {
-        pass.rows * pass.width * (2 * pass.reached + (hasSecondGate ? pass.states : 0))
-    }
-}
-extension MinGRU: StrategyCost {
-    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * (2 * pass.reached + pass.width) }
-}
-extension MinLSTM: StrategyCost {
-    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * (2 * pass.reached + 2 * pass.width) }
-}
-// Step by step all states are computed, and what was not routed is dropped; moving towards the result is element-wise.
 extension GRUStates: StrategyCost {
-    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * 3 * pass.width * pass.width * (1 + pass.states) }
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * 3 * pass.width * pass.width * (1 + pass.stepped) }
 }
 extension LSTMStates: StrategyCost {
     public func multiplyAdds(_ pass: StatePass) -> Int {
-        pass.rows * (3 * pass.width / 2) * (pass.width + pass.states * (pass.width / 2))
+        pass.rows * (3 * pass.width / 2) * (pass.width + pass.stepped * (pass.width / 2))
     }
 }
 extension SlotAttentionStates: StrategyCost {

@@ -23,6 +23,7 @@ public final class GRUStates: StateUpdateRule {
         input = Linear(parameters.child("input"), in: width, out: 3 * width)
         recurrent = Linear(parameters.child("recurrent"), in: width, out: 3 * width)
     }
+    public var stepsStatesAlone: Bool { true }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
         let w = token.weights.expanded(2)
         let change = gatedRecurrentChange(

@@ -19,6 +19,7 @@ public final class LSTMStates: StateUpdateRule {
         input = Linear(parameters.child("input"), in: width, out: 3 * width / 2)
         recurrent = Linear(parameters.child("recurrent"), in: width / 2, out: 3 * width / 2, bias: false)
     }
+    public var stepsStatesAlone: Bool { true }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
         let old = states.values.split(2, into: 2)
         let gates = (input(token.value, context).expanded(1) + recurrent(old[1], context)).split(2, into: 3)

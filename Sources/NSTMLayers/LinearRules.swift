@@ -25,7 +25,7 @@ public final class GatedLinear: TokenDrivenUpdateRule {
 /// Δ = softplus(x·g + b) for all states. Without one the retention of RetNet (Sun et al. 2023), whose decays 1 − 2⁻⁵ … 1 − 2⁻¹² are
 /// spread over the states instead of the heads: V ← γₘ^w V + w c v.
 public final class ScalarDecay: TokenDrivenUpdateRule {
-    private let step: Linear?
+    let step: Linear?
     /// With a gate A, [1]; without one the logarithms of the decays, [N], which are not learned.
     private let rate: Parameter
 
@@ -67,7 +67,7 @@ public final class LinearAttention: TokenDrivenUpdateRule {
 /// α^w first, log α = −eᴬ softplus(x·G + b) for each state.
 public final class Delta: TokenDrivenUpdateRule {
     private let strength: Linear
-    private let gate: Linear?
+    let gate: Linear?
     /// A, [N].
     private let rate: Parameter?
 

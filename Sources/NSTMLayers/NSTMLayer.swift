@@ -27,6 +27,10 @@ public final class NSTMLayer: SequenceMixer {
     private let output: Linear
     let width: Int
     private let store: ParameterStore
+    /// How sequences switch states on as they need them; nil: they have all.
+    private let activation: (any ActivationPolicy)?
+    /// Tokens between two boundaries at which something other than the propagator looks at the states.
+    let looks: [Int]
 
     /// The parts that can be exchanged, each built from a parameter builder that carries its name.
     public struct Parts {
@@ -61,8 +65,10 @@ public final class NSTMLayer: SequenceMixer {
         path = parameters.path
         store = parameters.store
         self.life = life
+        activation = life?.activation
         manager = StateManager(parameters.child("states"), width: width, states: states, heads: heads, keepPenalty: keepPenalty)
         router = TokenToStateRouter(parts.routing(parameters.child("router")))
+        looks = [life?.activation?.interval, router.interval].compactMap(\.self)
         propagator = StatePropagator(
             parts.update(parameters.child("update")), interaction: parts.interaction.map { $0(parameters.child("interaction")) },
             interval: interval)
@@ -104,7 +110,7 @@ public final class NSTMLayer: SequenceMixer {
         if let usage = initialUsage(batch, dtype, context) { s["usage"] = usage }
         s["convolution"] = convolution.beginning(batch: batch, context)
         if let carried = router.beginning(batch: batch, dtype) { s["routing"] = context.constant(carried) }
-        if let own = life?.activation { s["activity"] = context.constant(own.beginning(batch: batch, manager, dtype)) }
+        if let own = activation { s["activity"] = context.constant(own.beginning(batch: batch, manager, dtype)) }
         if attention.window != nil { s["window"] = context.constant(Tensor(repeating: 0, [batch, 0, 3 * width], dtype: dtype)) }
         return s
     }
@@ -139,8 +145,8 @@ public final class NSTMLayer: SequenceMixer {
         }
     }
 
-    /// Routes tokens, and runs them through the states: all at once, or, where sequences switch states on as they need them, from
-    /// boundary to boundary.
+    /// Routes tokens, and runs them through the states: all at once, or from boundary to boundary, where sequences switch states on
+    /// as they need them, or the router looks at what states hold.
     /// - Parameters:
     ///   - routing: what the policy carries from part to part.
     ///   - own: the activity of each sequence, [B, N].
@@ -148,44 +154,49 @@ public final class NSTMLayer: SequenceMixer {
         _ x: Variable, _ qkv: Variable, _ states: inout StateBank, _ routing: inout Variable?, _ own: inout Tensor?,
         _ position: Int, _ context: ForwardContext
     ) -> Variable {
-        func part(_ x: Variable, _ qkv: Variable, _ position: Int) -> Variable {
+        let activity = states.activity
+        let lengths = looks.isEmpty ? [x.shape[1]] : StatePropagator.lengths(of: x.shape[1], from: position, looks)
+        let xs = lengths.count == 1 ? [x] : x.split(1, lengths), qkvs = lengths.count == 1 ? [qkv] : qkv.split(1, lengths)
+        if let policy = activation, own == nil { own = policy.beginning(batch: x.shape[0], manager, x.dtype) }
+        // A sequence that is not streamed has parts all the same.
+        if routing == nil, lengths.count > 1 {
+            routing = router.beginning(batch: x.shape[0], x.dtype).map { context.constant($0) }
+        }
+        var at = position, reads: [Variable] = []
+        for (i, length) in lengths.enumerated() {
+            if let policy = activation, let before = own {
+                var active = before
+                if at > 0 && at % policy.interval == 0 {
+                    let keys = qkvs[i].value.slice(1, 0..<1).slice(2, width..<2 * width)
+                    active = policy.next(active, keys: keys, states: states.keys.value, manager)
+                }
+                states = StateBank(
+                    keys: states.keys, values: states.values, usage: states.usage,
+                    activity: activity.restricted(to: active, context))
+                context.observe("activity") { active }
+                own = active
+            }
+            if let interval = router.interval, at % interval == 0 { routing = states.activity.choosing(states.keys) }
             let (weights, carried) = context.scope("router") {
-                router.route(x, states.activity, position: position, carried: routing, context)
+                router.route(xs[i], states.activity, position: at, carried: routing, context)
             }
             routing = carried ?? routing
             let result = propagator(
-                tokens: x, qkv: qkv, routing: weights, states: states, readout: attention.readout, position: position, context)
+                tokens: xs[i], qkv: qkvs[i], routing: weights, states: states, readout: attention.readout, position: at, context)
             states = result.states
-            return result.reads
-        }
-        guard let policy = life?.activation else { return part(x, qkv, position) }
-        let activity = states.activity, lengths = StatePropagator.lengths(of: x.shape[1], from: position, policy.interval)
-        let xs = x.split(1, lengths), qkvs = qkv.split(1, lengths)
-        var active = own ?? policy.beginning(batch: x.shape[0], manager, x.dtype), at = position, reads: [Variable] = []
-        // A sequence that is not streamed has parts all the same.
-        if routing == nil { routing = router.beginning(batch: x.shape[0], x.dtype).map { context.constant($0) } }
-        for (i, length) in lengths.enumerated() {
-            if at > 0 && at % policy.interval == 0 {
-                let keys = qkvs[i].value.slice(1, 0..<1).slice(2, width..<2 * width)
-                active = policy.next(active, keys: keys, states: states.keys.value, manager)
-            }
-            states = StateBank(
-                keys: states.keys, values: states.values, usage: states.usage, activity: activity.restricted(to: active, context))
-            context.observe("activity") { active }
-            reads.append(part(xs[i], qkvs[i], at))
+            reads.append(result.reads)
             at += length
         }
-        own = active
         return reads.count == 1 ? reads[0] : Variable.concatenate(reads, axis: 1)
     }
 }
 
-/// A sequence model whose mixers are layers of explicit states.
+/// A sequence model whose mixers are layers of explicit states, each an `NSTMLayer` or two in a `BidirectionalLayer`.
 public final class NSTMModel: SequenceModel {
     public init(
         _ builder: ParameterBuilder, _ shape: ModelShape,
         embedder: ((_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder)? = nil,
-        layer: (_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> NSTMLayer
+        layer: (_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> any SequenceMixer
     ) {
         var style = StackStyle()
         style.embedder = embedder
@@ -194,6 +205,12 @@ public final class NSTMModel: SequenceModel {
 }
 
 extension SequenceModel {
-    /// The layers of explicit states, first to last; none in a model of another kind.
-    public var stateLayers: [NSTMLayer] { blocks.compactMap { $0.mixer as? NSTMLayer } }
+    /// The layers of explicit states, first to last, of a block that reads both ways the forward one first; none in a model of
+    /// another kind.
+    public var stateLayers: [NSTMLayer] {
+        blocks.flatMap { block in
+            if let both = block.mixer as? BidirectionalLayer { return [both.forward, both.backward] }
+            return (block.mixer as? NSTMLayer).map { [$0] } ?? []
+        }
+    }
 }

@@ -1,27 +1,33 @@
 import NSTMModules
+import NSTMTensor
 
 /// Everything that makes the NSTM layers of a model, as a configuration says it.
 public struct NSTMLayerPlan {
-    /// States of each layer; one number for all layers when the configuration gives one.
+    /// States of each layer; one number for all layers when the configuration gives one. Where sequences are read both ways a block has
+    /// two layers.
     public let states: [Int]
+    /// Whether every block reads the sequence from both ends (`BidirectionalLayer`).
+    public let isBidirectional: Bool
     private let width: Int
     private let heads: Int
     /// By number of states: strategies are built for their site.
-    private let parts: [Int: NSTMLayer.Parts]
-    private let interval: Int
-    private let window: Int?
+    let parts: [Int: NSTMLayer.Parts]
+    let interval: Int
+    let window: Int?
     private let convolutionWidth: Int
     private let keepPenalty: Double?
-    private let life: LifePlan?
+    private var life: LifePlan?
 
-    /// Reads `states`, `router`, `update`, `interaction`, `read`, `convolution`, `keep-penalty` and `life`.
+    /// Reads `states`, `router`, `update`, `interaction`, `read`, `convolution`, `keep-penalty`, `bidirectional` and `life`.
     ///
     /// `states` is a number, or a list with one number for each layer; that is what is left when states have been removed.
-    /// - Parameter layers: how many layers the model has.
+    /// - Parameter layers: how many blocks the model has.
     public init(_ config: ConfigReader, width: Int, heads: Int, layers: Int = 1, strategies: Strategies) {
         self.width = width
         self.heads = heads
         let choices: ClosedRange<Int>?
+        isBidirectional = config.bool("bidirectional", default: false)
+        let layers = isBidirectional ? 2 * layers : layers
         switch config.intOrInts("states", default: 32, in: 1...65_536) {
         case .one(let n):
             states = [n]
@@ -64,11 +70,85 @@ public struct NSTMLayerPlan {
             routing: routing ?? { _ in fatalError("no routing policy") }, update: rule ?? { _ in fatalError("no update rule") },
             interaction: interaction, readout: readout ?? { _ in ContentRead() })
     }
-    /// - Parameter block: which layer of the model, for those whose numbers of states differ.
-    public func layer(_ parameters: ParameterBuilder, block: Int = 0, residual: Initializer) -> NSTMLayer {
-        let n = states.count == 1 ? states[0] : states[block]
+    /// - Parameter layer: which layer of the model, for those whose numbers of states differ.
+    public func layer(_ parameters: ParameterBuilder, layer: Int = 0, residual: Initializer) -> NSTMLayer {
+        let n = states.count == 1 ? states[0] : states[layer]
         return NSTMLayer(
             parameters, width: width, heads: heads, states: n, parts: parts[n]!, interval: interval, window: window,
             convolutionWidth: convolutionWidth, keepPenalty: keepPenalty, life: life, residual: residual)
+    }
+    /// What stands in a block of a model: a layer, or two that read the sequence from both ends.
+    public func mixer(_ parameters: ParameterBuilder, block: Int, residual: Initializer) -> any SequenceMixer {
+        guard isBidirectional else { return layer(parameters, layer: block, residual: residual) }
+        return BidirectionalLayer(
+            forward: layer(parameters.child("forward"), layer: 2 * block, residual: residual),
+            backward: layer(parameters.child("backward"), layer: 2 * block + 1, residual: residual))
+    }
+}
+
+// MARK: In Swift
+
+extension NSTMLayerPlan {
+    /// What a configuration says, in Swift: the same names, defaults and errors, which stop the program here.
+    ///
+    ///     NSTMLayerPlan(width: 128, heads: 4, router: .topK(4), update: .gatedDelta, read: .hybrid(window: 16))
+    ///
+    /// - Parameter layers: how many blocks the model has.
+    public init(
+        width: Int, heads: Int, layers: Int = 1, states: Int = 32, router: StrategyChoice<any RoutingPolicy> = .usual,
+        update: StrategyChoice<any StateUpdateRule> = .usual, interaction: StrategyChoice<any StateInteraction> = .none,
+        read: StrategyChoice<any StateReadout> = .usual, convolution: Int = 4, keepPenalty: Double? = nil,
+        bidirectional: Bool = false, life: LifePlan? = nil, strategies: Strategies = .standard
+    ) {
+        let reader = ConfigReader(
+            .map([
+                "states": .int(states), "router": router.section("policy"), "update": update.section("rule"),
+                "interaction": interaction.section("kind"), "read": read.section("kind"), "convolution": .int(convolution),
+                "keep-penalty": keepPenalty.map { .double($0) } ?? .null, "bidirectional": .bool(bidirectional),
+            ]))
+        if heads < 1 || width % heads != 0 { reader.addFault("heads", "\(heads) does not divide the width \(width)") }
+        self.init(reader, width: width, heads: heads, layers: layers, strategies: strategies)
+        self.life = life
+        reader.finish()
+        do { try reader.throwIfFaulty() } catch { nstmFatal(.other(op: "NSTMLayerPlan", "\(error)")) }
+    }
+}
+
+extension NSTMLayer {
+    /// A layer of strategies by name, as a configuration would say it (`NSTMLayerPlan`):
+    ///
+    ///     NSTMLayer(
+    ///         parameters, width: 128, heads: 4, states: 32, router: .topK(4), update: .gatedDelta,
+    ///         interaction: .attention(heads: 4), read: .hybrid(window: 16))
+    public convenience init(
+        _ parameters: ParameterBuilder, width: Int, heads: Int, states: Int = 32, router: StrategyChoice<any RoutingPolicy>,
+        update: StrategyChoice<any StateUpdateRule>, interaction: StrategyChoice<any StateInteraction> = .none,
+        read: StrategyChoice<any StateReadout> = .usual, convolution: Int = 4, keepPenalty: Double? = nil,
+        life: LifePlan? = nil, strategies: Strategies = .standard, residual: Initializer = .fanIn
+    ) {
+        let plan = NSTMLayerPlan(
+            width: width, heads: heads, states: states, router: router, update: update, interaction: interaction, read: read,
+            convolution: convolution, keepPenalty: keepPenalty, life: life, strategies: strategies)
+        self.init(
+            parameters, width: width, heads: heads, states: states, parts: plan.parts[states]!, interval: plan.interval,
+            window: plan.window, convolutionWidth: convolution, keepPenalty: keepPenalty, life: life, residual: residual)
+    }
+}
+
+extension NSTMModel {
+    /// A model of strategies by name, the same in every block:
+    ///
+    ///     NSTMModel(ParameterBuilder(seed: 1), shape, states: 32, router: .topK(4), update: .gatedDelta)
+    public convenience init(
+        _ builder: ParameterBuilder, _ shape: ModelShape, states: Int = 32, router: StrategyChoice<any RoutingPolicy>,
+        update: StrategyChoice<any StateUpdateRule>, interaction: StrategyChoice<any StateInteraction> = .none,
+        read: StrategyChoice<any StateReadout> = .usual, convolution: Int = 4, keepPenalty: Double? = nil,
+        bidirectional: Bool = false, life: LifePlan? = nil, strategies: Strategies = .standard
+    ) {
+        let plan = NSTMLayerPlan(
+            width: shape.width, heads: shape.heads, layers: shape.layers, states: states, router: router, update: update,
+            interaction: interaction, read: read, convolution: convolution, keepPenalty: keepPenalty,
+            bidirectional: bidirectional, life: life, strategies: strategies)
+        self.init(builder, shape) { plan.mixer($0, block: $1, residual: $2) }
     }
 }

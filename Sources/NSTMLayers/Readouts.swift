@@ -33,15 +33,10 @@ public final class ContentRead: WeightedReadout {
         return scores.softmax()
     }
     public func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
-        // The scan of one token that writes nothing.
-        let b = token.query.shape[0], type = token.query.dtype
-        let nothing = context.constant(Tensor(repeating: 0, [b, 1, states.count], dtype: type))
-        let blank = context.constant(Tensor(repeating: 0, token.query.shape, dtype: type))
-        let qkv = Variable.concatenate([token.query, blank, blank], axis: 1).expanded(1)
-        let scan = qkv.gatedSlotScan(
-            write: nothing, keys: states.keys, values: states.values, bias: states.activity.readBias, heads: states.heads)
-        context.observe(StateObservation.read.rawValue) { scan.readWeights }
-        return scan.output.squeezed(1)
+        let read = token.query.expanded(1).slotRead(
+            keys: states.keys, values: states.values, bias: states.activity.readBias, heads: states.heads)
+        context.observe(StateObservation.read.rawValue) { read.weights }
+        return read.output.squeezed(1)
     }
 }
 

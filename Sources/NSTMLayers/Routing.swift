@@ -45,6 +45,8 @@ public final class TokenToStateRouter {
     ) -> Variable {
         route(tokens, activity, position: position, carried: nil, context).weights
     }
+    /// Tokens between two looks of the policy at the states; nil when it does not look.
+    var interval: Int? { (policy as? any StateRoutingPolicy)?.interval }
     /// What the policy carries before the first token; nil when it carries nothing.
     func beginning(batch: Int, _ dtype: DType) -> Tensor? {
         (policy as? any CarryingRoutingPolicy)?.beginning(batch: batch, dtype)

@@ -19,6 +19,8 @@ extension Initializer {
 /// Mamba's rule (Gu & Dao 2023): Δ = softplus(x·R·W + b) through rank R for each channel, A = −e^L for each channel and state.
 /// The skip of Mamba's block is left out: the layer has a residual of its own.
 public final class SelectiveDiagonal: TokenDrivenUpdateRule {
+    /// R
+    public let rank: Int
     private let down: Linear
     private let up: Linear
     /// L, [N, D].
@@ -27,6 +29,7 @@ public final class SelectiveDiagonal: TokenDrivenUpdateRule {
     /// - Parameter rank: R; nil: D/16, at least 1.
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, rank: Int? = nil) {
         let rank = rank ?? max(1, width / 16)
+        self.rank = rank
         down = Linear(parameters.child("down"), in: width, out: rank, bias: false)
         // For small steps softplus⁻¹(Δ) is log Δ.
         up = Linear(parameters.child("up"), in: rank, out: width, biasInitializer: .logarithmsOfSteps)

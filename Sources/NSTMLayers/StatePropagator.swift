@@ -26,7 +26,7 @@ public final class StatePropagator {
         guard let interaction else { return stretch(tokens, qkv, routing, states, readout, context) }
         let t = tokens.shape[1]
         // Boundaries lie at multiples of the interval: before a token whose position is one, states talk.
-        let lengths = StatePropagator.lengths(of: t, from: position, interval)
+        let lengths = StatePropagator.lengths(of: t, from: position, [interval])
         let x = tokens.split(1, lengths), q = qkv.split(1, lengths), r = routing.split(1, lengths)
         var states = states, reads: [Variable] = [], at = position
         for (i, n) in lengths.enumerated() {
@@ -41,11 +41,11 @@ public final class StatePropagator {
         return (Variable.concatenate(reads, axis: 1), states)
     }
 
-    /// Lengths of the parts into which multiples of an interval cut the next tokens.
-    static func lengths(of count: Int, from position: Int, _ interval: Int) -> [Int] {
+    /// Lengths of the parts into which multiples of any interval cut the next tokens.
+    static func lengths(of count: Int, from position: Int, _ intervals: [Int]) -> [Int] {
         var lengths: [Int] = [], start = 0
         while start < count {
-            let n = min(count - start, interval - (position + start) % interval)
+            let n = intervals.reduce(count - start) { min($0, $1 - (position + start) % $1) }
             lengths.append(n)
             start += n
         }
@@ -64,6 +64,24 @@ public final class StatePropagator {
         }
         return result
     }
+    /// A step of the states that a token reaches, where the rule takes each by itself and they are few; else of all.
+    private func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+        guard rule.stepsStatesAlone, states.usage == nil, let places = token.reachedPlaces() else {
+            return rule.step(states, token, context)
+        }
+        let reached = StateBank(
+            keys: states.keys.batchRows(places), values: states.values.batchRows(places),
+            activity: StateActivity(heads: states.heads))
+        let moved = rule.step(
+            reached,
+            RoutedToken(
+                features: token.features, query: token.query, key: token.key, value: token.value,
+                weights: token.weights.batchRows(places)), context)
+        var next = states
+        next.keys = states.keys.replacingBatchRows(places, with: moved.keys)
+        next.values = states.values.replacingBatchRows(places, with: moved.values)
+        return next
+    }
     /// Token by token.
     private func loop(
         _ all: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext
@@ -73,7 +91,7 @@ public final class StatePropagator {
             var states = states
             for token in all.each(heads: states.heads) {
                 let (next, seen) = context.scope("update") {
-                    let next = rule.step(states, token, context)
+                    let next = step(states, token, context)
                     return (next, rule.view(before: states, after: next, token, context))
                 }
                 reads.append(readout(token, seen, context))

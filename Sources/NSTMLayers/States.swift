@@ -28,14 +28,13 @@ public struct StateBank {
     /// Lets strategies work on the states: they find zeros in place of inactive ones, which have back afterwards what they held.
     /// Rows are chosen and not multiplied by the mask: an inactive state may hold anything, and 0 · NaN is NaN.
     func hidingInactive(_ work: (StateBank) -> StateBank) -> StateBank {
-        guard let mask = activity.mask else { return work(self) }
-        let active = (mask .> 0).expanded(mask.rank)
-        func choose(_ x: Variable, else y: Variable) -> Variable { .where(active, x, y) }
-        let nothing = Variable(Tensor(repeating: 0, values.shape, dtype: values.dtype))
+        guard activity.mask != nil else { return work(self) }
         let next = work(
-            StateBank(keys: choose(keys, else: nothing), values: choose(values, else: nothing), usage: usage, activity: activity))
+            StateBank(
+                keys: activity.choosing(keys), values: activity.choosing(values), usage: usage, activity: activity))
         return StateBank(
-            keys: choose(next.keys, else: keys), values: choose(next.values, else: values), usage: next.usage, activity: activity)
+            keys: activity.choosing(next.keys, else: keys), values: activity.choosing(next.values, else: values),
+            usage: next.usage, activity: activity)
     }
     /// The same for work that also gives what tokens read.
     func scanningActive(_ work: (StateBank) -> (reads: Variable, states: StateBank)) -> (reads: Variable, states: StateBank) {
@@ -52,19 +51,25 @@ public struct StateBank {
 
 /// Which states are active. An inactive state contributes exactly 0 to every read and is left exactly as it is.
 public struct StateActivity {
+    /// In one place: whatever carries states hands the activity on, and copying it part by part cost more than a small operation.
+    private final class Contents {
+        let readBias: Variable?, mask: Tensor?, identities: Tensor?, heads: Int
+        init(_ readBias: Variable?, _ mask: Tensor?, _ identities: Tensor?, _ heads: Int) {
+            (self.readBias, self.mask, self.identities, self.heads) = (readBias, mask, identities, heads)
+        }
+    }
+    private let contents: Contents
+
     /// Added to the scores of a read, [B, N]: the logarithm of a state's activity, −∞ when it is inactive; nil: all fully active.
-    public let readBias: Variable?
+    public var readBias: Variable? { contents.readBias }
     /// 1 for active states and 0 for the others, [N], or [B, N] where sequences differ; nil: all active.
-    public let mask: Tensor?
+    public var mask: Tensor? { contents.mask }
     /// Which state lies at each place, [N]; nil: state n at place n.
-    public let identities: Tensor?
-    public let heads: Int
+    public var identities: Tensor? { contents.identities }
+    public var heads: Int { contents.heads }
 
     public init(readBias: Variable? = nil, mask: Tensor? = nil, identities: Tensor? = nil, heads: Int) {
-        self.readBias = readBias
-        self.mask = mask
-        self.identities = identities
-        self.heads = heads
+        contents = Contents(readBias, mask, identities, heads)
     }
     /// The same, with the gradient of the read biases shown to who watches the pass for it (`StateObservation.saliency`).
     func observed(batch: Int, count: Int, _ dtype: DType, _ context: ForwardContext) -> StateActivity {
@@ -95,6 +100,12 @@ public struct StateActivity {
     static func aligned(_ mask: Tensor, with shape: Shape) -> Tensor {
         guard mask.rank == 2 else { return mask }
         return (2..<max(2, shape.rank)).reduce(mask) { m, _ in m.expanded(1) }
+    }
+    /// Rows [B, N, D] of active states, and those of another in place of inactive ones; nil: zeros.
+    func choosing(_ x: Variable, else y: Variable? = nil) -> Variable {
+        guard let mask else { return x }
+        return .where(
+            (mask .> 0).expanded(mask.rank), x, y ?? Variable(Tensor(repeating: 0, x.shape, dtype: x.dtype)))
     }
     /// The same for sequences that use only some states, [B, N] of 0 and 1.
     package func restricted(to own: Tensor, _ context: ForwardContext) -> StateActivity {
@@ -135,6 +146,14 @@ public protocol CarryingRoutingPolicy: RoutingPolicy {
     func route(
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable, _ context: ForwardContext
     ) -> (weights: Variable, carried: Variable)
+}
+
+/// A routing policy that looks at what the states of a sequence hold. What it carries are their keys as they were at the last multiple of
+/// an interval, zeros in place of inactive ones: at every multiple, before the token that stands there, the layer puts them in.
+/// Gradients go through them to the tokens that wrote them.
+public protocol StateRoutingPolicy: CarryingRoutingPolicy {
+    /// Tokens between two looks, counted from the start of a sequence, so that any split of it looks at the same.
+    var interval: Int { get }
 }
 
 extension CarryingRoutingPolicy {

@@ -86,7 +86,11 @@ public struct Strategies: Sendable {
         }
         routings.register("content") { config, site in
             let k = config.optionalInt("k", in: site.choices)
-            return { ContentRouting($0, width: site.width, states: site.states, k: k) }
+            guard config.choice("against", default: RoutingContent.identities) == .states else {
+                return { ContentRouting($0, width: site.width, states: site.states, k: k) }
+            }
+            let interval = config.int("interval", default: 64, in: 1...1_000_000)
+            return { StateContentRouting($0, width: site.width, states: site.states, k: k, interval: interval) }
         }
         routings.register("hash") { config, site in
             let k = config.int("k", default: 1, in: site.choices), strength = config.double("strength", default: 1, in: 0...1)

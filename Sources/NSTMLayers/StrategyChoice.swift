@@ -15,6 +15,8 @@ public struct StrategyChoice<Product>: Sendable, Equatable {
         self.name = name
         self.settings = settings
     }
+    /// What is used where a configuration names none; of readouts, what is usual for the update rule.
+    public static var usual: Self { Self(nil) }
     /// The section of a configuration, in which the name is under a key of its own.
     func section(_ key: String) -> ConfigValue {
         var map: ConfigMap = [:]
@@ -42,6 +44,10 @@ extension StrategyChoice where Product == any RoutingPolicy {
         Self("sinkhorn", ["iterations": .int(iterations), "memory": .double(memory)])
     }
     public static func content(_ k: Int? = nil) -> Self { Self("content", ["k": k.map { .int($0) } ?? .null]) }
+    /// Against what the states hold, looked at every so many tokens.
+    public static func stateContent(_ k: Int? = nil, interval: Int = 64) -> Self {
+        Self("content", ["k": k.map { .int($0) } ?? .null, "against": "states", "interval": .int(interval)])
+    }
     public static func hash(_ k: Int, strength: Double = 1) -> Self {
         Self("hash", ["k": .int(k), "strength": .double(strength)])
     }
@@ -63,14 +69,18 @@ extension StrategyChoice where Product == any StateUpdateRule {
     public static var gru: Self { Self("gru") }
     public static var lstm: Self { Self("lstm") }
     public static var slotAttention: Self { Self("slot-attention") }
+    public static func slotAttention(hidden: Int) -> Self { Self("slot-attention", ["hidden": .int(hidden)]) }
     public static func independentMechanisms(_ k: Int) -> Self { Self("independent-mechanisms", ["k": .int(k)]) }
     public static var gatedLinear: Self { Self("gated-linear") }
+    public static func gatedLinear(slowness: Double) -> Self { Self("gated-linear", ["slowness": .double(slowness)]) }
     public static func scalarDecay(gate: Bool = true) -> Self { Self("scalar-decay", ["gate": .bool(gate)]) }
     public static var linearAttention: Self { Self("linear-attention") }
+    public static func linearAttention(horizon: Double) -> Self { Self("linear-attention", ["horizon": .double(horizon)]) }
     public static var delta: Self { Self("delta") }
     public static var gatedDelta: Self { Self("gated-delta") }
     public static var wkv: Self { Self("wkv") }
     public static var selectiveDiagonal: Self { Self("selective-diagonal") }
+    public static func selectiveDiagonal(rank: Int) -> Self { Self("selective-diagonal", ["rank": .int(rank)]) }
     public static var diagonalSSM: Self { Self("diagonal-ssm") }
 }
 
@@ -80,8 +90,11 @@ extension StrategyChoice where Product == any StateInteraction {
     public static func attention(heads: Int, interval: Int = 64) -> Self {
         Self("attention", ["heads": .int(heads), "interval": .int(interval)])
     }
-    public static func relational(heads: Int, interval: Int = 64) -> Self {
-        Self("relational", ["heads": .int(heads), "interval": .int(interval)])
+    /// - Parameter hidden: nil: the width.
+    public static func relational(heads: Int, hidden: Int? = nil, interval: Int = 64) -> Self {
+        var settings: ConfigMap = ["heads": .int(heads), "interval": .int(interval)]
+        if let hidden { settings["hidden"] = .int(hidden) }
+        return Self("relational", settings)
     }
     public static func sparseAttention(_ k: Int, heads: Int, interval: Int = 64) -> Self {
         Self("sparse-attention", ["k": .int(k), "heads": .int(heads), "interval": .int(interval)])
@@ -92,8 +105,6 @@ extension StrategyChoice where Product == any StateInteraction {
 }
 
 extension StrategyChoice where Product == any StateReadout {
-    /// What is usual for the update rule.
-    public static var usual: Self { Self(nil) }
     public static var content: Self { Self("content") }
     public static var linear: Self { Self("linear") }
     public static var routed: Self { Self("routed") }

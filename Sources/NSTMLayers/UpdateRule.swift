@@ -21,6 +21,21 @@ public struct RoutedToken {
     }
 }
 
+extension RoutedToken {
+    /// Places of the states that the token reaches in each sequence, int32 [B, k], k the most in any; filled up with others, which have
+    /// weight 0. Nil when more than half of the states are reached.
+    func reachedPlaces() -> Tensor? {
+        let b = weights.shape[0], n = weights.shape[1], w = weights.value.doubles()
+        let reached = (0..<b).map { i in (0..<n).filter { w[i * n + $0] != 0 } }
+        let k = max(1, reached.map(\.count).max() ?? 0)
+        guard 2 * k <= n else { return nil }
+        let places = reached.enumerated().flatMap { i, own in
+            own + (0..<n).lazy.filter { w[i * n + $0] == 0 }.prefix(k - own.count)
+        }
+        return Tensor(places.map { Int32($0) }, [b, k])
+    }
+}
+
 /// A stretch of tokens on their way through the states.
 public struct RoutedTokens {
     /// What the layer reads of the tokens, [B, T, D].
@@ -68,6 +83,9 @@ public protocol StateUpdateRule: AnyObject {
     /// - Returns: what the tokens read, [B, T, D], and the states after the last one, as the steps would give them.
     func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
         -> (reads: Variable, states: StateBank)?
+    /// Whether the step of a state looks at that state and the token alone, with weights that all states share; false by default.
+    /// Only the states that a token reaches are stepped then, a few of them at the places of others.
+    var stepsStatesAlone: Bool { get }
     /// What `StateBank.usage` begins with for every state; nil, the default, for a rule that counts nothing.
     var initialUsage: Double? { get }
 }
@@ -77,6 +95,7 @@ extension StateUpdateRule {
     public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
         -> (reads: Variable, states: StateBank)?
     { nil }
+    public var stepsStatesAlone: Bool { false }
     public var initialUsage: Double? { nil }
 }
 

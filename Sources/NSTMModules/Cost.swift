@@ -26,6 +26,11 @@ public protocol CostReporting: SequenceMixer {
     /// Multiply-adds of a forward pass in evaluation by formula, which are what `Work.counting` counts; nil when a part of the mixer
     /// does not say.
     func multiplyAdds(_ pass: PassSize) -> Int?
+    /// Bytes that it carries after a pass (`MixerState.byteCount`); nil, the default, when it does not say.
+    func stateBytes(_ pass: PassSize) -> Int?
+}
+extension CostReporting {
+    public func stateBytes(_ pass: PassSize) -> Int? { nil }
 }
 
 extension CausalSelfAttention: CostReporting {

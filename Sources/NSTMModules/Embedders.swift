@@ -10,12 +10,15 @@ public protocol Embedder: AnyObject {
     func multiplyAdds(_ pass: PassSize) -> Int?
     /// The only T it can take, such as the pixels of an image; nil for any.
     var fixedLength: Int? { get }
+    /// Whether positions go in one by one, so that it can go on in the middle of a sequence; true by default.
+    var isStreamable: Bool { get }
     /// The table of token vectors [vocabulary, D], which an output head of the same vocabulary shares; nil without one.
     var table: Parameter? { get }
 }
 extension Embedder {
     public var table: Parameter? { nil }
     public var fixedLength: Int? { nil }
+    public var isStreamable: Bool { true }
     public func multiplyAdds(_ pass: PassSize) -> Int? { nil }
 }
 
@@ -51,6 +54,7 @@ public final class ImageEmbedder: Embedder {
     private let stem: Conv2d
     private let patches: Conv2d
     public var fixedLength: Int? { height * width }
+    public var isStreamable: Bool { false }
 
     /// - Parameters:
     ///   - channels: numbers of a pixel.
@@ -85,8 +89,7 @@ public final class ImageEmbedder: Embedder {
 }
 
 /// Bytes: a learned vector for each of the 256, plus what a causal convolution makes of the last few, so that a position begins as
-/// a piece of a word and not as a letter. Positions go in one by one, but the convolution starts anew with every call: feed
-/// whole sequences.
+/// a piece of a word and not as a letter. The convolution starts anew with every call, so it takes whole sequences.
 public final class ByteEmbedder: Embedder {
     private let embedding: Embedding
     private let convolution: CausalConvolution
@@ -97,6 +100,7 @@ public final class ByteEmbedder: Embedder {
         convolution = CausalConvolution(parameters.child("convolution"), channels: width, width: reach, silu: true)
     }
     public var table: Parameter? { embedding.weight }
+    public var isStreamable: Bool { false }
     public func callAsFunction(_ input: Tensor, _ context: ForwardContext) -> Variable {
         let x = embedding(input, context)
         return x + context.scope("convolution") { convolution(x, context) }

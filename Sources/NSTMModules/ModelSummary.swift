@@ -69,7 +69,7 @@ public struct ModelSummary: Sendable {
     }
 
     private static func carried(_ model: SequenceModel, context: Int) -> [String] {
-        if case .streams = model.shape.input { return ["reads all its inputs at once: nothing is carried from token to token"] }
+        if let obstacle = model.obstacleToStreaming { return ["\(obstacle): nothing is carried from token to token"] }
         let limit = model.longestSequence
         var state = model.initialState(batch: 1)
         func read(_ tokens: Int) -> Int {

@@ -17,19 +17,23 @@ public struct MixerState {
     /// In the order in which they were set first.
     public var names: [String] { entries.map(\.name) }
     public subscript(name: String) -> Variable? {
-        get { entries.first { $0.name == name }?.variable }
+        get { place(name).map { entries[$0].variable } }
         set {
             guard let newValue else { fatalError("MixerState: '\(name)' cannot be removed") }
-            if let i = entries.firstIndex(where: { $0.name == name }) {
-                entries[i].variable = newValue
-            } else {
-                entries.append((name, newValue))
-            }
+            // A constant belongs to no pass: it is there to be carried to others.
+            let carried = newValue.isRecorded ? newValue : Variable(newValue.value)
+            if let i = place(name) { entries[i].variable = carried } else { entries.append((name, carried)) }
         }
+    }
+    private func place(_ name: String) -> Int? {
+        // Lengths first: they tell most names apart for less than a comparison costs.
+        let length = name.utf8.count
+        for i in entries.indices where entries[i].name.utf8.count == length && entries[i].name == name { return i }
+        return nil
     }
     public var detached: MixerState {
         var s = self
-        for i in entries.indices { s.entries[i].variable = entries[i].variable.detached }
+        for (name, variable) in entries { s[name] = variable.detached }
         return s
     }
     public var byteCount: Int { entries.reduce(0) { $0 + $1.variable.shape.count * $1.variable.dtype.byteCount } }
@@ -37,9 +41,15 @@ public struct MixerState {
 
 /// A layer that lets tokens of a sequence influence later ones: [B, T, D] → [B, T, D].
 public protocol SequenceMixer: AnyObject {
+    /// Whether no token influences an earlier one; true by default. A layer that is not causal reads whole sequences: it carries no
+    /// state, to ask for one is an error that stops the program, and a model of such layers answers about whole sequences only.
+    var isCausal: Bool { get }
     /// The state before the first token.
     func initialState(batch: Int, _ context: ForwardContext) -> MixerState
     /// Works on the next T tokens. With a state, it goes on from there and leaves the new one; without, it starts from the
     /// beginning and keeps nothing. Any split of a sequence gives the same outputs.
     func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable
+}
+extension SequenceMixer {
+    public var isCausal: Bool { true }
 }

@@ -19,6 +19,9 @@ public enum ModelOutput: Sendable, Equatable {
     case perToken(width: Int)
     /// Class logits [B, classes] from the mean over positions.
     case pooled(classes: Int)
+
+    /// Whether the answer is about the whole sequence.
+    public var isPooled: Bool { if case .pooled = self { true } else { false } }
 }
 
 public enum NormKind: String, Sendable, CaseIterable {
@@ -75,6 +78,7 @@ open class SequenceModel {
     public let shape: ModelShape
     public let parameters: ParameterStore
     public let blocks: [ResidualBlock]
+    private let blockNames: [String]
     let embedder: any Embedder
     /// nil when there is a single input.
     let streams: StreamEmbedder?
@@ -116,6 +120,7 @@ open class SequenceModel {
         }
         positions = shape.positions.map { builder.child("positions")("weight", [$0, shape.width], weights) }
         inputNorm = style.normsInput ? ResidualBlock.Norm(builder.child("inputNorm"), normKind, shape.width) : nil
+        blockNames = (0..<shape.layers).map { "blocks.\($0)" }
         blocks = (0..<shape.layers).map { i in
             let b = builder.child("blocks", i)
             let mixer = mixer(b.child("mixer"), i, residual), second = b.child("feedForward"), hidden = shape.hidden
@@ -129,6 +134,10 @@ open class SequenceModel {
                 b, width: width, norm: normKind, mixer: mixer, feedForward: feedForward, isResidual: style.isResidual)
         }
         norm = ResidualBlock.Norm(builder.child("norm"), normKind, shape.width)
+        if !shape.output.isPooled, let i = blocks.firstIndex(where: { !$0.mixer.isCausal }) {
+            let reason = "reads whole sequences, so that tokens would see those they are to foretell"
+            nstmFatal(.other(op: "model", "blocks.\(i).mixer \(reason); the output \(shape.output) has to be pooled"))
+        }
         switch shape.output {
         case .nextToken(let vocabulary):
             if style.isTied, streams == nil, embedder.table?.value.shape == [vocabulary, shape.width] {
@@ -147,6 +156,13 @@ open class SequenceModel {
     /// Whether the state of a stream grows with every token.
     open var carriesEveryToken: Bool { false }
 
+    /// Why it reads whole sequences only and cannot go on from a state; nil when it can.
+    public var obstacleToStreaming: String? {
+        if streams != nil { return "reads all its inputs at once" }
+        if !embedder.isStreamable { return "takes in whole sequences (\(type(of: embedder)))" }
+        return blocks.contains { !$0.mixer.isCausal } ? "reads sequences in both directions" : nil
+    }
+
     /// Logits for a batch of whole sequences.
     public func callAsFunction(_ inputs: Tensor, _ context: ForwardContext) -> Variable {
         self([inputs], context)
@@ -158,19 +174,22 @@ open class SequenceModel {
     }
     private static func name(of input: ModelInput) -> String { if case .tokens = input { "embedding" } else { "input" } }
 
-    /// The state before the first token, for streaming.
+    /// The state before the first token, for streaming. A model with an `obstacleToStreaming` has none, and stops the program.
     /// - Parameter context: the pass it starts, when gradients are to reach learned beginnings; nil for evaluation.
     public func initialState(batch: Int, _ context: ForwardContext? = nil) -> ModelState {
         let context = context ?? ForwardContext(.evaluate)
+        if let obstacle = obstacleToStreaming { nstmFatal(.other(op: "initialState", "the model \(obstacle)")) }
         return ModelState(
             layers: blocks.enumerated().map { i, block in
-                context.scope("blocks.\(i)") { block.initialState(batch: batch, context) }
+                context.scope(blockNames[i]) { block.initialState(batch: batch, context) }
             })
     }
     /// Logits for the next tokens of sequences that go on from a state. Feeding a sequence in any split gives the same logits (a
     /// pooled output is the mean over the tokens of this call).
     public func callAsFunction(_ inputs: Tensor, state: inout ModelState, _ context: ForwardContext) -> Variable {
+        // Moved and not copied: what nobody else holds can be changed where it is.
         var s: ModelState? = state
+        state.layers = []
         let y = run([inputs], &s, context)
         state = s!
         return y
@@ -194,8 +213,9 @@ open class SequenceModel {
         if let inputNorm { x = context.scope("inputNorm") { inputNorm(x, context) } }
         x = x.dropout(shape.dropout, context, purpose: "input dropout")
         for (i, block) in blocks.enumerated() {
-            x = context.scope("blocks.\(i)") {
+            x = context.scope(blockNames[i]) {
                 var layer = state?.layers[i]
+                if layer != nil { state!.layers[i] = MixerState() }
                 defer { if let layer { state!.layers[i] = layer } }
                 return block(x, &layer, dropout: shape.dropout, recompute: shape.recompute, context)
             }

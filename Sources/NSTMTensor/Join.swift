@@ -19,12 +19,18 @@ extension Tensor {
         shape[a] = length
         let out = Tensor(uninitialized: shape, first.dtype), to = out.freshBase
         let run = shape.count(of: a + 1..<shape.rank) * first.dtype.byteCount
-        var starts = [0]
-        for part in parts { starts.append(starts.last! + part.shape[a]) }
         // A long part is a thread's work; short ones are cheaper in a row.
-        let parallel = parts.count > 1 && out.count >= 8 * elementwiseBlock
-        func place(_ i: Int) { Tensor.move(parts[i], parts[i].constantBase, to: out.strides, to + starts[i] * run) }
-        if parallel { Parallel.for(parts.count, place) } else { for i in parts.indices { place(i) } }
+        if parts.count > 1 && out.count >= 8 * elementwiseBlock {
+            var starts = [0]
+            for part in parts { starts.append(starts.last! + part.shape[a]) }
+            Parallel.for(parts.count) { Tensor.move(parts[$0], parts[$0].constantBase, to: out.strides, to + starts[$0] * run) }
+            return out
+        }
+        var start = 0
+        for part in parts {
+            Tensor.move(part, part.constantBase, to: out.strides, to + start * run)
+            start += part.shape[a]
+        }
         return out
     }
     /// Joins tensors of one shape along a new axis.

@@ -79,7 +79,8 @@ package enum Gemm {
         _ c: UnsafeMutableRawPointer
     ) {
         let size = real == NSTM_F32 ? 4 : 8
-        // Blocks of whole vectors, each with enough to read to be worth a thread.
+        // Blocks of whole vectors, each with enough to read to be worth a thread. Smaller ones made streaming slower on a machine that
+        // had other work: every one of some ten regions a token waits when the system puts the other thread aside.
         Parallel.blocks(n, of: max(64, (65_536 / max(1, k) + 63) & ~63)) { r in
             nstm_gemv(
                 real, tb ? 1 : 0, a, b + r.lowerBound * (tb ? ldb : 1) * size, ldb, c + r.lowerBound * size, r.count, k)

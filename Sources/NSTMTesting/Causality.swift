@@ -20,7 +20,7 @@ extension Subject {
                 return specimen.whole(context.constant(x), context).value
             }
             let y = run(x)
-            for j in [1, 4, 5, 10] {
+            for j in specimen.mixer.isCausal ? [1, 4, 5, 10] : [] {
                 let moved = run(.concatenate([x.slice(1, 0..<j), other.slice(1, j..<n)], axis: 1))
                 let c = changes(y.slice(1, 0..<j), moved.slice(1, 0..<j))
                 report.note(
@@ -43,7 +43,7 @@ extension Subject {
             let context = ForwardContext(.train, key: RandomKey(5)), x = context.input(specimen.tokens(n))
             let y = specimen.whole(x, context).slice(0, 0..<1).slice(1, i..<i + 1)
             guard let g = weighted(y, "y").gradients(of: [x])[0] else { continue }
-            for (b, j) in (0..<2).flatMap({ b in (0..<n).map { (b, $0) } }) where b == 1 || j > i {
+            for (b, j) in (0..<2).flatMap({ b in (0..<n).map { (b, $0) } }) where b == 1 || j > i && specimen.mixer.isCausal {
                 let size = deviation(g.select(0, b).select(0, j), .zeros([specimen.width], dtype: .float64))
                 report.note(
                     .causality, "derivatives by later tokens and other sequences", size.value, bound: 0,

@@ -47,7 +47,7 @@ public enum Conformance {
     {
         run(Subject("readout \(kind(make))", Surrounding.around(readout: make)), options)
     }
-    /// Any layer that lets tokens of a sequence influence later ones. What concerns inactive states is checked of an `NSTMLayer`.
+    /// Any layer that lets tokens of a sequence influence later ones, or with `isCausal` false all others. What concerns inactive states is checked of an `NSTMLayer`.
     public static func check(layer make: @escaping Make<any SequenceMixer>, _ options: Options = Options()) -> ConformanceReport {
         run(Subject("layer \(kind(make))", Surrounding.of(layer: make)), options)
     }
@@ -125,12 +125,15 @@ public enum Conformance {
     private static func run(_ subject: Subject, _ options: Options) -> ConformanceReport {
         var report = ConformanceReport(subject.name)
         func wants(_ invariants: Invariant...) -> Bool { invariants.contains { !options.excluding.contains($0) } }
-        if wants(.splits) { subject.checkSplits(&report) }
+        let isCausal = subject.isCausal
+        if !isCausal { report.note("the layer says that it is not causal: it has no state, and what needs one is not checked") }
+        if wants(.splits), isCausal { subject.checkSplits(&report) }
         if wants(.causality) { subject.checkCausality(&report) }
         if wants(.gradients) { subject.checkGradients(&report) }
-        if wants(.inactivity) { subject.checkInactivity(&report) }
-        if wants(.boundedness, .memory) { subject.checkStream(&report, tokens: options.tokens) }
-        if wants(.checkpoints) { subject.checkCheckpoints(&report) }
+        if wants(.inactivity), isCausal { subject.checkInactivity(&report) }
+        if wants(.boundedness, .memory), isCausal { subject.checkStream(&report, tokens: options.tokens) }
+        if wants(.checkpoints), isCausal { subject.checkCheckpoints(&report) }
+        if wants(.costs) { subject.checkCosts(&report) }
         report.measurements.removeAll { options.excluding.contains($0.invariant) }
         for invariant in Invariant.allCases where options.excluding.contains(invariant) {
             report.note("\(invariant.rawValue) \(invariant.title): excluded")

@@ -3,7 +3,7 @@ import Foundation
 /// The rules that hold for every strategy.
 public enum Invariant: Int, CaseIterable, Sendable {
     case splits = 1
-    case causality, gradients, inactivity, boundedness, memory, checkpoints
+    case causality, gradients, inactivity, boundedness, memory, checkpoints, costs
 
     /// A few words for the report.
     public var title: String {
@@ -15,6 +15,7 @@ public enum Invariant: Int, CaseIterable, Sendable {
         case .boundedness: "bounded"
         case .memory: "constant memory"
         case .checkpoints: "checkpoints"
+        case .costs: "stated costs"
         }
     }
     /// Where to look when it does not hold.
@@ -58,6 +59,12 @@ public enum Invariant: Int, CaseIterable, Sendable {
             """
             Something that decides about outputs is neither a parameter nor part of the state. Declare it with the \
             ParameterBuilder (trainable: false when it is not learned), or derive it from the path.
+            """
+        case .costs:
+            """
+            StrategyCost (for update rules that have a scan UpdateCost, for routing policies RoutingCost) states other products \
+            than the kernels count. Element-wise operations count as none; a linear map of D to E counts D·E a token; what is \
+            computed for all states counts for all, whoever is active. A strategy that does not state its cost is left alone.
             """
         }
     }

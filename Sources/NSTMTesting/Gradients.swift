@@ -11,7 +11,7 @@ extension Subject {
             let specimen = surrounding.specimen(Subject.smallSite, .float64), x = specimen.tokens(9)
             func loss(_ recording: Bool) -> Variable {
                 let context = ForwardContext(.train, key: RandomKey(9), recording: recording)
-                var state: MixerState? = specimen.mixer.initialState(batch: 2, context)
+                var state = specimen.mixer.isCausal ? specimen.mixer.initialState(batch: 2, context) : nil
                 let y = specimen.run(context.constant(x), [9], &state, context)
                 return specimen.loss(y, state, context)
             }

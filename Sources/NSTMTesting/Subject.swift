@@ -12,6 +12,8 @@ struct Subject {
         self.surroundings = surroundings
     }
 
+    var isCausal: Bool { surroundings.allSatisfy { $0.specimen(Subject.smallSite, .float32).mixer.isCausal } }
+
     /// The number of states is no other size, and three of four of them are 8 active ones.
     static let site = StrategySite(width: 8, heads: 2, states: 11)
     /// What `site` is without its inactive states.

@@ -23,7 +23,11 @@ public struct Catalogue: Sendable {
             let plan = NSTMLayerPlan(
                 config, width: shape.width, heads: shape.heads, layers: shape.layers, strategies: strategies)
             let embedders = EmbedderPlan(config, strategies.embedders)
-            return { NSTMModel($0, shape, embedder: embedders.embedder) { plan.layer($0, block: $1, residual: $2) } }
+            if plan.isBidirectional, !output.isPooled {
+                config.addFault(
+                    "bidirectional", "is for one answer for each sequence: elsewhere tokens would see what they are to foretell")
+            }
+            return { NSTMModel($0, shape, embedder: embedders.embedder) { plan.mixer($0, block: $1, residual: $2) } }
         }
         registerBaselines()
         datasets.register("tinyshakespeare") { config, folder in

@@ -25,9 +25,9 @@ public struct Experiment {
         let open = data.factory("kind", in: catalogue.datasets, default: "tinyshakespeare").map { $0(data, folder) }
         data.finish()
         settings = TrainingSettings(reader.child("training"))
-        // The model's settings are checked with a stand-in for what the data will say of input and output; the model is then
-        // built from a second reading of what was resolved.
-        _ = Experiment.plan(reader, .tokens(vocabulary: 2), .nextToken(vocabulary: 2), catalogue)
+        // The model's settings are checked with a stand-in for what the data will say of input and output, one that suits every
+        // model; the model is then built from a second reading of what was resolved.
+        _ = Experiment.plan(reader, .tokens(vocabulary: 2), .pooled(classes: 2), catalogue)
         reader.finish()
         try reader.throwIfFaulty()
         resolved = reader.resolved
@@ -36,8 +36,10 @@ public struct Experiment {
         let resolved = resolved
         makeModel = { input, target in
             let again = ConfigReader(resolved)
-            let build = Experiment.plan(again, ModelInput(input), ModelOutput(target), catalogue)!
-            return build(ParameterBuilder(seed: UInt64(seed)))
+            let build = Experiment.plan(again, ModelInput(input), ModelOutput(target), catalogue)
+            // Not every model suits every task.
+            try again.throwIfFaulty()
+            return build!(ParameterBuilder(seed: UInt64(seed)))
         }
     }
     private static func plan(

@@ -209,6 +209,10 @@ struct Operation: Sendable, CustomTestStringConvertible {
             [[2, 3, 12], [2, 3, 3], [2, 3, 4], [2, 3, 4], [2, 3]], [[1, 1, 6], [1, 1, 1], [1, 1, 2], [1, 1, 2], [1, 1]],
             [[2, 0, 6], [2, 0, 2], [2, 2, 2], [2, 2, 2], [2, 2]],
         ]
+        let reads: [[[Int]]] = [
+            [[2, 3, 4], [2, 3, 4], [2, 3, 4], [2, 3]], [[1, 1, 2], [1, 1, 2], [1, 1, 2], [1, 1]],
+            [[2, 0, 2], [2, 2, 2], [2, 2, 2], [2, 2]],
+        ]
         @Sendable func scan(_ x: [Variable], bias: Bool = true) -> GatedSlotScan {
             x[0].gatedSlotScan(write: x[1].sigmoid(), keys: x[2], values: x[3], bias: bias ? x[4] : nil, heads: 2, chunk: 2)
         }
@@ -224,11 +228,25 @@ struct Operation: Sendable, CustomTestStringConvertible {
             .init("gatedSlotScan, shared states", shapes.map { [$0[0], $0[1]] + $0[2...3].map { Array($0.dropFirst()) } }) {
                 scan($1, bias: false).output
             },
+            .init("slotRead", reads) { $1[0].slotRead(keys: $1[1], values: $1[2], bias: $1[3], heads: 2).output },
+            .init("slotRead, twice", reads.map { Array($0.prefix(3)) }) {
+                // The second read adds to the gradients of the first.
+                let once = $1[0].slotRead(keys: $1[1], values: $1[2], heads: 2).output
+                return once.slotRead(keys: $1[1], values: $1[2], heads: 2).output
+            },
         ]
     }()
+    static let batchRows: [Operation] = [
+        .init("batchRows", [[[2, 3, 4]], [[2, 3]], [[2, 3, 0]]]) { $1[0].batchRows(places) + $1[0].batchRows(places).squared() },
+        .init("replacingBatchRows", [[[2, 3, 4], [2, 2, 4]], [[2, 3], [2, 2]], [[2, 3, 0], [2, 2, 0]]]) {
+            $1[0].replacingBatchRows(places, with: $1[1]) * $1[0]
+        },
+    ]
+    private static let places = Tensor([2, 0, 1, 2] as [Int32], [2, 2])
 
     static let all =
-        arithmetic + products + shaping + normalization + losses + attention + convolution + slots + indexing + numeric
+        arithmetic + products + shaping + normalization + losses + attention + convolution + slots + batchRows + indexing
+        + numeric
         + recurrences
         + convolutions + pooling + longConvolution
 }

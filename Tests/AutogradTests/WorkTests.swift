@@ -106,6 +106,27 @@ import Testing
         #expect(
             work.forward.multiplyAdds == 2 * 40 * 16 * (4 * 8 + 2) && work.backward.multiplyAdds == 2 * 40 * 16 * (11 * 8 + 6))
     }
+    /// With steps of states, a state whose step is 0 is read and nothing else: 1 product instead of 5, 2 instead of 15.
+    @Test func selectiveScanWithSteps() {
+        let (B, T, D, N, k) = (2, 40, 16, 8, 3), x = [B, T, D], n = [B, T, N]
+        let work = count([random(x), random(x), random([D, N]), random(n), random(n), routed(B, T, N, k)]) {
+            $1[0].selectiveScan(delta: $1[1].sigmoid(), a: -$1[2].exp(), b: $1[3], c: $1[4], step: $1[5]).output
+        }
+        #expect(work.forward.multiplyAdds == B * T * D * (5 * k + (N - k) + 2))
+        #expect(work.backward.multiplyAdds == B * T * D * (15 * k + 2 * (N - k) + 6))
+    }
+    /// A dot product with each key in reach and its move; both again on the way back, and five products more.
+    @Test func contentSlotScan() {
+        let (B, T, N, D, k) = (2, 40, 8, 24, 3)
+        let gates = [random([B, T]), random([B, T])].map { Variable($0).sigmoid().value }
+        let work = count([random([B, T, D]), routed(B, T, N, k)] + gates + [random([B, N, D])]) {
+            $1[0].contentSlotScan(
+                routing: $1[1], strength: $1[2], forget: $1[3], keys: $1[4], usage: $0.constant(.zeros([B, N])),
+                sharpness: $0.constant(Tensor([Float(2)])), threshold: $0.constant(Tensor([Float(0.5)]))
+            ).write
+        }
+        #expect(work.forward.multiplyAdds == B * T * 2 * D * k && work.backward.multiplyAdds == B * T * 7 * D * k)
+    }
     @Test func wkvScan() {
         let work = count([random([2, 40, 16]), random([2, 40, 16]), random([16]), random([16])]) {
             $1[0].wkvScan(value: $1[1], decay: -$1[2].exp(), bonus: $1[3]).output

@@ -42,6 +42,18 @@ import Testing
     @Test func aWrongGradient() {
         expect(Conformance.check(updateRule: { Mislearned($0, width: $1.width) }, quick), breaks: .gradients)
     }
+    @Test func aCostThatIsNotWhatIsCounted() {
+        expect(Conformance.check(updateRule: { Overstating($0, width: $1.width) }, quick), breaks: .costs)
+        expect(Conformance.check(routing: { Overreaching($0, $1) }, quick), breaks: .costs)
+    }
+    /// Nobody has to say what a strategy costs, and one that does is measured.
+    @Test func costsThatAreNotStated() {
+        let silent = Conformance.check(updateRule: { Moving($0, width: $1.width) }, quick)
+        #expect(silent.passed && "\(silent)".contains("8 costs: not stated"), "\(silent)")
+        let honest = Conformance.check(updateRule: { Honest($0, width: $1.width) }, quick)
+        #expect(honest.passed && honest.measurements.contains { $0.invariant == .costs }, "\(honest)")
+        #expect(!"\(honest)".contains("not stated"))
+    }
     @Test func inactiveStatesThatLeak() {
         for report in [
             Conformance.check(interaction: { p, _ in Averaging(p) }, quick),

@@ -49,6 +49,26 @@ final class Gambling: Moving {
         return value.tanh() * (0.5 + RandomKey(1).uniform(calls))
     }
 }
+/// It is honest about what it costs: nothing is a product.
+class Honest: Moving, StrategyCost {
+    func multiplyAdds(_ pass: StatePass) -> Int { 0 }
+}
+/// It says a single product too many.
+final class Overstating: Honest {
+    override func multiplyAdds(_ pass: StatePass) -> Int { pass.size.tokens == 20 ? 1 : 0 }
+}
+/// It says that it reaches more states than it does.
+final class Overreaching: RoutingPolicy, RoutingCost {
+    private let policy: TopKRouting
+    init(_ parameters: ParameterBuilder, _ site: StrategySite) {
+        policy = TopKRouting(parameters, width: site.width, states: site.states, k: 2)
+    }
+    func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext) -> Variable {
+        policy(tokens, activity, position: position, context)
+    }
+    func multiplyAdds(_ pass: StatePass) -> Int { policy.multiplyAdds(pass) }
+    func reached(of active: Int) -> Int { min(3, active) }
+}
 /// It remembers the last token itself, not in the states.
 final class Remembering: Moving {
     private var last: Tensor?

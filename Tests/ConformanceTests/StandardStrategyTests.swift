@@ -18,6 +18,28 @@ import Testing
         let report = try Conformance.check(routing: name, in: .standard, Conformance.Options(tokens: 10_000))
         #expect(report.passed, "\(report)")
     }
+    @Test func routingAgainstStates() throws {
+        for settings: ConfigMap in [["interval": 4], ["interval": 5, "k": 2], [:]] {
+            var settings = settings
+            settings["against"] = "states"
+            let report = try Conformance.check(
+                routing: "content", in: .standard, settings: settings, Conformance.Options(tokens: 10_000))
+            #expect(report.passed, "\(report)")
+        }
+    }
+    /// What needs no state holds of a layer that reads both ways too, and the report says that the rest was not checked.
+    @Test func bothDirections() {
+        let report = Conformance.check(layer: { parameters, site in
+            func direction(_ name: String) -> NSTMLayer {
+                NSTMLayer(
+                    parameters.child(name), width: site.width, heads: site.heads, states: site.states, router: .topK(2),
+                    update: .gatedSlots)
+            }
+            return BidirectionalLayer(forward: direction("forward"), backward: direction("backward"))
+        })
+        #expect(report.passed && "\(report)".contains("not causal"), "\(report)")
+        #expect(Set(report.measurements.map(\.invariant)) == [.causality, .gradients, .costs])
+    }
     @Test(arguments: Strategies.standard.interactions.names) func interactions(_ name: String) throws {
         let report = try Conformance.check(interaction: name, in: .standard, Conformance.Options(tokens: 10_000))
         #expect(report.passed, "\(report)")

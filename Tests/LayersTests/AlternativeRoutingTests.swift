@@ -218,4 +218,44 @@ import Testing
             if y.isRecorded { #expect(weighted(y, "y").backward().firstNonFinite == nil) }
         }
     }
+
+    // MARK: Content of states
+
+    /// Token by token: the softmax of cosines with the keys that the states held before the last multiple of the interval.
+    @Test(arguments: [nil, 2]) func contentOfStatesByHand(_ k: Int?) throws {
+        let recipe = Recipe(rule: .slow), builder = ParameterBuilder(seed: 1, dtype: .float64), interval = 3
+        let policy = { (p: ParameterBuilder) in StateContentRouting(p, width: 8, states: 5, k: k, interval: interval) }
+        let layer = NSTMLayer(
+            builder, width: 8, heads: 2, states: 5,
+            parts: .init(routing: policy, update: { try! recipe.rule.built($0, width: 8, heads: 2, states: 5) }))
+        shake(builder.store, seed: 1)
+        let router = try #require(layer.router.policy as? StateContentRouting), x = random([1, 10, 8], "x")
+        let beta = exp(router.sharpness.value.item()), context = ForwardContext(.evaluate)
+        func unit(_ v: Row) -> Row { v.map { $0 / sqrt(v.reduce(0) { $0 + $1 * $1 }) } }
+        /// Write weights of the tokens, [N] each.
+        final class Watcher: PassObserver {
+            var writes: [Row] = []
+            func wants(_ name: String, at path: String) -> Bool { name == "write" }
+            func observe(_ name: String, _ value: Tensor, at path: String) { writes += rows(value) }
+        }
+        let observer = Watcher()
+        var none: MixerState?
+        let watched = ForwardContext(.evaluate)
+        watched.observer = observer
+        _ = layer(Variable(x), &none, watched)
+        var state: MixerState? = layer.initialState(batch: 1, context), keys: [Row] = []
+        for t in 0..<10 {
+            if t % interval == 0 { keys = rows(state!["keys"]!.value) }
+            let q = unit(map(rows(x)[t], rows(router.query.weight.value)))
+            var scores = keys.map { key in beta * zip(q, unit(key)).reduce(0) { $0 + $1.0 * $1.1 } }
+            if let k {
+                let kept = largest(scores, k)
+                scores = zip(scores, kept).map { $1 > 0 ? $0 : -.infinity }
+            }
+            for (got, expected) in zip(observer.writes[t], softmax(scores)) { #expect(abs(got - expected) < 1e-6) }
+            _ = layer(Variable(x.slice(1, t..<t + 1)), &state, context)
+        }
+        // They do depend on what was written.
+        #expect(difference(state!["keys"]!.value, layer.initialState(batch: 1, context)["keys"]!.value) > 0.1)
+    }
 }

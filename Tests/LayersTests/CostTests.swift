@@ -10,11 +10,6 @@ import Testing
         let m = try recipe.built(dtype: .float32)
         let x = Variable(random([2, 13, 8], "x", .float32)), context = ForwardContext(.evaluate)
         let whole = Work.counting { _ = m.whole(x, context) }
-        // The rules of these scans, and other readouts than by content, do not say what they cost.
-        if recipe.rule.isLinear || recipe.rule == .contentSlots || (recipe.read ?? "content") != "content" {
-            #expect(m.layer.multiplyAdds(PassSize(batch: 2, tokens: 13)) == nil)
-            return
-        }
         #expect(m.layer.multiplyAdds(PassSize(batch: 2, tokens: 13)) == whole.multiplyAdds)
         // Parts of 5, 1 and 7 tokens from a carried state: what each costs depends on where it is.
         var state: MixerState? = m.layer.initialState(batch: 2, context), position = 0
@@ -22,6 +17,7 @@ import Testing
             let length = part.shape[1], counted = Work.counting { _ = m.layer(part, &state, context) }
             let pass = PassSize(batch: 2, tokens: length, position: position, carriesState: true)
             #expect(m.layer.multiplyAdds(pass) == counted.multiplyAdds, "\(length) tokens at \(position)")
+            #expect(m.layer.stateBytes(pass) == state?.byteCount, "\(length) tokens at \(position)")
             position += length
         }
     }
@@ -31,6 +27,55 @@ import Testing
         let m = try Recipe(window: 40).built(dtype: .float32), x = Variable(random([1, 150, 8], "x", .float32))
         let counted = Work.counting { _ = m.whole(x, ForwardContext(.evaluate)) }
         #expect(m.layer.multiplyAdds(PassSize(tokens: 150)) == counted.multiplyAdds)
+    }
+
+    /// Several chunks of the scan and a rest, more value columns than a block of it, more than one vector of states.
+    @Test(arguments: Recipe.Rule.linear) func longScans(_ rule: Recipe.Rule) throws {
+        for (width, heads, states) in [(8, 2, 5), (36, 1, 20), (144, 2, 3), (8, 2, 1)] {
+            let m = try Recipe(rule: rule, routing: "sigmoid").built(width: width, heads: heads, states: states, dtype: .float32)
+            let counted = Work.counting {
+                _ = m.whole(Variable(random([2, 75, width], "x", .float32)), ForwardContext(.evaluate))
+            }
+            #expect(m.layer.multiplyAdds(PassSize(batch: 2, tokens: 75)) == counted.multiplyAdds, "\(width), \(heads), \(states)")
+        }
+    }
+    /// More states than the selective scan takes: step by step.
+    @Test(arguments: [Recipe.Rule.selective, .diagonal]) func manyStates(_ rule: Recipe.Rule) throws {
+        let m = try Recipe(rule: rule).built(states: 300, dtype: .float32)
+        let counted = Work.counting { _ = m.whole(Variable(random([2, 5, 8], "x", .float32)), ForwardContext(.evaluate)) }
+        #expect(m.layer.multiplyAdds(PassSize(batch: 2, tokens: 5)) == counted.multiplyAdds)
+    }
+    /// A readout that is more than weights: no rule has a scan for it.
+    @Test(arguments: Recipe.Rule.allCases) func readsOfAnotherKind(_ rule: Recipe.Rule) {
+        /// Means of the values, which cost no products.
+        final class MeanRead: StateReadout, StrategyCost {
+            func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
+                states.values.mean([1])
+            }
+            func multiplyAdds(_ pass: StatePass) -> Int { 0 }
+        }
+        let builder = ParameterBuilder(seed: 1)
+        let parts = NSTMLayer.Parts(
+            routing: { TopKRouting($0, width: 8, states: 5, k: 2) },
+            update: { try! rule.built($0, width: 8, heads: 2, states: 5) }, readout: { _ in MeanRead() })
+        let layer = NSTMLayer(builder, width: 8, heads: 2, states: 5, parts: parts)
+        let x = Variable(random([2, 7, 8], "x", .float32))
+        let counted = Work.counting {
+            var none: MixerState?
+            _ = layer(x, &none, ForwardContext(.evaluate))
+        }
+        #expect(layer.multiplyAdds(PassSize(batch: 2, tokens: 7)) == counted.multiplyAdds)
+    }
+    /// What sequences switch on depends on what they say.
+    @Test func activation() throws {
+        var life = LifePlan()
+        life.activation = NoveltyActivation(interval: 4, start: 2, above: 0.5, budget: 4)
+        let layer = NSTMLayer(
+            ParameterBuilder(seed: 1), width: 8, heads: 2, states: 4,
+            parts: .init(
+                routing: { TopKRouting($0, width: 8, states: 4, k: 2) }, update: { GatedSlots($0, width: 8, states: 4) }),
+            life: life)
+        #expect(layer.multiplyAdds(PassSize(tokens: 3)) == nil)
     }
 
     /// A strategy of somebody else need not say what it costs; the layer says nothing then, rather than something wrong.

@@ -182,6 +182,27 @@ private final class Counter: StateInteraction {
         for i in 1..<3 { #expect(abs(u[i] - (1 - pow(1 - w[i], 0.125))) < 1e-14) }
     }
 
+    /// Stepping only the states that tokens reach gives what stepping all of them gives; `Unfused` does not say that its rule could.
+    @Test(arguments: [false, true], [false, true]) func reachedStatesAreEnough(masked: Bool, lstm: Bool) throws {
+        let input = Input(40, masked: masked), builder = ParameterBuilder(seed: 1, dtype: .float64)
+        let rule: any StateUpdateRule = lstm ? LSTMStates(builder, width: 6) : GRUStates(builder, width: 6)
+        shake(builder.store, seed: 4)
+        let reached = input.weights.doubles().map { $0 == 0 ? 0.0 : 1 }
+        let counts = stride(from: 0, to: reached.count, by: 4).map { Int(reached[$0..<$0 + 4].reduce(0, +)) }
+        #expect(Set(counts).isSuperset(of: [0, 1, 2]))
+        func run(_ rule: any StateUpdateRule) -> [Tensor] {
+            let context = ForwardContext(.train)
+            let (y, v, end) = input.run(rule, ContentRead(), context)
+            let loss = weighted(y, "y") + weighted(end.keys, "keys") + weighted(end.values, "values")
+            var gradients = loss.gradients(of: v + builder.store.all.map { context[$0] })
+            gradients[2] = gradients[2].map { $0 * Tensor(reached, input.weights.shape) }
+            return [y.value, end.keys.value, end.values.value] + gradients.compactMap { $0 }
+        }
+        let few = run(rule), all = run(Unfused(rule))
+        #expect(rule.stepsStatesAlone && few.count == all.count && few.count >= 10)
+        for (i, (a, b)) in zip(few, all).enumerated() { #expect(difference(a, b) <= 1e-12 * max(1, largest(b)), "result \(i)") }
+    }
+
     /// One GRU step against the published equations.
     @Test func gruFollowsItsEquations() throws {
         let builder = ParameterBuilder(seed: 1, dtype: .float64), rule = GRUStates(builder, width: 2)

@@ -79,15 +79,16 @@ CHECK(nstm_softmax_backward, nstm_softmax_backward(t, some(rows * n), share(rows
 CHECK(nstm_log_softmax, nstm_log_softmax(t, some(rows * n), blank(rows * n), rows, n))
 CHECK(nstm_log_softmax_backward, nstm_log_softmax_backward(t, some(rows * n), some(rows * n), blank(rows * n), rows, n))
 CHECK(nstm_norm, for (int i = 0; i < 8; i++) {
-    nstm_norm(t, i & 1, some(rows * n), i & 2 ? some(n) : NULL, i & 4 ? some(n) : NULL, 1e-5, blank(rows * n), blank(rows),
-              blank(rows), rows, n);
+    nstm_norm(t, i & 1, some(rows * n), i & 2 ? some(n) : NULL, i & 4 ? some(n) : NULL, 1e-5, blank(rows * n),
+              i < 7 ? blank(rows) : NULL, i < 7 ? blank(rows) : NULL, rows, n);
 })
 CHECK(nstm_norm_backward, for (int i = 0; i < 16; i++) {
     nstm_norm_backward(t, i & 1, some(rows * n), some(rows * n), i & 2 ? some(n) : NULL, some(rows), share(rows), blank(rows * n),
                        i & 4 ? blank(n) : NULL, i & 8 ? blank(n) : NULL, rows, n);
 })
-CHECK(nstm_gated_norm,
-      nstm_gated_norm(t, some(rows * n), some(n), some(rows * n), 1e-5, blank(rows * n), blank(rows), rows, n))
+CHECK(nstm_gated_norm, for (int i = 0; i < 2; i++) {
+    nstm_gated_norm(t, some(rows * n), some(n), some(rows * n), 1e-5, blank(rows * n), i ? blank(rows) : NULL, rows, n);
+})
 CHECK(nstm_gated_norm_backward, nstm_gated_norm_backward(t, some(rows * n), some(rows * n), some(n), some(rows * n), share(rows),
                                                          blank(rows * n), blank(n), blank(rows * n), rows, n))
 CHECK(nstm_l2_norm, nstm_l2_norm(t, some(rows * n), 2, 1e-6, blank(rows * n), blank(rows), rows, n))

@@ -19,8 +19,8 @@
             release();                                                                                                        \
         }
 CHECK(nstm_slots, {
-    EACH_SLOTS(nstm_slots(t, q, k, v, qs, u, us, gate, d + 2, bias, 0.3, length_of_keys, keys, values,
-                          blank(span(length, n, ps)), ps, blank(span(length, d, os)), os, length, n, d))
+    EACH_SLOTS(nstm_slots(t, q, k, v, qs, u, us, gate, d + 2, bias, 0.3, length_of_keys, share(span(n, d, d + h % 3)),
+                          share(span(n, d, d + h % 3)), d + h % 3, blank(span(length, n, ps)), ps, blank(span(length, d, os)), os, length, n, d))
 })
 CHECK(nstm_slots_backward, {
     EACH_SLOTS(nstm_slots_backward(t, some(span(length, d, os)), os, q, k, v, qs, u, us, gate, d + 2, bias, 0.3, length_of_keys,

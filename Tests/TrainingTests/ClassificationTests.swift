@@ -22,8 +22,9 @@ struct ClassificationTests {
     }
 
     /// From a configuration to metrics on both splits, with images that their brightness tells apart.
-    @Test(arguments: ["nstm", "transformer"])
-    func digitsAreLearned(model: String) throws {
+    @Test(arguments: ["nstm", "transformer"], [false, true])
+    func digitsAreLearned(model: String, bidirectional: Bool) throws {
+        if model == "transformer" && bidirectional { return }
         let scratch = try Scratch()
         func idx(_ dims: [Int], _ elements: [UInt8]) -> Data {
             Data([0, 0, 8, UInt8(dims.count)] + dims.flatMap { [0, 0, UInt8($0 >> 8), UInt8($0 & 255)] } + elements)
@@ -40,6 +41,7 @@ struct ClassificationTests {
             "training": ["steps": 150, "batch": 16, "schedule": ["peak": 1e-2], "evaluation": ["interval": 150]],
         ]
         if model == "nstm" { try config.set(path: "model.states", to: 4) }
+        if bidirectional { try config.set(path: "model.bidirectional", to: true) }
         let experiment = try Experiment(config, folder: DatasetFolder(scratch.path))
         let opened = try experiment.openDataset()
         #expect(opened.warning?.contains("not the published file") == true)
@@ -51,5 +53,23 @@ struct ClassificationTests {
         try config.set(path: "data.evaluation", to: "test")
         let test = try Experiment(config, folder: DatasetFolder(scratch.path)).openDataset().dataset
         #expect(evaluate(trainer.model, on: test.evaluationBatches(size: 16), target: test.targetKind)["accuracy"] == 1)
+    }
+
+    /// Where tokens are to be foretold, reading both ways is a fault of the configuration; a block has two layers, each with its states.
+    @Test func bothWays() throws {
+        func model(_ target: TargetKind, _ states: ConfigValue) throws -> SequenceModel {
+            let config: ConfigValue = [
+                "model": ["width": 8, "layers": 2, "heads": 2, "states": states, "router": ["k": 2], "bidirectional": true]
+            ]
+            return try Experiment(config).model(input: .features(width: 4), target: target)
+        }
+        for target in [TargetKind.nextToken(vocabulary: 5), .binary(width: 2), .answers(vocabulary: 5)] {
+            let error = #expect(throws: ConfigurationError.self) { _ = try model(target, 4) }
+            #expect(
+                "\(error!)".contains("model.bidirectional") && "\(error!)".contains("one answer for each sequence"), "\(error!)")
+        }
+        #expect(try model(.classes(count: 3), [4, 3, 2, 5]).stateLayers.map(\.manager.count) == [4, 3, 2, 5])
+        let error = #expect(throws: ConfigurationError.self) { _ = try model(.classes(count: 3), [4, 3]) }
+        #expect("\(error!)".contains("2 numbers of states for 4 layers"))
     }
 }

@@ -192,7 +192,7 @@ void nstm_log_softmax_backward(nstm_real t, const void *_Nonnull dy, const void 
 /// y ← (x − center·mean)·rstd ⊙ gain + bias, rstd = 1/√(mean((x − center·mean)²) + epsilon); center is 1 (LayerNorm) or 0
 /// (RMSNorm). Saves mean and rstd by rows.
 void nstm_norm(nstm_real t, int center, const void *_Nonnull x, const void *_Nullable gain, const void *_Nullable bias,
-               double epsilon, void *_Nonnull y, void *_Nonnull mean, void *_Nonnull rstd, ptrdiff_t rows,
+               double epsilon, void *_Nonnull y, void *_Nullable mean, void *_Nullable rstd, ptrdiff_t rows,
                ptrdiff_t columns);
 /// dx, and the sums over these rows that belong to gain and bias (written, not added).
 void nstm_norm_backward(nstm_real t, int center, const void *_Nonnull dy, const void *_Nonnull x,
@@ -201,7 +201,7 @@ void nstm_norm_backward(nstm_real t, int center, const void *_Nonnull dy, const 
                         ptrdiff_t columns);
 /// y ← RMSNorm(x) ⊙ gain ⊙ silu(gate); saves rstd by rows.
 void nstm_gated_norm(nstm_real t, const void *_Nonnull x, const void *_Nonnull gain, const void *_Nonnull gate,
-                     double epsilon, void *_Nonnull y, void *_Nonnull rstd, ptrdiff_t rows, ptrdiff_t columns);
+                     double epsilon, void *_Nonnull y, void *_Nullable rstd, ptrdiff_t rows, ptrdiff_t columns);
 void nstm_gated_norm_backward(nstm_real t, const void *_Nonnull dy, const void *_Nonnull x, const void *_Nonnull gain,
                               const void *_Nonnull gate, const void *_Nonnull rstd, void *_Nonnull dx,
                               void *_Nonnull dgain, void *_Nonnull dgate, ptrdiff_t rows, ptrdiff_t columns);
@@ -327,12 +327,13 @@ void nstm_lanes_multiply(nstm_real t, const void *_Nonnull x, const void *_Nonnu
 
 // MARK: Gated slots (Slots.c): family 1 of Documentation/Mathematics.md
 /// One head of one sequence over `length` tokens. q, k, v: rows of d every `qkv_stride`; u: rows of n; gate: rows of d that
-/// multiply u for the channels of the values, or null; bias: n read biases (−inf: inactive) or null; key_scale > 0: keys are first scaled to that length; keys, values: [n, d], updated in place;
-/// p: rows of n every `p_stride` (saved read weights); o: rows of d every `o_stride`.
+/// multiply u for the channels of the values, or null; bias: n read biases (−inf: inactive) or null; key_scale > 0: keys are first scaled to that length; keys, values: n rows of d every
+/// `state_stride`, updated in place; p: rows of n every `p_stride` (saved read weights); o: rows of d every `o_stride`.
 void nstm_slots(nstm_real t, const void *_Nonnull q, const void *_Nonnull k, const void *_Nonnull v,
                 ptrdiff_t qkv_stride, const void *_Nonnull u, ptrdiff_t u_stride, const void *_Nullable gate,
                 ptrdiff_t gate_stride, const void *_Nullable bias, double scale, double key_scale, void *_Nonnull keys,
-                void *_Nonnull values, void *_Nonnull p, ptrdiff_t p_stride, void *_Nonnull o, ptrdiff_t o_stride, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d);
+                void *_Nonnull values, ptrdiff_t state_stride, void *_Nonnull p, ptrdiff_t p_stride, void *_Nonnull o,
+                ptrdiff_t o_stride, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d);
 /// The way back over the same tokens. keys, values: the states before the first of them, [n, d] (changed and restored);
 /// dkeys, dvalues: running gradients, in: of the states after the last token, out: of the states before the first.
 /// dgate is written if there is a gate; dbias: n, added to. `log` holds length·n·(2d) elements, `index` length·(n + 1).

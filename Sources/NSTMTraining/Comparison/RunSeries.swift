@@ -104,8 +104,7 @@ public final class RunSeries {
         return data
     }
     private func stateBytes(_ model: SequenceModel, _ dataset: any Dataset) -> Int {
-        // A model of several inputs reads them at once and carries nothing.
-        guard let batch = dataset.evaluationBatches(size: 1, limit: 1).first, batch.others.isEmpty else { return 0 }
+        guard model.obstacleToStreaming == nil, let batch = dataset.evaluationBatches(size: 1, limit: 1).first else { return 0 }
         var state = model.initialState(batch: 1)
         _ = model(batch.inputs, state: &state, ForwardContext(.evaluate))
         return state.byteCount

@@ -1,0 +1,56 @@
+import NSTMAutograd
+import NSTMLayers
+import NSTMModules
+import NSTMTensor
+
+extension Subject {
+    /// What a layer says it costs and carries is what the kernels count and what lies in the state: whole sequences of several
+    /// lengths, and parts that go on from a state.
+    func checkCosts(_ report: inout ConformanceReport) {
+        for surrounding in surroundings {
+            for site in [Subject.site, Subject.smallSite] {
+                let specimen = surrounding.specimen(site, .float32)
+                guard let layer = specimen.mixer as? any CostReporting,
+                    layer.multiplyAdds(PassSize(batch: 2, tokens: 1)) != nil
+                else {
+                    report.note("8 costs: not stated")
+                    continue
+                }
+                compareWork(specimen, layer, surrounding.name, &report)
+            }
+        }
+    }
+
+    private func compareWork(
+        _ specimen: Specimen, _ layer: any CostReporting, _ name: String, _ report: inout ConformanceReport
+    ) {
+        let context = ForwardContext(.evaluate)
+        func compare(_ pass: PassSize, _ counted: Work) {
+            let stated = layer.multiplyAdds(pass), at = pass.carriesState ? " from a state at \(pass.position)" : ""
+            report.note(
+                .costs, "multiply-adds stated and not counted, or the other way round",
+                stated.map { Double(abs($0 - counted.multiplyAdds)) } ?? .infinity, bound: 0,
+                at:
+                    "\(stated?.description ?? "nothing") stated, \(counted.multiplyAdds) counted of 2 × \(pass.tokens) tokens\(at), "
+                    + "width \(specimen.width), \(name)")
+        }
+        // One token, less and more than a chunk of a scan, more than a block of queries.
+        for length in [1, 13, 75] {
+            let x = context.constant(specimen.tokens(length))
+            compare(PassSize(batch: 2, tokens: length), Work.counting { _ = specimen.whole(x, context) })
+        }
+        guard specimen.mixer.isCausal else { return }
+        specimen.reset()
+        var state: MixerState? = specimen.mixer.initialState(batch: 2, context), position = 0
+        for part in context.constant(specimen.tokens(43)).split(1, [5, 1, 20, 17]) {
+            let pass = PassSize(batch: 2, tokens: part.shape[1], position: position, carriesState: true)
+            compare(pass, Work.counting { _ = specimen.mixer(part, &state, context) })
+            position += part.shape[1]
+            guard let stated = layer.stateBytes(pass) else { continue }
+            report.note(
+                .costs, "bytes of the state stated and not carried, or the other way round",
+                Double(abs(stated - state!.byteCount)), bound: 0,
+                at: "\(stated) stated, \(state!.byteCount) carried after \(position) tokens, width \(specimen.width), \(name)")
+        }
+    }
+}
