@@ -7,36 +7,6 @@ public struct MatrixStateScan {
     public let state: Variable
 }
 
-extension MatrixStateScan {
-    /// Multiply-adds of a scan forward without the delta rule, which are what `Work.counting` counts: those of the kernel, which works
-    /// in chunks of C = 16 tokens on widths that are padded to whole vectors, K and V.
-    /// - Parameters:
-    ///   - decaysChannels: whether each key channel has a decay, or else each head.
-    ///   - hasBonus: whether reads come before updates, which takes decays of channels.
-    package static func multiplyAdds(
-        batch: Int, tokens: Int, heads: Int, dk: Int, dv: Int, decaysChannels: Bool = false, hasBonus: Bool = false
-    ) -> Int {
-        func ofChunk(_ m: Int, _ dv: Int) -> Int {
-            let C = Int(NSTM_MATRIX_CHUNK), K = nstm_matrix_scan_padded(dk), V = nstm_matrix_scan_padded(dv)
-            // Queries and keys decayed to both ends; the weights of pairs of tokens.
-            var sum = 2 * m * K
-            if decaysChannels {
-                sum += 2 * m * K + 2 * m * dk * C + (hasBonus ? 2 * m * dk : 0)
-            } else {
-                sum += 2 * m + 2 * m * C + m * C * dk
-            }
-            // Reads of the state before the chunk and of the tokens in it; the state after it.
-            return sum + m * V * dk + m * V * m + K * V * m
-        }
-        let (chunks, rest) = tokens.quotientAndRemainder(dividingBy: Int(NSTM_MATRIX_CHUNK))
-        return stride(from: 0, to: dv, by: MatrixJob.block).reduce(0) { sum, column in
-            let width = min(MatrixJob.block, dv - column)
-            let all = chunks * ofChunk(Int(NSTM_MATRIX_CHUNK), width) + (rest > 0 ? ofChunk(rest, width) : 0)
-            return sum + batch * heads * all
-        }
-    }
-}
-
 extension Variable {
     /// Linear recurrence on one matrix S [dk, dv] a head (kernel family 2), exact, with `self` as queries:
     ///
@@ -130,7 +100,8 @@ extension MatrixStateScan {
     ///   - keys, values: dk and dv of a head.
     ///   - decaysByChannel: whether decays differ within a head, as those beside a bonus always do.
     package static func multiplyAdds(
-        batch: Int, tokens: Int, heads: Int, keys dk: Int, values dv: Int, decaysByChannel: Bool, delta: Bool, bonus: Bool
+        batch: Int, tokens: Int, heads: Int, keys dk: Int, values dv: Int, decaysByChannel: Bool = false, delta: Bool = false,
+        bonus: Bool = false
     ) -> Int {
         let C = MatrixJob.chunk, K = nstm_matrix_scan_padded(dk)
         /// m tokens of a chunk, V columns of values.

@@ -65,6 +65,6 @@ extension LinearAttention: CostReporting {
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let d = width / heads
         return frame.multiplyAdds(pass)
-            + MatrixStateScan.multiplyAdds(batch: pass.batch, tokens: pass.tokens, heads: heads, dk: d, dv: d + 1)
+            + MatrixStateScan.multiplyAdds(batch: pass.batch, tokens: pass.tokens, heads: heads, keys: d, values: d + 1)
     }
 }

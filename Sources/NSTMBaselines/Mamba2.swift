@@ -90,7 +90,7 @@ public final class Mamba2Layer: SequenceMixer {
 extension Mamba2Layer: CostReporting {
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let scan = MatrixStateScan.multiplyAdds(
-            batch: pass.batch, tokens: pass.tokens, heads: heads, dk: states, dv: channels / heads)
+            batch: pass.batch, tokens: pass.tokens, heads: heads, keys: states, values: channels / heads)
         return projection.multiplyAdds(pass) + convolution.multiplyAdds(pass) + scan + output.multiplyAdds(pass)
     }
 }

@@ -113,7 +113,7 @@ extension RWKV6TimeMix: CostReporting {
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let d = width / heads, small = [mixDown, decayDown, decayUp] + mixes.map(\.up)
         let scan = MatrixStateScan.multiplyAdds(
-            batch: pass.batch, tokens: pass.tokens, heads: heads, dk: d, dv: d, decaysChannels: true, hasBonus: true)
+            batch: pass.batch, tokens: pass.tokens, heads: heads, keys: d, values: d, decaysByChannel: true, bonus: true)
         return scan + pass.rows * small.reduce(0) { $0 + $1.value.count }
             + (maps + [output]).reduce(0) { $0 + $1.multiplyAdds(pass) }
     }

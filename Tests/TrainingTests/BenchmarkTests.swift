@@ -98,7 +98,9 @@ import Testing
         #expect(parts.allSatisfy { $0.largest.isFinite && $0.largest > 0 && $0.norm >= $0.largest && $0.tokensPerSecond > 0 })
         #expect(parts.allSatisfy { ($0.loss != nil) == (kind == .training) })
         if kind == .training { #expect(parts.allSatisfy { abs($0.loss! - log(65)) < 0.5 }) }
-        #expect(LongRun.markdown(parts).split(separator: "\n").count == 13)
+        // Every eighth stretch has a partner; a tenth has five.
+        #expect(parts.compactMap(\.besideBeginning).count > 5 && parts.compactMap(\.besideBeginning).allSatisfy { $0 > 0 })
+        #expect(LongRun.markdown(parts).split(separator: "\n").count == 14)
     }
     @Test func deviation() { #expect(abs(LongRun.deviation([100, 80, 120]) - 0.2) < 1e-12) }
 }

@@ -21,6 +21,8 @@ enum Markdown {
         }
         return out
     }
-    /// Without zeros that say nothing.
-    static func number(_ value: Double) -> String { String(format: "%g", value) }
+    /// Four digits, without zeros that say nothing.
+    static func number(_ value: Double) -> String { String(format: "%.4g", value) }
+    /// A difference with four decimals and its sign, which nothing that is shown as zero has.
+    static func difference(_ value: Double) -> String { abs(value) < 0.00005 ? "0.0000" : String(format: "%+.4f", value) }
 }

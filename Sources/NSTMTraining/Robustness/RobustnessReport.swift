@@ -104,7 +104,7 @@ public struct RobustnessReport {
             let clean = errors(model, nil), mean = mean(model, kind)
             var row = [Markdown.plain(model), clean.text("%.4f")]
             row += strengths.map { errors(model, InputNoise(kind, strength: $0)).text("%.4f") }
-            row += [String(format: "%.4f", mean), String(format: "%+.4f", mean - clean.mean)]
+            row += [String(format: "%.4f", mean), Markdown.difference(mean - clean.mean)]
             if compares { row += [ratio(corruptionError(model, kind)), ratio(corruptionError(model, kind, relative: true))] }
             return row
         }
