@@ -2,8 +2,8 @@
 #include "Math.h"
 #include "Work.h"
 
-// Rows lie apart from each other. The compiler's own check of that, made before each loop, fails for these, and elements would be
-// taken one by one. In float64 they are anyhow, as the functions are calls.
+// Rows lie apart from each other. The compiler checks that once for the spans of all rows, which do overlap where rows of several
+// arrays are kept side by side, and then takes elements one by one. In float64 it does anyhow, as the functions are calls.
 #define NSTM_APART _Pragma("clang loop vectorize(assume_safety)")
 #define REAL float
 #define NSTM_SUFFIX _f32

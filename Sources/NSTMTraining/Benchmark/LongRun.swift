@@ -20,13 +20,13 @@ public struct LongRun: Sendable {
         /// The same for each second of processor time, of all threads: what other programs do shows less.
         public var tokensPerProcessorSecond: Double
         /// Speed as a multiple of that of a sequence just begun, the median over pairs of stretches that were timed in turn.
-        /// Nil when the part has no pair.
+        /// Scatters with few pairs, as which of the two comes first shows. Nil when the part has no pair.
         public var besideBeginning: Double?
         /// The largest absolute value in the state at its end, and the length of the whole state as one vector.
         public var largest: Double
         public var norm: Double
         public var stateBytes: Int
-        /// What tensors took at its end and at most.
+        /// What tensors took at its end, and at most, the passes that it is compared with included.
         public var liveBytes: Int
         public var peakBytes: Int
         /// What the system says the process has; nil where it does not.
@@ -79,17 +79,18 @@ public struct LongRun: Sendable {
                 }
                 var beside = pair && first ? try other() : nil
                 let before = own.seconds, result = try own.time { try read(range, &state) }, seconds = own.seconds - before
-                // Before it and after it in turn, so that neither has the warmer cache.
+                // Before it and after it in turn, so that neither has the warmer cache; the update would cool it for one of them.
                 if pair && !first { beside = try other() }
                 if let beside { ratios.append(beside / seconds) }
-                if let gradients = result.gradients {
+                try own.time {
+                    guard let gradients = result.gradients else { return }
                     let norm = gradients.globalNorm
                     guard norm.isFinite, result.loss.isFinite else {
                         throw LongRunError.nonFinite("the loss or a gradient", token: at)
                     }
-                    own.time { optimizer.update(gradients, rate: 3e-4, scale: norm > 1 ? 1 / norm : 1) }
-                    losses += result.loss * Double(range.count)
+                    optimizer.update(gradients, rate: 3e-4, scale: norm > 1 ? 1 / norm : 1)
                 }
+                losses += result.loss * Double(range.count)
                 at = range.upperBound
             }
             let values = state.layers.flatMap { layer in layer.names.map { layer[$0]!.value } }
