@@ -65,6 +65,20 @@ import NSTMTraining
         #expect(try wide.contestants().allSatisfy { abs($0.parameters - 2000) <= 600 && $0.adjusted!.key == "width" })
     }
 
+    @Test func sizesThatAreThereAlreadyAreChecked() throws {
+        var plan = Self.plan
+        let size = try comparison("a").contestants()[0].parameters
+        try plan.set(path: "models", to: [["name": "own", "model": ["kind": "transformer", "positions": 8], "adjust": "nothing"]])
+        let found = try comparison("b", "parameters.tolerance=1", plan: plan).contestants()[0]
+        #expect(found.adjusted == nil && found.parameters != size && found.configuration[path: "model.hidden"] == nil)
+        let error = #expect(throws: ConfigurationError.self) {
+            try comparison("c", "parameters.count=\(found.parameters + 1)", "parameters.tolerance=0", plan: plan).run()
+        }
+        #expect(error?.faults.map(\.path) == ["models[0]"] && "\(error!)".contains("\(found.parameters) parameters"), "\(error!)")
+        // A plan that cannot begin leaves the folder as it was.
+        #expect(!FileManager.default.fileExists(atPath: scratch["c"].path))
+    }
+
     @Test func theNearestValueIsFound() throws {
         let target = ParameterTarget(count: 1000, tolerance: 0.02, multiple: 4)
         // 7 + 33 h: of the multiples of 4, 28 gives 931 and 32 gives 1063; neither is near enough, 30 would be.

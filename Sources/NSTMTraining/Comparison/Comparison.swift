@@ -44,8 +44,9 @@ public final class Comparison {
     /// - Throws: `SeriesError`, `ConfigurationError` for models that cannot be brought to the number of parameters, `DatasetError`.
     @discardableResult
     public func run(resume: Bool = false) throws -> Bool {
-        try folder.claim(plan.resolved, resume: resume) { try ComparisonPlan($0, catalogue: catalogue).resolved }
+        try folder.check(plan.resolved, resume: resume) { try ComparisonPlan($0, catalogue: catalogue).resolved }
         let contestants = try self.contestants()
+        try folder.claim(plan.resolved)
         let runs = plan.seeds.flatMap { seed in contestants.map { planned($0, seed: seed) } }
         let series = RunSeries(runs, in: folder.url, catalogue: catalogue, datasets: datasets)
         series.onEvent = onEvent
@@ -96,17 +97,18 @@ public final class Comparison {
             }
             var adjusted: (key: String, value: Int)?, parameters = 0
             do {
-                if let target = entry.target {
-                    let path = "model." + target.key
+                if let target = entry.target, let key = target.key {
+                    let path = "model." + key
                     let found = try target.fit { value in
                         var trial = config
                         try trial.set(path: path, to: .int(value))
                         return try size(trial)
                     }
                     try config.set(path: path, to: .int(found.value))
-                    (adjusted, parameters) = ((target.key, found.value), found.parameters)
+                    (adjusted, parameters) = ((key, found.value), found.parameters)
                 } else {
                     parameters = try size(config)
+                    try entry.target?.check(parameters)
                 }
             } catch {
                 let message = "'\(entry.model)' on \(entry.dataset): \(error)"

@@ -72,7 +72,7 @@ public struct ComparisonPlan: Sendable {
                     }
                     let words = variant.map { PlanParts.word($0.path, $0.value) }
                     var target = parameters
-                    if let key { target?.key = key }
+                    if let key { target?.key = ParameterTarget.key(key) }
                     entries.append(
                         Entry(
                             model: ([name] + words).joined(separator: ", "), dataset: set.name, path: path, dataPath: set.path,

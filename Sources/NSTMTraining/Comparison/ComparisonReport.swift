@@ -83,8 +83,8 @@ struct ComparisonReport {
         text += plan.seeds.count > 1 ? ", mean ± sample deviation over the seeds; the best mean is bold." : "; the best is bold."
         if let target = plan.parameters {
             let percent = Markdown.number(target.tolerance * 100), count = ProgressReporter.count(Double(target.count))
-            text +=
-                " Models were brought to \(count) parameters ± \(percent) % by their `\(target.key)` (unless the table says otherwise)."
+            text += " Models have \(count) parameters ± \(percent) %"
+            text += target.key.map { ", to which they were brought by their `\($0)` (unless the table says otherwise)." } ?? "."
         }
         return text + " Speed is the median over training steps, state what a model carries after one evaluation sequence."
     }

@@ -148,12 +148,12 @@ public struct SeriesFolder: Sendable {
     public init(_ url: URL) { self.url = url }
     public var plan: URL { url.appendingPathComponent("plan.json") }
 
-    /// Sees to it that the runs of a plan mix with no others, and keeps the plan.
+    /// Sees to it that the runs of a plan mix with no others.
     /// - Parameters:
     ///   - plan: with all defaults filled in.
     ///   - reread: fills in the defaults of a stored plan, which may be older than some keys.
-    /// - Throws: `SeriesError`; nothing is changed then.
-    func claim(_ plan: ConfigValue, resume: Bool, reread: (ConfigValue) throws -> ConfigValue) throws {
+    /// - Throws: `SeriesError`.
+    func check(_ plan: ConfigValue, resume: Bool, reread: (ConfigValue) throws -> ConfigValue) throws {
         if let text = try? String(contentsOf: self.plan, encoding: .utf8) {
             let differences = plan.differences(from: try reread(ConfigValue(json: text)))
             if !differences.isEmpty { throw SeriesError.otherPlan(folder: url.path, differences: differences) }
@@ -161,6 +161,10 @@ public struct SeriesFolder: Sendable {
             return
         }
         if resume { throw SeriesError.nothingToResume(folder: url.path) }
+    }
+    /// Keeps the plan, so that the folder is in use from now on. What can fail before the first run has been done by then.
+    func claim(_ plan: ConfigValue) throws {
+        if FileManager.default.fileExists(atPath: self.plan.path) { return }
         try write(plan.json() + "\n", to: "plan.json")
     }
     func write(_ text: String, to name: String) throws {

@@ -38,8 +38,9 @@ public final class ScalingStudy {
     /// - Throws: `SeriesError`, `DatasetError`.
     @discardableResult
     public func run(resume: Bool = false) throws -> Bool {
-        try folder.claim(plan.resolved, resume: resume) { try ScalingPlan($0, catalogue: catalogue).resolved }
+        try folder.check(plan.resolved, resume: resume) { try ScalingPlan($0, catalogue: catalogue).resolved }
         let cells = try self.cells()
+        try folder.claim(plan.resolved)
         let order = cells.sorted { ($0.tokens * $0.parameters, $0.id) < ($1.tokens * $1.parameters, $1.id) }
         let runs = plan.seeds.flatMap { seed in order.map { planned($0, seed: seed) } }
         let series = RunSeries(runs, in: folder.url, catalogue: catalogue, datasets: datasets)
