@@ -7,17 +7,18 @@ struct BenchCommand: ParsableCommand {
         CommandConfiguration(
             commandName: "bench", abstract: "Measures models at growing lengths: counted work, speed, memory.",
             discussion: """
-                Models are names that configurations know, with default settings, or configuration files, of which the model \
-                counts. Tokens are random. What would take longer than the limit is left out, and the table says so.
+                Models are names that configurations know, with default settings, configuration files, of which the model \
+                counts, or plans of comparisons (all their models, brought to their size). Tokens are random. What would take longer than the limit is left out, and the table says so.
 
                 Examples:
                   \(NSTMCommand.program) bench --lengths 256,1024,4096
                   \(NSTMCommand.program) bench --models nstm,transformer,small.yaml --output runs/bench
+                  \(NSTMCommand.program) bench --models Configurations/compare-models.yaml --output runs/bench
                   \(NSTMCommand.program) bench --models nstm --stream 1000000
                 """)
     }
 
-    @Option(help: ArgumentHelp("Names or configuration files, separated by commas.", valueName: "models"))
+    @Option(help: ArgumentHelp("Names, configuration files or plans, separated by commas.", valueName: "models"))
     var models = "nstm,transformer"
     @Option(help: ArgumentHelp("Tokens of a sequence, separated by commas.", valueName: "lengths"))
     var lengths = "256,512,1024,2048,4096,8192,16384,32768,65536,131072"
@@ -43,13 +44,17 @@ struct BenchCommand: ParsableCommand {
 
     func run() throws {
         let catalogue = NSTMCommand.catalogue
-        let tests = try names.map { name in
+        let tests = try names.flatMap { name in
             guard name.hasSuffix(".yaml") || name.hasSuffix(".yml") else {
-                return try ModelUnderTest(named: name, catalogue: catalogue)
+                return [try ModelUnderTest(named: name, catalogue: catalogue)]
             }
-            let url = fileURL(name)
-            return try ModelUnderTest(
-                url.deletingPathExtension().lastPathComponent, try ConfigValue(yamlFile: url), catalogue: catalogue)
+            let url = fileURL(name), value = try ConfigValue(yamlFile: url)
+            guard value[path: "models"] != nil else {
+                return [try ModelUnderTest(url.deletingPathExtension().lastPathComponent, value, catalogue: catalogue)]
+            }
+            return try ComparisonPlan(value, catalogue: catalogue).sizedModels(catalogue: catalogue).map {
+                try ModelUnderTest($0.model, $0.configuration, catalogue: catalogue)
+            }
         }
         let environment = RunEnvironment.current.line + (BenchCommand.commit.map { ", commit \($0)" } ?? "")
         NSTMCommand.say(environment)

@@ -159,6 +159,18 @@ import NSTMTraining
         #expect(result.status == 0 && result.output.contains("c, 16 tokens: "), "\(result.error)")
         let names = ["memory.svg", "results.csv", "results.md", "state.svg", "streaming.svg", "training.svg", "work.svg"]
         #expect(scratch.listing("bench") == names)
+        // The models of a plan have the sizes that they are compared with.
+        let small = #"{kind: nstm, layers: 1, width: 8, heads: 2, states: 4}"#
+        try scratch.write(
+            "plan.yaml",
+            """
+            base: {data: {kind: copy, bits: 2, maximum-length: 2, evaluation-count: 4}, model: \(small), training: {batch: 2}}
+            models: [{name: "a, b"}, {name: c, adjust: width}]
+            parameters: {count: 2000, multiple: 2, tolerance: 0.2}
+            """)
+        let plan = try run("bench", "--models", "plan.yaml", "--lengths", "8", "--output", "plan", "--batch", "8")
+        let rows = try String(contentsOf: scratch["plan/results.csv"], encoding: .utf8).split(separator: "\n").dropFirst()
+        #expect(plan.status == 0 && rows.count == 2 && rows.first?.hasPrefix("\"a, b\",8,") == true, "\(plan.error) \(rows)")
         let long = try run("bench", "--models", "c.yaml", "--stream", "20")
         #expect(long.status == 0 && long.output.contains("Largest deviation"), "\(long.error)")
         #expect(try run("bench", "--lengths", "16,x").status == 64)

@@ -83,57 +83,28 @@ public final class Comparison {
 
     /// Brings every model to its number of parameters and its number of steps.
     package func contestants() throws -> [Contestant] {
-        var faults: [ConfigFault] = [], result: [Contestant] = []
-        var opened: [String: OpenedDataset] = [:], measured = storedSteps
-        for entry in plan.entries {
-            var config = entry.configuration
-            let experiment = try Experiment(config, catalogue: catalogue, folder: datasets)
-            let data = try opened[entry.dataset] ?? experiment.openDataset()
-            opened[entry.dataset] = data
-            let dataset = data.dataset
-            func size(_ config: ConfigValue) throws -> Int {
-                let experiment = try Experiment(config, catalogue: catalogue, folder: datasets)
-                return try experiment.model(input: dataset.inputKind, target: dataset.targetKind).parameters.trainableCount
-            }
-            var adjusted: (key: String, value: Int)?, parameters = 0
-            do {
-                if let target = entry.target, let key = target.key {
-                    let path = "model." + key
-                    let found = try target.fit { value in
-                        var trial = config
-                        try trial.set(path: path, to: .int(value))
-                        return try size(trial)
-                    }
-                    try config.set(path: path, to: .int(found.value))
-                    (adjusted, parameters) = ((key, found.value), found.parameters)
-                } else {
-                    parameters = try size(config)
-                    try entry.target?.check(parameters)
-                }
-            } catch {
-                let message = "'\(entry.model)' on \(entry.dataset): \(error)"
-                faults.append(ConfigFault(path: entry.path, kind: .rule, message: message))
-                continue
-            }
-            let id = (plan.datasets.count > 1 ? [entry.dataset] : []) + [entry.model]
+        var result: [Contestant] = [], measured = storedSteps
+        for sized in try plan.sizedModels(catalogue: catalogue, datasets: datasets) {
+            var config = sized.configuration
+            let id = (plan.datasets.count > 1 ? [sized.dataset] : []) + [sized.model]
             let place = id.map(PlanParts.slug).joined(separator: "/")
-            let perStep = experiment.settings.batch * dataset.contextLength
+            let experiment = try Experiment(config, catalogue: catalogue, folder: datasets)
+            let perStep = experiment.settings.batch * sized.data.dataset.contextLength
             let steps: Int
             switch plan.budget {
             case .steps(let own): steps = own
             case .tokens(let tokens): steps = max(1, tokens / perStep)
             case .minutes(let minutes):
-                let known = try measured[place] ?? Int(60 * minutes / secondsPerStep(config, data, for: min(2, 6 * minutes)))
+                let known = try measured[place] ?? Int(60 * minutes / secondsPerStep(config, sized.data, for: min(2, 6 * minutes)))
                 measured[place] = max(1, known)
                 steps = max(1, known)
             }
             try config.set(path: "training.steps", to: .int(steps))
             result.append(
                 Contestant(
-                    model: entry.model, dataset: entry.dataset, parameters: parameters, adjusted: adjusted, steps: steps,
-                    tokensPerStep: perStep, configuration: config, id: place))
+                    model: sized.model, dataset: sized.dataset, parameters: sized.parameters, adjusted: sized.adjusted,
+                    steps: steps, tokensPerStep: perStep, configuration: config, id: place))
         }
-        guard faults.isEmpty else { throw ConfigurationError(faults) }
         if measured != storedSteps {
             let map = ConfigMap(measured.sorted { $0.key < $1.key }.map { ($0.key, ConfigValue.int($0.value)) })
             try folder.write(ConfigValue.map(map).json() + "\n", to: "steps.json")

@@ -1,0 +1,61 @@
+import NSTMData
+import NSTMModules
+
+/// A model of a plan on one of its datasets, brought to its number of parameters.
+public struct SizedModel: Sendable {
+    public let model: String
+    public let dataset: String
+    public let parameters: Int
+    /// The setting that was changed for the number of parameters.
+    public let adjusted: (key: String, value: Int)?
+    /// Without seed and steps.
+    public let configuration: ConfigValue
+    let data: OpenedDataset
+}
+
+extension ComparisonPlan {
+    /// All its models on all its datasets, in the plan's order.
+    /// - Throws: `ConfigurationError` with every model that cannot be brought to the number of parameters, `DatasetError`.
+    public func sizedModels(
+        catalogue: Catalogue = .standard, datasets: DatasetFolder = DatasetFolder()
+    ) throws -> [SizedModel] {
+        var faults: [ConfigFault] = [], result: [SizedModel] = []
+        var opened: [String: OpenedDataset] = [:]
+        for entry in entries {
+            var config = entry.configuration
+            let experiment = try Experiment(config, catalogue: catalogue, folder: datasets)
+            let data = try opened[entry.dataset] ?? experiment.openDataset()
+            opened[entry.dataset] = data
+            func size(_ config: ConfigValue) throws -> Int {
+                let experiment = try Experiment(config, catalogue: catalogue, folder: datasets), dataset = data.dataset
+                return try experiment.model(input: dataset.inputKind, target: dataset.targetKind).parameters.trainableCount
+            }
+            var adjusted: (key: String, value: Int)?, parameters = 0
+            do {
+                if let target = entry.target, let key = target.key {
+                    let path = "model." + key
+                    let found = try target.fit { value in
+                        var trial = config
+                        try trial.set(path: path, to: .int(value))
+                        return try size(trial)
+                    }
+                    try config.set(path: path, to: .int(found.value))
+                    (adjusted, parameters) = ((key, found.value), found.parameters)
+                } else {
+                    parameters = try size(config)
+                    try entry.target?.check(parameters)
+                }
+            } catch {
+                let message = "'\(entry.model)' on \(entry.dataset): \(error)"
+                faults.append(ConfigFault(path: entry.path, kind: .rule, message: message))
+                continue
+            }
+            result.append(
+                SizedModel(
+                    model: entry.model, dataset: entry.dataset, parameters: parameters, adjusted: adjusted, configuration: config,
+                    data: data))
+        }
+        guard faults.isEmpty else { throw ConfigurationError(faults) }
+        return result
+    }
+}
