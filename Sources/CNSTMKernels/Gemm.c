@@ -5,7 +5,8 @@
 
 #include "Common.h"
 
-enum { PANEL = 32, TILE = 12, DEPTH = 256 };
+// ROWS: of A that are packed at a time, whole tiles that fill a small part of the second cache.
+enum { PANEL = 32, TILE = 12, DEPTH = 256, ROWS = 96 };
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -25,8 +26,9 @@ int nstm_gemm_panel(void) {
     return known;
 }
 
-V4_INLINE void transpose16(const float *b, ptrdiff_t ldb, ptrdiff_t rows, ptrdiff_t depth, float *out) {
-    // out[p·32 + j] ← b[j·ldb + p] for 16 rows j (missing ones 0) and `depth` columns p.
+V4_INLINE void transpose16(const float *b, ptrdiff_t ldb, ptrdiff_t rows, ptrdiff_t depth, float *out, const ptrdiff_t step, const int width) {
+    // out[p·step + j] ← b[j·ldb + p] for `width` rows j (missing ones 0), at most 16, and `depth` columns p.
+    const __mmask16 mask = (__mmask16)((1u << width) - 1);
     ptrdiff_t p = 0;
     for (; p + 16 <= depth; p += 16) {
         __m512 r[16], t[16];
@@ -55,16 +57,16 @@ V4_INLINE void transpose16(const float *b, ptrdiff_t ldb, ptrdiff_t rows, ptrdif
             t[c + 12] = _mm512_shuffle_f32x4(d, f, 0xdd);
         }
 #pragma clang loop unroll(full)
-        for (int c = 0; c < 16; c++) _mm512_storeu_ps(out + (p + c) * PANEL, t[c]);
+        for (int c = 0; c < 16; c++) _mm512_mask_storeu_ps(out + (p + c) * step, mask, t[c]);
     }
     for (; p < depth; p++)
-        for (ptrdiff_t j = 0; j < 16; j++) out[p * PANEL + j] = j < rows ? b[j * ldb + p] : 0.0f;
+        for (ptrdiff_t j = 0; j < width; j++) out[p * step + j] = j < rows ? b[j * ldb + p] : 0.0f;
 }
 
 V4 static void pack_panel(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t depth, ptrdiff_t columns, float *out) {
     if (transposed) {
-        transpose16(b, ldb, columns < 16 ? columns : 16, depth, out);
-        if (columns > 16) transpose16(b + 16 * ldb, ldb, columns - 16, depth, out + 16);
+        transpose16(b, ldb, columns < 16 ? columns : 16, depth, out, PANEL, 16);
+        if (columns > 16) transpose16(b + 16 * ldb, ldb, columns - 16, depth, out + 16, PANEL, 16);
         else
             for (ptrdiff_t p = 0; p < depth; p++) _mm512_storeu_ps(out + p * PANEL + 16, _mm512_setzero_ps());
         return;
@@ -106,21 +108,56 @@ V4_INLINE void tile(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const flo
     }
 }
 
-V4 static void tiles(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, ptrdiff_t depth, float *c, ptrdiff_t ldc,
+V4 static void tiles(const float *a, ptrdiff_t a_tile, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, ptrdiff_t depth, float *c, ptrdiff_t ldc,
                      ptrdiff_t columns, int accumulate, ptrdiff_t rows) {
     ptrdiff_t i = 0;
     if (columns > 16) {
-        for (; i + TILE <= rows; i += TILE)
-            tile(a + i * a_row, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, TILE, 2);
-#define REST(R) case R: tile(a + i * a_row, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, R, 2); break;
+        for (; i + TILE <= rows; i += TILE, a += a_tile)
+            tile(a, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, TILE, 2);
+#define REST(R) case R: tile(a, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, R, 2); break;
         switch (rows - i) { REST(1) REST(2) REST(3) REST(4) REST(5) REST(6) REST(7) REST(8) REST(9) REST(10) REST(11) }
 #undef REST
     } else {
-        for (; i + TILE <= rows; i += TILE)
-            tile(a + i * a_row, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, TILE, 1);
-#define REST(R) case R: tile(a + i * a_row, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, R, 1); break;
+        for (; i + TILE <= rows; i += TILE, a += a_tile)
+            tile(a, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, TILE, 1);
+#define REST(R) case R: tile(a, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, R, 1); break;
         switch (rows - i) { REST(1) REST(2) REST(3) REST(4) REST(5) REST(6) REST(7) REST(8) REST(9) REST(10) REST(11) }
 #undef REST
+    }
+}
+
+/// Rows of A in tiles of twelve, a step of all of them after the other: out[r·DEPTH + q·12 + s] ← a[q·a_step + (r + s)·a_row].
+V4 static void turn(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, ptrdiff_t rows, ptrdiff_t depth, float *out) {
+    for (ptrdiff_t r = 0; r < rows; r += TILE, out += TILE * DEPTH, a += TILE * a_row) {
+        ptrdiff_t tall = rows - r < TILE ? rows - r : TILE;
+        if (a_step == 1) {
+            transpose16(a, a_row, tall, depth, out, TILE, TILE);
+            continue;
+        }
+        for (ptrdiff_t q = 0; q < depth; q++)
+            for (ptrdiff_t s = 0; s < TILE; s++) out[q * TILE + s] = s < tall ? a[q * a_step + s * a_row] : 0;
+    }
+}
+
+V4 static void v4_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
+                       float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
+    // Where B leaves the cache, so does A before its next panel comes; packed it stays, and its rows crowd no cache set.
+    const int turns = n * k > 1048576;
+    float turned[ROWS * DEPTH];
+    for (ptrdiff_t p = 0; p < k; p += DEPTH) {
+        ptrdiff_t depth = k - p < DEPTH ? k - p : DEPTH;
+        for (ptrdiff_t i = 0, rows = turns ? ROWS : m; i < m; i += rows) {
+            if (rows > m - i) rows = m - i;
+            const float *left = a + i * a_row + p * a_step;
+            ptrdiff_t tile = TILE * a_row, row = a_row, step = a_step;
+            if (turns) {
+                turn(left, a_row, a_step, rows, depth, turned);
+                left = turned, tile = TILE * DEPTH, row = 1, step = TILE;
+            }
+            for (ptrdiff_t j = 0; j < n; j += PANEL)
+                tiles(left, tile, row, step, b + j / PANEL * panel_stride + p * b_step, b_step, depth, c + i * ldc + j, ldc,
+                      n - j < PANEL ? n - j : PANEL, accumulate || p > 0, rows);
+        }
     }
 }
 
@@ -134,16 +171,7 @@ void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const flo
                     float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
     // B is not counted here, once for each block of rows, but where it is made ready.
     NSTM_WORK(m * n * k, 0, 4 * m * (k + (accumulate ? 2 : 1) * n));
-    if (nstm_gemm_panel() != PANEL) {
-        v3_rows(a, a_row, a_step, b, panel_stride, b_step, c, ldc, m, n, k, accumulate);
-        return;
-    }
-    for (ptrdiff_t p = 0; p < k; p += DEPTH) {
-        ptrdiff_t depth = k - p < DEPTH ? k - p : DEPTH;
-        for (ptrdiff_t j = 0; j < n; j += PANEL)
-            tiles(a + p * a_step, a_row, a_step, b + j / PANEL * panel_stride + p * b_step, b_step, depth, c + j, ldc, n - j < PANEL ? n - j : PANEL,
-                  accumulate || p > 0, m);
-    }
+    (nstm_gemm_panel() == PANEL ? v4_rows : v3_rows)(a, a_row, a_step, b, panel_stride, b_step, c, ldc, m, n, k, accumulate);
 }
 
 #else

@@ -175,14 +175,14 @@ struct TrainCommand: ParsableCommand {
             throw ExitCode(128 + signal)
         }
         switch ending {
-        case .finished: say("finished after step \(trainer.step), \(grouped(trainer.tokens)) tokens")
+        case .finished: say("finished after step \(trainer.step), \(grouped(trainer.tokens)) targets")
         case .solved:
             let goal = trainer.settings.stop.map { " (\($0))" } ?? ""
-            say("solved\(goal) after step \(trainer.step), \(grouped(trainer.tokens)) tokens")
+            say("solved\(goal) after step \(trainer.step), \(grouped(trainer.tokens)) targets")
         case .settled:
             let reason = trainer.settings.plateau.map { " (\($0))" } ?? ""
-            say("settled\(reason) after step \(trainer.step), \(grouped(trainer.tokens)) tokens")
-        case .outOfTime: say("out of time after step \(trainer.step), \(grouped(trainer.tokens)) tokens")
+            say("settled\(reason) after step \(trainer.step), \(grouped(trainer.tokens)) targets")
+        case .outOfTime: say("out of time after step \(trainer.step), \(grouped(trainer.tokens)) targets")
         case .stopped: say("stopped after step \(trainer.step), as asked; go on with: \(resume)")
         }
         if let metrics = trainer.lastMetrics { say("validation  \(metrics)") }

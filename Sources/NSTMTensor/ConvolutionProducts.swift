@@ -4,11 +4,11 @@ import CNSTMKernels
 /// included, and a register tile runs over all taps (the indirect convolution of Dukhan 2019), so no matrix of windows is made.
 extension ConvolutionGeometry {
     /// Lengths in elements of rows of channels: whole vectors of 64 bytes, with room for the last group's.
-    private func pixelLength(_ channels: Int, _ lanes: Int) -> Int {
+    func pixelLength(_ channels: Int, _ lanes: Int) -> Int {
         let own = channels / max(1, groups), wide = isDepthwise ? channels : (groups - 1) * own + roundUp(own, lanes)
         return max(lanes, roundUp(wide, lanes))
     }
-    private func roundUp(_ n: Int, _ to: Int) -> Int { (n + to - 1) / to * to }
+    func roundUp(_ n: Int, _ to: Int) -> Int { (n + to - 1) / to * to }
 
     /// y = x ∗ weight + bias. All operands dense.
     package func forward(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) -> Tensor {
@@ -26,6 +26,10 @@ extension ConvolutionGeometry {
     /// Target pixels from packed source pixels: the way forth, and (with weights transposed) the way back to the input.
     private func gather(_ source: Tensor, _ weight: Tensor, _ bias: Tensor?, to target: Tensor, backward: Bool) {
         if target.count == 0 { return }
+        if winogradPays(target.dtype) {
+            gatherTiles(source, weight, bias, to: target, backward: backward)
+            return
+        }
         let real = target.dtype.real, size = target.dtype.byteCount, lanes = 64 / size
         let from = backward ? outputs : inputs, to = backward ? inputs : outputs
         let depth = from / groups, count = to / groups, taps = self.taps
@@ -77,7 +81,7 @@ extension ConvolutionGeometry {
 
     /// Weights in panels of 128 bytes of the channels they make: [groups, panels, taps, depth, 128 bytes]; depthwise: [taps,
     /// row].
-    private func packWeights(_ weight: Tensor, backward: Bool) -> Storage {
+    func packWeights(_ weight: Tensor, backward: Bool) -> Storage {
         let real = weight.dtype.real, size = weight.dtype.byteCount, lanes = 64 / size, taps = self.taps
         let perInput = taps, perOutput = inputs / groups * taps
         if isDepthwise {

@@ -87,9 +87,10 @@ package enum Gemm {
         }
     }
 
-    /// Whether the project's own product beats OpenBLAS: on AVX-512 and AVX2, with enough rows to repay packing B, and while B stays in cache.
+    /// Whether the project's own product beats OpenBLAS: on AVX-512 and AVX2, with enough rows to repay packing B, and while B stays in
+    /// cache; on AVX-512 also beyond that, as long as the packed copy of B is no burden.
     @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
-        m >= 32 && n >= 8 && k >= 8 && n * k <= 1_048_576 && panel > 0
+        m >= 32 && n >= 8 && k >= 8 && panel > 0 && (n * k <= 1_048_576 || panel == 32 && m >= 256 && n * k <= 16_777_216)
     }
     /// Whether rows of B are read where they lie: short enough not to crowd the same few cache sets, and few enough to stay in cache.
     @inline(__always) fileprivate static func readsInPlace(_ ldb: Int, depth: Int) -> Bool {

@@ -37,7 +37,8 @@ public struct RunEnvironment: Codable, Sendable, Equatable {
         if kernels == "x86-64-v4" && !wide.contains(openBLASCore) {
             found.append(
                 "OpenBLAS runs its '\(openBLASCore)' kernels although the processor has AVX-512"
-                    + (forcedCore == nil ? "" : ": OPENBLAS_CORETYPE=\(forcedCore!) forces them; unset it"))
+                    + (forcedCore.map { ": OPENBLAS_CORETYPE=\($0) forces them; unset it" }
+                        ?? ", which it does not know: OPENBLAS_CORETYPE=SkylakeX chooses better ones"))
         }
         #if arch(x86_64)
             if kernels == "default" {

@@ -120,6 +120,18 @@ import Testing
         check(Case(batch: 2, inputs: 8, outputs: 100, size: [9, 70], kernel: [1, 1], stride: [4, 7]), &random)
     }
 
+    /// Enough channels for tiles of 2 × 2 outputs in float32 (Winograd): odd sizes, one output, padding wider than the kernel,
+    /// several images in a block, several blocks in an image.
+    @Test func tiles() {
+        var random = TestRandom(24)
+        check(Case(batch: 3, inputs: 33, outputs: 40, size: [5, 7], kernel: [3, 3], padding: [1, 1]), &random)
+        check(Case(batch: 2, inputs: 32, outputs: 70, size: [3, 3], kernel: [3, 3]), &random)
+        check(Case(batch: 1, inputs: 40, outputs: 32, size: [4, 2], kernel: [3, 3], padding: [3, 4]), &random)
+        check(Case(batch: 9, inputs: 64, outputs: 48, size: [4, 4], kernel: [3, 3], padding: [1, 1]), &random)
+        check(Case(batch: 2, inputs: 35, outputs: 33, size: [22, 15], kernel: [3, 3], padding: [1, 0]), &random)
+        check(Case(batch: 1, inputs: 32, outputs: 32, size: [3, 210], kernel: [3, 3], padding: [2, 1]), &random)
+    }
+
     /// A sequence is a plane of one row; causal padding is zeros before the first element.
     @Test func sequences() {
         var random = TestRandom(23)

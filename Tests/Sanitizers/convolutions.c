@@ -61,6 +61,21 @@ CHECK(nstm_conv_pixels, {
     EACH_TILE(nstm_conv_pixels(t, some((pixels + 1) * n), steps(pixels, n), pixels, steps(2, n), steps(2, 1), 2, n,
                                some((v + 1) / 2 * panel), panel, blank(pixels * columns), steps(pixels, 1), columns, columns))
 })
+/// Tiles of 2 × 2 outputs, n of them in a row, of n channels in whole vectors.
+#define EACH_WINOGRAD(...)                                                                                                    \
+    if (t == NSTM_F32) {                                                                                                      \
+        ptrdiff_t pixel = (n / 16 + 1) * 16, tiles = rows * n;                                                                \
+        (void)pixel, (void)tiles;                                                                                             \
+        __VA_ARGS__;                                                                                                          \
+    }
+CHECK(nstm_winograd_input, EACH_WINOGRAD(nstm_winograd_input(some((2 * rows + 2) * (2 * n + 2) * pixel), 2 * n + 2, rows, n, pixel,
+                                                             blank(16 * tiles * pixel), tiles * pixel)))
+CHECK(nstm_winograd_weights, EACH_WINOGRAD(for (int turned = 0; turned < 2; turned++)
+                                               nstm_winograd_weights(some(9 * n * 32), n, turned, blank(16 * n * 32))))
+CHECK(nstm_winograd_output, EACH_WINOGRAD(for (ptrdiff_t odd = 0; odd < 2; odd++) {
+    ptrdiff_t down = 2 * rows - (rows ? odd : 0), across = 2 * n - (n ? odd : 0);
+    nstm_winograd_output(some(16 * tiles * pixel), tiles * pixel, pixel, down, across, blank(down * across * pixel));
+}))
 CHECK(nstm_conv_weights, {
     EACH_TILE(nstm_conv_weights(t, some(pixels * n), steps(pixels, n), some(pixels * columns), steps(pixels, 1), columns, pixels,
                                 n, columns, v == 2 ? some(n * columns) : blank(n * columns), columns, v == 2))
@@ -130,6 +145,11 @@ CHECK(nstm_lanes_multiply, {
 CHECK(nstm_fourier_lanes, if (nstm_fourier_lanes(t == NSTM_F64) * (ptrdiff_t)width() != 32) abort())
 CHECK(nstm_fourier_plan_make, {
     for (int inverse = 0; inverse < 2; inverse++) nstm_fourier_plan_free(nstm_fourier_plan_make(t == NSTM_F64, 30, inverse));
+})
+CHECK(nstm_fourier_multiply_adds, {
+    nstm_fourier_plan *plan = nstm_fourier_plan_make(t == NSTM_F64, rows + 1, 0);
+    if (nstm_fourier_multiply_adds(plan) < 0) abort();
+    nstm_fourier_plan_free(plan);
 })
 CHECK(nstm_fourier_plan_free, nstm_fourier_plan_free(nstm_fourier_plan_make(t == NSTM_F64, rows + 1, 0)))
 /// The next product of powers of 2, 3 and 5.

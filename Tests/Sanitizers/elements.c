@@ -73,6 +73,16 @@ CHECK(nstm_gemm_rows, {
             nstm_gemm_rows(some(span(k, m, m + 1)), 1, m + 1, plain, w, n + rows, c, ldc, m, n, k, d & 1);
             release();
         }
+    // B larger than what stays in the cache: A is packed then.
+    static int done;
+    for (ptrdiff_t m = 90; m < 100 && !done; m += 7) {
+        ptrdiff_t k = 1031, across = 1024;
+        float *packed = some(across * k), *c = some(m * across);
+        nstm_gemm_rows(some(m * k), k, 1, packed, w * k, w, c, across, m, across, k, 0);
+        nstm_gemm_rows(some(m * k), 1, m, packed, w * k, w, c, across, m, across, k, 1);
+        release();
+    }
+    done = 1;
 })
 
 // MARK: Random numbers

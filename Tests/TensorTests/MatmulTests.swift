@@ -94,6 +94,16 @@ import Testing
         }
     }
 
+    /// A right operand larger than the cache: both are packed. Beside float64, which OpenBLAS multiplies.
+    @Test(arguments: [false, true], [false, true]) func operandsThatLeaveTheCache(ta: Bool, tb: Bool) {
+        let (m, n, k) = (389, 1100, 1003)
+        var random = TestRandom(6)
+        let a = Tensor(random.doubles(m * k), ta ? [k, m] : [m, k]), b = Tensor(random.doubles(k * n), tb ? [n, k] : [k, n])
+        let y = a.matmul(b, transposeSelf: ta, transposeOther: tb)
+        let y32 = a.cast(to: .float32).matmul(b.cast(to: .float32), transposeSelf: ta, transposeOther: tb)
+        #expect(zip(y.doubles(), y32.doubles()).allSatisfy { abs($0 - $1) < 1e-4 })
+    }
+
     @Test func emptyInnerAxisGivesZeros() {
         #expect(Tensor.zeros([3, 0]).matmul(.zeros([0, 4])).doubles() == Array(repeating: 0, count: 12))
         #expect(Tensor.zeros([2, 3, 0]).matmul(.zeros([2, 0, 4])).doubles() == Array(repeating: 0, count: 24))

@@ -297,6 +297,17 @@ void nstm_conv_weights_pack(nstm_real t, const void *_Nonnull w, ptrdiff_t depth
 void nstm_conv_weights_unpack(nstm_real t, const void *_Nonnull w, ptrdiff_t taps, ptrdiff_t channels, ptrdiff_t count,
                               void *_Nonnull out);
 
+// The transforms of Winograd's convolution F(2 × 2, 3 × 3) (Winograd.c): sixteen "frequencies" for each tile of 2 × 2 outputs.
+/// out[f·out_step + i·pixel + k] ← frequency f of tile i, of a region whose rows are `x_columns` pixels; `rows` × `columns` tiles,
+/// the first at the region's first pixel.
+void nstm_winograd_input(const float *_Nonnull x, ptrdiff_t x_columns, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t pixel,
+                         float *_Nonnull out, ptrdiff_t out_step);
+/// One panel of weights [9, depth, 128 bytes] → [16, depth, 128 bytes]; `turned`: of kernels turned by half a circle.
+void nstm_winograd_weights(const float *_Nonnull w, ptrdiff_t depth, int turned, float *_Nonnull out);
+/// Outputs [rows, columns, pixel] of tiles in reading order; frequency f of tile i lies at m[f·m_step + i·pixel].
+void nstm_winograd_output(const float *_Nonnull m, ptrdiff_t m_step, ptrdiff_t pixel, ptrdiff_t rows, ptrdiff_t columns,
+                          float *_Nonnull out);
+
 // MARK: Pooling (Pooling.c): one plane [height, width]. `rows` and `columns` hold the first and
 // one past the last input of every output.
 /// y ← the largest of each window (the first of equals; NaN counts as largest), and its index in the plane.

@@ -1,0 +1,86 @@
+// The smallest form of Winograd's convolution, F(2 × 2, 3 × 3) (Lavin & Gray 2016): four outputs of a kernel of nine weights from
+// sixteen products a channel instead of thirty-six. Only sums and halves stand before and after the products, so float32 loses
+// about one bit. Here are the three transforms; the products are those of any convolution with a single tap.
+
+#include "Tiles.h"
+
+#define REAL float
+#define NSTM_SUFFIX _f32
+
+enum { SIDE = 4, FREQUENCIES = SIDE * SIDE };
+
+/// Bᵀ d, in place: rows 0 − 2, 1 + 2, 2 − 1, 1 − 3.
+NSTM_INLINE void into_frequencies(VEC *d, const int step) {
+    VEC a = d[0] - d[2 * step], b = d[step] + d[2 * step], c = d[2 * step] - d[step], e = d[step] - d[3 * step];
+    d[0] = a, d[step] = b, d[2 * step] = c, d[3 * step] = e;
+}
+
+NSTM_KERNEL static void input_transform(const float *x, ptrdiff_t x_columns, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t pixel, float *out,
+                                        ptrdiff_t out_step) {
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t c = 0; c < columns; c++, out += pixel) {
+            const float *corner = x + (2 * r * x_columns + 2 * c) * pixel;
+            for (ptrdiff_t k = 0; k < pixel; k += LANES) {
+                VEC d[FREQUENCIES];
+                NSTM_UNROLL for (int i = 0; i < FREQUENCIES; i++)
+                    d[i] = LOAD(corner + (i / SIDE * x_columns + i % SIDE) * pixel + k);
+                NSTM_UNROLL for (int j = 0; j < SIDE; j++) into_frequencies(d + j, SIDE);
+                NSTM_UNROLL for (int i = 0; i < SIDE; i++) into_frequencies(d + i * SIDE, 1);
+                NSTM_UNROLL for (int f = 0; f < FREQUENCIES; f++) STORE(out + f * out_step + k, d[f]);
+            }
+        }
+}
+
+NSTM_KERNEL static void weight_transform(const float *w, ptrdiff_t depth, int turned, float *out) {
+    const ptrdiff_t row = 2 * LANES, tap = depth * row;
+    for (ptrdiff_t k = 0; k < tap; k += LANES) {
+        VEC g[9], t[SIDE][3];
+        NSTM_UNROLL for (int i = 0; i < 9; i++) g[i] = LOAD(w + (turned ? 8 - i : i) * tap + k);
+        NSTM_UNROLL for (int j = 0; j < 3; j++) {
+            VEC ends = 0.5f * (g[j] + g[6 + j]), middle = 0.5f * g[3 + j];
+            t[0][j] = g[j], t[1][j] = ends + middle, t[2][j] = ends - middle, t[3][j] = g[6 + j];
+        }
+        NSTM_UNROLL for (int i = 0; i < SIDE; i++) {
+            VEC ends = 0.5f * (t[i][0] + t[i][2]), middle = 0.5f * t[i][1];
+            float *o = out + i * SIDE * tap + k;
+            STORE(o, t[i][0]);
+            STORE(o + tap, ends + middle);
+            STORE(o + 2 * tap, ends - middle);
+            STORE(o + 3 * tap, t[i][2]);
+        }
+    }
+}
+
+NSTM_KERNEL static void output_transform(const float *m, ptrdiff_t m_step, ptrdiff_t pixel, ptrdiff_t rows, ptrdiff_t columns, float *out) {
+    for (ptrdiff_t r = 0; r < rows; r += 2)
+        for (ptrdiff_t c = 0; c < columns; c += 2, m += pixel) {
+            float *corner = out + (r * columns + c) * pixel;
+            for (ptrdiff_t k = 0; k < pixel; k += LANES) {
+                VEC t[2][SIDE];
+                NSTM_UNROLL for (int j = 0; j < SIDE; j++) {
+                    const float *p = m + j * m_step + k;
+                    VEC second = LOAD(p + SIDE * m_step), third = LOAD(p + 2 * SIDE * m_step);
+                    t[0][j] = LOAD(p) + (second + third);
+                    t[1][j] = (second - third) - LOAD(p + 3 * SIDE * m_step);
+                }
+                for (int i = 0; i < 2 && r + i < rows; i++) {
+                    STORE(corner + i * columns * pixel + k, t[i][0] + (t[i][1] + t[i][2]));
+                    if (c + 1 < columns) STORE(corner + (i * columns + 1) * pixel + k, (t[i][1] - t[i][2]) - t[i][3]);
+                }
+            }
+        }
+}
+
+void nstm_winograd_input(const float *x, ptrdiff_t x_columns, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t pixel, float *out,
+                         ptrdiff_t out_step) {
+    NSTM_WORK(0, rows * columns * FREQUENCIES * pixel, 8 * rows * columns * FREQUENCIES * pixel);
+    input_transform(x, x_columns, rows, columns, pixel, out, out_step);
+}
+void nstm_winograd_weights(const float *w, ptrdiff_t depth, int turned, float *out) {
+    NSTM_WORK(0, FREQUENCIES * depth * 2 * LANES, 4 * (9 + FREQUENCIES) * depth * 2 * LANES);
+    weight_transform(w, depth, turned, out);
+}
+void nstm_winograd_output(const float *m, ptrdiff_t m_step, ptrdiff_t pixel, ptrdiff_t rows, ptrdiff_t columns, float *out) {
+    NSTM_WORK(0, rows * columns * pixel, 4 * (FREQUENCIES / 4 + 1) * rows * columns * pixel);
+    output_transform(m, m_step, pixel, rows, columns, out);
+}
