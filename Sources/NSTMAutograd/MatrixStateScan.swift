@@ -179,16 +179,6 @@ private struct MatrixJob {
         let part = i % parts, head = i / parts, column = part * MatrixJob.block
         return Piece(part: part, b: head / H, h: head % H, column: column, width: min(MatrixJob.block, dv - column))
     }
-    /// Pieces for one thread after the other, chunk by chunk side by side: some heads of a sequence, whose rows of a token lie
-    /// together in memory. As many as leave every thread two groups; which pieces are together changes no bit.
-    private func groups(_ body: (_ pieces: [Int]) -> Void) {
-        var heads = H
-        while heads > 1 && (H % heads != 0 || B * parts * (H / heads) < 2 * Parallel.threadCount) { heads -= 1 }
-        Parallel.for(B * parts * (H / heads)) { g in
-            let part = g % parts, first = g / parts * heads
-            body((first..<first + heads).map { $0 * parts + part })
-        }
-    }
     private func kernel(_ p: Piece, at t: Int) -> nstm_matrix_scan {
         nstm_matrix_scan(
             dk: dk, dv: p.width, q: q.at(p.b, t, p.h * dk), k: k.at(p.b, t, p.h * dk), v: v.at(p.b, t, p.h * dv + p.column),
@@ -220,25 +210,21 @@ private struct MatrixJob {
         let starts = keepsStates ? Tensor(uninitialized: [count, max(1, chunks), rows, columns], type) : nil
         let toO = o.freshBase, toLast = last.freshBase, toStarts = starts?.freshBase
         let scratch = nstm_matrix_scan_scratch(dk, min(dv, MatrixJob.block), channels ? 1 : 0, 0) * size
-        groups { pieces in
-            let memory = Storage(byteCount: pieces.count * bank + scratch)
-            /// Where the state of the j-th piece is before chunk c.
-            func place(_ j: Int, _ c: Int) -> UnsafeMutableRawPointer {
-                if let toStarts, c < chunks { return toStarts + (pieces[j] * chunks + c) * bank }
-                return memory.base + j * bank
-            }
-            for (j, i) in pieces.enumerated() { pack(initial, piece(i), place(j, 0)) }
+        Parallel.for(count) { i in
+            let p = piece(i), memory = Storage(byteCount: bank + scratch), end = memory.base
+            var start = toStarts.map { $0 + i * chunks * bank } ?? end
+            if T == 0 { start = end }
+            pack(initial, p, start)
             for c in 0..<chunks {
                 let t = c * MatrixJob.chunk
-                for (j, i) in pieces.enumerated() {
-                    let p = piece(i)
-                    var scan = kernel(p, at: t)
-                    nstm_matrix_scan_chunk(
-                        real, &scan, place(j, c), place(j, c + 1), toO + ((p.b * T + t) * H * dv + p.h * dv + p.column) * size,
-                        H * dv, min(MatrixJob.chunk, T - t), memory.base + pieces.count * bank)
-                }
+                var scan = kernel(p, at: t)
+                let next = toStarts != nil && c + 1 < chunks ? start + bank : end
+                nstm_matrix_scan_chunk(
+                    real, &scan, start, next, toO + ((p.b * T + t) * H * dv + p.h * dv + p.column) * size, H * dv,
+                    min(MatrixJob.chunk, T - t), memory.base + bank)
+                start = next
             }
-            for (j, i) in pieces.enumerated() { unpack(place(j, chunks), piece(i), toLast) }
+            unpack(end, p, toLast)
         }
         withExtendedLifetime(initial) {}
         return Result(o: o, state: last, starts: starts)
@@ -258,27 +244,23 @@ private struct MatrixJob {
         let toQ = dq.freshBase, toK = dk.freshBase, toV = dv.freshBase, toA = da?.freshBase, toB = db?.freshBase
         let toU = du?.freshBase, toInitial = initial.freshBase
         let scratch = nstm_matrix_scan_scratch(self.dk, min(self.dv, MatrixJob.block), channels ? 1 : 0, 1) * size
-        groups { pieces in
-            let memory = Storage(byteCount: pieces.count * bank + scratch), running = memory.base
-            for (j, i) in pieces.enumerated() { pack(dState, piece(i), running + j * bank) }
+        Parallel.for(B * H * parts) { i in
+            let p = piece(i), memory = Storage(byteCount: bank + scratch), running = memory.base
+            pack(dState, p, running)
             for c in stride(from: chunks - 1, through: 0, by: -1) {
-                let t = c * MatrixJob.chunk
-                for (j, i) in pieces.enumerated() {
-                    let p = piece(i), token = (p.part * B + p.b) * T + t, keys = (token * H + p.h) * self.dk * size
-                    var scan = kernel(p, at: t)
-                    var to = nstm_matrix_scan_gradient(
-                        q: toQ + keys, k: toK + keys, v: toV + (((p.b * T + t) * H + p.h) * self.dv + p.column) * size,
-                        q_stride: H * self.dk, k_stride: H * self.dk, v_stride: H * self.dv,
-                        decay: toA.map { channels ? $0 + keys : $0 + (token * H + p.h) * size }, decay_stride: width,
-                        beta: toB.map { $0 + (token * H + p.h) * size }, beta_stride: H,
-                        bonus: toU.map { $0 + ((p.part * B + p.b) * H + p.h) * self.dk * size })
-                    nstm_matrix_scan_chunk_backward(
-                        real, &scan, &to, starts.constantBase + (i * chunks + c) * bank,
-                        dO.at(p.b, t, p.h * self.dv + p.column), dO.row, running + j * bank, min(MatrixJob.chunk, T - t),
-                        memory.base + pieces.count * bank)
-                }
+                let t = c * MatrixJob.chunk, token = (p.part * B + p.b) * T + t, keys = (token * H + p.h) * self.dk * size
+                var scan = kernel(p, at: t)
+                var to = nstm_matrix_scan_gradient(
+                    q: toQ + keys, k: toK + keys, v: toV + (((p.b * T + t) * H + p.h) * self.dv + p.column) * size,
+                    q_stride: H * self.dk, k_stride: H * self.dk, v_stride: H * self.dv,
+                    decay: toA.map { channels ? $0 + keys : $0 + (token * H + p.h) * size }, decay_stride: width,
+                    beta: toB.map { $0 + (token * H + p.h) * size }, beta_stride: H,
+                    bonus: toU.map { $0 + ((p.part * B + p.b) * H + p.h) * self.dk * size })
+                nstm_matrix_scan_chunk_backward(
+                    real, &scan, &to, starts.constantBase + (i * chunks + c) * bank, dO.at(p.b, t, p.h * self.dv + p.column),
+                    dO.row, running, min(MatrixJob.chunk, T - t), memory.base + bank)
             }
-            for (j, i) in pieces.enumerated() { unpack(running + j * bank, piece(i), toInitial) }
+            unpack(running, p, toInitial)
         }
         return Gradient(
             q: dq.summedPieces(), k: dk.summedPieces(), v: dv, state: initial, decay: da?.summedPieces(),

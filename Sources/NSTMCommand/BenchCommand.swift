@@ -8,7 +8,8 @@ struct BenchCommand: ParsableCommand {
             commandName: "bench", abstract: "Measures models at growing lengths: counted work, speed, memory.",
             discussion: """
                 Models are names that configurations know, with default settings, configuration files, of which the model \
-                counts, or plans of comparisons (all their models, brought to their size). Tokens are random. What would take longer than the limit is left out, and the table says so.
+                counts, or plans of comparisons (all their models, brought to their size). Tokens are random. What would take longer \
+                than the limit is left out, and the table says so.
 
                 Examples:
                   \(NSTMCommand.program) bench --lengths 256,1024,4096

@@ -174,15 +174,16 @@ struct TrainCommand: ParsableCommand {
             NSTMCommand.complain("stopped after step \(trainer.step) and saved; go on with: \(resume)")
             throw ExitCode(128 + signal)
         }
+        let when = "after step \(trainer.step), \(grouped(trainer.tokens)) targets"
         switch ending {
-        case .finished: say("finished after step \(trainer.step), \(grouped(trainer.tokens)) targets")
+        case .finished: say("finished \(when)")
         case .solved:
             let goal = trainer.settings.stop.map { " (\($0))" } ?? ""
-            say("solved\(goal) after step \(trainer.step), \(grouped(trainer.tokens)) targets")
+            say("solved\(goal) \(when)")
         case .settled:
             let reason = trainer.settings.plateau.map { " (\($0))" } ?? ""
-            say("settled\(reason) after step \(trainer.step), \(grouped(trainer.tokens)) targets")
-        case .outOfTime: say("out of time after step \(trainer.step), \(grouped(trainer.tokens)) targets")
+            say("settled\(reason) \(when)")
+        case .outOfTime: say("out of time \(when)")
         case .stopped: say("stopped after step \(trainer.step), as asked; go on with: \(resume)")
         }
         if let metrics = trainer.lastMetrics { say("validation  \(metrics)") }

@@ -4,7 +4,7 @@ import CNSTMKernels
 /// included, and a register tile runs over all taps (the indirect convolution of Dukhan 2019), so no matrix of windows is made.
 extension ConvolutionGeometry {
     /// Lengths in elements of rows of channels: whole vectors of 64 bytes, with room for the last group's.
-    func pixelLength(_ channels: Int, _ lanes: Int) -> Int {
+    private func pixelLength(_ channels: Int, _ lanes: Int) -> Int {
         let own = channels / max(1, groups), wide = isDepthwise ? channels : (groups - 1) * own + roundUp(own, lanes)
         return max(lanes, roundUp(wide, lanes))
     }

@@ -1,6 +1,7 @@
 import CNSTMKernels
 
 /// Convolutions of 3 × 3 weights by Winograd's F(2 × 2, 3 × 3) (Lavin & Gray 2016): 16 products a channel for four outputs, not 36.
+/// An input that is not finite reaches all four outputs of the tiles that read it, also those that its weights do not.
 extension ConvolutionGeometry {
     /// Whether the products that are saved outweigh the transforms: with enough channels on both sides. Only float32, so that
     /// float64 stays the plain sum that everything is compared with.
@@ -13,7 +14,7 @@ extension ConvolutionGeometry {
     /// input.
     func gatherTiles(_ source: Tensor, _ weight: Tensor, _ bias: Tensor?, to target: Tensor, backward: Bool) {
         let from = backward ? outputs : inputs, to = backward ? inputs : outputs, lanes = 16
-        let pixel = pixelLength(from, lanes), row = pixelLength(to, lanes), wide = roundUp(to, lanes)
+        let pixel = roundUp(from, lanes), row = roundUp(to, lanes)
         let panels = (to + 2 * lanes - 1) / (2 * lanes), panel = 16 * from * 2 * lanes
         let weights = frequencies(weight, panels: panels, depth: from, backward: backward)
         let height = target.shape[2], width = target.shape[3], plane = height * width
@@ -48,7 +49,7 @@ extension ConvolutionGeometry {
                 var tap: Int32 = 0, which = Int32(f)
                 nstm_conv_pixels(
                     NSTM_F32, factors + f * tiles * pixel, pixels, tiles, &tap, &which, 1, from, weights.base, panel,
-                    sums.base + f * tiles * row * 4, places, row, wide)
+                    sums.base + f * tiles * row * 4, places, row, row)
             }
             for i in 0..<own {
                 nstm_winograd_output(

@@ -38,7 +38,7 @@ public struct RunEnvironment: Codable, Sendable, Equatable {
             found.append(
                 "OpenBLAS runs its '\(openBLASCore)' kernels although the processor has AVX-512"
                     + (forcedCore.map { ": OPENBLAS_CORETYPE=\($0) forces them; unset it" }
-                        ?? ", which it does not know: OPENBLAS_CORETYPE=SkylakeX chooses better ones"))
+                        ?? "; it may be older than the processor: try OPENBLAS_CORETYPE=SkylakeX"))
         }
         #if arch(x86_64)
             if kernels == "default" {

@@ -68,7 +68,8 @@ import NSTMTraining
     @Test func sizesThatAreThereAlreadyAreChecked() throws {
         var plan = Self.plan
         let size = try comparison("a").contestants()[0].parameters
-        try plan.set(path: "models", to: [["name": "own", "model": ["kind": "transformer", "positions": 8], "adjust": "nothing"]])
+        let own: ConfigValue = ["kind": "transformer", "positions": 8]
+        try plan.set(path: "models", to: [["name": "own", "model": own, "adjust": "nothing"]])
         let found = try comparison("b", "parameters.tolerance=1", plan: plan).contestants()[0]
         #expect(found.adjusted == nil && found.parameters != size && found.configuration[path: "model.hidden"] == nil)
         let error = #expect(throws: ConfigurationError.self) {

@@ -95,9 +95,11 @@ public final class Comparison {
             case .steps(let own): steps = own
             case .tokens(let tokens): steps = max(1, tokens / perStep)
             case .minutes(let minutes):
-                let known = try measured[place] ?? Int(60 * minutes / secondsPerStep(config, sized.data, for: min(2, 6 * minutes)))
-                measured[place] = max(1, known)
-                steps = max(1, known)
+                func measure() throws -> Int {
+                    max(1, Int(60 * minutes / (try secondsPerStep(config, sized.data, for: min(2, 6 * minutes)))))
+                }
+                steps = try measured[place] ?? measure()
+                measured[place] = steps
             }
             try config.set(path: "training.steps", to: .int(steps))
             result.append(

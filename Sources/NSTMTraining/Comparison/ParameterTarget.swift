@@ -23,7 +23,8 @@ public struct ParameterTarget: Sendable, Equatable {
         guard let count = config.optionalInt("count", in: 1...1_000_000_000_000) else { return nil }
         self.init(
             count: count, tolerance: config.double("tolerance", default: 0.02, in: 0...1),
-            key: ParameterTarget.key(config.string("key", default: "hidden")), multiple: config.int("multiple", default: 8, in: 1...65_536))
+            key: ParameterTarget.key(config.string("key", default: "hidden")),
+            multiple: config.int("multiple", default: 8, in: 1...65_536))
     }
 
     /// `nothing` stands for no key.
