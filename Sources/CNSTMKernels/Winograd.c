@@ -1,7 +1,7 @@
 // The smallest form of Winograd's convolution, F(2 × 2, 3 × 3) (Lavin & Gray 2016): four outputs of a kernel of nine weights from
 // sixteen products a channel instead of thirty-six. Only sums and halves stand before and after the products, and their sums are
-// shorter than those of all taps, so float32 loses nothing. Here are the three transforms; the products are those of any convolution
-// with a single tap.
+// shorter than those of all taps, so float32 loses nothing. Here are the three transforms, and those of the way back to the weights, which
+// is the same product of transforms summed over tiles; the products are those of any convolution with a single tap.
 
 #include "Tiles.h"
 
@@ -71,6 +71,43 @@ NSTM_KERNEL static void output_transform(const float *m, ptrdiff_t m_step, ptrdi
         }
 }
 
+/// A y: rows 0, 0 + 1, 0 − 1, −1 of two.
+NSTM_INLINE void from_outputs(const VEC *y, const int y_step, VEC *out, const int step) {
+    out[0] = y[0], out[step] = y[0] + y[y_step], out[2 * step] = y[0] - y[y_step], out[3 * step] = -y[y_step];
+}
+
+NSTM_KERNEL static void gradient_transform(const float *dy, ptrdiff_t dy_columns, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t pixel, float *out,
+                                           ptrdiff_t out_step) {
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t c = 0; c < columns; c++, out += pixel) {
+            const float *corner = dy + (2 * r * dy_columns + 2 * c) * pixel;
+            for (ptrdiff_t k = 0; k < pixel; k += LANES) {
+                VEC y[4], half[2 * SIDE], d[FREQUENCIES];
+                NSTM_UNROLL for (int i = 0; i < 4; i++) y[i] = LOAD(corner + (i / 2 * dy_columns + i % 2) * pixel + k);
+                NSTM_UNROLL for (int j = 0; j < 2; j++) from_outputs(y + j, 2, half + j, 2);
+                NSTM_UNROLL for (int i = 0; i < SIDE; i++) from_outputs(half + 2 * i, 1, d + i * SIDE, 1);
+                NSTM_UNROLL for (int f = 0; f < FREQUENCIES; f++) STORE(out + f * out_step + k, d[f]);
+            }
+        }
+}
+
+/// Gᵀ m: three of four.
+NSTM_INLINE void to_weights(const VEC *m, const int m_step, VEC *g, const int step) {
+    VEC sum = 0.5f * (m[m_step] + m[2 * m_step]);
+    g[0] = m[0] + sum, g[step] = 0.5f * (m[m_step] - m[2 * m_step]), g[2 * step] = sum + m[3 * m_step];
+}
+
+NSTM_KERNEL static void weight_sums_transform(const float *m, ptrdiff_t depth, float *dw) {
+    const ptrdiff_t tap = depth * 2 * LANES;
+    for (ptrdiff_t k = 0; k < tap; k += LANES) {
+        VEC all[FREQUENCIES], t[3 * SIDE], g[9];
+        NSTM_UNROLL for (int f = 0; f < FREQUENCIES; f++) all[f] = LOAD(m + f * tap + k);
+        NSTM_UNROLL for (int j = 0; j < SIDE; j++) to_weights(all + j, SIDE, t + j, SIDE);
+        NSTM_UNROLL for (int i = 0; i < 3; i++) to_weights(t + i * SIDE, 1, g + 3 * i, 1);
+        NSTM_UNROLL for (int i = 0; i < 9; i++) STORE(dw + i * tap + k, g[i]);
+    }
+}
+
 void nstm_winograd_input(const float *x, ptrdiff_t x_columns, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t pixel, float *out,
                          ptrdiff_t out_step) {
     NSTM_WORK(0, rows * columns * FREQUENCIES * pixel, 8 * rows * columns * FREQUENCIES * pixel);
@@ -83,4 +120,13 @@ void nstm_winograd_weights(const float *w, ptrdiff_t depth, int turned, float *o
 void nstm_winograd_output(const float *m, ptrdiff_t m_step, ptrdiff_t pixel, ptrdiff_t rows, ptrdiff_t columns, float *out) {
     NSTM_WORK(0, rows * columns * pixel, 4 * (FREQUENCIES / 4 + 1) * rows * columns * pixel);
     output_transform(m, m_step, pixel, rows, columns, out);
+}
+void nstm_winograd_gradient(const float *dy, ptrdiff_t dy_columns, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t pixel, float *out,
+                            ptrdiff_t out_step) {
+    NSTM_WORK(0, rows * columns * FREQUENCIES * pixel, 4 * rows * columns * (4 + FREQUENCIES) * pixel);
+    gradient_transform(dy, dy_columns, rows, columns, pixel, out, out_step);
+}
+void nstm_winograd_weight_sums(const float *m, ptrdiff_t depth, float *dw) {
+    NSTM_WORK(0, 9 * depth * 2 * LANES, 4 * (9 + FREQUENCIES) * depth * 2 * LANES);
+    weight_sums_transform(m, depth, dw);
 }

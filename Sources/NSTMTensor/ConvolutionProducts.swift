@@ -116,6 +116,10 @@ extension ConvolutionGeometry {
         let dw = Tensor(uninitialized: weightShape, x.dtype)
         if dw.count == 0 { return dw }
         if dy.count == 0 { return .zeros(weightShape, dtype: x.dtype) }
+        if winogradPays(x.dtype) {
+            sumTiles(x, dy, to: dw)
+            return dw
+        }
         let real = x.dtype.real, size = x.dtype.byteCount, lanes = 64 / size
         let depth = inputs / groups, count = outputs / groups, taps = self.taps
         let pixel = pixelLength(inputs, lanes), row = pixelLength(outputs, lanes)

@@ -63,6 +63,76 @@ extension ConvolutionGeometry {
         withExtendedLifetime((source, weights, bias)) {}
     }
 
+    /// The gradient of the weights: for each frequency a product over all tiles. Images, or bands of one, are transformed a few at a time;
+    /// every element is one sum over tiles in order, by one thread.
+    func sumTiles(_ x: Tensor, _ dy: Tensor, to dw: Tensor) {
+        let lanes = 16, pixel = roundUp(inputs, lanes), row = roundUp(outputs, lanes)
+        let height = dy.shape[2], width = dy.shape[3], tileRows = (height + 1) / 2, tileColumns = (width + 1) / 2
+        let regionColumns = 2 * tileColumns + 2
+        // As many tiles as the shared cache holds of both sides.
+        let most = max(tileColumns, 4_194_304 / (16 * (pixel + row) * 4)), bandRows = min(tileRows, max(1, most / tileColumns))
+        let bands = (tileRows + bandRows - 1) / bandRows, parts = batch * bands
+        let chunk = max(1, min(parts, most / (bandRows * tileColumns))), room = chunk * bandRows * tileColumns
+        let spectrum = Storage(byteCount: 16 * room * pixel * 4), gradients = Storage(byteCount: 16 * room * row * 4)
+        let panels = (outputs + 2 * lanes - 1) / (2 * lanes), panel = 16 * inputs * 2 * lanes
+        let sums = Storage(byteCount: panels * panel * 4)
+        let pixels = (0..<room).map { Int32($0 * pixel) }, places = (0..<room).map { Int32($0) }
+        // A unit of work is one frequency of one panel, and where there are few of these a part of the input channels.
+        let pieces = panels >= 2 ? 1 : 2, piece = (inputs + pieces - 1) / pieces, units = 16 * panels * pieces
+        let factors = spectrum.base.assumingMemoryBound(to: Float.self),
+            others = gradients.base.assumingMemoryBound(to: Float.self)
+        let source = x.constantBase, limit = source + x.count * 4, target = dy.constantBase, targetLimit = target + dy.count * 4
+        let xPlane = x.shape[2] * x.shape[3], yPlane = height * width
+
+        for start in stride(from: 0, to: parts, by: chunk) {
+            let own = min(chunk, parts - start)
+            /// Tiles of this chunk before a part: the last band of an image may have fewer.
+            func tiles(before part: Int) -> Int {
+                func all(_ part: Int) -> Int { part / bands * tileRows * tileColumns + part % bands * bandRows * tileColumns }
+                return all(part) - all(start)
+            }
+            let count = tiles(before: start + own)
+            Parallel.for(own) { i in
+                let part = start + i, image = part / bands, first = part % bands * bandRows,
+                    rowsHere = min(bandRows, tileRows - first)
+                let at = tiles(before: part)
+                let region = Storage(byteCount: (2 * rowsHere + 2) * regionColumns * max(pixel, row) * 4)
+                let pixelsHere = region.base.assumingMemoryBound(to: Float.self)
+                nstm_region_pack(
+                    NSTM_F32, source + image * inputs * xPlane * 4, limit, inputs, x.shape[2], x.shape[3], 2 * first - rows.low,
+                    2 * rowsHere + 2, -columns.low, regionColumns, region.base, pixel)
+                nstm_winograd_input(pixelsHere, regionColumns, rowsHere, tileColumns, pixel, factors + at * pixel, count * pixel)
+                nstm_region_pack(
+                    NSTM_F32, target + image * outputs * yPlane * 4, targetLimit, outputs, height, width, 2 * first, 2 * rowsHere,
+                    0,
+                    2 * tileColumns, region.base, row)
+                nstm_winograd_gradient(pixelsHere, 2 * tileColumns, rowsHere, tileColumns, row, others + at * row, count * row)
+            }
+            Parallel.blocks(units, of: max(1, units / 16)) { range in
+                for unit in range {
+                    let first = unit % pieces * piece, f = unit / pieces % 16, p = unit / pieces / 16, column = p * 2 * lanes
+                    nstm_conv_weights(
+                        NSTM_F32, factors + f * count * pixel + first, pixels, others + f * count * row + column, places, row,
+                        count,
+                        max(0, min(piece, inputs - first)), min(2 * lanes, row - column),
+                        sums.base + (p * panel + (f * inputs + first) * 2 * lanes) * 4, 2 * lanes, start > 0 ? 1 : 0)
+                }
+            }
+        }
+        let to = dw.freshBase
+        Parallel.blocks(panels, of: max(1, 2048 / inputs)) { range in
+            for p in range {
+                let taps = Storage(byteCount: 9 * inputs * 2 * lanes * 4), first = p * 2 * lanes
+                nstm_winograd_weight_sums(
+                    sums.base.assumingMemoryBound(to: Float.self) + p * panel, inputs,
+                    taps.base.assumingMemoryBound(to: Float.self))
+                nstm_conv_weights_unpack(
+                    NSTM_F32, taps.base, 9, inputs, min(2 * lanes, outputs - first), to + first * inputs * 9 * 4)
+            }
+        }
+        withExtendedLifetime((x, dy)) {}
+    }
+
     /// The transformed weights, [panels, 16, depth, 128 bytes].
     private func frequencies(_ weight: Tensor, panels: Int, depth: Int, backward: Bool) -> Storage {
         let packed = packWeights(weight, backward: backward), result = Storage(byteCount: panels * 16 * depth * 128)

@@ -76,6 +76,9 @@ CHECK(nstm_winograd_output, EACH_WINOGRAD(for (ptrdiff_t odd = 0; odd < 2; odd++
     ptrdiff_t down = 2 * rows - (rows ? odd : 0), across = 2 * n - (n ? odd : 0);
     nstm_winograd_output(some(16 * tiles * pixel), tiles * pixel, pixel, down, across, blank(down * across * pixel));
 }))
+CHECK(nstm_winograd_gradient, EACH_WINOGRAD(nstm_winograd_gradient(some(2 * rows * 2 * n * pixel), 2 * n, rows, n, pixel,
+                                                                   blank(16 * tiles * pixel), tiles * pixel)))
+CHECK(nstm_winograd_weight_sums, EACH_WINOGRAD(nstm_winograd_weight_sums(some(16 * n * 32), n, blank(9 * n * 32))))
 CHECK(nstm_conv_weights, {
     EACH_TILE(nstm_conv_weights(t, some(pixels * n), steps(pixels, n), some(pixels * columns), steps(pixels, 1), columns, pixels,
                                 n, columns, v == 2 ? some(n * columns) : blank(n * columns), columns, v == 2))

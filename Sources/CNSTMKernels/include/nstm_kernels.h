@@ -226,6 +226,14 @@ void nstm_top_k_gates(nstm_real t, const void *_Nonnull logits, void *_Nonnull g
 void nstm_activate(nstm_real t, int op, void *_Nonnull x, const void *_Nullable bias, void *_Nullable y, int slope,
                    ptrdiff_t rows, ptrdiff_t columns);
 
+// MARK: Weights of half the size (HalfProducts.c): float32 alone
+/// Bytes of weights [n, k] in bfloat16.
+ptrdiff_t nstm_half_bytes(ptrdiff_t n, ptrdiff_t k);
+/// Rounds weights to bfloat16, to nearest, ties to even, into `out` of so many bytes.
+void nstm_half_pack(const float *_Nonnull w, ptrdiff_t ldw, ptrdiff_t n, ptrdiff_t k, void *_Nonnull out);
+/// y [m, n] ← x [m, k] · wᵀ, row by row; what is packed in `w` is read once for each.
+void nstm_half_rows(const float *_Nonnull x, ptrdiff_t m, const void *_Nonnull w, float *_Nonnull y, ptrdiff_t n, ptrdiff_t k);
+
 // MARK: Attention (Attention.c): the row work between two matrix products
 /// Rows of scores S (leading dimension `stride`) are scaled and become probabilities in place. Row r sees columns [low, high) with
 /// high = causal ? min(columns, r + offset + 1) : columns and low = window > 0 ? max(0, r + offset + 1 − window) : 0;
@@ -307,6 +315,11 @@ void nstm_winograd_weights(const float *_Nonnull w, ptrdiff_t depth, int turned,
 /// Outputs [rows, columns, pixel] of tiles in reading order; frequency f of tile i lies at m[f·m_step + i·pixel].
 void nstm_winograd_output(const float *_Nonnull m, ptrdiff_t m_step, ptrdiff_t pixel, ptrdiff_t rows, ptrdiff_t columns,
                           float *_Nonnull out);
+/// The same of gradients of outputs, in a region whose rows are `dy_columns` pixels: frequency f of tile i to out[f·out_step + i·pixel + k].
+void nstm_winograd_gradient(const float *_Nonnull dy, ptrdiff_t dy_columns, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t pixel,
+                            float *_Nonnull out, ptrdiff_t out_step);
+/// Sums over tiles of products of frequencies, one panel [16, depth, 128 bytes] → the gradient of the weights [9, depth, 128 bytes].
+void nstm_winograd_weight_sums(const float *_Nonnull m, ptrdiff_t depth, float *_Nonnull dw);
 
 // MARK: Pooling (Pooling.c): one plane [height, width]. `rows` and `columns` hold the first and
 // one past the last input of every output.
