@@ -71,8 +71,9 @@ struct RobustnessCommand: ParsableCommand {
 
     func run() throws {
         let (kinds, strengths) = parts
-        var study: RobustnessStudy?
-        for (name, path) in named {
+        var study: RobustnessStudy?, models: [SavedModel] = []
+        // All are opened before the first is measured: a fault ends it before there is a result.
+        for (_, path) in named {
             let opened = try EvaluationData(path, set: set, data: data)
             if study == nil {
                 study = try RobustnessStudy(
@@ -82,15 +83,21 @@ struct RobustnessCommand: ParsableCommand {
             } else if study!.dataset.fingerprint != opened.dataset.fingerprint {
                 throw CommandError.otherData(paths: [named[0].path, path])
             }
-            NSTMCommand.say("\(name): \(opened.saved.url.shortPath), step \(opened.saved.step)")
-            try study!.measure(opened.saved.model, name: name, run: path) { result in
+            models.append(opened.saved)
+        }
+        var report: RobustnessReport?
+        for (i, (name, path)) in named.enumerated() {
+            NSTMCommand.say("\(name): \(models[i].url.shortPath), step \(models[i].step)")
+            try study!.measure(models[i].model, name: name, run: path) { result in
                 let noise = result.noise.map { "\($0.kind.rawValue) \($0.strength)" } ?? "clean"
                 NSTMCommand.say("  \(noise): \(result.metrics)")
             }
+            // What is there when somebody stops a long study is kept.
+            let measured = named[...i].contains { $0.name == reference } ? reference : nil
+            report = study!.report(reference: measured, command: SeriesOptions.command)
+            if let output { try report!.write(to: fileURL(output)) }
         }
-        let report = study!.report(reference: reference, command: SeriesOptions.command)
-        guard let output else { return NSTMCommand.say("\n" + report.markdown) }
-        try report.write(to: fileURL(output))
+        guard let output else { return NSTMCommand.say("\n" + report!.markdown) }
         NSTMCommand.say("results  \(fileURL(output).shortPath)")
     }
 }
