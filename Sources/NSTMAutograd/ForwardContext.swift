@@ -9,6 +9,8 @@ public final class ForwardContext {
     let key: RandomKey
     /// Losses that layers add to the task's (balance, sparsity …), already weighted.
     public internal(set) var auxiliaryLosses: [(name: String, value: Variable)] = []
+    /// Weights of linear maps in bfloat16, in place of the parameters; nil: the parameters.
+    public let weights: HalfWeights?
     /// Watches the pass; nil: nobody does.
     public var observer: (any PassObserver)?
     /// Whether this is the second run of a part that is computed again on the way back.
@@ -19,10 +21,15 @@ public final class ForwardContext {
     /// - Parameters:
     ///   - recording: whether gradients will be asked for; by default in training only.
     ///   - key: the step's random key; layers fold their path and purpose into it.
-    public init(_ mode: Mode, key: RandomKey = RandomKey(0), recording: Bool? = nil) {
+    ///   - weights: of linear maps, in bfloat16; a pass that records has none.
+    public init(_ mode: Mode, key: RandomKey = RandomKey(0), recording: Bool? = nil, weights: HalfWeights? = nil) {
         self.mode = mode
         self.key = key
+        self.weights = weights
         tape = Tape(recording: recording ?? (mode == .train))
+        if weights != nil, tape.isRecording {
+            nstmFatal(.other(op: "ForwardContext", "no gradients come to weights in bfloat16"))
+        }
     }
 
     public var isTraining: Bool { mode == .train }

@@ -26,7 +26,7 @@ public final class GRULayer: SequenceMixer {
         return s
     }
     public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
-        let scan = x.linear(context[weights.input], bias: context[weights.inputBias]).gruScan(
+        let scan = context.linear(x, weights.input, bias: context[weights.inputBias]).gruScan(
             recurrent: context[weights.recurrent], bias: context[weights.recurrentBias], hidden: state?["hidden"])
         if state != nil {
             state!["hidden"] = scan.hidden

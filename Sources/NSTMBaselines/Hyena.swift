@@ -125,7 +125,7 @@ public final class HyenaFilter {
         }
         var z = Variable(Tensor(features, [count, shape.features]).cast(to: dtype))
         for (i, map) in maps.enumerated() {
-            z = z.linear(context[map.weight], bias: map.bias.map { context[$0] })
+            z = context.linear(z, map.weight, bias: map.bias.map { context[$0] })
             if i < maps.count - 1 { z = (z * context[frequency]).sin() }
         }
         return z * Variable(Tensor(windows, [count, width]).cast(to: dtype))

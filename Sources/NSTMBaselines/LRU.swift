@@ -66,7 +66,7 @@ public final class LRULayer: SequenceMixer {
         return s
     }
     public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
-        let scale = context[logScale].exp(), driven = x.linear(context[input]).split(2, into: 2)
+        let scale = context[logScale].exp(), driven = context.linear(x, input).split(2, into: 2)
         let decay = ComplexVariable.exponential(
             ComplexVariable(real: -context[logDecay].exp(), imaginary: context[logPhase].exp())
         ).value
@@ -77,7 +77,7 @@ public final class LRULayer: SequenceMixer {
             state!.position += x.shape[1]
         }
         let h = Variable.concatenate([scan.output.real, scan.output.imaginary], axis: 2)
-        let y = h.linear(context[output]) + x * context[skip]
+        let y = context.linear(h, output) + x * context[skip]
         return context.scope("glu") { glu(y, context) }
     }
 }

@@ -34,7 +34,7 @@ public final class LSTMLayer: SequenceMixer {
     public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
         // Both biases go the same way; there are two of them so that parameters are PyTorch's.
         let bias = context[weights.inputBias] + context[weights.recurrentBias]
-        let scan = x.linear(context[weights.input], bias: bias).lstmScan(
+        let scan = context.linear(x, weights.input, bias: bias).lstmScan(
             recurrent: context[weights.recurrent], hidden: state?["hidden"], cell: state?["cell"])
         if state != nil {
             state!["hidden"] = scan.hidden

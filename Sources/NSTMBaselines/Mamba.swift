@@ -65,7 +65,7 @@ public final class MambaLayer: SequenceMixer {
         let parts = projection(u, context).split(2, into: 2)
         let x = convolution(parts[0], &state, "convolution", context)
         let selected = selection(x, context).split(2, [rank, states, states])
-        let delta = selected[0].linear(context[step.weight], bias: context[stepBias]).softplus()
+        let delta = context.linear(selected[0], step.weight, bias: context[stepBias]).softplus()
         let scan = x.selectiveScan(
             delta: delta, a: -context[logDecay].exp(), b: selected[1], c: selected[2], skip: context[skip],
             state: state?["hidden"])

@@ -90,11 +90,11 @@ public final class RWKV6TimeMix: SequenceMixer {
     }
     public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
         let B = x.shape[0], T = x.shape[1], away = x.previous(&state, "last") - x
-        let low = (x + away * context[firstMix]).linear(context[mixDown], activation: .tanh).split(2, into: 5)
+        let low = context.linear(x + away * context[firstMix], mixDown, activation: .tanh).split(2, into: 5)
         let mixed = zip(mixes, low).map { mix, low in
-            x + away * (low.linear(context[mix.up], bias: context[mix.base]))
+            x + away * context.linear(low, mix.up, bias: context[mix.base])
         }
-        let w = mixed[0].linear(context[decayDown], activation: .tanh).linear(context[decayUp], bias: context[decay])
+        let w = context.linear(context.linear(mixed[0], decayDown, activation: .tanh), decayUp, bias: context[decay])
         let (k, v, r, g) = (
             maps[0](mixed[1], context), maps[1](mixed[2], context), maps[2](mixed[3], context), maps[3](mixed[4], context)
         )

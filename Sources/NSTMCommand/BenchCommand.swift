@@ -29,6 +29,8 @@ struct BenchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Tokens of a training step.", valueName: "tokens")) var batch = 4096
     @Option(help: ArgumentHelp("Instead: streams so many tokens, and trains on as many, in one sequence.", valueName: "tokens"))
     var stream: Int?
+    @Flag(help: "Streams with the weights of linear maps in bfloat16: half the memory to read for every token.")
+    var halfWeights = false
 
     func validate() throws {
         if names.isEmpty { throw ValidationError("--models needs a name or a file") }
@@ -57,7 +59,9 @@ struct BenchCommand: ParsableCommand {
                 try ModelUnderTest($0.model, $0.configuration, catalogue: catalogue)
             }
         }
-        let environment = RunEnvironment.current.line + (BenchCommand.commit.map { ", commit \($0)" } ?? "")
+        let environment =
+            RunEnvironment.current.line + (BenchCommand.commit.map { ", commit \($0)" } ?? "")
+            + (halfWeights ? ", streaming with weights in bfloat16" : "")
         NSTMCommand.say(environment)
         let folder = try output.map { path in
             let url = fileURL(path)
@@ -71,6 +75,7 @@ struct BenchCommand: ParsableCommand {
         var benchmark = Benchmark(lengths: sizes!)
         benchmark.secondsPerPass = limit
         benchmark.tokensPerStep = batch
+        benchmark.halvesWeights = halfWeights
         var report = BenchmarkReport(environment: environment, reference: reference)
         for test in tests {
             try benchmark.run(test) { cell in
@@ -89,11 +94,12 @@ struct BenchCommand: ParsableCommand {
         NSTMCommand.say("results  \(folder.shortPath)")
     }
     private func runLong(_ tests: [ModelUnderTest], _ tokens: Int, _ environment: String, _ folder: URL?) throws {
-        var text = environment + "\n"
+        var text = environment + "\n", run = LongRun(tokens: tokens)
+        run.halvesWeights = halfWeights
         for test in tests {
             for kind in LongRun.Kind.allCases {
                 NSTMCommand.say("\(test.name), \(kind.rawValue) \(grouped(tokens)) tokens")
-                let parts = try LongRun(tokens: tokens).run(kind, test) { part in
+                let parts = try run.run(kind, test) { part in
                     NSTMCommand.say("  \(grouped(part.tokens)): \(grouped(Int(part.tokensPerSecond))) tokens/s")
                 }
                 let table = "\n\(test.name), \(kind.rawValue):\n\n" + LongRun.markdown(parts)

@@ -19,12 +19,15 @@ struct EvaluateCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder")) var data: String?
     @Option(help: ArgumentHelp("Changes a key under data or training.evaluation; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
+    @Flag(help: "Takes the weights of linear maps in bfloat16, as `generate --half-weights` does.") var halfWeights = false
 
     func run() throws {
         let opened = try EvaluationData(checkpoint, set: set, data: data)
         let (saved, dataset, settings) = (opened.saved, opened.dataset, opened.settings)
         let batches = dataset.evaluationBatches(size: settings.evaluationBatch, limit: settings.evaluationLimit)
-        let metrics = NSTM.evaluate(saved.model, on: batches, target: dataset.targetKind)
+        let metrics = NSTM.evaluate(
+            saved.model, on: batches, target: dataset.targetKind,
+            weights: halfWeights ? HalfWeights(of: saved.model.parameters.all) : nil)
         NSTMCommand.say("\(saved.url.shortPath), step \(saved.step), on \(dataset.name)")
         if dataset.fingerprint != saved.data.fingerprint { NSTMCommand.say("(other data, or another split, than in training)") }
         for (name, value) in metrics.pairs { NSTMCommand.say("\(name) \(value)") }

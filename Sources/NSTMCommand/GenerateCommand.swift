@@ -19,6 +19,7 @@ struct GenerateCommand: ParsableCommand {
     @Option(help: "Characters to add.") var length = 400
     @Option(help: "Below 1 bolder, above 1 more random; 0 always takes the most likely character.") var temperature = 0.8
     @Option(name: .customLong("top-k"), help: "Draws from the k most likely characters only.") var topK: Int?
+    @Flag(help: "Takes the weights of linear maps in bfloat16: faster, and off by up to 2⁻⁹ of each.") var halfWeights = false
     @Option(help: "Chooses among the possible texts.") var seed = 1
 
     func validate() throws {
@@ -40,7 +41,8 @@ struct GenerateCommand: ParsableCommand {
         let start = try tokenizer.encode(prompt)
         let out = FileHandle.standardOutput
         try out.write(contentsOf: Data(prompt.utf8))
-        let generator = Generator(saved.model, temperature: temperature, topK: topK, seed: seed)
+        var generator = Generator(saved.model, temperature: temperature, topK: topK, seed: seed)
+        if halfWeights { generator.weights = HalfWeights(of: saved.model.parameters.all) }
         try generator.generate(after: start, count: length) { token in
             try out.write(contentsOf: Data(try tokenizer.utf8([token])))
         }

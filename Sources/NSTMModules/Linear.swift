@@ -17,7 +17,7 @@ public final class Linear {
         self.activation = activation
     }
     public func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
-        x.linear(context[weight], bias: bias.map { context[$0] }, activation: activation)
+        context.linear(x, weight, bias: bias.map { context[$0] }, activation: activation)
     }
 }
 

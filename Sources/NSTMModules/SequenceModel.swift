@@ -222,7 +222,7 @@ open class SequenceModel {
         }
         x = context.scope("norm") { norm(x, context) }
         if case .pooled = shape.output { x = x.mean([1]) }
-        return context.scope("head") { head.map { $0(x, context) } ?? x.linear(context[embedder.table!]) }
+        return context.scope("head") { head.map { $0(x, context) } ?? context.linear(x, embedder.table!) }
     }
 }
 

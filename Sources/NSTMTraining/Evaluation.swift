@@ -49,13 +49,16 @@ public struct Metrics: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// Measures a model over batches.
+/// - Parameter weights: of linear maps, in bfloat16; nil: the model's.
 /// - Returns: `loss` (nats a position); `perplexity` for text; `recall` (the share of right answers) for answers;
 ///   `wrong-bits` (mean a sequence) for binary targets; `accuracy` and `macro-f1` for classes.
-public func evaluate(_ model: SequenceModel, on batches: some Sequence<Batch>, target: TargetKind) -> Metrics {
+public func evaluate(_ model: SequenceModel, on batches: some Sequence<Batch>, target: TargetKind, weights: HalfWeights? = nil)
+    -> Metrics
+{
     var loss = 0.0, positions = 0.0, sequences = 0.0, wrong = 0.0, right = 0.0
     var confusion = ConfusionMatrix(classes: target.classes ?? 0)
     for batch in batches {
-        let logits = model(batch.streams, ForwardContext(.evaluate))
+        let logits = model(batch.streams, ForwardContext(.evaluate, weights: weights))
         let n = Double(batch.tokenCount)
         loss += taskLoss(logits, batch, target).value.item() * n
         positions += n

@@ -11,6 +11,8 @@ public struct Generator {
     public var temperature: Double
     /// Only the k most likely tokens are drawn from; nil for all.
     public var topK: Int?
+    /// Of linear maps, in bfloat16; nil: the model's.
+    public var weights: HalfWeights?
     private let key: RandomKey
 
     public init(_ model: SequenceModel, temperature: Double = 0.8, topK: Int? = nil, seed: Int = 1) {
@@ -32,7 +34,7 @@ public struct Generator {
                 pending = Array(history.suffix(max(1, limit / 2)))
                 state = model.initialState(batch: 1)
             }
-            let logits = model(Tensor(pending, [1, pending.count]), state: &state, ForwardContext(.evaluate))
+            let logits = model(Tensor(pending, [1, pending.count]), state: &state, ForwardContext(.evaluate, weights: weights))
             let next = draw(logits.value.select(1, pending.count - 1).elements(Float.self).map(Double.init), i)
             // Only a model with learned positions ever looks back; nothing else may grow with the number of tokens.
             if let limit = model.longestSequence {

@@ -56,6 +56,23 @@ import Testing
         }
     }
 
+    /// Weights that bfloat16 holds exactly give the same logits in half the memory.
+    @Test(arguments: [Recipe(), Recipe(rule: .gru, talks: true, window: 3, keep: true, masked: false)])
+    func halfWeightsAreTheSameWeights(_ recipe: Recipe) throws {
+        let m = try model(recipe), x = tokens([2, 17], 1)
+        for p in m.parameters.all where p.value.rank == 2 {
+            let upper = p.value.elements(Float.self).map { Float(bitPattern: $0.bitPattern & 0xffff_0000) }
+            p.value = Tensor(upper, p.value.shape)
+        }
+        let half = ForwardContext(.evaluate, weights: HalfWeights(of: m.parameters.all)),
+            whole = m(x, ForwardContext(.evaluate)).value
+        #expect(difference(m(x, half).value, whole) <= 1e-5)
+        var state = m.initialState(batch: 2)
+        for t in 0..<17 {
+            #expect(difference(m(x.slice(1, t..<t + 1), state: &state, half).value, whole.slice(1, t..<t + 1)) <= 1e-5)
+        }
+    }
+
     /// Training on parts with a carried state: gradients reach the learned beginnings when the state starts in the same pass.
     @Test func carriedGradientsEqualTheWhole() throws {
         let m = try model(Recipe(talks: true, window: 3, keep: true), dtype: .float64), x = tokens([2, 10], 1)

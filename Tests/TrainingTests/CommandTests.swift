@@ -114,6 +114,9 @@ import NSTMTraining
         #expect(try generate(1) == first)
         #expect(try generate(2) != first)
         #expect(try generate(1, "--top-k", "1") == generate(2, "--top-k", "1"))
+        let half = try generate(1, "--half-weights")
+        #expect(half.unicodeScalars.count == 65)
+        #expect(try generate(1, "--half-weights") == half)
         let unknown = try run("generate", "run", "--prompt", "Ω")
         #expect(unknown.status == 1 && unknown.error.contains("Ω"))
     }
@@ -125,6 +128,9 @@ import NSTMTraining
         let logged = try metricLines(scratch["run"]).last { $0.contains("validation-loss") }
         let loss = evaluated.output.split(separator: "\n").first { $0.hasPrefix("loss ") }.map { $0.dropFirst(5) }
         #expect(logged?.contains("\"validation-loss\":\(loss ?? "?")") == true)
+        let half = try run("evaluate", "run", "--half-weights").output.split(separator: "\n").first { $0.hasPrefix("loss ") }
+        let near = half.flatMap { Double($0.dropFirst(5)) }, exact = loss.flatMap { Double($0) }
+        #expect(near != exact && abs((near ?? 0) - (exact ?? 9)) < 0.01, "\(half ?? "no loss")")
         // Other text with the checkpoint's tokenizer; characters that it lacks are named.
         try scratch.write("other.txt", sampleText(2000).replacingOccurrences(of: "rule", with: "tale"))
         #expect(try run("evaluate", "run", "--set", "data.file=other.txt").output.contains("other data"))

@@ -16,6 +16,8 @@ public struct Benchmark: Sendable {
     public var secondsPerPass = 60.0
     /// Seconds for which training and streaming are measured, when passes are short.
     public var secondsMeasured = 1.5
+    /// Whether models stream with the weights of their linear maps in bfloat16.
+    public var halvesWeights = false
     /// Bytes that tensors may take.
     public var memory = Int(ProcessInfo.processInfo.physicalMemory) / 10 * 7
 
@@ -95,9 +97,10 @@ public struct Benchmark: Sendable {
         cell.bytesMoved = work.bytes / length
         cell.stateBytes = state.byteCount
         let tokens = (0..<64).map { model.sample(batch: 1, tokens: 1, seed: UInt64($0)) }
+        let weights = halvesWeights ? HalfWeights(of: model.parameters.all) : nil
         var streamed = 0
         func next() {
-            _ = model(tokens[streamed % 64], state: &state, ForwardContext(.evaluate))
+            _ = model(tokens[streamed % 64], state: &state, ForwardContext(.evaluate, weights: weights))
             streamed += 1
         }
         for _ in 0..<3 { next() }

@@ -38,6 +38,8 @@ public struct LongRun: Sendable {
     public var tokens: Int
     /// Tokens of a stretch: between two updates in training, where the state goes on and gradients end.
     public var window = 512
+    /// Whether a model streams with the weights of its linear maps in bfloat16.
+    public var halvesWeights = false
     public init(tokens: Int) { self.tokens = tokens }
 
     /// - Throws: `LongRunError` at the first output, loss or state that is not finite.
@@ -47,12 +49,14 @@ public struct LongRun: Sendable {
         func sample(_ range: Range<Int>) -> Tensor {
             Tensor(range.map { Int32(key.integer($0, below: vocabulary)) }, [1, range.count])
         }
+        let weights = halvesWeights ? HalfWeights(of: model.parameters.all) : nil
         let optimizer = Optimizer(.adamW(beta1: 0.9, beta2: 0.99), decay: 0.1)
         /// A pass over tokens, from a state to the next one; in training also the way back.
         func read(_ range: Range<Int>, _ state: inout ModelState) throws -> (loss: Double, gradients: Gradients?) {
             guard kind == .training else {
                 for at in range {
-                    let y = model(sample(at..<at + 1), state: &state, ForwardContext(.evaluate)).value
+                    let pass = ForwardContext(.evaluate, weights: weights),
+                        y = model(sample(at..<at + 1), state: &state, pass).value
                     guard y.firstNonFinite() == nil else { throw LongRunError.nonFinite("an output", token: at) }
                 }
                 return (0, nil)

@@ -1,0 +1,39 @@
+import CNSTMKernels
+
+/// A matrix [rows, columns] rounded to bfloat16 (8 significant bits, the exponents of float32), laid out for products with single rows.
+package final class HalfMatrix: Sendable {
+    package let rows: Int
+    package let columns: Int
+    private let storage: Storage
+
+    /// - Parameter weight: float32, [rows, columns].
+    package init(_ weight: Tensor) {
+        rows = weight.shape[0]
+        columns = weight.shape[1]
+        storage = Storage(byteCount: nstm_half_bytes(rows, columns))
+        let dense = weight.contiguous()
+        nstm_half_pack(dense.constantBase.assumingMemoryBound(to: Float.self), columns, rows, columns, storage.base)
+        withExtendedLifetime(dense) {}
+    }
+    package var byteCount: Int { storage.byteCount }
+
+    /// act(x Wᵀ + b) for float32 x [..., columns] → [..., rows]. Sums are in float32, over even and odd columns first.
+    package func linear(_ x: Tensor, bias: Tensor?, _ activation: nstm_unary?) -> Tensor {
+        let x = x.contiguous(), bias = bias?.contiguous(), count = x.shape.dropLast().count, n = rows
+        let product = Tensor(uninitialized: x.shape.dropLast().appending(n), .float32)
+        let y = activation == nil ? product : Tensor(uninitializedLike: product)
+        let from = x.constantBase.assumingMemoryBound(to: Float.self), to = product.freshBase.assumingMemoryBound(to: Float.self)
+        let end = y.freshBase.assumingMemoryBound(to: Float.self)
+        // A row is too little work for two threads.
+        Parallel.blocks(count, of: max(1, 262_144 / max(1, n * columns))) { r in
+            let at = r.lowerBound * n
+            nstm_half_rows(from + r.lowerBound * columns, r.count, storage.base, to + at, n, columns)
+            if activation == nil && bias == nil { return }
+            nstm_activate(
+                NSTM_F32, activation.map { Int32($0.rawValue) } ?? -1, to + at, bias?.constantBase,
+                activation == nil ? nil : end + at, 0, r.count, n)
+        }
+        withExtendedLifetime((x, bias, self)) {}
+        return y
+    }
+}
