@@ -1,11 +1,12 @@
 // Products of one row with weights in bfloat16 (the upper half of a float32): half the memory to read, which is what a product of one
-// row waits for. Weights lie in panels of sixteen rows, a pair of steps of k to each 32-bit lane, so that both halves become float32 with
-// one operation and sums need no exchange between lanes.
+// row waits for. Weights lie in panels of thirty-two rows (the last may be one of sixteen), a pair of steps of k to each 32-bit lane, so that both
+// halves become float32 with one operation, sums need no exchange between lanes, and memory is read from one end to the other.
 
 #include "Vectors.h"
 #include "Work.h"
 
-enum { ROWS = 16, TOGETHER = 2 };
+// AHEAD: lines of memory that are asked for early; the processor by itself stops at the end of a page.
+enum { ROWS = 16, TOGETHER = 2, AHEAD = 48 };
 typedef uint32_t vec_u32 __attribute__((vector_size(64)));
 
 NSTM_INLINE uint32_t rounded(float x) {
@@ -22,16 +23,18 @@ void nstm_half_pack(const float *w, ptrdiff_t ldw, ptrdiff_t n, ptrdiff_t k, voi
     NSTM_MOVED(6 * n * k);
     const ptrdiff_t pairs = (k + 1) / 2;
     uint32_t *to = out;
-    for (ptrdiff_t first = 0; first < n; first += ROWS)
-        for (ptrdiff_t q = 0; q < pairs; q++, to += ROWS)
-            for (ptrdiff_t r = 0; r < ROWS; r++) {
+    for (ptrdiff_t first = 0, rows; first < n; first += rows) {
+        rows = n - first > ROWS ? TOGETHER * ROWS : ROWS;
+        for (ptrdiff_t q = 0; q < pairs; q++, to += rows)
+            for (ptrdiff_t r = 0; r < rows; r++) {
                 const float *row = w + (first + r) * ldw + 2 * q;
                 to[r] = first + r >= n ? 0 : rounded(row[0]) | (2 * q + 1 < k ? rounded(row[1]) << 16 : 0);
             }
+    }
 }
 
-/// So many panels side by side, pairs of steps apart.
-NSTM_INLINE void half_panels(const float *x, const uint32_t *w, ptrdiff_t k, float *y, ptrdiff_t rows, const int count) {
+/// A panel of so many times sixteen rows.
+NSTM_INLINE void half_panel(const float *x, const uint32_t *w, ptrdiff_t k, float *y, ptrdiff_t rows, const int count) {
     const ptrdiff_t pairs = (k + 1) / 2;
     nstm_vec_f32 even[TOGETHER], odd[TOGETHER];
     for (int i = 0; i < count; i++) even[i] = odd[i] = (nstm_vec_f32){0};
@@ -40,14 +43,15 @@ NSTM_INLINE void half_panels(const float *x, const uint32_t *w, ptrdiff_t k, flo
 #pragma clang loop unroll(full)
         for (int i = 0; i < count; i++) {
             vec_u32 v;
-            memcpy(&v, w + (i * pairs + q) * ROWS, sizeof v);
+            memcpy(&v, w + (q * count + i) * ROWS, sizeof v);
+            __builtin_prefetch(w + (q * count + i + AHEAD) * ROWS);
             even[i] += x0 * (nstm_vec_f32)(v << 16);
             odd[i] += x1 * (nstm_vec_f32)(v & 0xffff0000);
         }
     }
     for (int i = 0; i < count; i++) {
         nstm_vec_f32 sum = even[i] + odd[i];
-        ptrdiff_t left = rows - i * ROWS;
+        const ptrdiff_t left = rows - i * ROWS;
         memcpy(y + i * ROWS, &sum, (size_t)(left < ROWS ? left : ROWS) * sizeof(float));
     }
 }
@@ -55,8 +59,8 @@ NSTM_INLINE void half_panels(const float *x, const uint32_t *w, ptrdiff_t k, flo
 NSTM_KERNEL static void half_row(const float *x, const uint32_t *w, float *y, ptrdiff_t n, ptrdiff_t k) {
     const ptrdiff_t panel = (k + 1) / 2 * ROWS;
     ptrdiff_t j = 0;
-    for (; n - j > ROWS; j += TOGETHER * ROWS) half_panels(x, w + j / ROWS * panel, k, y + j, n - j, TOGETHER);
-    if (j < n) half_panels(x, w + j / ROWS * panel, k, y + j, n - j, 1);
+    for (; n - j > ROWS; j += TOGETHER * ROWS) half_panel(x, w + j / ROWS * panel, k, y + j, n - j, TOGETHER);
+    if (j < n) half_panel(x, w + j / ROWS * panel, k, y + j, n - j, 1);
 }
 
 void nstm_half_rows(const float *x, ptrdiff_t m, const void *w, float *y, ptrdiff_t n, ptrdiff_t k) {
