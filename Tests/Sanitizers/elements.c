@@ -87,12 +87,12 @@ CHECK(nstm_gemm_rows, {
 
 // MARK: Weights of half the size
 CHECK(nstm_half_bytes, if (nstm_half_bytes(17, 3) != 2 * 16 * 2 * 4) abort())
-CHECK(nstm_half_pack, nstm_half_pack(some(span(rows, n, n + 1)), n + 1, rows, n, block(nstm_half_bytes(rows, n), 1)))
+CHECK(nstm_half_pack, nstm_half_pack(some(span(rows, n, n + 1)), n + 1, rows, n, block(nstm_half_bytes(rows, n) / 4, 4)))
 CHECK(nstm_half_rows, {
     static const ptrdiff_t depths[] = {0, 1, 15, 17, 33};
     for (int d = 0; d < 5; d++) {
         ptrdiff_t k = depths[d], size = nstm_half_bytes(n, k);
-        void *packed = block(size, 1);
+        void *packed = block(size / 4, 4);
         memset(packed, 0, (size_t)size);
         nstm_half_rows(block(rows * k, sizeof(float)), rows, packed, block(rows * n, sizeof(float)), n, k);
     }

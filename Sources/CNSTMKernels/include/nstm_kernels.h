@@ -229,7 +229,7 @@ void nstm_activate(nstm_real t, int op, void *_Nonnull x, const void *_Nullable 
 // MARK: Weights of half the size (HalfProducts.c): float32 alone
 /// Bytes of weights [n, k] in bfloat16.
 ptrdiff_t nstm_half_bytes(ptrdiff_t n, ptrdiff_t k);
-/// Rounds weights to bfloat16, to nearest, ties to even, into `out` of so many bytes.
+/// Rounds weights to bfloat16, to nearest, ties to even, into `out` of so many bytes, which begins at a multiple of 4.
 void nstm_half_pack(const float *_Nonnull w, ptrdiff_t ldw, ptrdiff_t n, ptrdiff_t k, void *_Nonnull out);
 /// y [m, n] ← x [m, k] · wᵀ, row by row; what is packed in `w` is read once for each.
 void nstm_half_rows(const float *_Nonnull x, ptrdiff_t m, const void *_Nonnull w, float *_Nonnull y, ptrdiff_t n, ptrdiff_t k);
