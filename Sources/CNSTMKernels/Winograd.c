@@ -1,7 +1,7 @@
 // The smallest form of Winograd's convolution, F(2 × 2, 3 × 3) (Lavin & Gray 2016): four outputs of a kernel of nine weights from
 // sixteen products a channel instead of thirty-six. Only sums and halves stand before and after the products, and their sums are
-// shorter than those of all taps, so float32 loses nothing. Here are the three transforms, and those of the way back to the weights, which
-// is the same product of transforms summed over tiles; the products are those of any convolution with a single tap.
+// shorter than those of all taps, so the value loses nothing in float32. Here are the three transforms, and those of the way back to the
+// weights, which is the same product of transforms summed over tiles; the products are those of any convolution with a single tap.
 
 #include "Tiles.h"
 

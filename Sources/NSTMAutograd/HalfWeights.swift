@@ -6,7 +6,7 @@ import NSTMTensor
 ///     let weights = HalfWeights(of: model.parameters.all)
 ///     let logits = model(token, state: &state, ForwardContext(.evaluate, weights: weights))
 ///
-/// Every weight is off by at most 2⁻⁹ of itself; sums, states and everything else are float32.
+/// Every weight is off by at most 2⁻⁸ of itself; sums, states and everything else are float32.
 public final class HalfWeights: Sendable {
     /// By the index of their parameter.
     private let matrices: [HalfMatrix?]
