@@ -22,10 +22,7 @@ import Testing
     /// Weights that bfloat16 holds exactly give the same logits in half the memory, one after the other and all at once.
     @Test(arguments: Peer.all) func halfWeightsAreTheSameWeights(_ peer: Peer) {
         let m = peer.built(dtype: .float32), x = tokens([2, 9])
-        for p in m.parameters.all where p.value.rank == 2 {
-            let upper = p.value.elements(Float.self).map { Float(bitPattern: $0.bitPattern & 0xffff_0000) }
-            p.value = Tensor(upper, p.value.shape)
-        }
+        cutToBFloat16(m.parameters)
         let half = ForwardContext(.evaluate, weights: HalfWeights(of: m.parameters.all)),
             whole = m(x, ForwardContext(.evaluate)).value
         #expect(difference(m(x, half).value, whole) <= 1e-5)

@@ -60,10 +60,7 @@ import Testing
     @Test(arguments: [Recipe(), Recipe(rule: .gru, talks: true, window: 3, keep: true, masked: false)])
     func halfWeightsAreTheSameWeights(_ recipe: Recipe) throws {
         let m = try model(recipe), x = tokens([2, 17], 1)
-        for p in m.parameters.all where p.value.rank == 2 {
-            let upper = p.value.elements(Float.self).map { Float(bitPattern: $0.bitPattern & 0xffff_0000) }
-            p.value = Tensor(upper, p.value.shape)
-        }
+        cutToBFloat16(m.parameters)
         let half = ForwardContext(.evaluate, weights: HalfWeights(of: m.parameters.all)),
             whole = m(x, ForwardContext(.evaluate)).value
         #expect(difference(m(x, half).value, whole) <= 1e-5)

@@ -13,3 +13,11 @@ public func shake(_ store: ParameterStore, seed: UInt64 = 1) {
         }
     }
 }
+
+/// Cuts float32 matrices to what bfloat16 holds exactly.
+public func cutToBFloat16(_ parameters: ParameterStore) {
+    for p in parameters.all where p.value.rank == 2 {
+        let upper = p.value.elements(Float.self).map { Float(bitPattern: $0.bitPattern & 0xffff_0000) }
+        p.value = Tensor(upper, p.value.shape)
+    }
+}

@@ -179,6 +179,8 @@ import NSTMTraining
         #expect(plan.status == 0 && rows.count == 2 && rows.first?.hasPrefix("\"a, b\",8,") == true, "\(plan.error) \(rows)")
         let long = try run("bench", "--models", "c.yaml", "--stream", "20")
         #expect(long.status == 0 && long.output.contains("Largest deviation"), "\(long.error)")
+        let half = try run("bench", "--models", "c.yaml", "--stream", "20", "--half-weights")
+        #expect(half.status == 0 && half.output.contains("weights in bfloat16") && !long.output.contains("bfloat16"))
         #expect(try run("bench", "--lengths", "16,x").status == 64)
         #expect(try run("bench", "--models", "trnsformer").error.contains("did you mean 'transformer'"))
     }
