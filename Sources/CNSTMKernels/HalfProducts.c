@@ -1,12 +1,13 @@
 // Products of one row with weights in bfloat16 (the upper half of a float32): half the memory to read, which is what a product of one
-// row waits for. Weights lie in panels of thirty-two rows (the last may be one of sixteen), a pair of steps of k to each 32-bit lane, so that both
-// halves become float32 with one operation, sums need no exchange between lanes, and memory is read from one end to the other.
+// row waits for. Weights lie in panels of sixty-four rows (the last may have forty-eight, thirty-two or sixteen), a pair of steps of k to each
+// 32-bit lane, so that both halves become float32 with one operation, sums need no exchange between lanes, and memory is read from one end to
+// the other.
 
 #include "Vectors.h"
 #include "Work.h"
 
 // AHEAD: lines of memory that are asked for early; the processor by itself stops at the end of a page.
-enum { ROWS = 16, TOGETHER = 2, AHEAD = 48 };
+enum { ROWS = 16, TOGETHER = 4, AHEAD = 48 };
 typedef uint32_t vec_u32 __attribute__((vector_size(64)));
 
 NSTM_INLINE uint32_t rounded(float x) {
@@ -24,7 +25,7 @@ void nstm_half_pack(const float *w, ptrdiff_t ldw, ptrdiff_t n, ptrdiff_t k, voi
     const ptrdiff_t pairs = (k + 1) / 2;
     uint32_t *to = out;
     for (ptrdiff_t first = 0, rows; first < n; first += rows) {
-        rows = n - first > ROWS ? TOGETHER * ROWS : ROWS;
+        rows = n - first < TOGETHER * ROWS ? (n - first + ROWS - 1) / ROWS * ROWS : TOGETHER * ROWS;
         for (ptrdiff_t q = 0; q < pairs; q++, to += rows)
             for (ptrdiff_t r = 0; r < rows; r++) {
                 const float *row = w + (first + r) * ldw + 2 * q;
@@ -58,9 +59,13 @@ NSTM_INLINE void half_panel(const float *x, const uint32_t *w, ptrdiff_t k, floa
 
 NSTM_KERNEL static void half_row(const float *x, const uint32_t *w, float *y, ptrdiff_t n, ptrdiff_t k) {
     const ptrdiff_t panel = (k + 1) / 2 * ROWS;
-    ptrdiff_t j = 0;
-    for (; n - j > ROWS; j += TOGETHER * ROWS) half_panel(x, w + j / ROWS * panel, k, y + j, n - j, TOGETHER);
-    if (j < n) half_panel(x, w + j / ROWS * panel, k, y + j, n - j, 1);
+    for (ptrdiff_t j = 0; j < n; j += TOGETHER * ROWS, w += TOGETHER * panel, y += TOGETHER * ROWS)
+        switch ((n - j + ROWS - 1) / ROWS) {
+        case 1: half_panel(x, w, k, y, n - j, 1); break;
+        case 2: half_panel(x, w, k, y, n - j, 2); break;
+        case 3: half_panel(x, w, k, y, n - j, 3); break;
+        default: half_panel(x, w, k, y, n - j, TOGETHER);
+        }
 }
 
 void nstm_half_rows(const float *x, ptrdiff_t m, const void *w, float *y, ptrdiff_t n, ptrdiff_t k) {

@@ -1,6 +1,11 @@
 #include "Common.h"
 #include "nstm_indexing.h"
 
+#include <stdlib.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #if defined(__x86_64__) && defined(__linux__)
 const char *nstm_kernel_set(void) {
     // The same questions, in the same order, as the loader asks when it picks a clone.
@@ -17,6 +22,17 @@ const char *nstm_kernel_set(void) { return "default"; }
 int64_t nstm_thread_bytes(int64_t change) {
     static _Thread_local int64_t bytes;
     return bytes += change;
+}
+
+void *nstm_large_pages(ptrdiff_t bytes) {
+    const size_t page = 2u << 20, size = ((size_t)bytes + page - 1) / page * page;
+    void *block = NULL;
+    if (posix_memalign(&block, page, size ? size : page) != 0) return NULL;
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    // A wish: where the system has none to give, ordinary pages do.
+    madvise(block, size, MADV_HUGEPAGE);
+#endif
+    return block;
 }
 
 void nstm_fill_bytes(void *x, int byte, ptrdiff_t n) { memset(x, byte, (size_t)n); }

@@ -10,17 +10,21 @@ import NSTMTensor
 public final class HalfWeights: Sendable {
     /// By the index of their parameter.
     private let matrices: [HalfMatrix?]
+    /// What they take, in bytes.
+    public let byteCount: Int
 
     public init(of parameters: [Parameter]) {
-        var matrices: [HalfMatrix?] = []
-        for p in parameters where p.value.rank == 2 && p.value.dtype == .float32 {
-            if p.index >= matrices.count { matrices += Array(repeating: nil, count: p.index + 1 - matrices.count) }
-            matrices[p.index] = HalfMatrix(p.value)
+        let held = parameters.filter { $0.value.rank == 2 && $0.value.dtype == .float32 }
+        byteCount = held.reduce(0) { $0 + HalfMatrix.byteCount(of: $1.value) }
+        // All of them are read for every token: next to each other on large pages, they share out the second cache evenly.
+        let memory = Storage(onLargePages: byteCount)
+        var matrices = [HalfMatrix?](repeating: nil, count: (held.map(\.index).max() ?? -1) + 1), offset = 0
+        for p in held {
+            matrices[p.index] = HalfMatrix(p.value, in: memory, at: offset)
+            offset += HalfMatrix.byteCount(of: p.value)
         }
         self.matrices = matrices
     }
-    /// What they take, in bytes.
-    public var byteCount: Int { matrices.reduce(0) { $0 + ($1?.byteCount ?? 0) } }
 
     subscript(_ parameter: Parameter) -> HalfMatrix? {
         parameter.index < matrices.count ? matrices[parameter.index] : nil

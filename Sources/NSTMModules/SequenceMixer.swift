@@ -4,8 +4,10 @@ import NSTMTensor
 /// What a layer carries from one part of a sequence to the next: named variables and the number of tokens seen. A value: it can
 /// be kept, copied, saved and resumed. Detach it to stop gradients at the cut.
 public struct MixerState {
-    // A few at most: looking through them is faster than hashing a name.
-    private var entries: [(name: String, variable: Variable)] = []
+    // A few at most: looking through them is faster than hashing a name. Variables apart, so that looking copies none.
+    /// In the order in which they were set first.
+    public private(set) var names: [String] = []
+    private var variables: [Variable] = []
     /// Tokens seen so far.
     public var position: Int
 
@@ -14,29 +16,32 @@ public struct MixerState {
         self.position = position
         for (name, variable) in pairs { self[name] = variable }
     }
-    /// In the order in which they were set first.
-    public var names: [String] { entries.map(\.name) }
     public subscript(name: String) -> Variable? {
-        get { place(name).map { entries[$0].variable } }
+        get { place(name).map { variables[$0] } }
         set {
             guard let newValue else { fatalError("MixerState: '\(name)' cannot be removed") }
             // A constant belongs to no pass: it is there to be carried to others.
             let carried = newValue.isRecorded ? newValue : Variable(newValue.value)
-            if let i = place(name) { entries[i].variable = carried } else { entries.append((name, carried)) }
+            if let i = place(name) {
+                variables[i] = carried
+            } else {
+                names.append(name)
+                variables.append(carried)
+            }
         }
     }
     private func place(_ name: String) -> Int? {
         // Lengths first: they tell most names apart for less than a comparison costs.
         let length = name.utf8.count
-        for i in entries.indices where entries[i].name.utf8.count == length && entries[i].name == name { return i }
+        for i in names.indices where names[i].utf8.count == length && names[i] == name { return i }
         return nil
     }
     public var detached: MixerState {
         var s = self
-        for (name, variable) in entries { s[name] = variable.detached }
+        for i in variables.indices { s.variables[i] = variables[i].detached }
         return s
     }
-    public var byteCount: Int { entries.reduce(0) { $0 + $1.variable.shape.count * $1.variable.dtype.byteCount } }
+    public var byteCount: Int { variables.reduce(0) { $0 + $1.shape.count * $1.dtype.byteCount } }
 }
 
 /// A layer that lets tokens of a sequence influence later ones: [B, T, D] → [B, T, D].

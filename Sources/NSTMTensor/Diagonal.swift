@@ -9,7 +9,7 @@ extension Tensor {
         }
         newStrides[newShape.rank] = strides[a] + strides[b]
         newShape.append(min(shape[a], shape[b]))
-        return Tensor(storage: storage, offset: offset, shape: newShape, strides: newStrides, dtype: dtype)
+        return Tensor(of: self, newShape, newStrides)
     }
     /// Sum of the diagonal of two axes.
     public func trace(_ a: Int = -2, _ b: Int = -1) -> Tensor { diagonal(a, b).sum([-1]) }

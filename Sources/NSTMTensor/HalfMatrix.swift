@@ -4,18 +4,23 @@ import CNSTMKernels
 package final class HalfMatrix: Sendable {
     package let rows: Int
     package let columns: Int
-    private let storage: Storage
+    private let memory: Storage
+    private let offset: Int
 
-    /// - Parameter weight: float32, [rows, columns].
-    package init(_ weight: Tensor) {
+    /// What the rounded copy of a matrix takes.
+    package static func byteCount(of weight: Tensor) -> Int { nstm_half_bytes(weight.shape[0], weight.shape[1]) }
+    /// - Parameters:
+    ///   - weight: float32, [rows, columns].
+    ///   - memory: where the rounded copy goes, from an offset on.
+    package init(_ weight: Tensor, in memory: Storage, at offset: Int) {
         rows = weight.shape[0]
         columns = weight.shape[1]
-        storage = Storage(byteCount: nstm_half_bytes(rows, columns))
+        self.memory = memory
+        self.offset = offset
         let dense = weight.contiguous()
-        nstm_half_pack(dense.constantBase.assumingMemoryBound(to: Float.self), columns, rows, columns, storage.base)
+        nstm_half_pack(dense.constantBase.assumingMemoryBound(to: Float.self), columns, rows, columns, memory.base + offset)
         withExtendedLifetime(dense) {}
     }
-    package var byteCount: Int { storage.byteCount }
 
     /// act(x Wᵀ + b) for float32 x [..., columns] → [..., rows]. Sums are in float32, over even and odd columns first.
     package func linear(_ x: Tensor, bias: Tensor?, _ activation: nstm_unary?) -> Tensor {
@@ -27,7 +32,7 @@ package final class HalfMatrix: Sendable {
         // A row is too little work for two threads.
         Parallel.blocks(count, of: max(1, 262_144 / max(1, n * columns))) { r in
             let at = r.lowerBound * n
-            nstm_half_rows(from + r.lowerBound * columns, r.count, storage.base, to + at, n, columns)
+            nstm_half_rows(from + r.lowerBound * columns, r.count, memory.base + offset, to + at, n, columns)
             if activation == nil && bias == nil { return }
             nstm_activate(
                 NSTM_F32, activation.map { Int32($0.rawValue) } ?? -1, to + at, bias?.constantBase,

@@ -69,7 +69,7 @@ extension Tensor {
         let target = view(self)
         let from = values.broadcast(to: target.shape)
         // Values that share the storage were made to own theirs by `mutableBase`, which copies what is shared.
-        Tensor.move(from, from.constantBase, to: target.strides, to + (target.offset - offset) * dtype.byteCount)
+        Tensor.move(from, from.constantBase, to: target.strides, to + (target.constantBase - constantBase))
         withExtendedLifetime(from) {}
     }
 

@@ -90,7 +90,7 @@ package enum Gemm {
     /// Whether the project's own product beats OpenBLAS: on AVX-512 and AVX2, with enough rows to repay packing B, and while B stays in
     /// cache; on AVX-512 also beyond that, as long as the packed copy of B is no burden.
     @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
-        m >= 32 && n >= 8 && k >= 8 && panel > 0 && (n * k <= 1_048_576 || panel == 32 && m >= 256 && n * k <= 16_777_216)
+        m >= 32 && n >= 8 && k >= 8 && panel > 0 && n * k <= (panel == 32 ? 16_777_216 : 1_048_576)
     }
     /// Whether rows of B are read where they lie: short enough not to crowd the same few cache sets, and few enough to stay in cache.
     @inline(__always) fileprivate static func readsInPlace(_ ldb: Int, depth: Int) -> Bool {
@@ -240,9 +240,8 @@ extension Tensor {
         } else {
             let xs = x.batchOffsets(lead), ys = y.batchOffsets(lead)
             Parallel.for(batches) { i in
-                Gemm.countBytes(real, m, n, k, accumulate: false)
-                Gemm.single(
-                    real, tx, ty, m, n, k, 1, x.constantBase + xs[i] * size, lda, y.constantBase + ys[i] * size, ldb, 0,
+                PackedMatrix(real, y.constantBase + ys[i] * size, ldb, transposed: ty, k: k, n: n).multiply(
+                    x.constantBase + xs[i] * size, lda, transposed: tx, rows: m, columns: 0..<n, depth: 0..<k,
                     c + i * m * n * size, n)
             }
         }

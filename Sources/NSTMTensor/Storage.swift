@@ -2,20 +2,28 @@ import CNSTMKernels
 import Foundation
 import Synchronization
 
-/// A block of 64-byte-aligned memory. Written only while uniquely referenced, immutable afterwards: that is what makes
-/// `Tensor` `Sendable`.
+/// A block of 64-byte-aligned memory for intermediate results that need no shape.
 package final class Storage: @unchecked Sendable {
     package let base: UnsafeMutableRawPointer
     package let byteCount: Int
+    private let isCached: Bool
 
     package init(byteCount: Int) {
         self.byteCount = byteCount
+        isCached = true
         base = StorageCache.shared.take(byteCount)
         if StorageCache.poisons { nstm_fill_bytes(base, 0xFF, byteCount) }
     }
+    /// Memory for what stays, on pages as large as the system has.
+    package init(onLargePages byteCount: Int) {
+        self.byteCount = byteCount
+        isCached = false
+        guard let block = nstm_large_pages(byteCount) else { fatalError("out of memory: no \(byteCount) bytes") }
+        base = block
+    }
     deinit {
         if StorageCache.poisons { nstm_fill_bytes(base, 0xFF, byteCount) }
-        StorageCache.shared.give(base, byteCount)
+        if isCached { StorageCache.shared.give(base, byteCount) } else { free(base) }
     }
 }
 

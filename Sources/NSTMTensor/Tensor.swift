@@ -5,56 +5,41 @@ import CNSTMKernels
 /// Copies are free until one of them is written. Views (`transposed`, `slice`, `broadcast`) are strided and share storage;
 /// kernels that need dense rows ask for `contiguous()`, which is free when the tensor already is. Operations are eager.
 public struct Tensor: Sendable {
-    package private(set) var storage: Storage
-    /// Offset of the first element, in elements.
-    package let offset: Int
-    package let strides: SIMD8<Int32>
-    public let shape: Shape
-    public let dtype: DType
+    /// Everything there is to know of it. One reference, so that a copy costs one count.
+    @usableFromInline package private(set) var body: TensorBody
+
+    /// Distances of neighbours along each axis, in elements.
+    @inlinable package var strides: SIMD8<Int32> { body.strides }
+    @inlinable public var shape: Shape { body.shape }
+    @inlinable public var dtype: DType { body.dtype }
     /// Whether the elements lie densely in row-major order.
-    public let isContiguous: Bool
-
+    @inlinable public var isContiguous: Bool { body.isContiguous }
     /// Number of elements.
-    public let count: Int
-    public var rank: Int { shape.rank }
+    @inlinable public var count: Int { body.count }
+    @inlinable public var rank: Int { body.shape.rank }
 
-    package init(storage: Storage, offset: Int, shape: Shape, strides: SIMD8<Int32>, dtype: DType) {
-        self.storage = storage
-        self.offset = offset
-        self.shape = shape
-        self.strides = strides
-        self.dtype = dtype
-        count = shape.count
-        isContiguous = Tensor.isDense(shape, strides)
+    @inline(__always) private init(_ body: TensorBody) { self.body = body }
+
+    /// A view of another tensor's memory.
+    /// - Parameter offset: of the first element, counted in elements from the first one of that tensor.
+    package init(of other: Tensor, _ shape: Shape, _ strides: SIMD8<Int32>, offset: Int = 0) {
+        body = TensorBody(
+            viewing: other.body, from: other.body.base + offset * other.dtype.byteCount, shape, strides,
+            isContiguous: Tensor.isDense(shape, strides))
     }
-
     /// Unwritten memory: every element must be written before it is read.
     package init(uninitialized shape: Shape, _ dtype: DType) {
-        count = shape.count
-        storage = Storage(byteCount: count * dtype.byteCount)
-        offset = 0
-        self.shape = shape
-        self.dtype = dtype
-        strides = Tensor.denseStrides(shape)
-        isContiguous = true
+        body = TensorBody(shape, Tensor.denseStrides(shape), dtype)
     }
     /// Unwritten memory of the shape and type of a contiguous tensor.
-    package init(uninitializedLike other: Tensor) {
-        count = other.count
-        storage = Storage(byteCount: count * other.dtype.byteCount)
-        offset = 0
-        shape = other.shape
-        dtype = other.dtype
-        strides = other.strides
-        isContiguous = true
-    }
+    package init(uninitializedLike other: Tensor) { body = TensorBody(other.shape, other.strides, other.dtype) }
 
     /// A new tensor whose elements the closure writes, all of them, in row-major order.
     public init<T: Element>(_ shape: Shape, initializing type: T.Type, _ body: (UnsafeMutableBufferPointer<T>) throws -> Void)
         rethrows
     {
         self.init(uninitialized: shape, T.dtype)
-        try body(UnsafeMutableBufferPointer(start: storage.base.assumingMemoryBound(to: T.self), count: shape.count))
+        try body(UnsafeMutableBufferPointer(start: self.body.base.assumingMemoryBound(to: T.self), count: shape.count))
     }
     /// A tensor of given elements in row-major order.
     public init<T: Element>(_ elements: [T], _ shape: Shape) {
@@ -68,9 +53,9 @@ public struct Tensor: Sendable {
         self.init(uninitialized: shape, dtype)
         let n = shape.count
         switch dtype {
-        case .float32, .float64: nstm_fill(dtype.real, storage.base, value, n)
-        case .int32: storage.base.assumingMemoryBound(to: Int32.self).update(repeating: Int32(value), count: n)
-        case .uint8, .bool: storage.base.assumingMemoryBound(to: UInt8.self).update(repeating: UInt8(value), count: n)
+        case .float32, .float64: nstm_fill(dtype.real, body.base, value, n)
+        case .int32: body.base.assumingMemoryBound(to: Int32.self).update(repeating: Int32(value), count: n)
+        case .uint8, .bool: body.base.assumingMemoryBound(to: UInt8.self).update(repeating: UInt8(value), count: n)
         }
     }
     public static func zeros(_ shape: Shape, dtype: DType = .float32) -> Tensor { Tensor(repeating: 0, shape, dtype: dtype) }
@@ -111,7 +96,7 @@ public struct Tensor: Sendable {
             withUnsafePointer(to: strides) { strides in
                 nstm_copy_strided(
                     dtype.byteCount, Int32(rank), UnsafeRawPointer(sizes).assumingMemoryBound(to: Int32.self),
-                    UnsafeRawPointer(strides).assumingMemoryBound(to: Int32.self), constantBase, out.storage.base)
+                    UnsafeRawPointer(strides).assumingMemoryBound(to: Int32.self), constantBase, out.body.base)
             }
         }
         return out
@@ -120,9 +105,13 @@ public struct Tensor: Sendable {
     // MARK: Element access
 
     /// Address of the first element, for kernels. Valid while this tensor is alive; see `withExtendedLifetime`.
-    package var constantBase: UnsafeRawPointer { UnsafeRawPointer(storage.base + offset * dtype.byteCount) }
+    @inlinable package var constantBase: UnsafeRawPointer { UnsafeRawPointer(body.base) }
     /// Address of the first element of a tensor made a moment ago, which nothing else refers to.
-    package var freshBase: UnsafeMutableRawPointer { storage.base + offset * dtype.byteCount }
+    @inlinable package var freshBase: UnsafeMutableRawPointer { body.base }
+    /// What holds the memory: the same object for all tensors that share it.
+    package var storage: TensorBody { body.owner ?? body }
+    /// Whether it keeps more memory alive than its elements take.
+    package var holdsMore: Bool { body.owner.map { $0.count != count } ?? false }
 
     /// The elements in row-major order.
     public func withElements<T: Element, R>(of type: T.Type, _ body: (UnsafeBufferPointer<T>) throws -> R) rethrows -> R {
@@ -142,12 +131,12 @@ public struct Tensor: Sendable {
     package mutating func mutableBase() -> UnsafeMutableRawPointer {
         if !isContiguous {
             self = contiguous()
-        } else if !isKnownUniquelyReferenced(&storage) {
+        } else if !isKnownUniquelyReferenced(&body) || !body.isAloneInItsMemory {
             let out = Tensor(uninitialized: shape, dtype)
-            out.storage.base.copyMemory(from: constantBase, byteCount: count * dtype.byteCount)
+            out.body.base.copyMemory(from: constantBase, byteCount: count * dtype.byteCount)
             self = out
         }
-        return storage.base + offset * dtype.byteCount
+        return body.base
     }
     /// All elements in row-major order.
     public func elements<T: Element>(_ type: T.Type) -> [T] { withElements(of: type) { Array($0) } }
@@ -183,7 +172,7 @@ public struct Tensor: Sendable {
             nstmFatal(.other(op: "Tensor(bytes:)", "\(bytes.count) bytes do not fill shape \(shape) of \(dtype)"))
         }
         self.init(uninitialized: shape, dtype)
-        if let start = bytes.baseAddress { storage.base.copyMemory(from: start, byteCount: bytes.count) }
+        if let start = bytes.baseAddress { body.base.copyMemory(from: start, byteCount: bytes.count) }
     }
 }
 

@@ -1,13 +1,13 @@
 // Views share storage with the tensor they come from; nothing is copied (`reshaped` copies a strided tensor once).
 
 extension Tensor {
-    private func view(_ shape: Shape, _ strides: SIMD8<Int32>, offset: Int? = nil) -> Tensor {
-        Tensor(storage: storage, offset: offset ?? self.offset, shape: shape, strides: strides, dtype: dtype)
+    private func view(_ shape: Shape, _ strides: SIMD8<Int32>, offset: Int = 0) -> Tensor {
+        Tensor(of: self, shape, strides, offset: offset)
     }
 
     /// The same values in storage of exactly their size.
     public var owned: Tensor {
-        if isContiguous && storage.byteCount == count * dtype.byteCount { return self }
+        if isContiguous && !holdsMore { return self }
         return isContiguous ? withBytes { Tensor(bytes: $0, shape, dtype) } : contiguous()
     }
 
@@ -66,7 +66,7 @@ extension Tensor {
         newShape[a] = (range.count + Int(pace) - 1) / Int(pace)
         newStrides[a] = strides[a] &* Int32(pace) &* (step < 0 ? -1 : 1)
         let first = range.isEmpty ? 0 : (step < 0 ? range.upperBound - 1 : range.lowerBound)
-        return view(newShape, newStrides, offset: offset + first * Int(strides[a]))
+        return view(newShape, newStrides, offset: first * Int(strides[a]))
     }
     /// One position along an axis, below 0 from the end; the axis disappears.
     public func select(_ axis: Int, _ index: Int) -> Tensor {
