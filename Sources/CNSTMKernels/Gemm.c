@@ -6,15 +6,15 @@
 #include "Common.h"
 
 // ROWS: of A that are packed at a time, whole tiles that fill a small part of the second cache.
-enum { PANEL = 32, TILE = 12, DEPTH = 256, ROWS = 96 };
+enum { PANEL = 32, TILE = 12, DEPTH = 256, ROWS = 192 };
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "GemmAVX2.inc"
 
-#define V4 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
-#define V4_INLINE static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+#define V4 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,prfchw")))
+#define V4_INLINE static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,fma,prfchw")))
 
 int nstm_gemm_panel(void) {
     static int known = -1;
@@ -79,15 +79,21 @@ V4 static void pack_panel(int transposed, const float *b, ptrdiff_t ldb, ptrdiff
     }
 }
 
+/// `ahead`: this part of C, and of B what `next` shows, lie beyond the caches and are asked for while there is work.
 V4_INLINE void tile(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, ptrdiff_t depth, float *c, ptrdiff_t ldc,
-                    ptrdiff_t columns, int accumulate, const int rows, const int vectors) {
+                    ptrdiff_t columns, int accumulate, const int rows, const int vectors, const int ahead, const float *next) {
     __m512 s[TILE][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) s[i][0] = s[i][1] = _mm512_setzero_ps();
     // Masked loads: the last panel of an ordinary matrix ends where its row ends.
     __mmask16 m0 = columns >= 16 ? 0xffff : (__mmask16)((1u << columns) - 1);
     __mmask16 m1 = columns >= 32 ? 0xffff : (columns > 16 ? (__mmask16)((1u << (columns - 16)) - 1) : 0);
+    if (ahead)
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < vectors; j++) __builtin_prefetch(c + i * ldc + 16 * j, 1, 3);
     for (ptrdiff_t p = 0; p < depth; p++, b += b_step, a += a_step) {
+        if (ahead) _mm_prefetch((const char *)(next + p * PANEL * TILE / ROWS), _MM_HINT_T1);
         __m512 b0 = _mm512_maskz_loadu_ps(m0, b), b1 = vectors > 1 ? _mm512_maskz_loadu_ps(m1, b + 16) : b0;
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++) {
@@ -108,22 +114,25 @@ V4_INLINE void tile(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const flo
     }
 }
 
+V4_INLINE void tiles_of(const float *a, ptrdiff_t a_tile, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, ptrdiff_t depth, float *c, ptrdiff_t ldc,
+                        ptrdiff_t columns, int accumulate, ptrdiff_t rows, const int vectors, const int ahead, const float *next) {
+    ptrdiff_t i = 0;
+    for (; i + TILE <= rows; i += TILE, a += a_tile, next += depth * PANEL * TILE / ROWS)
+        tile(a, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, TILE, vectors, ahead, next);
+#define REST(R) case R: tile(a, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, R, vectors, 0, next); break;
+    switch (rows - i) { REST(1) REST(2) REST(3) REST(4) REST(5) REST(6) REST(7) REST(8) REST(9) REST(10) REST(11) }
+#undef REST
+}
+
 V4 static void tiles(const float *a, ptrdiff_t a_tile, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, ptrdiff_t depth, float *c, ptrdiff_t ldc,
                      ptrdiff_t columns, int accumulate, ptrdiff_t rows) {
-    ptrdiff_t i = 0;
-    if (columns > 16) {
-        for (; i + TILE <= rows; i += TILE, a += a_tile)
-            tile(a, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, TILE, 2);
-#define REST(R) case R: tile(a, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, R, 2); break;
-        switch (rows - i) { REST(1) REST(2) REST(3) REST(4) REST(5) REST(6) REST(7) REST(8) REST(9) REST(10) REST(11) }
-#undef REST
-    } else {
-        for (; i + TILE <= rows; i += TILE, a += a_tile)
-            tile(a, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, TILE, 1);
-#define REST(R) case R: tile(a, a_row, a_step, b, b_step, depth, c + i * ldc, ldc, columns, accumulate, R, 1); break;
-        switch (rows - i) { REST(1) REST(2) REST(3) REST(4) REST(5) REST(6) REST(7) REST(8) REST(9) REST(10) REST(11) }
-#undef REST
-    }
+    if (columns > 16) tiles_of(a, a_tile, a_row, a_step, b, b_step, depth, c, ldc, columns, accumulate, rows, 2, 0, b);
+    else tiles_of(a, a_tile, a_row, a_step, b, b_step, depth, c, ldc, columns, accumulate, rows, 1, 0, b);
+}
+/// With the panel of B that comes after this one; a last one that is narrow has none.
+V4 static void tiles_ahead(const float *a, const float *b, ptrdiff_t depth, float *c, ptrdiff_t ldc, int accumulate, ptrdiff_t rows,
+                           const float *next) {
+    tiles_of(a, TILE * DEPTH, 1, TILE, b, PANEL, depth, c, ldc, PANEL, accumulate, rows, 2, 1, next);
 }
 
 /// Rows of A in tiles of twelve, a step of all of them after the other: out[r·DEPTH + q·12 + s] ← a[q·a_step + (r + s)·a_row].
@@ -134,15 +143,21 @@ V4 static void turn(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, ptrdiff_t
             transpose16(a, a_row, tall, depth, out, TILE, TILE);
             continue;
         }
-        for (ptrdiff_t q = 0; q < depth; q++)
-            for (ptrdiff_t s = 0; s < TILE; s++) out[q * TILE + s] = s < tall ? a[q * a_step + s * a_row] : 0;
+        const __mmask16 wanted = (__mmask16)((1u << tall) - 1), all = (1u << TILE) - 1;
+        if (a_row == 1)
+            for (ptrdiff_t q = 0; q < depth; q++)
+                _mm512_mask_storeu_ps(out + q * TILE, all, _mm512_maskz_loadu_ps(wanted, a + q * a_step));
+        else
+            for (ptrdiff_t q = 0; q < depth; q++)
+                for (ptrdiff_t s = 0; s < TILE; s++) out[q * TILE + s] = s < tall ? a[q * a_step + s * a_row] : 0;
     }
 }
 
 V4 static void v4_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
                        float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
-    // Where B leaves the cache, so does A before its next panel comes; packed it stays, and its rows crowd no cache set.
-    const int turns = n * k > 1048576;
+    // Where B takes much of the cache, A leaves it before the next panel comes; packed it stays, and its rows crowd no cache set. Rows of
+    // a transposed A that are long crowd one as soon as they are read.
+    const int turns = n * k > 1048576 || (n * k > 131072 && n >= 256) || (a_step >= 256 && n >= 64);
     float turned[ROWS * DEPTH];
     for (ptrdiff_t p = 0; p < k; p += DEPTH) {
         ptrdiff_t depth = k - p < DEPTH ? k - p : DEPTH;
@@ -154,9 +169,14 @@ V4 static void v4_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const 
                 turn(left, a_row, a_step, rows, depth, turned);
                 left = turned, tile = TILE * DEPTH, row = 1, step = TILE;
             }
-            for (ptrdiff_t j = 0; j < n; j += PANEL)
-                tiles(left, tile, row, step, b + j / PANEL * panel_stride + p * b_step, b_step, depth, c + i * ldc + j, ldc,
-                      n - j < PANEL ? n - j : PANEL, accumulate || p > 0, rows);
+            for (ptrdiff_t j = 0; j < n; j += PANEL) {
+                const float *right = b + j / PANEL * panel_stride + p * b_step;
+                if (turns && b_step == PANEL && n - j >= PANEL)
+                    tiles_ahead(left, right, depth, c + i * ldc + j, ldc, accumulate || p > 0, rows, right + panel_stride);
+                else
+                    tiles(left, tile, row, step, right, b_step, depth, c + i * ldc + j, ldc, n - j < PANEL ? n - j : PANEL,
+                          accumulate || p > 0, rows);
+            }
         }
     }
 }

@@ -111,6 +111,7 @@ private struct AttentionJob {
         Parallel.for(B * H) { i in
             let b = i / H, h = i % H
             let scores = Storage(byteCount: min(block, Q) * T * size)
+            defer { withExtendedLifetime(scores) {} }
             let k = packed(b, h, 1, transposed: true), v = packed(b, h, 2, transposed: false)
             eachBlock { rows in
                 let keys = keyRange(rows), n = keys.count, first = rows.lowerBound + T - Q
@@ -145,6 +146,7 @@ private struct AttentionJob {
             let b = i / H, h = i % H
             let m = min(block, Q)
             let p = Storage(byteCount: m * T * size), dp = Storage(byteCount: m * T * size), delta = Storage(byteCount: m * size)
+            defer { withExtendedLifetime((p, dp, delta)) {} }
             let k = packed(b, h, 1, transposed: true), kn = packed(b, h, 1, transposed: false)
             let vt = packed(b, h, 2, transposed: true)
             // dK and dV add up over the query blocks; rows that do not ask (a carried window) get no dQ.

@@ -102,6 +102,7 @@ private struct ContentJob {
         let toWrite = write.freshBase, toLast = last.freshBase, toStarts = starts?.freshBase
         Parallel.for(B) { b in
             let memory = Storage(byteCount: bank), state = memory.base, used = state + keyBytes
+            defer { withExtendedLifetime(memory) {} }
             state.copyMemory(from: keys.constantBase + b * keyBytes, byteCount: keyBytes)
             used.copyMemory(from: usage.constantBase + b * N * size, byteCount: N * size)
             for c in 0..<chunks {
@@ -131,6 +132,7 @@ private struct ContentJob {
         Parallel.for(B) { b in
             let memory = Storage(byteCount: bank), index = Storage(byteCount: span * (N + 1) * 4)
             let scratch = Storage(byteCount: span * nstm_content_slots_scratch(N, D) * size)
+            defer { withExtendedLifetime((memory, index, scratch)) {} }
             (toUsed + b * N * size).copyMemory(from: dUsage.constantBase + b * N * size, byteCount: N * size)
             for c in stride(from: chunks - 1, through: 0, by: -1) {
                 let t = c * ContentJob.chunk, token = (b * T + t) * size

@@ -212,6 +212,7 @@ private struct MatrixJob {
         let scratch = nstm_matrix_scan_scratch(dk, min(dv, MatrixJob.block), channels ? 1 : 0, 0) * size
         Parallel.for(count) { i in
             let p = piece(i), memory = Storage(byteCount: bank + scratch), end = memory.base
+            defer { withExtendedLifetime(memory) {} }
             var start = toStarts.map { $0 + i * chunks * bank } ?? end
             if T == 0 { start = end }
             pack(initial, p, start)
@@ -246,6 +247,7 @@ private struct MatrixJob {
         let scratch = nstm_matrix_scan_scratch(self.dk, min(self.dv, MatrixJob.block), channels ? 1 : 0, 1) * size
         Parallel.for(B * H * parts) { i in
             let p = piece(i), memory = Storage(byteCount: bank + scratch), running = memory.base
+            defer { withExtendedLifetime(memory) {} }
             pack(dState, p, running)
             for c in stride(from: chunks - 1, through: 0, by: -1) {
                 let t = c * MatrixJob.chunk, token = (p.part * B + p.b) * T + t, keys = (token * H + p.h) * self.dk * size

@@ -63,17 +63,18 @@ extension Variable {
         let outShape = shape.dropLast().appending(n)
         let product = Tensor(uninitialized: outShape, dtype)
         let op = activation.kernel
-        // With an activation the product becomes its slope, in place: all that the way back needs of it.
-        let y = op == nil ? product : Tensor(uninitialized: outShape, dtype)
-        let pre = product.freshBase, out = y.freshBase
         let isRecorded = isRecorded || weight.isRecorded || bias?.isRecorded ?? false, keepsSlope = op != nil && isRecorded
+        // With an activation the product becomes its slope, in place: all that the way back needs of it. Without a way back it becomes
+        // the result.
+        let y = keepsSlope ? Tensor(uninitialized: outShape, dtype) : product
+        let pre = product.freshBase, out = keepsSlope ? y.freshBase : nil
         Gemm.run(
             real, false, true, rows, n, k, 1, x.constantBase, k, w.constantBase, k, 0, pre, n,
             epilogue: op != nil || b != nil
                 ? { r in
                     let o = r.lowerBound * n * size
                     nstm_activate(
-                        real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.constantBase, op == nil ? nil : out + o,
+                        real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.constantBase, out.map { $0 + o },
                         keepsSlope ? 1 : 0, r.count, n)
                 } : nil)
         if let y = unrecorded(y, of: self, isRecorded: isRecorded) { return y }

@@ -147,6 +147,7 @@ private struct CellRun: @unchecked Sendable {
             // The states are where they stay after the last token.
             let hidden = last + first * H * size, cell = lastCell + first * H * size
             let product = Storage(byteCount: n * 4 * H * size)
+            defer { withExtendedLifetime(product) {} }
             begin(0, rows, hidden)
             begin(1, rows, cell)
             if let cells {
@@ -173,6 +174,7 @@ private struct CellRun: @unchecked Sendable {
         parts { rows in
             let n = rows.count, first = rows.lowerBound, hidden = toHidden + first * H * size, cell = toCell + first * H * size
             let dense = Storage(byteCount: n * 4 * H * size)
+            defer { withExtendedLifetime(dense) {} }
             for t in stride(from: T - 1, through: 0, by: -1) {
                 let before = cells.constantBase + (first * (T + 1) + t) * H * size, at = (first * T + t) * 4 * H * size
                 nstm_lstm_step_backward(
@@ -190,6 +192,7 @@ private struct CellRun: @unchecked Sendable {
         parts { rows in
             let n = rows.count, first = rows.lowerBound, hidden = last + first * H * size
             let product = Storage(byteCount: n * 3 * H * size)
+            defer { withExtendedLifetime(product) {} }
             begin(0, rows, hidden)
             for t in 0..<T {
                 u.multiply(hidden, H, rows: n, columns: 0..<3 * H, depth: 0..<H, product.base, 3 * H)
@@ -211,6 +214,7 @@ private struct CellRun: @unchecked Sendable {
         parts { rows in
             let n = rows.count, first = rows.lowerBound, hidden = toHidden + first * H * size
             let dense = Storage(byteCount: n * 3 * H * size)
+            defer { withExtendedLifetime(dense) {} }
             for t in stride(from: T - 1, through: 0, by: -1) {
                 let token = first * T + t
                 nstm_gru_step_backward(

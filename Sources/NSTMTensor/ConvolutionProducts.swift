@@ -45,6 +45,7 @@ extension ConvolutionGeometry {
             let block = grid.block(index), plan = block.plan
             let region = Storage(byteCount: grid.regionPixels * pixel * size)
             let sums = Storage(byteCount: grid.blockPixels * row * size)
+            defer { withExtendedLifetime((region, sums)) {} }
             for (i, image) in block.images.enumerated() {
                 nstm_region_pack(
                     real, base + image * from * sourcePlane * size, limit, from, sourceHeight, sourceWidth, block.top,
@@ -128,10 +129,12 @@ extension ConvolutionGeometry {
         // As many blocks as the shared cache holds.
         let chunk = max(1, min(grid.count, 4_194_304 / (regionBytes + blockBytes)))
         let regions = Storage(byteCount: chunk * regionBytes), gradients = Storage(byteCount: chunk * blockBytes)
+        defer { withExtendedLifetime((regions, gradients)) {} }
         let panelColumns = 2 * lanes, panels = isDepthwise ? 1 : (count + panelColumns - 1) / panelColumns
         // Sums lie as [groups, panels, taps, depth, panel], so that a tile's are neighbours; depthwise: [taps, row].
         let panelSize = taps * depth * panelColumns
         let sums = Storage(byteCount: (isDepthwise ? taps * row : groups * panels * panelSize) * size)
+        defer { withExtendedLifetime(sums) {} }
         // A unit of work is one tap of one panel, and where there are few of these a part of the input channels.
         let pieces = isDepthwise || groups * panels * taps >= 16 ? 1 : max(1, min(depth / 24, 16 / (groups * panels * taps)))
         let piece = (depth + pieces - 1) / pieces

@@ -25,18 +25,15 @@ package final class HalfMatrix: Sendable {
     /// act(x Wᵀ + b) for float32 x [..., columns] → [..., rows]. Sums are in float32, over even and odd columns first.
     package func linear(_ x: Tensor, bias: Tensor?, _ activation: nstm_unary?) -> Tensor {
         let x = x.contiguous(), bias = bias?.contiguous(), count = x.shape.dropLast().count, n = rows
-        let product = Tensor(uninitialized: x.shape.dropLast().appending(n), .float32)
-        let y = activation == nil ? product : Tensor(uninitializedLike: product)
-        let from = x.constantBase.assumingMemoryBound(to: Float.self), to = product.freshBase.assumingMemoryBound(to: Float.self)
-        let end = y.freshBase.assumingMemoryBound(to: Float.self)
+        let y = Tensor(uninitialized: x.shape.dropLast().appending(n), .float32)
+        let from = x.constantBase.assumingMemoryBound(to: Float.self), to = y.freshBase.assumingMemoryBound(to: Float.self)
         // A row is too little work for two threads.
         Parallel.blocks(count, of: max(1, 262_144 / max(1, n * columns))) { r in
             let at = r.lowerBound * n
             nstm_half_rows(from + r.lowerBound * columns, r.count, memory.base + offset, to + at, n, columns)
             if activation == nil && bias == nil { return }
             nstm_activate(
-                NSTM_F32, activation.map { Int32($0.rawValue) } ?? -1, to + at, bias?.constantBase,
-                activation == nil ? nil : end + at, 0, r.count, n)
+                NSTM_F32, activation.map { Int32($0.rawValue) } ?? -1, to + at, bias?.constantBase, nil, 0, r.count, n)
         }
         withExtendedLifetime((x, bias, self)) {}
         return y

@@ -85,6 +85,7 @@ package struct LongConvolution: Sendable {
         let forth = FourierPlans.plan(u.dtype, n, inverse: false), back = FourierPlans.plan(u.dtype, n, inverse: true)
         blocks(u.dtype) { c, width in
             let signal = Storage(byteCount: n * 64), filter = Storage(byteCount: n * 64), spectrum = Storage(byteCount: n * 64)
+            defer { withExtendedLifetime((signal, filter, spectrum)) {} }
             nstm_lanes_load(real, h.constantBase + c * size, nil, channels, used, width, n, signal.base)
             nstm_fourier_run(forth, signal.base, filter.base)
             for b in stride(from: 0, to: batch, by: 2) {
@@ -113,6 +114,7 @@ package struct LongConvolution: Sendable {
         blocks(u.dtype) { c, width in
             let signal = Storage(byteCount: n * 64), filter = Storage(byteCount: n * 64), sum = Storage(byteCount: n * 64)
             let input = Storage(byteCount: n * 64), gradient = Storage(byteCount: n * 64)
+            defer { withExtendedLifetime((signal, filter, sum, input, gradient)) {} }
             nstm_lanes_load(real, h.constantBase + c * size, nil, channels, used, width, n, signal.base)
             nstm_fourier_run(forth, signal.base, filter.base)
             for b in stride(from: 0, to: batch, by: 2) {

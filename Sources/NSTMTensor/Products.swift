@@ -135,12 +135,14 @@ package enum Gemm {
     /// least about five microseconds of work.
     private static func blockStarts(rows m: Int, _ n: Int, _ k: Int) -> [Int] {
         let tiles = (m + 11) / 12, threads = Parallel.threadCount
-        let most = max(1, 262_144 / (48 * min(k, 256))), least = max(1, 500_000 / (24 * n * k))
+        let most = max(1, 393_216 / (48 * min(k, 256))), least = max(1, 500_000 / (24 * n * k))
         var starts: [Int] = [], done = 0
         starts.reserveCapacity(24)
         starts.append(0)
         while done < tiles {
             done += max(least, min(most, (tiles - done) / (2 * threads)))
+            // A rest that is less than that goes with the last block.
+            if tiles - done < least { done = tiles }
             starts.append(min(m, done * 12))
         }
         return starts
@@ -211,6 +213,8 @@ package struct PackedMatrix {
             a.assumingMemoryBound(to: Float.self), ta ? 1 : lda, ta ? lda : 1, right, panels == nil ? width : width * k,
             panels == nil ? ldb : width, c.assumingMemoryBound(to: Float.self), ldc, m, columns.count, depth.count,
             accumulate ? 1 : 0)
+        // A packed matrix that is made for one product may be gone as soon as its address is known.
+        withExtendedLifetime(panels) {}
     }
 }
 

@@ -35,6 +35,7 @@ extension Tensor {
         let toValues = values.freshBase, toIndices = indices.freshBase.assumingMemoryBound(to: Int32.self)
         Parallel.blocks(rows, of: max(1, elementwiseBlock / n)) { r in
             let scratch = Storage(byteCount: nstm_sort_scratch(type, n))
+            defer { withExtendedLifetime(scratch) {} }
             for row in r {
                 nstm_sort(
                     type, descending ? 1 : 0, x.constantBase + row * n * size, n, k, toValues + row * k * size,

@@ -36,6 +36,7 @@ extension ConvolutionGeometry {
             let region = Storage(byteCount: (2 * ownRows + 2) * regionColumns * pixel * 4)
             let spectrum = Storage(byteCount: 16 * tiles * pixel * 4), sums = Storage(byteCount: 16 * tiles * row * 4)
             let result = Storage(byteCount: targetRows * width * row * 4)
+            defer { withExtendedLifetime((region, spectrum, sums, result)) {} }
             let factors = spectrum.base.assumingMemoryBound(to: Float.self)
             for i in 0..<own {
                 nstm_region_pack(
@@ -74,8 +75,10 @@ extension ConvolutionGeometry {
         let bands = (tileRows + bandRows - 1) / bandRows, parts = batch * bands
         let chunk = max(1, min(parts, most / (bandRows * tileColumns))), room = chunk * bandRows * tileColumns
         let spectrum = Storage(byteCount: 16 * room * pixel * 4), gradients = Storage(byteCount: 16 * room * row * 4)
+        defer { withExtendedLifetime((spectrum, gradients)) {} }
         let panels = (outputs + 2 * lanes - 1) / (2 * lanes), panel = 16 * inputs * 2 * lanes
         let sums = Storage(byteCount: panels * panel * 4)
+        defer { withExtendedLifetime(sums) {} }
         let pixels = (0..<room).map { Int32($0 * pixel) }, places = (0..<room).map { Int32($0) }
         // A unit of work is one frequency of one panel, and where there are few of these a part of the input channels.
         let pieces = panels >= 2 ? 1 : 2, piece = (inputs + pieces - 1) / pieces, units = 16 * panels * pieces
@@ -97,6 +100,7 @@ extension ConvolutionGeometry {
                     rowsHere = min(bandRows, tileRows - first)
                 let at = tiles(before: part)
                 let region = Storage(byteCount: (2 * rowsHere + 2) * regionColumns * max(pixel, row) * 4)
+                defer { withExtendedLifetime(region) {} }
                 let pixelsHere = region.base.assumingMemoryBound(to: Float.self)
                 nstm_region_pack(
                     NSTM_F32, source + image * inputs * xPlane * 4, limit, inputs, x.shape[2], x.shape[3], 2 * first - rows.low,
@@ -123,6 +127,7 @@ extension ConvolutionGeometry {
         Parallel.blocks(panels, of: max(1, 2048 / inputs)) { range in
             for p in range {
                 let taps = Storage(byteCount: 9 * inputs * 2 * lanes * 4), first = p * 2 * lanes
+                defer { withExtendedLifetime(taps) {} }
                 nstm_winograd_weight_sums(
                     sums.base.assumingMemoryBound(to: Float.self) + p * panel, inputs,
                     taps.base.assumingMemoryBound(to: Float.self))

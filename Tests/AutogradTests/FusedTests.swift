@@ -36,6 +36,24 @@ import Testing
         }
     }
 
+    /// Without a way back the activation takes place where the product lies: the same bits.
+    @Test(arguments: Activation.allCases) func linearInPlace(_ activation: Activation) {
+        var random = TestRandom(5)
+        for (rows, k, n) in [(3, 4, 5000), (700, 3, 9), (1, 2, 2048), (2, 1, 0)] {
+            for type in [DType.float32, .float64] {
+                let x = random.tensor([rows, k]).cast(to: type), w = random.tensor([n, k]).cast(to: type)
+                let b = random.tensor([n]).cast(to: type)
+                for bias in [nil, b] {
+                    let context = ForwardContext(.train),
+                        recorded = context.input(x)
+                            .linear(Variable(w), bias: bias.map { Variable($0) }, activation: activation)
+                    let plain = Variable(x).linear(Variable(w), bias: bias.map { Variable($0) }, activation: activation)
+                    #expect(plain.value.doubles() == recorded.value.doubles())
+                }
+            }
+        }
+    }
+
     /// Without an inner axis a linear map is its bias.
     @Test func linearOverNothing() {
         let b = Variable(Tensor([1, 2] as [Double]))

@@ -121,8 +121,9 @@ CHECK(nstm_top_k_gates, for (ptrdiff_t k = 0; k < 6; k++) {
 CHECK(nstm_activate, for (int op = -1; op <= NSTM_RELU2; op++) {
     // The activations there are; the others are element-wise functions only.
     if (op >= 0 && op != NSTM_TANH && op != NSTM_SIGMOID && op < NSTM_SILU) continue;
-    for (int i = 0; i < 4; i++)
-        nstm_activate(t, op, some(rows * n), i & 1 ? some(n) : NULL, op < 0 ? NULL : blank(rows * n), i & 2, rows, n);
+    // With the slope, without it, and in place.
+    for (int i = 0; i < 6; i++)
+        nstm_activate(t, op, some(rows * n), i & 1 ? some(n) : NULL, op < 0 || i & 4 ? NULL : blank(rows * n), i & 2, rows, n);
     release();
 })
 

@@ -224,7 +224,7 @@ void nstm_cross_entropy_backward(nstm_real t, double scale, const void *_Nonnull
 void nstm_top_k_gates(nstm_real t, const void *_Nonnull logits, void *_Nonnull gates, ptrdiff_t k, ptrdiff_t rows,
                       ptrdiff_t columns);
 /// x ← x + bias, then y ← act(x); x becomes the slope act'(x) when `slope` ≠ 0, and is of no use afterwards otherwise. bias
-/// repeats by rows. `op` < 0: no activation, and y is not used.
+/// repeats by rows. `op` < 0: no activation, and y is not used. Without y the result lies in x; `slope` is 0 then.
 void nstm_activate(nstm_real t, int op, void *_Nonnull x, const void *_Nullable bias, void *_Nullable y, int slope,
                    ptrdiff_t rows, ptrdiff_t columns);
 
