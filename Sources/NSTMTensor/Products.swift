@@ -90,7 +90,7 @@ package enum Gemm {
     /// Whether the project's own product beats OpenBLAS: on AVX-512 and AVX2, with enough rows to repay packing B, and while B stays in
     /// cache; on AVX-512 also beyond that, as long as the packed copy of B is no burden.
     @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
-        m >= 32 && n >= 8 && k >= 8 && panel > 0 && n * k <= (panel == 32 ? 16_777_216 : 1_048_576)
+        m >= (panel == 32 ? 4 : 32) && n >= 8 && k >= 8 && panel > 0 && n * k <= (panel == 32 ? 16_777_216 : 1_048_576)
     }
     /// Whether rows of B are read where they lie: short enough not to crowd the same few cache sets, and few enough to stay in cache.
     @inline(__always) fileprivate static func readsInPlace(_ ldb: Int, depth: Int) -> Bool {
