@@ -18,8 +18,6 @@ public struct Tensor: Sendable {
     @inlinable public var count: Int { body.count }
     @inlinable public var rank: Int { body.shape.rank }
 
-    @inline(__always) private init(_ body: TensorBody) { self.body = body }
-
     /// A view of another tensor's memory.
     /// - Parameter offset: of the first element, counted in elements from the first one of that tensor.
     package init(of other: Tensor, _ shape: Shape, _ strides: SIMD8<Int32>, offset: Int = 0) {
