@@ -15,6 +15,11 @@ CHECK(nstm_work_add, {
 CHECK(nstm_fill, nstm_fill(t, blank(n), 3, n))
 CHECK(nstm_thread_bytes, nstm_thread_bytes(0))
 CHECK(nstm_fill_bytes, nstm_fill_bytes(block(n, 1), 255, n))
+CHECK(nstm_large_pages, {
+    char *pages = nstm_large_pages(n);
+    memset(pages, 1, (size_t)n);
+    free(pages);
+})
 CHECK(nstm_copy_strided, {
     // Elements of 1, 4 and 8 bytes; dense, transposed, every second, repeated.
     for (size_t bytes = 1; bytes <= 8; bytes = bytes == 1 ? 4 : bytes * 2) {
