@@ -1,5 +1,5 @@
-// Float32 matrix product for the sizes of a training step: A is read where it lies, by broadcasts, with any two strides; so is B
-// when its rows are what is needed, else it is packed once into panels of 32 columns that all threads share; a tile of 12 × 32
+// Float32 matrix product for the sizes of a training step: A is read where it lies, by broadcasts, with any two strides, unless it would
+// leave the cache too soon; so is B when its rows are what is needed, else it is packed once into panels of 32 columns that all threads share; a tile of 12 × 32
 // stays in registers. Each element of C is one sum in order of k, so that results do not depend on how rows are split. This is for
 // AVX-512; GemmAVX2.inc has the same for the processors before it, and OpenBLAS takes over elsewhere.
 
