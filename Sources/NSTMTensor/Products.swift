@@ -1,7 +1,8 @@
 import CNSTMKernels
 import COpenBLAS
 
-/// Matrix products on OpenBLAS, which runs on one thread; rows or columns are split into fixed parts over `Parallel`.
+/// Matrix products by the project's own kernels, or by OpenBLAS where it is the faster or there is none; OpenBLAS runs on one thread, and
+/// rows or columns are split into parts over `Parallel`.
 package enum Gemm {
     /// Done before the first product, whether or not the thread pool exists by then.
     private static let singleThreaded: Void = openblas_set_num_threads(1)
