@@ -25,6 +25,13 @@
 #else
 #define NSTM_KERNEL
 #endif
+// For kernels that are called only where a vector register has 64 bytes.
+#if defined(__x86_64__)
+#define NSTM_WIDE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+#else
+#define NSTM_WIDE
+#endif
+#define NSTM_UNROLL _Pragma("clang loop unroll(full)")
 #define NSTM_INLINE static inline __attribute__((always_inline))
 
 #define NSTM_PASTE_(a, b) a##b

@@ -15,9 +15,9 @@
 ptrdiff_t nstm_matrix_scan_padded(ptrdiff_t width) { return (width + 15) / 16 * 16; }
 ptrdiff_t nstm_matrix_scan_scratch(ptrdiff_t dk, ptrdiff_t dv, int channels, int backward) {
     ptrdiff_t C = NSTM_MATRIX_CHUNK, K = nstm_matrix_scan_padded(dk), V = nstm_matrix_scan_padded(dv);
-    ptrdiff_t both = C * (11 * K + 3 * V + 5 * C);
+    ptrdiff_t both = C * (11 * K + 4 * V + 5 * C);
     if (!backward) return both;
-    return both + C * (8 * K + 4 * V + 5 * C) + 2 * K * V + (channels ? C * C * K : 0);
+    return both + C * (11 * K + 6 * V + 2 * C) + (channels ? C * C * K : 0);
 }
 /// Multiplications besides the products of matrices, which count themselves, in the preparation of a chunk of m tokens.
 static ptrdiff_t prepared(const nstm_matrix_scan *p, ptrdiff_t m) {

@@ -4,13 +4,6 @@
 
 #include "Common.h"
 
-#if defined(__x86_64__)
-#define NSTM_WIDE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
-#else
-#define NSTM_WIDE
-#endif
-#define NSTM_UNROLL _Pragma("clang loop unroll(full)")
-
 typedef float nstm_vec_f32 __attribute__((vector_size(64)));
 typedef double nstm_vec_f64 __attribute__((vector_size(64)));
 // The same at any address.
