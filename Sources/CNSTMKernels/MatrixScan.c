@@ -22,27 +22,31 @@ ptrdiff_t nstm_matrix_scan_scratch(ptrdiff_t dk, ptrdiff_t dv, int channels, int
 /// Multiplications besides the products of matrices, which count themselves, in the preparation of a chunk of m tokens.
 static ptrdiff_t prepared(const nstm_matrix_scan *p, ptrdiff_t m) {
     ptrdiff_t C = NSTM_MATRIX_CHUNK, K = nstm_matrix_scan_padded(p->dk), V = nstm_matrix_scan_padded(p->dv);
-    ptrdiff_t keys = p->beta ? 2 : 1, sum = (keys + 1) * m * K;
+    ptrdiff_t keys = p->beta ? 2 : 1, sum = 0;
     // Decays to both ends; then weights by channels, or the decays between all pairs and their products with q·k and k·k.
-    if (p->channels) sum += 2 * m * K + keys * 2 * m * p->dk * C + (p->bonus ? 2 * m * p->dk : 0);
-    else sum += 2 * m + C * m + keys * m * C;
+    if (p->channels) sum += (keys + 1) * m * K + keys * 2 * m * p->dk * C + (p->bonus ? 2 * m * p->dk : 0);
+    else sum += m + C * m + keys * m * C;
     // The triangle of the delta rule.
-    if (p->beta) sum += m * (m - 1) / 2 * V + m * V;
+    if (p->beta) sum += m * (m - 1) / 2 * V + 2 * m * V;
     return sum;
 }
-/// The same in the way back, after the preparation.
+/// The same on the way forward, after the preparation: keys decayed to the end, queries or what they read decayed from the start.
+static ptrdiff_t read(const nstm_matrix_scan *p, ptrdiff_t m) {
+    ptrdiff_t K = nstm_matrix_scan_padded(p->dk), V = nstm_matrix_scan_padded(p->dv);
+    return m * K + m * (p->channels ? K : V);
+}
+/// The same on the way back, after the preparation.
 static ptrdiff_t followed(const nstm_matrix_scan *p, int decays, ptrdiff_t m) {
     ptrdiff_t C = NSTM_MATRIX_CHUNK, K = nstm_matrix_scan_padded(p->dk), V = nstm_matrix_scan_padded(p->dv);
-    ptrdiff_t delta = p->beta ? 1 : 0, below = m * (m - 1) / 2, sum = (4 + 2 * delta) * m * K;
-    if (delta) sum += below * V + 3 * m * V;
+    ptrdiff_t delta = p->beta ? 1 : 0, below = m * (m - 1) / 2, sum = delta * (below * V + 3 * m * V);
     if (p->channels) {
-        sum += K * V + 5 * m * K;
+        sum += (6 + 3 * delta) * m * K + K * V + 5 * m * K;
         // Pairs of tokens: keys decayed up to reads, then what reads want decayed back to keys.
         sum += below * K * (2 + delta) + (p->bonus ? 6 * m * p->dk : m * K);
         sum += (below + m) * K * (2 + delta) + below * K;
     } else {
-        if (decays) sum += m * C * (1 + delta) + p->dk * V + 2 * m * C;
-        sum += m * C * (1 + delta);
+        sum += m * V + (3 + 2 * delta) * m * K + m * C * (1 + delta);
+        if (decays) sum += (2 + delta) * m * K + K * V + m * C * (3 + delta) + 2 * m;
     }
     return sum;
 }
@@ -54,7 +58,7 @@ static ptrdiff_t moved(nstm_real t, const nstm_matrix_scan *p, ptrdiff_t m, ptrd
 
 void nstm_matrix_scan_chunk(nstm_real t, const nstm_matrix_scan *scan, const void *start, void *end, void *o, ptrdiff_t o_stride,
     ptrdiff_t length, void *scratch) {
-    NSTM_WORK(prepared(scan, length), 0, moved(t, scan, length, 2, 2, 2));
+    NSTM_WORK(prepared(scan, length) + read(scan, length), 0, moved(t, scan, length, 2, 2, 2));
     NSTM_DISPATCH(t, matrix_scan, scan, start, end, o, o_stride, length, scratch);
 }
 void nstm_matrix_scan_chunk_backward(nstm_real t, const nstm_matrix_scan *scan, const nstm_matrix_scan_gradient *to,

@@ -108,16 +108,17 @@ extension MatrixStateScan {
         func chunk(_ m: Int, _ V: Int) -> Int {
             // Reads of the start and of each other, and the state at the end.
             var sum = m * V * dk + m * m * V + K * V * m
-            // Rows scaled by their decays; then weights between tokens, with decays on the way, or of products and decays.
+            // Keys decayed to the end, queries or what they read from the start; then weights between tokens, with decays on the way,
+            // or of products and decays.
             let pairs = delta ? 2 : 1
-            sum += (pairs + 1) * m * K
+            sum += m * K + m * (decaysByChannel ? K : V)
             if decaysByChannel {
-                sum += 2 * m * K + pairs * 2 * m * dk * C + (bonus ? 2 * m * dk : 0)
+                sum += (pairs + 1) * m * K + pairs * 2 * m * dk * C + (bonus ? 2 * m * dk : 0)
             } else {
-                sum += 2 * m + C * m + pairs * (m * C + m * C * dk)
+                sum += m + C * m + pairs * (m * C + m * C * dk)
             }
             // What is found under a key, and the triangle of corrections.
-            if delta { sum += m * V * dk + m * (m - 1) / 2 * V + m * V }
+            if delta { sum += m * V * dk + m * (m - 1) / 2 * V + 2 * m * V }
             return sum
         }
         let widths = stride(from: 0, to: dv, by: MatrixJob.block).map { nstm_matrix_scan_padded(min(MatrixJob.block, dv - $0)) }
