@@ -3,10 +3,13 @@
 
 #define REAL float
 #define NSTM_SUFFIX _f32
+// Only these numbers are worth the code of forms for certain sizes.
+#define FORMS_FOR_SIZES
 #include "MatrixChunk.inc"
 #include "MatrixScan.inc"
 #undef REAL
 #undef NSTM_SUFFIX
+#undef FORMS_FOR_SIZES
 #define REAL double
 #define NSTM_SUFFIX _f64
 #include "MatrixChunk.inc"
@@ -15,9 +18,9 @@
 ptrdiff_t nstm_matrix_scan_padded(ptrdiff_t width) { return (width + 15) / 16 * 16; }
 ptrdiff_t nstm_matrix_scan_scratch(ptrdiff_t dk, ptrdiff_t dv, int channels, int backward) {
     ptrdiff_t C = NSTM_MATRIX_CHUNK, K = nstm_matrix_scan_padded(dk), V = nstm_matrix_scan_padded(dv);
-    ptrdiff_t both = C * (11 * K + 4 * V + 5 * C);
+    ptrdiff_t both = C * (9 * K + 3 * V + 5 * C);
     if (!backward) return both;
-    return both + C * (11 * K + 6 * V + 2 * C) + (channels ? C * C * K : 0);
+    return both + C * (6 * K + 5 * V + 2 * C) + (channels ? C * C * K : 0);
 }
 /// Multiplications besides the products of matrices, which count themselves, in the preparation of a chunk of m tokens.
 static ptrdiff_t prepared(const nstm_matrix_scan *p, ptrdiff_t m) {
@@ -31,7 +34,7 @@ static ptrdiff_t prepared(const nstm_matrix_scan *p, ptrdiff_t m) {
     return sum;
 }
 /// The same on the way forward, after the preparation: keys decayed to the end, queries or what they read decayed from the start.
-static ptrdiff_t read(const nstm_matrix_scan *p, ptrdiff_t m) {
+static ptrdiff_t answered(const nstm_matrix_scan *p, ptrdiff_t m) {
     ptrdiff_t K = nstm_matrix_scan_padded(p->dk), V = nstm_matrix_scan_padded(p->dv);
     return m * K + m * (p->channels ? K : V);
 }
@@ -58,7 +61,7 @@ static ptrdiff_t moved(nstm_real t, const nstm_matrix_scan *p, ptrdiff_t m, ptrd
 
 void nstm_matrix_scan_chunk(nstm_real t, const nstm_matrix_scan *scan, const void *start, void *end, void *o, ptrdiff_t o_stride,
     ptrdiff_t length, void *scratch) {
-    NSTM_WORK(prepared(scan, length) + read(scan, length), 0, moved(t, scan, length, 2, 2, 2));
+    NSTM_WORK(prepared(scan, length) + answered(scan, length), 0, moved(t, scan, length, 2, 2, 2));
     NSTM_DISPATCH(t, matrix_scan, scan, start, end, o, o_stride, length, scratch);
 }
 void nstm_matrix_scan_chunk_backward(nstm_real t, const nstm_matrix_scan *scan, const nstm_matrix_scan_gradient *to,

@@ -83,13 +83,14 @@ static void *matrix_state(ptrdiff_t dk, ptrdiff_t dv) {
     return x;
 }
 /// Without decay, with one for each token and with one for each channel, each with and without delta rule; and a bonus. Keys are
-/// n wide, a chunk has 1, 7, 15 or 16 tokens.
+/// n wide, a chunk has 1, 7, 15 or 16 tokens; and the sizes that kernels are compiled for.
 #define EACH_MATRIX(...)                                                                                                     \
     static const ptrdiff_t widths[] = {1, 7, 16, 40}, lengths[] = {1, 7, 15, 16};                                            \
     if (n > 0 && n < 100)                                                                                                    \
-        for (int i = 0; i < 4; i++)                                                                                          \
+        for (int i = 0; i < 6; i++)                                                                                          \
             for (int kind = 0; kind < 7; kind++) {                                                                           \
-                ptrdiff_t dk = n, dv = widths[i], length = lengths[rows], qs = dk + 1, vs = dv + 2, os = dv + 3, as = dk + 2; \
+                ptrdiff_t dk = i < 4 ? n : 32 * (i - 3), dv = i < 4 ? widths[i] : dk, length = lengths[rows];                 \
+                ptrdiff_t qs = dk + 1, vs = dv + 2, os = dv + 3, as = dk + 2;                                                \
                 int channels = kind >= 4, decays = kind >= 2, delta = kind < 6 && kind & 1, extra = kind == 6;               \
                 ptrdiff_t decay = channels ? dk : 1;                                                                         \
                 nstm_matrix_scan scan = {                                                                                    \
