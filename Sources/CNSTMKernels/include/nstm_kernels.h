@@ -55,6 +55,17 @@ void nstm_gemm_rows(const float *_Nonnull a, ptrdiff_t a_row, ptrdiff_t a_step, 
                     ptrdiff_t panel_stride, ptrdiff_t b_step, float *_Nonnull c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                     int accumulate);
 
+/// The same to about sixteen significant bits, where the processor has matrix tiles of bfloat16 (GemmAMX.inc). Bytes of a packed panel
+/// of 32 columns of op(B) [k, n]; 0 where the two functions below do nothing.
+ptrdiff_t nstm_gemm_split_bytes(ptrdiff_t k);
+/// Packs panel number `panel` into out, which holds so many bytes a panel; best at a multiple of 64.
+void nstm_gemm_split_pack(int transposed, const float *_Nonnull b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel,
+                          void *_Nonnull out);
+/// C [m, n] ← A · B (+ C when `accumulate`), where one of A's steps is 1 and k at least 1. Parts of operands below 2⁻¹²⁶ count as 0; infinite operands,
+/// and those that bfloat16 rounds to infinity, give NaN.
+void nstm_gemm_split_rows(const float *_Nonnull a, ptrdiff_t a_row, ptrdiff_t a_step, const void *_Nonnull b, float *_Nonnull c,
+                          ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate);
+
 /// y [n] ← x [k] · op(B), one row times a matrix that is read once: B [k, n], or [n, k] when `transposed`. y must not overlap.
 void nstm_gemv(nstm_real t, int transposed, const void *_Nonnull x, const void *_Nonnull b, ptrdiff_t ldb, void *_Nonnull y,
                ptrdiff_t n, ptrdiff_t k);
