@@ -5,11 +5,11 @@
 // for a block are in the first cache. PANEL: keys between two possible beginnings of a block's range, and of a transposed panel.
 enum { BLOCK = 32, PART = 128, PANEL = 32 };
 
-/// Keys that are made ready at a time: 128 KB of each of five matrices, in the second cache.
-static ptrdiff_t stretch(size_t size, ptrdiff_t keys, ptrdiff_t width) {
-    ptrdiff_t most = 131072 / (ptrdiff_t)size / (width > 0 ? width : 1) / PART * PART;
-    if (most < PART) most = PART;
-    return keys < most ? (keys + PANEL - 1) / PANEL * PANEL : most;
+/// Keys that are made ready at a time: 128 KB of each of five matrices, in the second cache; a part when they are used once only.
+static ptrdiff_t stretch(const nstm_attention *a, size_t size) {
+    ptrdiff_t most = 131072 / (ptrdiff_t)size / (a->width > 0 ? a->width : 1) / PART * PART;
+    if (most < PART || a->queries <= BLOCK) most = PART;
+    return a->keys < most ? (a->keys + PANEL - 1) / PANEL * PANEL : most;
 }
 /// Keys [low, high) that are looked at for m query rows from `row` on: those that one of them sees, from a whole panel on.
 static void nstm_attention_range(int causal, ptrdiff_t window, ptrdiff_t queries, ptrdiff_t keys, ptrdiff_t row, ptrdiff_t m,
@@ -43,7 +43,7 @@ ptrdiff_t nstm_attention_pairs(int causal, ptrdiff_t window, ptrdiff_t queries, 
 }
 ptrdiff_t nstm_attention_scratch(nstm_real t, const nstm_attention *a, int backward) {
     ptrdiff_t lanes = 64 / NSTM_BYTES(t), W = (a->width + lanes - 1) / lanes * lanes;
-    ptrdiff_t S = stretch((size_t)NSTM_BYTES(t), a->keys, a->width);
+    ptrdiff_t S = stretch(a, (size_t)NSTM_BYTES(t));
     if (backward) return (5 * S + 3 * BLOCK) * W + 2 * BLOCK * PART + a->queries;
     return (3 * S + 2 * BLOCK) * W + BLOCK * PART + BLOCK + a->queries * lanes;
 }
