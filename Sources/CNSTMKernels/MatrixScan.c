@@ -3,12 +3,14 @@
 
 #define REAL float
 #define NSTM_SUFFIX _f32
+#include "SmallProducts.inc"
 #include "MatrixChunk.inc"
 #include "MatrixScan.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
+#include "SmallProducts.inc"
 #include "MatrixChunk.inc"
 #include "MatrixScan.inc"
 
