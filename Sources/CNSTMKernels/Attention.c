@@ -32,14 +32,20 @@ static void nstm_attention_range(int causal, ptrdiff_t window, ptrdiff_t queries
 #include "SmallProducts.inc"
 #include "Attention.inc"
 
-ptrdiff_t nstm_attention_pairs(int causal, ptrdiff_t window, ptrdiff_t queries, ptrdiff_t keys) {
+/// Pairs with keys in [begin, end).
+static ptrdiff_t pairs_with(int causal, ptrdiff_t window, ptrdiff_t queries, ptrdiff_t keys, ptrdiff_t begin, ptrdiff_t end) {
     ptrdiff_t sum = 0, low, high;
     for (ptrdiff_t i = 0; i < queries; i += BLOCK) {
         ptrdiff_t m = queries - i < BLOCK ? queries - i : BLOCK;
         nstm_attention_range(causal, window, queries, keys, i, m, &low, &high);
-        sum += m * (high - low);
+        if (low < begin) low = begin;
+        if (high > end) high = end;
+        if (low < high) sum += m * (high - low);
     }
     return sum;
+}
+ptrdiff_t nstm_attention_pairs(int causal, ptrdiff_t window, ptrdiff_t queries, ptrdiff_t keys) {
+    return pairs_with(causal, window, queries, keys, 0, keys);
 }
 ptrdiff_t nstm_attention_scratch(nstm_real t, const nstm_attention *a, int backward) {
     ptrdiff_t lanes = 64 / NSTM_BYTES(t), W = (a->width + lanes - 1) / lanes * lanes;
@@ -47,15 +53,17 @@ ptrdiff_t nstm_attention_scratch(nstm_real t, const nstm_attention *a, int backw
     if (backward) return (5 * S + 3 * BLOCK) * W + 2 * BLOCK * PART + a->queries;
     return (3 * S + 2 * BLOCK) * W + BLOCK * PART + BLOCK + a->queries * lanes;
 }
-static ptrdiff_t pairs_of(const nstm_attention *a) { return nstm_attention_pairs(a->causal, a->window, a->queries, a->keys); }
+static ptrdiff_t pairs_of(const nstm_attention *a, ptrdiff_t begin, ptrdiff_t end) {
+    return pairs_with(a->causal, a->window, a->queries, a->keys, begin, end);
+}
 
 void nstm_attention_forward(nstm_real t, const nstm_attention *a, void *o, ptrdiff_t o_stride, void *lse, void *scratch) {
-    NSTM_WORK(2 * pairs_of(a) * a->width, pairs_of(a), (2 * (a->queries + a->keys) * a->width + a->queries) * NSTM_BYTES(t));
+    NSTM_WORK(2 * pairs_of(a, 0, a->keys) * a->width, pairs_of(a, 0, a->keys), (2 * (a->queries + a->keys) * a->width + a->queries) * NSTM_BYTES(t));
     NSTM_DISPATCH(t, attention_forward, a, o, o_stride, lse, scratch);
 }
-void nstm_attention_backward(nstm_real t, const nstm_attention *a, const void *o, const void *d_o, ptrdiff_t o_stride,
-    const void *lse, void *dq, void *dk, void *dv, void *dbias, void *scratch) {
-    NSTM_WORK(5 * pairs_of(a) * a->width, 2 * pairs_of(a) + a->queries * a->width,
-        (4 * (a->queries + a->keys) * a->width + a->queries) * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, attention_backward, a, o, d_o, o_stride, lse, dq, dk, dv, dbias, scratch);
+void nstm_attention_backward(nstm_real t, const nstm_attention *a, ptrdiff_t begin, ptrdiff_t end, const void *o, const void *d_o,
+    ptrdiff_t o_stride, const void *lse, void *dq, ptrdiff_t dq_stride, void *dk, void *dv, void *dbias, void *scratch) {
+    NSTM_WORK(5 * pairs_of(a, begin, end) * a->width, 2 * pairs_of(a, begin, end) + a->queries * a->width,
+        (4 * (a->queries + end - begin) * a->width + a->queries) * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, attention_backward, a, begin, end, o, d_o, o_stride, lse, dq, dq_stride, dk, dv, dbias, scratch);
 }

@@ -48,7 +48,8 @@ extension Variable {
     }
 }
 
-/// One attention call: sizes and addresses, and the two passes. Work is split over (sequence, head).
+/// One attention call: sizes and addresses, and the two passes. Work is split over (sequence, head), and where these are few and long over parts
+/// of the queries (forward) or keys (backward). How it is split depends on sizes alone.
 private struct AttentionJob {
     let x: Tensor
     let bias: Tensor?
@@ -56,6 +57,8 @@ private struct AttentionJob {
     let mask: AttentionMask
     let real: nstm_real
     let size: Int
+    /// Parts of a head, and the keys, or queries, of a part: whole blocks, so that the same pairs are computed.
+    let parts: Int, part: Int
 
     init(_ value: Tensor, heads: Int, mask: AttentionMask, queries: Int, keyBias: Tensor?) {
         x = value.contiguous()
@@ -69,6 +72,9 @@ private struct AttentionJob {
         self.mask = mask
         real = value.dtype.real
         size = value.dtype.byteCount
+        let wanted = min(16 / max(1, B * H), T / 512)
+        part = wanted < 2 ? max(1, T) : ((T + wanted - 1) / wanted + 31) / 32 * 32
+        parts = max(1, (T + part - 1) / part)
         guard Q >= 0, Q <= T, keyBias.map({ $0.shape == [value.shape[0], value.shape[1]] }) ?? true else {
             nstmFatal(.other(op: "attention", "\(Q) queries of \(T) rows, key bias \(keyBias?.shape.description ?? "none")"))
         }
@@ -77,32 +83,35 @@ private struct AttentionJob {
 
     private var rowLength: Int { 3 * D }
     private func offset(_ b: Int, _ t: Int, _ part: Int, _ h: Int) -> Int { ((b * T + t) * rowLength + part * D + h * d) * size }
-    private func head(_ b: Int, _ h: Int) -> nstm_attention {
+    /// A head whose queries lie beside keys `rows`, the last of all that it has.
+    private func head(_ b: Int, _ h: Int, _ rows: Range<Int>) -> nstm_attention {
         let base = x.constantBase
         return nstm_attention(
-            q: base + offset(b, T - Q, 0, h), k: base + offset(b, 0, 1, h), v: base + offset(b, 0, 2, h),
-            bias: bias.map { $0.constantBase + b * T * size }, stride: rowLength, queries: Q, keys: T, width: d,
-            causal: mask.causal ? 1 : 0, window: mask.window ?? 0, scale: 1 / Double(d).squareRoot())
+            q: base + offset(b, rows.lowerBound, 0, h), k: base + offset(b, 0, 1, h), v: base + offset(b, 0, 2, h),
+            bias: bias.map { $0.constantBase + b * T * size }, stride: rowLength, queries: rows.count, keys: rows.upperBound,
+            width: d, causal: mask.causal ? 1 : 0, window: mask.window ?? 0, scale: 1 / Double(d).squareRoot())
     }
-    /// The body for every head of every sequence, with its number, where its rows of [B, Q, D] begin, and scratch memory.
-    private func eachHead(
-        backward: Bool, _ body: (UnsafePointer<nstm_attention>, (i: Int, b: Int, h: Int), Int, UnsafeMutableRawPointer) -> Void
+    private func withMemory(
+        _ head: nstm_attention, backward: Bool, _ body: (UnsafePointer<nstm_attention>, UnsafeMutableRawPointer) -> Void
     ) {
-        Parallel.for(B * H) { i in
-            let b = i / H, h = i % H
-            withUnsafePointer(to: head(b, h)) { head in
-                withScratch(byteCount: nstm_attention_scratch(real, head, backward ? 1 : 0) * size) {
-                    body(head, (i, b, h), (b * Q * D + h * d) * size, $0)
-                }
-            }
+        withUnsafePointer(to: head) { head in
+            withScratch(byteCount: nstm_attention_scratch(real, head, backward ? 1 : 0) * size) { body(head, $0) }
         }
     }
 
     func forward() -> (o: Tensor, lse: Tensor) {
         let o = Tensor(uninitialized: [B, Q, D], x.dtype), lse = Tensor(uninitialized: [B, H, Q], x.dtype)
         let toO = o.freshBase, toLse = lse.freshBase
-        eachHead(backward: false) { head, at, rows, scratch in
-            nstm_attention_forward(real, head, toO + rows, D, toLse + at.i * Q * size, scratch)
+        // Without the causal mask queries see keys behind them.
+        let parts = mask.causal ? max(1, (Q + part - 1) / part) : 1
+        Parallel.for(B * H * parts) { piece in
+            // The last part sees most keys: it comes first, so that threads finish together.
+            let i = piece % (B * H), b = i / H, h = i % H, p = parts - 1 - piece / (B * H)
+            let first = p * part, rows = T - Q + first..<(p == parts - 1 ? T : T - Q + first + part)
+            withMemory(head(b, h, rows), backward: false) {
+                nstm_attention_forward(
+                    real, $0, toO + ((b * Q + first) * D + h * d) * size, D, toLse + (i * Q + first) * size, $1)
+            }
         }
         return (o, lse)
     }
@@ -112,13 +121,29 @@ private struct AttentionJob {
         // The bias is shared by the heads: a row a head, summed in order afterwards.
         let dbias = wantsBias ? Tensor(uninitialized: [B, H, T], x.dtype) : nil
         let toBias = dbias?.freshBase
-        eachHead(backward: true) { head, at, rows, scratch in
+        // Every part of the keys has a share in the gradient of the queries.
+        let shares = parts > 1 ? Tensor(uninitialized: [parts, B, Q, D], x.dtype) : nil
+        let toShares = shares?.freshBase
+        Parallel.for(B * H * parts) { piece in
+            // The first keys are seen by most queries.
+            let i = piece % (B * H), b = i / H, h = i % H, p = piece / (B * H), keys = p * part..<min(T, (p + 1) * part)
+            let rows = (b * Q * D + h * d) * size
+            let toQ = toShares.map { $0 + p * B * Q * D * size + rows } ?? to + offset(b, T - Q, 0, h)
+            withMemory(head(b, h, T - Q..<T), backward: true) {
+                nstm_attention_backward(
+                    real, $0, keys.lowerBound, keys.upperBound, o.constantBase + rows, g.constantBase + rows, D,
+                    lse.constantBase + i * Q * size, toQ, toShares == nil ? rowLength : D, to + offset(b, 0, 1, h),
+                    to + offset(b, 0, 2, h), toBias.map { $0 + i * T * size }, $1)
+            }
+        }
+        let dq = shares?.sum([0])
+        for b in 0..<B {
             // Rows that do not ask (a carried window) get no dQ.
-            for t in 0..<T - Q { nstm_fill(real, to + offset(at.b, t, 0, at.h), 0, d) }
-            nstm_attention_backward(
-                real, head, o.constantBase + rows, g.constantBase + rows, D, lse.constantBase + at.i * Q * size,
-                to + offset(at.b, T - Q, 0, at.h), to + offset(at.b, 0, 1, at.h), to + offset(at.b, 0, 2, at.h),
-                toBias.map { $0 + at.i * T * size }, scratch)
+            for t in 0..<T - Q { nstm_fill(real, to + offset(b, t, 0, 0), 0, D) }
+            if let dq {
+                nstm_move_rows(
+                    Q, D * size, dq.constantBase + b * Q * D * size, D * size, to + offset(b, T - Q, 0, 0), rowLength * size)
+            }
         }
         return (dx, dbias?.sum([1]))
     }

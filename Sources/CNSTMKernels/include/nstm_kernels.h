@@ -268,10 +268,11 @@ ptrdiff_t nstm_attention_scratch(nstm_real t, const nstm_attention *_Nonnull a, 
 /// lse = ∞; NaN among scores makes the row NaN.
 void nstm_attention_forward(nstm_real t, const nstm_attention *_Nonnull a, void *_Nonnull o, ptrdiff_t o_stride, void *_Nonnull lse,
                             void *_Nonnull scratch);
-/// Gradients in rows every a->stride, overwritten: `dq` [queries, width], `dk` and `dv` [keys, width]; and `dbias` [keys], if wanted.
-void nstm_attention_backward(nstm_real t, const nstm_attention *_Nonnull a, const void *_Nonnull o, const void *_Nonnull d_o,
-                             ptrdiff_t o_stride, const void *_Nonnull lse, void *_Nonnull dq, void *_Nonnull dk, void *_Nonnull dv,
-                             void *_Nullable dbias, void *_Nonnull scratch);
+/// The part of the way back that goes through keys `begin` ..< `end`, where `begin` is a multiple of 32. Overwrites `dq` [queries, width] in
+/// rows every dq_stride, and of `dk`, `dv` [keys, width] in rows every a->stride and `dbias` [keys], if wanted, what belongs to these keys.
+void nstm_attention_backward(nstm_real t, const nstm_attention *_Nonnull a, ptrdiff_t begin, ptrdiff_t end, const void *_Nonnull o,
+                             const void *_Nonnull d_o, ptrdiff_t o_stride, const void *_Nonnull lse, void *_Nonnull dq,
+                             ptrdiff_t dq_stride, void *_Nonnull dk, void *_Nonnull dv, void *_Nullable dbias, void *_Nonnull scratch);
 
 // MARK: Convolution (Convolution.c)
 /// Causal depthwise convolution of one sequence: a[t,c] = bias[c] + Σ_j w[j,c]·x[t−width+1+j, c], y = silu(a) when
