@@ -1,6 +1,6 @@
 """NSTM beside PyTorch on this machine: every row is measured in turn by both, several times, and the medians are compared.
 
-    env -u OPENBLAS_CORETYPE python Benchmarks/compare.py [--rounds 3] [--rows train,stream]
+    env -u OPENBLAS_CORETYPE python Benchmarks/compare.py [--rounds 3] [--rows train,stream] [--precision high]
 
 Needs `torch` in the Python that runs it. Builds the Swift side first. Prints a Markdown table; `share` is what NSTM reaches of the
 machine's own peak, measured at the start: of multiply-adds in registers, or of a copy from array to array."""
@@ -90,12 +90,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", default="", help="only rows that begin with one of these, separated by commas")
+    parser.add_argument("--precision", default="highest", choices=["highest", "high"], help="of float32 products, on both sides")
+    parser.add_argument("--torch-precision", choices=["highest", "high", "medium"], help="PyTorch's, when it is another")
     options = parser.parse_args()
+    torch.set_float32_matmul_precision(options.torch_precision or options.precision)
     if "OPENBLAS_CORETYPE" in os.environ:
         print("OPENBLAS_CORETYPE is set: OpenBLAS may run slower kernels than this machine has", file=sys.stderr)
     subprocess.run(["swift", "build", "-c", "release", "--package-path", here], check=True, stdout=sys.stderr)
-    worker = subprocess.Popen(
-        [os.path.join(here, ".build", "release", "nstm-bench")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    program = os.path.join(here, ".build", "release", "nstm-bench")
+    worker = subprocess.Popen([program, options.precision], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ours(row):
         worker.stdin.write(row + "\n")
@@ -108,7 +111,8 @@ def main():
 
     peak = {"flops": ours("peak flops"), "bytes": ours("peak bytes")}
     print(
-        f"{platform.processor() or platform.machine()}, torch {torch.__version__} with {torch.get_num_threads()} threads; peak "
+        f"{platform.processor() or platform.machine()}, torch {torch.__version__} with {torch.get_num_threads()} threads; "
+        f"precision of products {options.precision}, PyTorch's {torch.get_float32_matmul_precision()}; peak "
         f"{peak['flops'] / 1e9:.0f} GFLOP/s in registers, {peak['bytes'] / 1e9:.0f} GB/s copying\n")
     print("| work | NSTM | PyTorch | compared with | ratio (lowest … highest) | share of the peak |\n|---|---|---|---|---|---|")
     prefixes = [p for p in options.rows.split(",") if p]

@@ -1,34 +1,69 @@
 #include "Both.h"
-#include "Math.h"
+#include "Vectors.h"
+
+// BLOCK: query rows worked on at a time, few, so that a causal block leaves out most of what it cannot see. PART: keys whose scores
+// for a block are in the first cache. PANEL: keys between two possible beginnings of a block's range, and of a transposed panel.
+enum { BLOCK = 32, PART = 128, PANEL = 32 };
+
+/// Keys that are made ready at a time: 128 KB of each of five matrices, in the second cache; a part when they are used once only.
+static ptrdiff_t stretch(const nstm_attention *a, size_t size) {
+    ptrdiff_t most = 131072 / (ptrdiff_t)size / (a->width > 0 ? a->width : 1) / PART * PART;
+    if (most < PART || a->queries <= BLOCK) most = PART;
+    return a->keys < most ? (a->keys + PANEL - 1) / PANEL * PANEL : most;
+}
+/// Keys [low, high) that are looked at for m query rows from `row` on: those that one of them sees, from a whole panel on.
+static void nstm_attention_range(int causal, ptrdiff_t window, ptrdiff_t queries, ptrdiff_t keys, ptrdiff_t row, ptrdiff_t m,
+                                 ptrdiff_t *low, ptrdiff_t *high) {
+    ptrdiff_t shift = keys - queries, h = causal ? row + m + shift : keys, l = window > 0 ? row + shift + 1 - window : 0;
+    *high = h > keys ? keys : h;
+    *low = l < 0 ? 0 : l / PANEL * PANEL;
+}
 
 #define REAL float
 #define NSTM_SUFFIX _f32
 #include "RowParts.inc"
+#include "SmallProducts.inc"
 #include "Attention.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
 #include "RowParts.inc"
+#include "SmallProducts.inc"
 #include "Attention.inc"
 
-void nstm_attention_rows(nstm_real t, double scale, void *s, ptrdiff_t stride, const void *bias, int causal, ptrdiff_t offset,
-    ptrdiff_t window, void *lse, ptrdiff_t rows, ptrdiff_t columns) {
-    NSTM_ELEMENTS(t, rows * columns, 2);
-    NSTM_DISPATCH(t, attention_rows, scale, s, stride, bias, causal, offset, window, lse, rows, columns);
+/// Pairs with keys in [begin, end).
+static ptrdiff_t pairs_with(int causal, ptrdiff_t window, ptrdiff_t queries, ptrdiff_t keys, ptrdiff_t begin, ptrdiff_t end) {
+    ptrdiff_t sum = 0, low, high;
+    for (ptrdiff_t i = 0; i < queries; i += BLOCK) {
+        ptrdiff_t m = queries - i < BLOCK ? queries - i : BLOCK;
+        nstm_attention_range(causal, window, queries, keys, i, m, &low, &high);
+        if (low < begin) low = begin;
+        if (high > end) high = end;
+        if (low < high) sum += m * (high - low);
+    }
+    return sum;
 }
-void nstm_attention_rows_again(nstm_real t, double scale, void *s, ptrdiff_t stride, const void *bias, int causal,
-    ptrdiff_t offset, ptrdiff_t window, const void *lse, ptrdiff_t rows, ptrdiff_t columns) {
-    NSTM_ELEMENTS(t, rows * columns, 2);
-    NSTM_DISPATCH(t, attention_rows_again, scale, s, stride, bias, causal, offset, window, lse, rows, columns);
+ptrdiff_t nstm_attention_pairs(int causal, ptrdiff_t window, ptrdiff_t queries, ptrdiff_t keys) {
+    return pairs_with(causal, window, queries, keys, 0, keys);
 }
-void nstm_attention_rows_backward(nstm_real t, double scale, const void *p, void *dp, ptrdiff_t stride, const void *delta,
-    ptrdiff_t rows, ptrdiff_t columns) {
-    NSTM_ELEMENTS(t, rows * columns, 3);
-    NSTM_DISPATCH(t, attention_rows_backward, scale, p, dp, stride, delta, rows, columns);
+ptrdiff_t nstm_attention_scratch(nstm_real t, const nstm_attention *a, int backward) {
+    ptrdiff_t lanes = 64 / NSTM_BYTES(t), W = (a->width + lanes - 1) / lanes * lanes;
+    ptrdiff_t S = stretch(a, (size_t)NSTM_BYTES(t));
+    if (backward) return (5 * S + 3 * BLOCK) * W + 2 * BLOCK * PART + a->queries;
+    return (3 * S + 2 * BLOCK) * W + BLOCK * PART + BLOCK + a->queries * lanes;
 }
-void nstm_row_dots(nstm_real t, const void *a, ptrdiff_t a_stride, const void *b, ptrdiff_t b_stride, void *y, ptrdiff_t rows,
-    ptrdiff_t n) {
-    NSTM_ELEMENTS(t, rows * n, 2);
-    NSTM_DISPATCH(t, row_dots, a, a_stride, b, b_stride, y, rows, n);
+static ptrdiff_t pairs_of(const nstm_attention *a, ptrdiff_t begin, ptrdiff_t end) {
+    return pairs_with(a->causal, a->window, a->queries, a->keys, begin, end);
+}
+
+void nstm_attention_forward(nstm_real t, const nstm_attention *a, void *o, ptrdiff_t o_stride, void *lse, void *scratch) {
+    NSTM_WORK(2 * pairs_of(a, 0, a->keys) * a->width, pairs_of(a, 0, a->keys), (2 * (a->queries + a->keys) * a->width + a->queries) * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, attention_forward, a, o, o_stride, lse, scratch);
+}
+void nstm_attention_backward(nstm_real t, const nstm_attention *a, ptrdiff_t begin, ptrdiff_t end, const void *o, const void *d_o,
+    ptrdiff_t o_stride, const void *lse, void *dq, ptrdiff_t dq_stride, void *dk, void *dv, void *dbias, void *scratch) {
+    NSTM_WORK(5 * pairs_of(a, begin, end) * a->width, 2 * pairs_of(a, begin, end) + a->queries * a->width,
+        (4 * (a->queries + end - begin) * a->width + a->queries) * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, attention_backward, a, begin, end, o, d_o, o_stride, lse, dq, dq_stride, dk, dv, dbias, scratch);
 }

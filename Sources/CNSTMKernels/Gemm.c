@@ -1,7 +1,8 @@
 // Float32 matrix product for the sizes of a training step: A is read where it lies, by broadcasts, with any two strides, unless it would
 // leave the cache too soon; so is B when its rows are what is needed, else it is packed once into panels of 32 columns that all threads share; a tile of 12 × 32
 // stays in registers. Each element of C is one sum in order of k, so that results do not depend on how rows are split. This is for
-// AVX-512; GemmAVX2.inc has the same for the processors before it, and OpenBLAS takes over elsewhere.
+// AVX-512; GemmAVX2.inc has the same for the processors before it, GemmAMX.inc a less exact one for matrix tiles, and OpenBLAS takes over
+// elsewhere.
 
 #include "Common.h"
 
@@ -194,7 +195,10 @@ void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const flo
     (nstm_gemm_panel() == PANEL ? v4_rows : v3_rows)(a, a_row, a_step, b, panel_stride, b_step, c, ldc, m, n, k, accumulate);
 }
 
+#include "GemmAMX.inc"
+
 #else
+#define NSTM_NO_MATRIX_TILES
 int nstm_gemm_panel(void) { return 0; }
 void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, float *out) {
     (void)transposed, (void)b, (void)ldb, (void)k, (void)n, (void)panel, (void)out;
@@ -202,5 +206,16 @@ void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, 
 void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
                     float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
     (void)a, (void)a_row, (void)a_step, (void)b, (void)panel_stride, (void)b_step, (void)c, (void)ldc, (void)m, (void)n, (void)k, (void)accumulate;
+}
+#endif
+
+#if defined(NSTM_NO_MATRIX_TILES)
+ptrdiff_t nstm_gemm_split_bytes(ptrdiff_t k) { return (void)k, 0; }
+void nstm_gemm_split_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, void *out) {
+    (void)transposed, (void)b, (void)ldb, (void)k, (void)n, (void)panel, (void)out;
+}
+void nstm_gemm_split_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const void *b, float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n,
+                          ptrdiff_t k, int accumulate) {
+    (void)a, (void)a_row, (void)a_step, (void)b, (void)c, (void)ldc, (void)m, (void)n, (void)k, (void)accumulate;
 }
 #endif

@@ -5,6 +5,7 @@
 #define NSTM_SUFFIX _f32
 // Only these numbers are worth the code of forms for certain sizes.
 #define FORMS_FOR_SIZES
+#include "SmallProducts.inc"
 #include "MatrixChunk.inc"
 #include "MatrixScan.inc"
 #undef REAL
@@ -12,6 +13,7 @@
 #undef FORMS_FOR_SIZES
 #define REAL double
 #define NSTM_SUFFIX _f64
+#include "SmallProducts.inc"
 #include "MatrixChunk.inc"
 #include "MatrixScan.inc"
 

@@ -15,23 +15,10 @@ public struct AttentionMask: Sendable, Equatable {
     public static let full = AttentionMask(causal: false)
     public static let causal = AttentionMask(causal: true)
 
-    /// Query rows worked on at a time: few, so that a causal block leaves out most of what it cannot see.
-    static let block = 32
-    /// Keys that are looked at for a block of query rows, the last of which ask among `count` keys.
-    func keys(for rows: Range<Int>, of queries: Int, among count: Int) -> Range<Int> {
-        let shift = count - queries
-        let high = causal ? min(count, rows.upperBound + shift) : count
-        let low = window.map { max(0, rows.lowerBound + shift + 1 - $0) } ?? 0
-        // Packed keys are cut at multiples of 32; the row kernels blank what lies before the window.
-        return min(low, high) / 32 * 32..<high
-    }
     /// Pairs of a query and a key that attention computes for one head of one sequence, of which forward takes two products over
     /// the width of the head and backward five: the visible ones, rounded up to blocks.
     package func pairs(queries: Int, keys count: Int) -> Int {
-        stride(from: 0, to: queries, by: AttentionMask.block).reduce(0) { sum, start in
-            let rows = start..<min(queries, start + AttentionMask.block)
-            return sum + rows.count * keys(for: rows, of: queries, among: count).count
-        }
+        Int(nstm_attention_pairs(causal ? 1 : 0, window ?? 0, queries, count))
     }
 }
 
@@ -41,7 +28,7 @@ extension Variable {
     /// The variable holds queries, keys and values side by side: [B, T, 3·D] with D = heads · d. When it is longer than the
     /// queries (a carried window of earlier tokens comes first), `queries` says how many of the last rows ask. `keyBias`
     /// [B, T] is added to the scores of a key; −∞ hides it. Returns [B, queries, D]. Scores are computed again on the way
-    /// back, in blocks of query rows: memory is linear in T.
+    /// back, and live in blocks of a fixed size: memory is linear in T.
     public func attention(heads: Int, mask: AttentionMask, queries: Int? = nil, keyBias: Variable? = nil) -> Variable {
         guard shape.rank == 3, shape[2] % (3 * heads) == 0 else {
             nstmFatal(
@@ -61,7 +48,8 @@ extension Variable {
     }
 }
 
-/// One attention call: sizes and addresses, and the two passes. Work is split over (sequence, head).
+/// One attention call: sizes and addresses, and the two passes. Work is split over (sequence, head), and where these are few and long over parts
+/// of the queries (forward) or keys (backward). How it is split depends on sizes alone.
 private struct AttentionJob {
     let x: Tensor
     let bias: Tensor?
@@ -69,8 +57,8 @@ private struct AttentionJob {
     let mask: AttentionMask
     let real: nstm_real
     let size: Int
-    var scale: Double { 1 / Double(d).squareRoot() }
-    let block = AttentionMask.block
+    /// Parts of a head, and the keys, or queries, of a part: whole blocks, so that the same pairs are computed.
+    let parts: Int, part: Int
 
     init(_ value: Tensor, heads: Int, mask: AttentionMask, queries: Int, keyBias: Tensor?) {
         x = value.contiguous()
@@ -84,51 +72,45 @@ private struct AttentionJob {
         self.mask = mask
         real = value.dtype.real
         size = value.dtype.byteCount
+        let wanted = min(16 / max(1, B * H), T / 512)
+        part = wanted < 2 ? max(1, T) : ((T + wanted - 1) / wanted + 31) / 32 * 32
+        parts = max(1, (T + part - 1) / part)
         guard Q >= 0, Q <= T, keyBias.map({ $0.shape == [value.shape[0], value.shape[1]] }) ?? true else {
             nstmFatal(.other(op: "attention", "\(Q) queries of \(T) rows, key bias \(keyBias?.shape.description ?? "none")"))
         }
         if let window = mask.window, window < 1 { nstmFatal(.other(op: "attention", "window \(window), needs at least 1")) }
     }
 
-    /// Keys that the queries of a block can see.
-    private func keyRange(_ rows: Range<Int>) -> Range<Int> { mask.keys(for: rows, of: Q, among: T) }
     private var rowLength: Int { 3 * D }
-    private func address(_ b: Int, _ t: Int, _ part: Int, _ h: Int) -> UnsafeRawPointer {
-        x.constantBase + ((b * T + t) * rowLength + part * D + h * d) * size
+    private func offset(_ b: Int, _ t: Int, _ part: Int, _ h: Int) -> Int { ((b * T + t) * rowLength + part * D + h * d) * size }
+    /// A head whose queries lie beside keys `rows`, the last of all that it has.
+    private func head(_ b: Int, _ h: Int, _ rows: Range<Int>) -> nstm_attention {
+        let base = x.constantBase
+        return nstm_attention(
+            q: base + offset(b, rows.lowerBound, 0, h), k: base + offset(b, 0, 1, h), v: base + offset(b, 0, 2, h),
+            bias: bias.map { $0.constantBase + b * T * size }, stride: rowLength, queries: rows.count, keys: rows.upperBound,
+            width: d, causal: mask.causal ? 1 : 0, window: mask.window ?? 0, scale: 1 / Double(d).squareRoot())
     }
-    /// Keys (part 1) or values (part 2) of a head as a right operand.
-    private func packed(_ b: Int, _ h: Int, _ part: Int, transposed: Bool) -> PackedMatrix {
-        PackedMatrix(
-            real, address(b, 0, part, h), rowLength, transposed: transposed, k: transposed ? d : T, n: transposed ? T : d)
-    }
-    private func eachBlock(_ body: (Range<Int>) -> Void) {
-        for start in stride(from: 0, to: Q, by: block) { body(start..<min(Q, start + block)) }
+    private func withMemory(
+        _ head: nstm_attention, backward: Bool, _ body: (UnsafePointer<nstm_attention>, UnsafeMutableRawPointer) -> Void
+    ) {
+        withUnsafePointer(to: head) { head in
+            withScratch(byteCount: nstm_attention_scratch(real, head, backward ? 1 : 0) * size) { body(head, $0) }
+        }
     }
 
     func forward() -> (o: Tensor, lse: Tensor) {
         let o = Tensor(uninitialized: [B, Q, D], x.dtype), lse = Tensor(uninitialized: [B, H, Q], x.dtype)
         let toO = o.freshBase, toLse = lse.freshBase
-        Parallel.for(B * H) { i in
-            let b = i / H, h = i % H
-            let scores = Storage(byteCount: min(block, Q) * T * size)
-            defer { withExtendedLifetime(scores) {} }
-            let k = packed(b, h, 1, transposed: true), v = packed(b, h, 2, transposed: false)
-            eachBlock { rows in
-                let keys = keyRange(rows), n = keys.count, first = rows.lowerBound + T - Q
-                if n == 0 {
-                    for r in rows { nstm_fill(real, toO + ((b * Q + r) * D + h * d) * size, 0, d) }
-                    nstm_fill(real, toLse + (i * Q + rows.lowerBound) * size, .infinity, rows.count)
-                    return
-                }
-                k.multiply(address(b, first, 0, h), rowLength, rows: rows.count, columns: keys, depth: 0..<d, scores.base, n)
-                nstm_attention_rows(
-                    real, scale, scores.base, n, bias.map { $0.constantBase + (b * T + keys.lowerBound) * size },
-                    mask.causal ? 1 : 0, first - keys.lowerBound, mask.window ?? 0, toLse + (i * Q + rows.lowerBound) * size,
-                    rows.count, n)
-                v.multiply(
-                    scores.base, n, rows: rows.count, columns: 0..<d, depth: keys,
-                    toO + ((b * Q + rows.lowerBound) * D + h * d) * size,
-                    D)
+        // Without the causal mask queries see keys behind them.
+        let parts = mask.causal ? max(1, (Q + part - 1) / part) : 1
+        Parallel.for(B * H * parts) { piece in
+            // The last part sees most keys: it comes first, so that threads finish together.
+            let i = piece % (B * H), b = i / H, h = i % H, p = parts - 1 - piece / (B * H)
+            let first = p * part, rows = T - Q + first..<(p == parts - 1 ? T : T - Q + first + part)
+            withMemory(head(b, h, rows), backward: false) {
+                nstm_attention_forward(
+                    real, $0, toO + ((b * Q + first) * D + h * d) * size, D, toLse + (i * Q + first) * size, $1)
             }
         }
         return (o, lse)
@@ -137,53 +119,32 @@ private struct AttentionJob {
     func backward(_ g: Tensor, o: Tensor, lse: Tensor, wantsBias: Bool) -> (dx: Tensor, dbias: Tensor?) {
         let dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase
         // The bias is shared by the heads: a row a head, summed in order afterwards.
-        let dbias = wantsBias ? Tensor.zeros([B, H, T], dtype: x.dtype) : nil
+        let dbias = wantsBias ? Tensor(uninitialized: [B, H, T], x.dtype) : nil
         let toBias = dbias?.freshBase
-        func gradient(_ b: Int, _ t: Int, _ part: Int, _ h: Int) -> UnsafeMutableRawPointer {
-            to + ((b * T + t) * rowLength + part * D + h * d) * size
-        }
-        Parallel.for(B * H) { i in
-            let b = i / H, h = i % H
-            let m = min(block, Q)
-            let p = Storage(byteCount: m * T * size), dp = Storage(byteCount: m * T * size), delta = Storage(byteCount: m * size)
-            defer { withExtendedLifetime((p, dp, delta)) {} }
-            let k = packed(b, h, 1, transposed: true), kn = packed(b, h, 1, transposed: false)
-            let vt = packed(b, h, 2, transposed: true)
-            // dK and dV add up over the query blocks; rows that do not ask (a carried window) get no dQ.
-            for t in 0..<T {
-                if t < T - Q { nstm_fill(real, gradient(b, t, 0, h), 0, d) }
-                nstm_fill(real, gradient(b, t, 1, h), 0, d)
-                nstm_fill(real, gradient(b, t, 2, h), 0, d)
-            }
-            eachBlock { rows in
-                let keys = keyRange(rows), n = keys.count, first = rows.lowerBound + T - Q
-                if n == 0 {
-                    for r in rows { nstm_fill(real, gradient(b, r + T - Q, 0, h), 0, d) }
-                    return
-                }
-                let go = g.constantBase + ((b * Q + rows.lowerBound) * D + h * d) * size
-                let oo = o.constantBase + ((b * Q + rows.lowerBound) * D + h * d) * size
-                k.multiply(address(b, first, 0, h), rowLength, rows: rows.count, columns: keys, depth: 0..<d, p.base, n)
-                nstm_attention_rows_again(
-                    real, scale, p.base, n, bias.map { $0.constantBase + (b * T + keys.lowerBound) * size }, mask.causal ? 1 : 0,
-                    first - keys.lowerBound, mask.window ?? 0, lse.constantBase + (i * Q + rows.lowerBound) * size, rows.count, n)
-                // dV += Pᵀ dO;  dP = dO Vᵀ;  dS = P ⊙ (dP − Σ dO ⊙ O);  dQ = dS K;  dK += dSᵀ Q
-                PackedMatrix(real, go, D, transposed: false, k: rows.count, n: d).multiply(
-                    p.base, n, transposed: true, rows: n, columns: 0..<d, depth: 0..<rows.count, accumulate: true,
-                    gradient(b, keys.lowerBound, 2, h), rowLength)
-                vt.multiply(go, D, rows: rows.count, columns: keys, depth: 0..<d, dp.base, n)
-                nstm_row_dots(real, go, D, oo, D, delta.base, rows.count, d)
-                nstm_attention_rows_backward(real, scale, p.base, dp.base, n, delta.base, rows.count, n)
-                kn.multiply(dp.base, n, rows: rows.count, columns: 0..<d, depth: keys, gradient(b, first, 0, h), rowLength)
-                PackedMatrix(real, address(b, first, 0, h), rowLength, transposed: false, k: rows.count, n: d).multiply(
-                    dp.base, n, transposed: true, rows: n, columns: 0..<d, depth: 0..<rows.count, accumulate: true,
-                    gradient(b, keys.lowerBound, 1, h), rowLength)
-                if let toBias {
-                    nstm_sum_axis(real, dp.base, toBias + (i * T + keys.lowerBound) * size, 1, rows.count, n, 1)
-                }
+        // Every part of the keys has a share in the gradient of the queries.
+        let shares = parts > 1 ? Tensor(uninitialized: [parts, B, Q, D], x.dtype) : nil
+        let toShares = shares?.freshBase
+        Parallel.for(B * H * parts) { piece in
+            // The first keys are seen by most queries.
+            let i = piece % (B * H), b = i / H, h = i % H, p = piece / (B * H), keys = p * part..<min(T, (p + 1) * part)
+            let rows = (b * Q * D + h * d) * size
+            let toQ = toShares.map { $0 + p * B * Q * D * size + rows } ?? to + offset(b, T - Q, 0, h)
+            withMemory(head(b, h, T - Q..<T), backward: true) {
+                nstm_attention_backward(
+                    real, $0, keys.lowerBound, keys.upperBound, o.constantBase + rows, g.constantBase + rows, D,
+                    lse.constantBase + i * Q * size, toQ, toShares == nil ? rowLength : D, to + offset(b, 0, 1, h),
+                    to + offset(b, 0, 2, h), toBias.map { $0 + i * T * size }, $1)
             }
         }
-        // The scores' gradient carries the scale, which the bias does not.
-        return (dx, dbias?.sum([1]).affine(1 / scale))
+        let dq = shares?.sum([0])
+        for b in 0..<B {
+            // Rows that do not ask (a carried window) get no dQ.
+            for t in 0..<T - Q { nstm_fill(real, to + offset(b, t, 0, 0), 0, D) }
+            if let dq {
+                nstm_move_rows(
+                    Q, D * size, dq.constantBase + b * Q * D * size, D * size, to + offset(b, T - Q, 0, 0), rowLength * size)
+            }
+        }
+        return (dx, dbias?.sum([1]))
     }
 }

@@ -2,6 +2,8 @@ import ArgumentParser
 import Foundation
 import NSTM
 
+extension MatmulPrecision: ExpressibleByArgument {}
+
 struct BenchCommand: ParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
@@ -31,6 +33,8 @@ struct BenchCommand: ParsableCommand {
     var stream: Int?
     @Flag(help: "Streams with the weights of linear maps in bfloat16: half the memory to read for every token.")
     var halfWeights = false
+    @Option(help: "How exact products are: highest, or high (two bfloat16 parts) where the processor has matrix tiles.")
+    var matmulPrecision = MatmulPrecision.highest
 
     func validate() throws {
         if names.isEmpty { throw ValidationError("--models needs a name or a file") }
@@ -62,13 +66,16 @@ struct BenchCommand: ParsableCommand {
         let environment =
             RunEnvironment.current.line + (BenchCommand.commit.map { ", commit \($0)" } ?? "")
             + (halfWeights ? ", streaming with weights in bfloat16" : "")
+            + (matmulPrecision == .high ? ", products of two bfloat16 parts" : "")
         NSTMCommand.say(environment)
         let folder = try output.map { path in
             let url = fileURL(path)
             try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
             return url
         }
-        if let stream { try runLong(tests, stream, environment, folder) } else { try runLengths(tests, environment, folder) }
+        try MatmulPrecision.$current.withValue(matmulPrecision) {
+            if let stream { try runLong(tests, stream, environment, folder) } else { try runLengths(tests, environment, folder) }
+        }
     }
 
     private func runLengths(_ tests: [ModelUnderTest], _ environment: String, _ folder: URL?) throws {

@@ -23,7 +23,7 @@ struct DoctorCommand: ParsableCommand {
             system        \(environment.system)
             memory        \(ProcessInfo.processInfo.physicalMemory >> 20) MiB
             threads       \(environment.threads) of \(processors) processors (NSTM_NUM_THREADS changes it)
-            kernels       \(environment.kernels)
+            kernels       \(environment.kernels)\(MatmulPrecision.hasMatrixTiles ? ", matrix tiles for matmul-precision high" : "")
             OpenBLAS      core \(environment.openBLASCore); \(environment.openBLAS)
             HDF5          \(environment.hdf5)
             """)

@@ -40,7 +40,7 @@ package enum Gemm {
         _ b: UnsafeRawPointer, _ ldb: Int, _ beta: Double, _ c: UnsafeMutableRawPointer, _ ldc: Int,
         epilogue: ((Range<Int>) -> Void)? = nil
     ) {
-        if real == NSTM_F32 && alpha == 1 && (beta == 0 || beta == 1) && packedPays(m, n, k) {
+        if real == NSTM_F32 && alpha == 1 && (beta == 0 || beta == 1) && (splitPays(m, n, k) || packedPays(m, n, k)) {
             packed(ta, tb, m, n, k, a, lda, b, ldb, beta == 1, c, ldc, epilogue)
             return
         }
@@ -93,6 +93,12 @@ package enum Gemm {
     @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
         m >= (panel == 32 ? 4 : 32) && n >= 8 && k >= 8 && panel > 0 && n * k <= (panel == 32 ? 16_777_216 : 1_048_576)
     }
+    /// Whether products of two bfloat16 parts are allowed here, there are matrix tiles for them, and operands are large enough to repay
+    /// being taken apart.
+    @inline(__always) private static func splitPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
+        m >= 32 && n >= 48 && k >= 32 && hasMatrixTiles && n * k <= 16_777_216 && MatmulPrecision.current == .high
+    }
+    static let hasMatrixTiles = nstm_gemm_split_bytes(1) > 0
     /// Whether rows of B are read where they lie: short enough not to crowd the same few cache sets, and few enough to stay in cache.
     @inline(__always) fileprivate static func readsInPlace(_ ldb: Int, depth: Int) -> Bool {
         ldb <= (panel == 32 ? 512 : 128) && ldb * depth <= 524_288
@@ -108,35 +114,47 @@ package enum Gemm {
     ) {
         let a = a.assumingMemoryBound(to: Float.self), b = b.assumingMemoryBound(to: Float.self)
         let c = c.assumingMemoryBound(to: Float.self)
-        let inPlace = !tb && readsInPlace(ldb, depth: k)
-        let width = panel, panels = (n + width - 1) / width
-        let scratch = inPlace ? nil : Storage(byteCount: panels * width * k * 4)
+        let isSplit = splitPays(m, n, k), inPlace = !isSplit && !tb && readsInPlace(ldb, depth: k)
+        let width = panel, panels = (n + width - 1) / width, panelBytes = isSplit ? nstm_gemm_split_bytes(k) : 4 * width * k
+        let scratch = inPlace ? nil : Storage(byteCount: panels * panelBytes)
         if let scratch {
-            let to = scratch.base.assumingMemoryBound(to: Float.self)
+            let to = scratch.base
             Parallel.blocks(panels, of: max(1, 32_768 / (width * k))) { r in
-                for panel in r { nstm_gemm_pack(tb ? 1 : 0, b, ldb, k, n, panel, to) }
+                for panel in r {
+                    if isSplit {
+                        nstm_gemm_split_pack(tb ? 1 : 0, b, ldb, k, n, panel, to)
+                    } else {
+                        nstm_gemm_pack(tb ? 1 : 0, b, ldb, k, n, panel, to.assumingMemoryBound(to: Float.self))
+                    }
+                }
             }
         }
         nstm_work_add(0, 0, Int64(4 * k * n))
         let right = scratch.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) } ?? b
         let stride = inPlace ? width : width * k, step = inPlace ? ldb : width
         // Blocks shrink towards the end, so that threads finish together; how rows are cut does not change a bit of the result.
-        let starts = blockStarts(rows: m, n, k)
+        let starts =
+            isSplit
+            ? blockStarts(rows: m, n, k, tile: 32, least: 1_500_000) : blockStarts(rows: m, n, k, tile: 12, least: 500_000)
         Parallel.for(starts.count - 1) { i in
             let r = starts[i]..<starts[i + 1]
-            nstm_gemm_rows(
-                a + r.lowerBound * (ta ? 1 : lda), ta ? 1 : lda, ta ? lda : 1, right, stride, step, c + r.lowerBound * ldc, ldc,
-                r.count, n, k, accumulate ? 1 : 0)
+            let left = a + r.lowerBound * (ta ? 1 : lda), to = c + r.lowerBound * ldc
+            if isSplit {
+                nstm_gemm_split_rows(left, ta ? 1 : lda, ta ? lda : 1, right, to, ldc, r.count, n, k, accumulate ? 1 : 0)
+            } else {
+                nstm_gemm_rows(
+                    left, ta ? 1 : lda, ta ? lda : 1, right, stride, step, to, ldc, r.count, n, k, accumulate ? 1 : 0)
+            }
             epilogue?(r)
         }
         withExtendedLifetime(scratch) {}
     }
 
-    /// Cuts rows into blocks of whole tiles (12 rows): half of what is left for each thread, at most what its cache holds of A, at
-    /// least about five microseconds of work.
-    private static func blockStarts(rows m: Int, _ n: Int, _ k: Int) -> [Int] {
-        let tiles = (m + 11) / 12, threads = Parallel.threadCount
-        let most = max(1, 393_216 / (48 * min(k, 256))), least = max(1, 500_000 / (24 * n * k))
+    /// Cuts rows into blocks of whole tiles: half of what is left for each thread, at most what its cache holds of A, and at least so many
+    /// multiply-adds and additions (about five microseconds).
+    private static func blockStarts(rows m: Int, _ n: Int, _ k: Int, tile: Int, least work: Int) -> [Int] {
+        let tiles = (m + tile - 1) / tile, threads = Parallel.threadCount
+        let most = max(1, 393_216 / (4 * tile * min(k, 256))), least = max(1, work / (2 * tile * n * k))
         var starts: [Int] = [], done = 0
         starts.reserveCapacity(24)
         starts.append(0)
@@ -144,7 +162,7 @@ package enum Gemm {
             done += max(least, min(most, (tiles - done) / (2 * threads)))
             // A rest that is less than that goes with the last block.
             if tiles - done < least { done = tiles }
-            starts.append(min(m, done * 12))
+            starts.append(min(m, done * tile))
         }
         return starts
     }

@@ -83,6 +83,8 @@ public struct TrainingSettings: Sendable {
     public var decay = 0.1
     public var schedule = Schedule(.cosine, peak: 1e-3, final: 1e-4, warmup: 100, steps: 2000)
     public var clipping = Clipping.norm(1)
+    /// How exact products are in steps of training; evaluations are always `highest`.
+    public var matmulPrecision = MatmulPrecision.highest
     /// Steps between evaluations on the validation split, and sequences in an evaluation batch.
     public var evaluationInterval = 250
     public var evaluationBatch = 32
@@ -101,7 +103,7 @@ public struct TrainingSettings: Sendable {
 
     public init() {}
 
-    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `evaluation`, `checkpoint`, `stop`, `plateau` and `minutes`.
+    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `matmul-precision`, `evaluation`, `checkpoint`, `stop`, `plateau` and `minutes`.
     public init(_ config: ConfigReader) {
         steps = config.int("steps", default: 2000, in: 1...1_000_000_000)
         batch = config.int("batch", default: 12, in: 1...1_000_000)
@@ -145,6 +147,7 @@ public struct TrainingSettings: Sendable {
             clipping = .norm(bound)
         }
         clip.finish()
+        matmulPrecision = config.choice("matmul-precision", default: .highest)
 
         let evaluation = config.child("evaluation")
         evaluationInterval = evaluation.int("interval", default: 250, in: 1...1_000_000_000)

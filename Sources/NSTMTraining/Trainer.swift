@@ -92,7 +92,7 @@ public final class Trainer {
         var ending = Ending.finished
         while step < last {
             let start = DispatchTime.now().uptimeNanoseconds
-            let (loss, norm, count) = try trainStep()
+            let (loss, norm, count) = try MatmulPrecision.$current.withValue(settings.matmulPrecision) { try trainStep() }
             let took = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
             seconds += took
             speed.add(tokens: count, seconds: took)

@@ -58,6 +58,10 @@ import Testing
         Case(B: 1, T: 300, heads: 1, d: 8, mask: window(20)),
         Case(B: 1, T: 300, heads: 1, d: 8, mask: window(150), queries: 200, bias: true, hidden: [0, 170]),
         Case(B: 1, T: 290, heads: 1, d: 4, bias: true, hidden: Array(0..<140)),
+        // Keys that come in several stretches; and heads that are cut into parts.
+        Case(B: 1, T: 700, heads: 1, d: 96), Case(B: 1, T: 700, heads: 1, d: 96, mask: window(300), queries: 650),
+        Case(B: 1, T: 1100, heads: 2, d: 4), Case(B: 1, T: 1030, heads: 1, d: 3, mask: .full, bias: true, hidden: [5]),
+        Case(B: 2, T: 1100, heads: 1, d: 4, mask: window(200), queries: 900, bias: true, hidden: [0, 170, 800]),
     ]
 
     private func inputs(_ c: Case, type: DType = .float64) -> [Tensor] {

@@ -89,6 +89,42 @@ CHECK(nstm_gemm_rows, {
     }
     done = 1;
 })
+CHECK(nstm_gemm_split_bytes, (void)nstm_gemm_split_bytes(33))
+CHECK(nstm_gemm_split_pack, {
+    if (t != NSTM_F32 || !nstm_gemm_split_bytes(1)) return;
+    static const ptrdiff_t depths[] = {1, 15, 17, 33, 70};
+    for (int d = 0; d < 5; d++) {
+        ptrdiff_t k = depths[d], panels = (n + 31) / 32, floats = panels * nstm_gemm_split_bytes(k) / 4;
+        float *straight = blank(floats), *turned = blank(floats);
+        float *b = some(span(k, n, n + rows)), *c = some(span(n, k, k + rows));
+        for (ptrdiff_t p = 0; p < panels; p++) {
+            nstm_gemm_split_pack(0, b, n + rows, k, n, p, straight);
+            nstm_gemm_split_pack(1, c, k + rows, k, n, p, turned);
+        }
+    }
+})
+CHECK(nstm_gemm_split_rows, {
+    if (t != NSTM_F32 || !nstm_gemm_split_bytes(1)) return;
+    static const ptrdiff_t depths[] = {1, 17, 33, 530}, heights[] = {0, 1, 15, 17, 32, 33, 130};
+    for (int d = 0; d < 4; d++)
+        for (int h = 0; h < 7; h++) {
+            ptrdiff_t k = depths[d], m = heights[h], panels = (n + 31) / 32, ldc = n + rows;
+            float *c = some(span(m, n, ldc)), *packed = blank(panels * nstm_gemm_split_bytes(k) / 4), *b = some(k * n);
+            for (ptrdiff_t p = 0; p < panels; p++) nstm_gemm_split_pack(0, b, n, k, n, p, packed);
+            // A as it lies, and turned.
+            nstm_gemm_split_rows(some(span(m, k, k + 1)), k + 1, 1, packed, c, ldc, m, n, k, h & 1);
+            nstm_gemm_split_rows(some(span(k, m, m + 1)), 1, m + 1, packed, c, ldc, m, n, k, d & 1);
+            release();
+        }
+    static int done;
+    for (; !done; done = 1) {
+        ptrdiff_t m = 40, k = 33, across = 1025;
+        float *packed = blank(33 * nstm_gemm_split_bytes(k) / 4), *b = some(across * k);
+        for (ptrdiff_t p = 0; p < 33; p++) nstm_gemm_split_pack(1, b, k, k, across, p, packed);
+        nstm_gemm_split_rows(some(m * k), k, 1, packed, some(m * across), across, m, across, k, 1);
+        release();
+    }
+})
 
 // MARK: Weights of half the size
 CHECK(nstm_half_bytes, if (nstm_half_bytes(17, 3) != 2 * 16 * 2 * 4) abort())

@@ -128,20 +128,35 @@ CHECK(nstm_activate, for (int op = -1; op <= NSTM_RELU2; op++) {
 })
 
 // MARK: Attention
-#define EACH_MASK(...)                                                            \
-    for (int causal = 0; causal < 2; causal++)                                    \
-        for (ptrdiff_t window = 0; window < 5; window += 2)                       \
-            for (ptrdiff_t offset = -2; offset < 6; offset += 4)                  \
-                for (int bias = 0; bias < 3; bias++) {                            \
-                    void *b = bias ? with(some(n), n, -INFINITY, bias - 0.5) : NULL; \
-                    void *s = some(span(rows, n, n + 3));                         \
-                    __VA_ARGS__;                                                  \
-                    release();                                                    \
-                }
-CHECK(nstm_attention_rows,
-      EACH_MASK(nstm_attention_rows(t, 0.3, s, n + 3, b, causal, offset, window, blank(rows), rows, n)))
-CHECK(nstm_attention_rows_again,
-      EACH_MASK(nstm_attention_rows_again(t, 0.3, s, n + 3, b, causal, offset, window, some(rows), rows, n)))
-CHECK(nstm_attention_rows_backward, nstm_attention_rows_backward(t, 0.3, share(span(rows, n, n + 3)), some(span(rows, n, n + 3)),
-                                                                 n + 3, some(rows), rows, n))
-CHECK(nstm_row_dots, nstm_row_dots(t, some(span(rows, n, n + 1)), n + 1, some(span(rows, n, n + 2)), n + 2, blank(rows), rows, n))
+#define EACH_HEAD(...)                                                                                                      \
+    for (int mask = 0; mask < 2 * 3 * 3; mask++) {                                                                          \
+        static const ptrdiff_t widths[] = {1, 3, 8, 33};                                                                   \
+        /* Once as many as make several stretches of keys. */                                                              \
+        ptrdiff_t d = widths[rows], keys = n < 1000 ? n : mask == 1 ? 1200 : 300, stride = 3 * d + 1, o_stride = d + 2;    \
+        ptrdiff_t i = mask / 2 % 3;                                                                                        \
+        nstm_attention a = {.stride = stride, .queries = i == 1 && keys > 1 ? keys / 2 : i == 2 ? keys > 0 : keys,         \
+                            .keys = keys, .width = d, .causal = mask & 1, .window = mask / 6 * 20, .scale = 0.5};          \
+        a.q = some(span(a.queries, d, stride)), a.k = some(span(keys, d, stride)), a.v = some(span(keys, d, stride));      \
+        a.bias = mask % 4 ? with(some(keys), keys, -INFINITY, mask % 4 * 0.5 - 0.5) : NULL;                                \
+        void *o = some(span(a.queries, d, o_stride)), *lse = some(a.queries);                                              \
+        __VA_ARGS__;                                                                                                       \
+        release();                                                                                                         \
+    }
+#define SCRATCH(backward) aligned(nstm_attention_scratch(t, &a, backward) * (ptrdiff_t)width(), 64)
+CHECK(nstm_attention_pairs, for (int i = 0; i < 8; i++) nstm_attention_pairs(i & 1, i & 2 ? 3 : 0, i & 4 ? n / 2 : n, n))
+CHECK(nstm_attention_scratch, EACH_HEAD(SCRATCH(0), SCRATCH(1)))
+CHECK(nstm_attention_forward, EACH_HEAD({
+    nstm_attention_forward(t, &a, o, o_stride, lse, SCRATCH(0));
+    expect_numbers(o, a.queries, d, o_stride);
+}))
+CHECK(nstm_attention_backward, EACH_HEAD({
+    void *dq = blank(span(a.queries, d, stride)), *dk = blank(span(keys, d, stride)), *dv = blank(span(keys, d, stride));
+    void *g = some(span(a.queries, d, o_stride)), *dbias = mask & 2 ? blank(keys) : NULL, *dq2 = blank(a.queries * d);
+    ptrdiff_t cut = keys / 2 / 32 * 32;
+    nstm_attention_backward(t, &a, 0, cut, o, g, o_stride, lse, dq, stride, dk, dv, dbias, SCRATCH(1));
+    nstm_attention_backward(t, &a, cut, keys, o, g, o_stride, lse, dq2, d, dk, dv, dbias, SCRATCH(1));
+    if (cut) expect_numbers(dq, a.queries, d, stride);
+    if (keys) expect_numbers(dq2, a.queries, d, d);
+    expect_numbers(dk, keys, d, stride);
+    expect_numbers(dv, keys, d, stride);
+}))

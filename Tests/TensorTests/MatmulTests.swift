@@ -106,6 +106,43 @@ import Testing
         }
     }
 
+    /// With two parts of eight bits each, what is rounded away of an operand is at most 2⁻¹⁸ of it, and what is left out of a product of
+    /// two operands 2⁻¹⁸ of that.
+    @Test(arguments: [false, true], [false, true]) func highPrecision(ta: Bool, tb: Bool) {
+        var random = TestRandom(7)
+        for (m, n, k) in [(32, 48, 32), (33, 49, 33), (100, 1100, 70), (300, 290, 600), (389, 63, 1030)] {
+            let a = Tensor(random.doubles(m * k), ta ? [k, m] : [m, k]), b = Tensor(random.doubles(k * n), tb ? [n, k] : [k, n])
+            let a32 = a.cast(to: .float32), b32 = b.cast(to: .float32)
+            let exact = a32.cast(to: .float64).matmul(b32.cast(to: .float64), transposeSelf: ta, transposeOther: tb)
+            let sizes = a.absolute().matmul(b.absolute(), transposeSelf: ta, transposeOther: tb)
+            let highest = a32.matmul(b32, transposeSelf: ta, transposeOther: tb)
+            let high = MatmulPrecision.$current.withValue(.high) { a32.matmul(b32, transposeSelf: ta, transposeOther: tb) }
+            let bound = 3 * 0x1p-18 + Double(k) * 0x1p-24
+            for (i, (x, y)) in zip(exact.doubles(), high.doubles()).enumerated() where !(abs(x - y) <= bound * sizes.doubles()[i])
+            {
+                Issue.record("\(m) × \(n) × \(k), element \(i): \(y) instead of \(x)")
+                break
+            }
+            #expect((high.doubles() != highest.doubles()) == MatmulPrecision.hasMatrixTiles)
+        }
+    }
+
+    /// Below what repays taking operands apart, nothing changes; infinite operands give something that is not finite.
+    @Test func highPrecisionOfSmallAndInfinite() {
+        var random = TestRandom(8)
+        let a = Tensor(random.doubles(31 * 64), [31, 64]).cast(to: .float32)
+        let b = Tensor(random.doubles(64 * 64), [64, 64]).cast(to: .float32), tall = Tensor.concatenate([a, a], axis: 0)
+        var elements = tall.elements(Float.self)
+        elements[5] = .infinity
+        let infinite = Tensor(elements, [62, 64])
+        MatmulPrecision.$current.withValue(.high) {
+            let small = a.matmul(b).doubles()
+            #expect(MatmulPrecision.$current.withValue(.highest) { a.matmul(b).doubles() } == small)
+            let y = infinite.matmul(b).doubles()
+            #expect(y[..<64].allSatisfy { !$0.isFinite } && y[64...].allSatisfy(\.isFinite))
+        }
+    }
+
     @Test func emptyInnerAxisGivesZeros() {
         #expect(Tensor.zeros([3, 0]).matmul(.zeros([0, 4])).doubles() == Array(repeating: 0, count: 12))
         #expect(Tensor.zeros([2, 3, 0]).matmul(.zeros([2, 0, 4])).doubles() == Array(repeating: 0, count: 24))

@@ -77,6 +77,10 @@ private final class Tally: @unchecked Sendable {
                     out.append(bits(a.matmul(b)))
                     out.append(bits(b.matmul(a, transposeSelf: true, transposeOther: true)))
                     out.append(bits(c.matmul(c, transposeOther: true)))
+                    MatmulPrecision.$current.withValue(.high) {
+                        out.append(bits(a.matmul(b)))
+                        out.append(bits(b.matmul(a, transposeSelf: true, transposeOther: true)))
+                    }
                     let long = numbers([700, 300], type)
                     for axes in [[0], [1], [0, 1]] { out.append(bits(long.sum(axes))) }
                     out.append(bits(long.map(NSTM_TANH)))

@@ -40,6 +40,26 @@ struct TrainerTests {
         for (a, b) in zip(free, dear) { #expect(abs((a - b) - 1e-3 * 10 * s * (1 - s)) < 1e-6) }
     }
 
+    /// Steps take products of two bfloat16 parts where there are matrix tiles; what they lose is little.
+    @Test func matmulPrecision() throws {
+        func trained(_ precision: String) throws -> (parameters: [Double], metrics: Metrics) {
+            let trainer = try trainer(
+                try experiment(
+                    "training.matmul-precision=\(precision)", "model.width=64", "training.batch=16",
+                    "training.schedule.warmup=0", "data.maximum-length=6"))
+            try trainer.run()
+            return (trainer.model.parameters.all.flatMap { $0.value.doubles() }, try #require(trainer.lastMetrics))
+        }
+        let highest = try trained("highest"), high = try trained("high"), again = try trained("high")
+        #expect(high.parameters == again.parameters)
+        #expect((high.parameters != highest.parameters) == MatmulPrecision.hasMatrixTiles)
+        let losses = [try #require(highest.metrics["loss"]), try #require(high.metrics["loss"])]
+        #expect(abs(losses[0] - losses[1]) < 1e-3)
+        #expect {
+            _ = try experiment("training.matmul-precision=medium")
+        } throws: { "\($0)".contains("'medium' is not a choice") }
+    }
+
     /// Everything that draws random numbers, adds losses or carries states, with every block recomputed and without.
     @Test(arguments: ["nstm", "transformer"]) func recomputationChangesNoBit(_ kind: String) throws {
         func trained(_ recompute: Bool) throws -> (parameters: [[UInt64]], losses: [Double]) {

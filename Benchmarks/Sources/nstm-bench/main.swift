@@ -94,4 +94,11 @@ func measure(_ row: String) -> Double? {
 /// `print` would wait in a buffer until the program ends.
 func answer(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
 
-while let row = readLine() { answer(memory(row) ?? measure(row).map { "\($0)" } ?? "unknown row '\(row)'") }
+let asked = CommandLine.arguments.dropFirst().first.map { MatmulPrecision(rawValue: $0) } ?? .highest
+guard let precision = asked else {
+    FileHandle.standardError.write(Data("nstm-bench [highest | high]: '\(CommandLine.arguments[1])' is neither\n".utf8))
+    exit(64)
+}
+MatmulPrecision.$current.withValue(precision) {
+    while let row = readLine() { answer(memory(row) ?? measure(row).map { "\($0)" } ?? "unknown row '\(row)'") }
+}

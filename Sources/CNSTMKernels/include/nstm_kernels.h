@@ -55,6 +55,17 @@ void nstm_gemm_rows(const float *_Nonnull a, ptrdiff_t a_row, ptrdiff_t a_step, 
                     ptrdiff_t panel_stride, ptrdiff_t b_step, float *_Nonnull c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                     int accumulate);
 
+/// The same to about sixteen significant bits, where the processor has matrix tiles of bfloat16 (GemmAMX.inc). Bytes of a packed panel
+/// of 32 columns of op(B) [k, n]; 0 where the two functions below do nothing.
+ptrdiff_t nstm_gemm_split_bytes(ptrdiff_t k);
+/// Packs panel number `panel` into out, which holds so many bytes a panel; best at a multiple of 64.
+void nstm_gemm_split_pack(int transposed, const float *_Nonnull b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel,
+                          void *_Nonnull out);
+/// C [m, n] ← A · B (+ C when `accumulate`), where one of A's steps is 1 and k at least 1. Parts of operands below 2⁻¹²⁶ count as 0; infinite operands,
+/// and those that bfloat16 rounds to infinity, give NaN.
+void nstm_gemm_split_rows(const float *_Nonnull a, ptrdiff_t a_row, ptrdiff_t a_step, const void *_Nonnull b, float *_Nonnull c,
+                          ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate);
+
 /// y [n] ← x [k] · op(B), one row times a matrix that is read once: B [k, n], or [n, k] when `transposed`. y must not overlap.
 void nstm_gemv(nstm_real t, int transposed, const void *_Nonnull x, const void *_Nonnull b, ptrdiff_t ldb, void *_Nonnull y,
                ptrdiff_t n, ptrdiff_t k);
@@ -236,24 +247,32 @@ void nstm_half_pack(const float *_Nonnull w, ptrdiff_t ldw, ptrdiff_t n, ptrdiff
 /// y [m, n] ← x [m, k] · wᵀ, row by row; what is packed in `w` is read once for each.
 void nstm_half_rows(const float *_Nonnull x, ptrdiff_t m, const void *_Nonnull w, float *_Nonnull y, ptrdiff_t n, ptrdiff_t k);
 
-// MARK: Attention (Attention.c): the row work between two matrix products
-/// Rows of scores S (leading dimension `stride`) are scaled and become probabilities in place. Row r sees columns [low, high) with
-/// high = causal ? min(columns, r + offset + 1) : columns and low = window > 0 ? max(0, r + offset + 1 − window) : 0;
-/// columns outside become 0. `bias` (a value a column, may be −inf) is added first. Saves logsumexp; a row that sees nothing
-/// becomes 0.
-void nstm_attention_rows(nstm_real t, double scale, void *_Nonnull s, ptrdiff_t stride, const void *_Nullable bias, int causal,
-                         ptrdiff_t offset, ptrdiff_t window, void *_Nonnull lse, ptrdiff_t rows, ptrdiff_t columns);
-/// S ← exp(scale·S + bias − lse) inside the visible range, 0 outside: the probabilities again, for the way back.
-void nstm_attention_rows_again(nstm_real t, double scale, void *_Nonnull s, ptrdiff_t stride, const void *_Nullable bias, int causal,
-                               ptrdiff_t offset, ptrdiff_t window, const void *_Nonnull lse, ptrdiff_t rows,
-                               ptrdiff_t columns);
-/// dS ← scale · P ⊙ (dP − delta[r]), in place of dP.
-void nstm_attention_rows_backward(nstm_real t, double scale, const void *_Nonnull p, void *_Nonnull dp, ptrdiff_t stride,
-                                  const void *_Nonnull delta, ptrdiff_t rows, ptrdiff_t columns);
-
-/// y[r] ← Σ_i a[r,i]·b[r,i] for rows of n elements every a_stride and b_stride.
-void nstm_row_dots(nstm_real t, const void *_Nonnull a, ptrdiff_t a_stride, const void *_Nonnull b, ptrdiff_t b_stride,
-                   void *_Nonnull y, ptrdiff_t rows, ptrdiff_t n);
+// MARK: Attention (Attention.c)
+/// One head of one sequence. Rows of `width` elements lie every `stride`: queries ≤ keys of them in q, the others have `keys`. Query r
+/// stands beside key t = r + keys − queries and sees keys [low, high) with high = causal ? t + 1 : keys and low = window > 0 ?
+/// max(0, t + 1 − window) : 0. Scores are scale·q·k + bias[key]; −∞ in `bias` [keys] (null: 0) hides a key.
+typedef struct {
+    const void *_Nonnull q, *_Nonnull k, *_Nonnull v;
+    const void *_Nullable bias;
+    ptrdiff_t stride, queries, keys, width;
+    int causal;
+    ptrdiff_t window;
+    double scale;
+} nstm_attention;
+/// Pairs of a query and a key that are computed: the visible ones, rounded up to blocks of 32 queries and to keys from a multiple of
+/// 32 on. Forward takes two products over the width, backward five.
+ptrdiff_t nstm_attention_pairs(int causal, ptrdiff_t window, ptrdiff_t queries, ptrdiff_t keys);
+/// Elements of scratch memory, aligned to 64 bytes, that either direction needs.
+ptrdiff_t nstm_attention_scratch(nstm_real t, const nstm_attention *_Nonnull a, int backward);
+/// o, in rows every o_stride, ← softmax(scores)·v, and lse [queries] ← logsumexp of the scores. A row that sees nothing is 0 and has
+/// lse = ∞; NaN among scores makes the row NaN.
+void nstm_attention_forward(nstm_real t, const nstm_attention *_Nonnull a, void *_Nonnull o, ptrdiff_t o_stride, void *_Nonnull lse,
+                            void *_Nonnull scratch);
+/// The part of the way back that goes through keys `begin` ..< `end`, where `begin` is a multiple of 32. Overwrites `dq` [queries, width] in
+/// rows every dq_stride, and of `dk`, `dv` [keys, width] in rows every a->stride and `dbias` [keys], if wanted, what belongs to these keys.
+void nstm_attention_backward(nstm_real t, const nstm_attention *_Nonnull a, ptrdiff_t begin, ptrdiff_t end, const void *_Nonnull o,
+                             const void *_Nonnull d_o, ptrdiff_t o_stride, const void *_Nonnull lse, void *_Nonnull dq,
+                             ptrdiff_t dq_stride, void *_Nonnull dk, void *_Nonnull dv, void *_Nullable dbias, void *_Nonnull scratch);
 
 // MARK: Convolution (Convolution.c)
 /// Causal depthwise convolution of one sequence: a[t,c] = bias[c] + Σ_j w[j,c]·x[t−width+1+j, c], y = silu(a) when
