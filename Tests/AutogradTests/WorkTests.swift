@@ -134,13 +134,13 @@ import Testing
         #expect(work.forward.multiplyAdds == 6 * 2 * 40 * 16)
     }
     /// Without decay, whole chunks of 16 and heads of 16 × 32: two products of pairs, one with the state, one that makes it; and
-    /// two scalings of rows, the decays (all 1) between pairs, and the weights.
+    /// scalings of the keys and of what queries read, the decays (all 1) up to each token and between pairs, and the weights.
     @Test func matrixScan() {
         let (B, T, H, K, V) = (2, 64, 2, 16, 32)
         let work = count([random([B, T, H * K]), random([B, T, H * K]), random([B, T, H * V])]) {
             $1[0].matrixStateScan(key: $1[1], value: $1[2], heads: H).output
         }
-        let products = 16 * 16 * K + 16 * 16 * V + 16 * K * V + K * V * 16, rest = 2 * 16 * K + 2 * 16 + 16 * 16 + 16 * 16
+        let products = 16 * 16 * K + 16 * 16 * V + 16 * K * V + K * V * 16, rest = 16 * (K + V) + 16 + 16 * 16 + 16 * 16
         #expect(work.forward.multiplyAdds == B * H * (T / 16) * (products + rest))
     }
 
