@@ -93,15 +93,18 @@ V4_INLINE void tile(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const flo
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < vectors; j++) __builtin_prefetch(c + i * ldc + 16 * j, 1, 3);
-    for (ptrdiff_t p = 0; p < depth; p++, b += b_step, a += a_step) {
+    const float *at[TILE / NSTM_STRIDED];
+    NSTM_STRIDED_ROWS(at, TILE, a, a_row)
+    NSTM_LOOP_ALONE for (ptrdiff_t p = 0; p < depth; p++, b += b_step) {
         if (ahead) _mm_prefetch((const char *)(next + p * PANEL * TILE / ROWS), _MM_HINT_T1);
         __m512 b0 = _mm512_maskz_loadu_ps(m0, b), b1 = vectors > 1 ? _mm512_maskz_loadu_ps(m1, b + 16) : b0;
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++) {
-            __m512 x = _mm512_set1_ps(a[i * a_row]);
+            __m512 x = _mm512_set1_ps(at[i / NSTM_STRIDED][i % NSTM_STRIDED * a_row]);
             s[i][0] = _mm512_fmadd_ps(x, b0, s[i][0]);
             if (vectors > 1) s[i][1] = _mm512_fmadd_ps(x, b1, s[i][1]);
         }
+        NSTM_UNROLL for (int g = 0; g < TILE / NSTM_STRIDED; g++) at[g] += a_step;
     }
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
