@@ -77,21 +77,5 @@ void nstm_top_k_gates(nstm_real t, const void *logits, void *gates, ptrdiff_t k,
 }
 void nstm_activate(nstm_real t, int op, void *x, const void *bias, void *y, int slope, ptrdiff_t rows, ptrdiff_t columns) {
     NSTM_ELEMENTS(t, rows * columns, op < 0 ? 2 : slope ? 3 : 2);
-    if (op < 0 || y) {
-        NSTM_DISPATCH(t, activate, op, x, bias, y, slope, rows, columns);
-        return;
-    }
-    // In place, by parts that stay in the first cache: a second array as large would be twice the memory to move.
-    enum { PART = 2048 };
-    double part[PART]; // of either type
-    const ptrdiff_t size = NSTM_BYTES(t), together = columns < PART ? PART / (columns ? columns : 1) : 1;
-    for (ptrdiff_t r = 0; r < rows; r += together) {
-        const ptrdiff_t some = rows - r < together ? rows - r : together;
-        for (ptrdiff_t c = 0; c < columns; c += PART) {
-            const ptrdiff_t n = columns - c < PART ? columns - c : PART;
-            char *at = (char *)x + (r * columns + c) * size;
-            NSTM_DISPATCH(t, activate, op, (void *)at, bias ? (const void *)((const char *)bias + c * size) : NULL, (void *)part, 0, some, n);
-            memcpy(at, part, (size_t)(some * n * size));
-        }
-    }
+    NSTM_DISPATCH(t, activate, op, x, bias, y, slope, rows, columns);
 }

@@ -88,10 +88,10 @@ package enum Gemm {
         }
     }
 
-    /// Whether the project's own product beats OpenBLAS: on AVX-512 and AVX2, with enough rows to repay packing B, and while B stays in
-    /// cache; on AVX-512 also beyond that, as long as the packed copy of B is no burden.
+    /// Whether the project's own product beats OpenBLAS: on AVX-512 and AVX2, with enough rows to repay packing B, as long as the packed copy
+    /// of B is no burden.
     @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
-        m >= (panel == 32 ? 4 : 32) && n >= 8 && k >= 8 && panel > 0 && n * k <= (panel == 32 ? 16_777_216 : 1_048_576)
+        m >= (panel == 32 ? 4 : 32) && n >= 8 && k >= 8 && panel > 0 && n * k <= 16_777_216
     }
     /// Whether products of two bfloat16 parts are allowed here, there are matrix tiles for them, and operands are large enough to repay
     /// being taken apart.
@@ -99,9 +99,10 @@ package enum Gemm {
         m >= 32 && n >= 48 && k >= 32 && hasMatrixTiles && n * k <= 16_777_216 && MatmulPrecision.current == .high
     }
     static let hasMatrixTiles = nstm_gemm_split_bytes(1) > 0
-    /// Whether rows of B are read where they lie: short enough not to crowd the same few cache sets, and few enough to stay in cache.
+    /// Whether rows of B are read where they lie: short enough not to crowd the same few cache sets, and few enough to stay in cache; on
+    /// AVX2, where a panel is one line wide, in the first cache (32 KB), as far as the kernel goes down at a time.
     @inline(__always) fileprivate static func readsInPlace(_ ldb: Int, depth: Int) -> Bool {
-        ldb <= (panel == 32 ? 512 : 128) && ldb * depth <= 524_288
+        panel == 32 ? ldb <= 512 && ldb * depth <= 524_288 : ldb * min(depth, 256) <= 8192
     }
     /// Columns of a panel of the project's own product: 32 on AVX-512, 16 on AVX2, 0 where there is none.
     fileprivate static let panel = Int(nstm_gemm_panel())
