@@ -25,11 +25,13 @@
 #else
 #define NSTM_KERNEL
 #endif
-// For kernels that are called only where a vector register has 64 bytes.
+// For kernels that are called only where a vector register has 64 bytes, or 32.
 #if defined(__x86_64__)
 #define NSTM_WIDE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+#define NSTM_AVX2 __attribute__((target("avx2,fma")))
 #else
 #define NSTM_WIDE
+#define NSTM_AVX2
 #endif
 #define NSTM_UNROLL _Pragma("clang loop unroll(full)")
 // For the innermost loop of a product: as it stands, from the beginning of a cache line. The place of such a loop is else chance, and makes up
