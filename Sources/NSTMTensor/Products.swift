@@ -91,7 +91,7 @@ package enum Gemm {
     /// Whether the project's own product beats OpenBLAS: on AVX-512 and AVX2, with enough rows to repay packing B, as long as the packed copy
     /// of B is no burden.
     @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
-        m >= (panel == 32 ? 4 : 32) && n >= 8 && k >= 8 && panel > 0 && n * k <= 16_777_216
+        m >= 4 && n >= 8 && k >= 8 && panel > 0 && n * k <= 16_777_216
     }
     /// Whether products of two bfloat16 parts are allowed here, there are matrix tiles for them, and operands are large enough to repay
     /// being taken apart.
