@@ -110,8 +110,9 @@ NSTM_INLINE float nstm_softplus_f32(float x) {
     float a = __builtin_fabsf(x);
     return (x > 0 ? x : 0.0f) + nstm_log1p_unit_f32(nstm_exp_down_f32(-a));
 }
-// Φ(x) and φ(x), the normal distribution function and its density (any numbers for NaN), from one exponential: with z = |x|/√2 and t = 1/(1 + z/2),
-// ½ erfc(z) = t · R(t) · exp(−z²), R the polynomial of degree 10 that fits ½ erfcx(z)/t to 1.2e-8 on (0, 1] (Chebyshev).
+// Φ(x) and φ(x), the normal distribution function and its density (any numbers for NaN: what is multiplied by x is NaN again), from one
+// exponential: with z = |x|/√2 and t = 1/(1 + z/2), ½ erfc(z) = t · R(t) · exp(−z²), R the polynomial of degree 10 that fits ½ erfcx(z)/t
+// to 1.2e-8 on (0, 1] (Chebyshev).
 NSTM_INLINE float nstm_normal_f32(float x, float *density) {
     float a = __builtin_fabsf(x);
     a = a > 14.5f ? 14.5f : a;
