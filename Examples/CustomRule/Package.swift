@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.3
 import PackageDescription
 
 // A researcher's own package: it depends on NSTM and makes `nstm` with a rule of its own. In a package outside this repository

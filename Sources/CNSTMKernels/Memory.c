@@ -19,11 +19,6 @@ const char *nstm_kernel_set(void) {
 const char *nstm_kernel_set(void) { return "default"; }
 #endif
 
-int64_t nstm_thread_bytes(int64_t change) {
-    static _Thread_local int64_t bytes;
-    return bytes += change;
-}
-
 void *nstm_large_pages(ptrdiff_t bytes) {
     const size_t page = 2u << 20, size = ((size_t)bytes + page - 1) / page * page;
     void *block = NULL;
@@ -34,8 +29,6 @@ void *nstm_large_pages(ptrdiff_t bytes) {
 #endif
     return block;
 }
-
-void nstm_fill_bytes(void *x, int byte, ptrdiff_t n) { memset(x, byte, (size_t)n); }
 
 void nstm_move_rows(ptrdiff_t rows, ptrdiff_t bytes, const void *x, ptrdiff_t x_stride, void *y, ptrdiff_t y_stride) {
     NSTM_MOVED(2 * rows * bytes);

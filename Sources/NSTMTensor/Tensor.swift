@@ -4,40 +4,56 @@ import CNSTMKernels
 ///
 /// Copies are free until one of them is written. Views (`transposed`, `slice`, `broadcast`) are strided and share storage;
 /// kernels that need dense rows ask for `contiguous()`, which is free when the tensor already is. Operations are eager.
-public struct Tensor: Sendable {
+public struct Tensor: @unchecked Sendable {
     /// Everything there is to know of it. One reference, so that a copy costs one count.
-    @usableFromInline package private(set) var body: TensorBody
+    @usableFromInline package private(set) var body: nstm_tensor
+    /// Number of elements. It lies beside the reference because the compiler (Swift 6.3) fails at optionals of a type that is one
+    /// such reference and nothing else.
+    public let count: Int
 
     /// Distances of neighbours along each axis, in elements.
-    @inlinable package var strides: SIMD8<Int32> { body.strides }
-    @inlinable public var shape: Shape { body.shape }
-    @inlinable public var dtype: DType { body.dtype }
+    @inlinable package var strides: SIMD8<Int32> { nstm_tensor_strides(body) }
+    @inlinable public var shape: Shape { Shape(sizes: nstm_tensor_sizes(body), rank: rank) }
+    // The type's raw value is what it is in memory.
+    @inlinable public var dtype: DType { unsafeBitCast(nstm_tensor_type(body), to: DType.self) }
     /// Whether the elements lie densely in row-major order.
-    @inlinable public var isContiguous: Bool { body.isContiguous }
-    /// Number of elements.
-    @inlinable public var count: Int { body.count }
-    @inlinable public var rank: Int { body.shape.rank }
+    @inlinable public var isContiguous: Bool { nstm_tensor_contiguous(body) }
+    @inlinable public var rank: Int { Int(nstm_tensor_rank(body)) }
 
     /// A view of another tensor's memory.
     /// - Parameter offset: of the first element, counted in elements from the first one of that tensor.
     package init(of other: Tensor, _ shape: Shape, _ strides: SIMD8<Int32>, offset: Int = 0) {
-        body = TensorBody(
-            viewing: other.body, from: other.body.base + offset * other.dtype.byteCount, shape, strides,
-            isContiguous: Tensor.isDense(shape, strides))
+        let count = shape.count, isDense = Tensor.isDense(shape, strides)
+        self.count = count
+        body = withUnsafePointer(to: shape.sizes) { sizes in
+            withUnsafePointer(to: strides) { strides in
+                nstm_tensor_view(
+                    other.body, other.freshBase + offset * other.dtype.byteCount, sizes, strides, Int32(shape.rank),
+                    Int64(count), isDense)
+            }
+        }
+    }
+    private init(dense shape: Shape, _ strides: SIMD8<Int32>, _ dtype: DType) {
+        let count = shape.count
+        self.count = count
+        body = withUnsafePointer(to: shape.sizes) { sizes in
+            withUnsafePointer(to: strides) { strides in
+                nstm_tensor_make(
+                    sizes, strides, Int32(shape.rank), dtype.rawValue, Int64(count), Int64(count * dtype.byteCount))
+            }
+        }
     }
     /// Unwritten memory: every element must be written before it is read.
-    package init(uninitialized shape: Shape, _ dtype: DType) {
-        body = TensorBody(shape, Tensor.denseStrides(shape), dtype)
-    }
+    package init(uninitialized shape: Shape, _ dtype: DType) { self.init(dense: shape, Tensor.denseStrides(shape), dtype) }
     /// Unwritten memory of the shape and type of a contiguous tensor.
-    package init(uninitializedLike other: Tensor) { body = TensorBody(other.shape, other.strides, other.dtype) }
+    package init(uninitializedLike other: Tensor) { self.init(dense: other.shape, other.strides, other.dtype) }
 
     /// A new tensor whose elements the closure writes, all of them, in row-major order.
     public init<T: Element>(_ shape: Shape, initializing type: T.Type, _ body: (UnsafeMutableBufferPointer<T>) throws -> Void)
         rethrows
     {
         self.init(uninitialized: shape, T.dtype)
-        try body(UnsafeMutableBufferPointer(start: self.body.base.assumingMemoryBound(to: T.self), count: shape.count))
+        try body(UnsafeMutableBufferPointer(start: freshBase.assumingMemoryBound(to: T.self), count: shape.count))
     }
     /// A tensor of given elements in row-major order.
     public init<T: Element>(_ elements: [T], _ shape: Shape) {
@@ -51,9 +67,9 @@ public struct Tensor: Sendable {
         self.init(uninitialized: shape, dtype)
         let n = shape.count
         switch dtype {
-        case .float32, .float64: nstm_fill(dtype.real, body.base, value, n)
-        case .int32: body.base.assumingMemoryBound(to: Int32.self).update(repeating: Int32(value), count: n)
-        case .uint8, .bool: body.base.assumingMemoryBound(to: UInt8.self).update(repeating: UInt8(value), count: n)
+        case .float32, .float64: nstm_fill(dtype.real, freshBase, value, n)
+        case .int32: freshBase.assumingMemoryBound(to: Int32.self).update(repeating: Int32(value), count: n)
+        case .uint8, .bool: freshBase.assumingMemoryBound(to: UInt8.self).update(repeating: UInt8(value), count: n)
         }
     }
     public static func zeros(_ shape: Shape, dtype: DType = .float32) -> Tensor { Tensor(repeating: 0, shape, dtype: dtype) }
@@ -94,7 +110,7 @@ public struct Tensor: Sendable {
             withUnsafePointer(to: strides) { strides in
                 nstm_copy_strided(
                     dtype.byteCount, Int32(rank), UnsafeRawPointer(sizes).assumingMemoryBound(to: Int32.self),
-                    UnsafeRawPointer(strides).assumingMemoryBound(to: Int32.self), constantBase, out.body.base)
+                    UnsafeRawPointer(strides).assumingMemoryBound(to: Int32.self), constantBase, out.freshBase)
             }
         }
         return out
@@ -103,13 +119,13 @@ public struct Tensor: Sendable {
     // MARK: Element access
 
     /// Address of the first element, for kernels. Valid while this tensor is alive; see `withExtendedLifetime`.
-    @inlinable package var constantBase: UnsafeRawPointer { UnsafeRawPointer(body.base) }
+    @inlinable package var constantBase: UnsafeRawPointer { UnsafeRawPointer(nstm_tensor_base(body)) }
     /// Address of the first element of a tensor made a moment ago, which nothing else refers to.
-    @inlinable package var freshBase: UnsafeMutableRawPointer { body.base }
-    /// What holds the memory: the same object for all tensors that share it.
-    package var storage: TensorBody { body.owner ?? body }
+    @inlinable package var freshBase: UnsafeMutableRawPointer { nstm_tensor_base(body) }
+    /// What holds the memory: the same address for all tensors that share it.
+    package var storage: UnsafeRawPointer { nstm_tensor_memory(body) }
     /// Whether it keeps more memory alive than its elements take.
-    package var holdsMore: Bool { body.owner.map { $0.count != count } ?? false }
+    package var holdsMore: Bool { nstm_tensor_holds_more(body) }
 
     /// The elements in row-major order.
     public func withElements<T: Element, R>(of type: T.Type, _ body: (UnsafeBufferPointer<T>) throws -> R) rethrows -> R {
@@ -129,12 +145,12 @@ public struct Tensor: Sendable {
     package mutating func mutableBase() -> UnsafeMutableRawPointer {
         if !isContiguous {
             self = contiguous()
-        } else if !isKnownUniquelyReferenced(&body) || !body.isAloneInItsMemory {
+        } else if !withUnsafeMutablePointer(to: &body, { nstm_tensor_is_alone($0) }) {
             let out = Tensor(uninitialized: shape, dtype)
-            out.body.base.copyMemory(from: constantBase, byteCount: count * dtype.byteCount)
+            out.freshBase.copyMemory(from: constantBase, byteCount: count * dtype.byteCount)
             self = out
         }
-        return body.base
+        return freshBase
     }
     /// All elements in row-major order.
     public func elements<T: Element>(_ type: T.Type) -> [T] { withElements(of: type) { Array($0) } }
@@ -170,7 +186,7 @@ public struct Tensor: Sendable {
             nstmFatal(.other(op: "Tensor(bytes:)", "\(bytes.count) bytes do not fill shape \(shape) of \(dtype)"))
         }
         self.init(uninitialized: shape, dtype)
-        if let start = bytes.baseAddress { body.base.copyMemory(from: start, byteCount: bytes.count) }
+        if let start = bytes.baseAddress { freshBase.copyMemory(from: start, byteCount: bytes.count) }
     }
 }
 

@@ -13,8 +13,6 @@ CHECK(nstm_work_add, {
     if (nstm_work_total()->elements != before + n) abort();
 })
 CHECK(nstm_fill, nstm_fill(t, blank(n), 3, n))
-CHECK(nstm_thread_bytes, nstm_thread_bytes(0))
-CHECK(nstm_fill_bytes, nstm_fill_bytes(block(n, 1), 255, n))
 CHECK(nstm_large_pages, {
     char *pages = nstm_large_pages(n);
     memset(pages, 1, (size_t)n);

@@ -33,9 +33,6 @@ const char *_Nonnull nstm_kernel_set(void);
 void nstm_fill(nstm_real t, void *_Nonnull x, double value, ptrdiff_t n);
 // Memory on pages as large as the system gives, for what is read again and again; `free` gives it back. NULL: there is none.
 void *_Nullable nstm_large_pages(ptrdiff_t bytes);
-void nstm_fill_bytes(void *_Nonnull x, int byte, ptrdiff_t n);
-// Adds to a number that every thread has for itself, begun at 0, and returns it: bytes that a thread holds.
-int64_t nstm_thread_bytes(int64_t change);
 /// y ← x for rows of so many bytes, with distances between rows in bytes: short rows, for which a call each would take longest.
 void nstm_move_rows(ptrdiff_t rows, ptrdiff_t bytes, const void *_Nonnull x, ptrdiff_t x_stride, void *_Nonnull y,
                     ptrdiff_t y_stride);

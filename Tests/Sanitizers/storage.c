@@ -1,0 +1,102 @@
+// Memory of tensors and the objects that count who holds them.
+#include "kernels.h"
+#include "nstm_storage.h"
+
+static void demand(bool holds) {
+    if (!holds) abort();
+}
+/// A tensor [rows, columns] of float32.
+static nstm_tensor *matrix(ptrdiff_t length, ptrdiff_t columns) {
+    nstm_axes sizes = {(int32_t)length, (int32_t)columns, 1, 1, 1, 1, 1, 1}, strides = {(int32_t)columns, 1};
+    return nstm_tensor_make(&sizes, &strides, 2, 3, length * columns, length * columns * 4);
+}
+
+CHECK(nstm_memory_take, {
+    int64_t live = nstm_memory_now().live, own = nstm_memory_of_thread();
+    char *taken = nstm_memory_take(n);
+    memset(taken, 1, (size_t)n);
+    demand((uintptr_t)taken % 64 == 0 && nstm_memory_now().live >= live + n && nstm_memory_of_thread() - own == nstm_memory_now().live - live);
+    nstm_memory_give(taken, n);
+    demand(nstm_memory_now().live == live && nstm_memory_of_thread() == own);
+})
+CHECK(nstm_memory_give, {
+    void *first = nstm_memory_take(n);
+    nstm_memory_give(first, n);
+    void *again = nstm_memory_take(n);
+    demand(first == again);
+    nstm_memory_give(again, n);
+})
+CHECK(nstm_memory_now, demand(nstm_memory_now().peak >= nstm_memory_now().live))
+CHECK(nstm_memory_of_thread, (void)nstm_memory_of_thread())
+CHECK(nstm_memory_reset_peak, {
+    nstm_memory_give(nstm_memory_take(n), n);
+    nstm_memory_reset_peak();
+    demand(nstm_memory_now().peak == nstm_memory_now().live);
+})
+CHECK(nstm_memory_release_cached, {
+    nstm_memory_give(nstm_memory_take(n), n);
+    nstm_memory_release_cached();
+    demand(nstm_memory_now().cached == 0);
+})
+CHECK(nstm_memory_poisons, {
+    unsigned char *taken = nstm_memory_take(n);
+    for (ptrdiff_t i = 0; nstm_memory_poisons() && i < n; i++) demand(taken[i] == 255);
+    nstm_memory_give(taken, n);
+})
+CHECK(nstm_tensor_make, {
+    nstm_tensor *made = matrix(rows, n);
+    memset(nstm_tensor_base(made), 1, (size_t)(rows * n * 4));
+    nstm_tensor_release(made);
+})
+CHECK(nstm_tensor_view, {
+    // The memory lives as long as anything shows it.
+    int64_t live = nstm_memory_now().live;
+    nstm_tensor *made = matrix(rows + 1, n);
+    nstm_axes sizes = {(int32_t)n, 1, 1, 1, 1, 1, 1, 1}, strides = {1};
+    nstm_tensor *row = nstm_tensor_view(made, (float *)nstm_tensor_base(made) + n, &sizes, &strides, 1, n, true);
+    nstm_tensor *part = nstm_tensor_view(row, nstm_tensor_base(row), &sizes, &strides, 1, n, true);
+    nstm_tensor_release(made);
+    nstm_tensor_release(row);
+    memset(nstm_tensor_base(part), 1, (size_t)(rows > 0 ? n * 4 : 0));
+    nstm_tensor_release(part);
+    demand(nstm_memory_now().live == live);
+})
+CHECK(nstm_tensor_is_alone, {
+    nstm_tensor *made = matrix(rows, n), *view;
+    demand(nstm_tensor_is_alone(&made));
+    nstm_tensor_retain(made);
+    demand(!nstm_tensor_is_alone(&made));
+    nstm_tensor_release(made);
+    nstm_axes sizes = nstm_tensor_sizes(made), strides = nstm_tensor_strides(made);
+    view = nstm_tensor_view(made, nstm_tensor_base(made), &sizes, &strides, 2, rows * n, true);
+    demand(!nstm_tensor_is_alone(&made) && !nstm_tensor_is_alone(&view));
+    nstm_tensor_release(made);
+    demand(nstm_tensor_is_alone(&view));
+    nstm_tensor_release(view);
+})
+CHECK(nstm_tensor_free, {
+    nstm_tensor *made = matrix(rows, n);
+    nstm_tensor_free(made);
+})
+CHECK(nstm_tensor_exists, {
+    nstm_tensor *made = matrix(rows, n);
+    demand(nstm_tensor_exists(made) && !nstm_tensor_exists(NULL));
+    nstm_tensor_release(made);
+})
+CHECK(nstm_tensor_retain, nstm_tensor_retain(NULL))
+CHECK(nstm_tensor_release, nstm_tensor_release(NULL))
+
+#define FIELD(name, condition)                 \
+    CHECK(name, {                              \
+        nstm_tensor *made = matrix(rows, n);   \
+        demand(condition);                     \
+        nstm_tensor_release(made);             \
+    })
+FIELD(nstm_tensor_sizes, nstm_tensor_sizes(made)[0] == rows && nstm_tensor_sizes(made)[1] == n)
+FIELD(nstm_tensor_strides, nstm_tensor_strides(made)[0] == n && nstm_tensor_strides(made)[1] == 1)
+FIELD(nstm_tensor_base, (uintptr_t)nstm_tensor_base(made) % 64 == 0)
+FIELD(nstm_tensor_rank, nstm_tensor_rank(made) == 2)
+FIELD(nstm_tensor_type, nstm_tensor_type(made) == 3)
+FIELD(nstm_tensor_contiguous, nstm_tensor_contiguous(made))
+FIELD(nstm_tensor_memory, nstm_tensor_memory(made) == made)
+FIELD(nstm_tensor_holds_more, !nstm_tensor_holds_more(made))
