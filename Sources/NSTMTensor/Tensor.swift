@@ -12,8 +12,16 @@ public struct Tensor: @unchecked Sendable {
     public let count: Int
 
     /// Distances of neighbours along each axis, in elements.
-    @inlinable package var strides: SIMD8<Int32> { nstm_tensor_strides(body) }
-    @inlinable public var shape: Shape { Shape(sizes: nstm_tensor_sizes(body), rank: rank) }
+    @inlinable package var strides: SIMD8<Int32> {
+        var strides = SIMD8<Int32>()
+        nstm_tensor_strides(body, &strides)
+        return strides
+    }
+    @inlinable public var shape: Shape {
+        var sizes = SIMD8<Int32>()
+        nstm_tensor_sizes(body, &sizes)
+        return Shape(sizes: sizes, rank: rank)
+    }
     // The type's raw value is what it is in memory.
     @inlinable public var dtype: DType { unsafeBitCast(nstm_tensor_type(body), to: DType.self) }
     /// Whether the elements lie densely in row-major order.

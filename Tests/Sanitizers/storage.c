@@ -67,7 +67,9 @@ CHECK(nstm_tensor_is_alone, {
     nstm_tensor_retain(made);
     demand(!nstm_tensor_is_alone(&made));
     nstm_tensor_release(made);
-    nstm_axes sizes = nstm_tensor_sizes(made), strides = nstm_tensor_strides(made);
+    nstm_axes sizes, strides;
+    nstm_tensor_sizes(made, &sizes);
+    nstm_tensor_strides(made, &strides);
     view = nstm_tensor_view(made, nstm_tensor_base(made), &sizes, &strides, 2, rows * n, true);
     demand(!nstm_tensor_is_alone(&made) && !nstm_tensor_is_alone(&view));
     nstm_tensor_release(made);
@@ -86,14 +88,26 @@ CHECK(nstm_tensor_exists, {
 CHECK(nstm_tensor_retain, nstm_tensor_retain(NULL))
 CHECK(nstm_tensor_release, nstm_tensor_release(NULL))
 
+CHECK(nstm_tensor_sizes, {
+    nstm_tensor *made = matrix(rows, n);
+    nstm_axes sizes;
+    nstm_tensor_sizes(made, &sizes);
+    demand(sizes[0] == rows && sizes[1] == n && sizes[7] == 1);
+    nstm_tensor_release(made);
+})
+CHECK(nstm_tensor_strides, {
+    nstm_tensor *made = matrix(rows, n);
+    nstm_axes strides;
+    nstm_tensor_strides(made, &strides);
+    demand(strides[0] == n && strides[1] == 1 && strides[7] == 0);
+    nstm_tensor_release(made);
+})
 #define FIELD(name, condition)                 \
     CHECK(name, {                              \
         nstm_tensor *made = matrix(rows, n);   \
         demand(condition);                     \
         nstm_tensor_release(made);             \
     })
-FIELD(nstm_tensor_sizes, nstm_tensor_sizes(made)[0] == rows && nstm_tensor_sizes(made)[1] == n)
-FIELD(nstm_tensor_strides, nstm_tensor_strides(made)[0] == n && nstm_tensor_strides(made)[1] == 1)
 FIELD(nstm_tensor_base, (uintptr_t)nstm_tensor_base(made) % 64 == 0)
 FIELD(nstm_tensor_rank, nstm_tensor_rank(made) == 2)
 FIELD(nstm_tensor_type, nstm_tensor_type(made) == 3)

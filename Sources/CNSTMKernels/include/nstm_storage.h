@@ -80,8 +80,10 @@ static inline bool nstm_tensor_exists(const nstm_tensor *_Nullable tensor) {
     return address > 4095;
 }
 // Read by functions: Swift would guard a field of a reference type against being written at the same time.
-static inline nstm_axes nstm_tensor_sizes(const nstm_tensor *_Nonnull tensor) { return tensor->sizes; }
-static inline nstm_axes nstm_tensor_strides(const nstm_tensor *_Nonnull tensor) { return tensor->strides; }
+static inline void nstm_tensor_sizes(const nstm_tensor *_Nonnull tensor, nstm_axes *_Nonnull sizes) { *sizes = tensor->sizes; }
+static inline void nstm_tensor_strides(const nstm_tensor *_Nonnull tensor, nstm_axes *_Nonnull strides) {
+    *strides = tensor->strides;
+}
 static inline void *_Nonnull nstm_tensor_base(const nstm_tensor *_Nonnull tensor) { return tensor->base; }
 static inline int32_t nstm_tensor_rank(const nstm_tensor *_Nonnull tensor) { return tensor->rank; }
 static inline uint8_t nstm_tensor_type(const nstm_tensor *_Nonnull tensor) { return tensor->type; }
