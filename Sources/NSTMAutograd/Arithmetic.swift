@@ -18,9 +18,9 @@ extension Variable {
                 to.add(1, g)
             }
         }
-        return record("add", a, b, a.value + b.value) { g, to in
-            to.add(0, g.sum(to: sa))
-            to.add(1, g.sum(to: sb))
+        return record("add", a, b, a.value + b.value, keeping: (sa, sb)) { g, kept, to in
+            to.add(0, g.sum(to: kept.pointee.0))
+            to.add(1, g.sum(to: kept.pointee.1))
         }
     }
     public static func - (a: Variable, b: Variable) -> Variable {
@@ -34,19 +34,19 @@ extension Variable {
     public static func * (a: Variable, b: Variable) -> Variable {
         fit("multiply", a, b)
         if a.shape == b.shape {
-            return record("multiply", a, b, a.value * b.value, saving: a.value, b.value) { g, x, y, _, to in
+            return record("multiply", a, b, keeping: a.value, b.value, a.value * b.value) { g, x, y, _, to in
                 to.add(0, g * y)
                 to.add(1, g * x)
             }
         }
-        return record("multiply", a, b, a.value * b.value, saving: a.value, b.value) { g, x, y, _, to in
+        return record("multiply", a, b, keeping: a.value, b.value, a.value * b.value) { g, x, y, _, to in
             to.add(0, (g * y).sum(to: x.shape))
             to.add(1, (g * x).sum(to: y.shape))
         }
     }
     public static func / (a: Variable, b: Variable) -> Variable {
         fit("divide", a, b)
-        return record("divide", a, b, a.value / b.value, saving: a.value, b.value) { g, x, y, _, to in
+        return record("divide", a, b, keeping: a.value, b.value, a.value / b.value) { g, x, y, _, to in
             to.add(0, (g / y).sum(to: x.shape))
             to.add(1, (-g * x / (y * y)).sum(to: y.shape))
         }

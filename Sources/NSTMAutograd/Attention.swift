@@ -38,13 +38,12 @@ extension Variable {
         requireSameType("attention", self, keyBias)
         let job = AttentionJob(self.value, heads: heads, mask: mask, queries: queries ?? shape[1], keyBias: keyBias?.value)
         let (o, lse) = job.forward(), hasBias = keyBias != nil
-        return record(
-            "attention", keyBias.map { [self, $0] } ?? [self], o,
-            .pullback { g, sink in
-                let (dx, dbias) = job.backward(g.contiguous(), o: o, lse: lse, wantsBias: hasBias && sink.needs(1))
-                sink.add(0, dx)
-                if let dbias { sink.add(1, dbias) }
-            })
+        return record("attention", self, keyBias, o, keeping: (job, o, lse, hasBias)) { g, kept, sink in
+            let (job, o, lse, hasBias) = kept.pointee
+            let (dx, dbias) = job.backward(g.contiguous(), o: o, lse: lse, wantsBias: hasBias && sink.needs(1))
+            sink.add(0, dx)
+            if let dbias { sink.add(1, dbias) }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ import NSTMTensor
 extension Variable {
     private func mapped(_ name: StaticString, _ op: nstm_unary) -> Variable {
         let x = value, y = x.map(op)
-        return record(name, self, y, saving: x, y, code: op.rawValue) { g, x, y, op, to in
+        return record(name, self, keeping: x, y, code: op.rawValue, y) { g, x, y, op, to in
             to.add(0, .mapBackward(nstm_unary(op), dy: g, x: x, y: y))
         }
     }
@@ -14,7 +14,7 @@ extension Variable {
     private func mappedWithSlope(_ name: StaticString, _ op: nstm_unary) -> Variable {
         guard isRecorded else { return record(name, [self], value.map(op), .undefined("constants have no gradient")) }
         let (y, slope) = value.mapWithSlope(op)
-        return record(name, self, y) { g, to in to.add(0, g * slope) }
+        return record(name, self, y, keeping: slope) { g, slope, to in to.add(0, g * slope.pointee) }
     }
     private func applied(_ name: StaticString, _ f: nstm_function, _ p: Double = 0) -> Variable {
         let x = value

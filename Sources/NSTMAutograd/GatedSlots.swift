@@ -39,10 +39,10 @@ extension Variable {
                 at: path(of: self, write))
         }
         requireSameType("gatedSlotScan", self, write, gate, keys, values, bias)
-        let B = shape[0], N = write.shape[2], D = shape[2] / 3
-        let initialK = keys.shape.rank == 2 ? keys.broadcast(to: [B, N, D]) : keys
-        let initialV = values.shape.rank == 2 ? values.broadcast(to: [B, N, D]) : values
-        guard initialK.shape == [B, N, D], initialV.shape == [B, N, D], bias.map({ $0.shape == [B, N] }) ?? true else {
+        let B = shape[0], N = write.shape[2], D = shape[2] / 3, bank = Shape(of: B, N, D)
+        let initialK = keys.shape.rank == 2 ? keys.broadcast(to: bank) : keys
+        let initialV = values.shape.rank == 2 ? values.broadcast(to: bank) : values
+        guard initialK.shape == bank, initialV.shape == bank, bias.map({ $0.shape == Shape(of: B, N) }) ?? true else {
             nstmFatal(
                 .other(
                     op: "gatedSlotScan",
@@ -62,18 +62,20 @@ extension Variable {
                 values: Variable(result.values, node: -1, tape: o.tape),
                 readWeights: result.p)
         }
-        let inputs = [self, write, initialK, initialV] + [gate, bias].compactMap { $0 }
-        let gateAt = gate.map { _ in 4 }, biasAt = bias.map { _ in gate == nil ? 4 : 5 }
-        let outputs = record("gatedSlotScan", inputs, [result.o, result.keys, result.values]) { g, sink in
-            let d = job.backward(result, dO: g[0], dKeys: g[1], dValues: g[2], wantsBias: biasAt.map { sink.needs($0) } ?? false)
+        let outputs = record(
+            "gatedSlotScan", self, write, initialK, initialV, gate, bias, (result.o, result.keys, result.values),
+            keeping: (job, result)
+        ) { g, kept, sink in
+            let (job, result) = kept.pointee
+            let d = job.backward(result, dO: g.take(0), dKeys: g.take(1), dValues: g.take(2), wantsBias: sink.needs(5))
             sink.add(0, d.qkv)
             sink.add(1, d.write)
             sink.add(2, d.keys)
             sink.add(3, d.values)
-            if let gateAt, let dgate = d.gate { sink.add(gateAt, dgate) }
-            if let biasAt, let dbias = d.bias { sink.add(biasAt, dbias) }
+            if let dgate = d.gate { sink.add(4, dgate) }
+            if let dbias = d.bias { sink.add(5, dbias) }
         }
-        return GatedSlotScan(output: outputs[0], keys: outputs[1], values: outputs[2], readWeights: result.p)
+        return GatedSlotScan(output: outputs.0, keys: outputs.1, values: outputs.2, readWeights: result.p)
     }
 }
 

@@ -24,11 +24,9 @@ extension Variable {
     /// Rows of this table [n, ...] by int32 index: an embedding.
     public func rows(_ indices: Tensor) -> Variable {
         let n = shape[0]
-        return record(
-            "rows", [self], value.rows(indices),
-            .pullback { g, to in
-                to.add(0, .addingRows(g, at: indices, count: n))
-            })
+        return record("rows", self, value.rows(indices), keeping: (indices, n)) { g, kept, to in
+            to.add(0, .addingRows(g, at: kept.pointee.0, count: kept.pointee.1))
+        }
     }
 
     /// Elements along an axis by int32 index, one for each index: y[i, j, k] = self[i, indices[i, j, k], k] for axis 1.

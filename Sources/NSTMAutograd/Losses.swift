@@ -34,8 +34,13 @@ extension Variable {
         let positions = weights?.cast(to: .float64).elements(Double.self)
         // What each position counts in the mean: nil for 1. A smoothed target leaves the classes to the kernel.
         var full = positions
-        if let classes { full = counted.indices.map { (positions?[$0] ?? 1) * classes[Int(max(0, counted[$0]))] } }
-        let total = counted.indices.reduce(0.0) { $0 + (counted[$1] < 0 ? 0 : full?[$1] ?? 1) }, scale = total > 0 ? 1 / total : 0
+        if let classes {
+            full = counted.withElements(of: Int32.self) { t in
+                t.indices.map { (positions?[$0] ?? 1) * classes[Int(max(0, t[$0]))] }
+            }
+        }
+        let total = counted.withElements(of: Int32.self) { t in t.indices.reduce(0.0) { $0 + (t[$1] < 0 ? 0 : full?[$1] ?? 1) } }
+        let scale = total > 0 ? 1 / total : 0
         let isSmoothed = labelSmoothing > 0, own = isSmoothed ? positions : full
         let kernel = CrossEntropy(
             x: value.contiguous(), targets: counted, weights: own.map { Tensor($0, [rows]).cast(to: dtype) },
@@ -43,15 +48,24 @@ extension Variable {
             columns: n)
         let (losses, lse) = kernel.forward()
         return record(
-            "crossEntropy", [self], losses.sum().affine(scale),
-            .pullback { g, sink in sink.add(0, kernel.backward(lse, scale: scale * g.item())) })
+            "crossEntropy", self, losses.sum().affine(scale), keeping: (kernel, lse, scale)
+        ) { g, kept, sink in
+            let (kernel, lse, scale) = kept.pointee
+            sink.add(0, kernel.backward(lse, scale: scale * g.item()))
+        }
     }
     /// The targets with −1 for those that are ignored.
-    private func countedTargets(_ targets: Tensor, below n: Int, ignoring: Int?) -> [Int32] {
-        targets.elements(Int32.self).map { t in
-            if t < 0 || ignoring == Int(t) { return -1 }
-            if t >= Int32(n) { nstmFatal(.other(op: "crossEntropy", "target \(t) is outside 0..<\(n)"), at: path(of: self)) }
-            return t
+    private func countedTargets(_ targets: Tensor, below n: Int, ignoring: Int?) -> Tensor {
+        targets.withElements(of: Int32.self) { targets in
+            Tensor([targets.count], initializing: Int32.self) { counted in
+                for (i, t) in targets.enumerated() {
+                    let isIgnored = t < 0 || ignoring == Int(t)
+                    if !isIgnored, t >= Int32(n) {
+                        nstmFatal(.other(op: "crossEntropy", "target \(t) is outside 0..<\(n)"), at: path(of: self))
+                    }
+                    counted[i] = isIgnored ? -1 : t
+                }
+            }
         }
     }
 
@@ -118,8 +132,8 @@ extension Variable {
 /// The kernels of cross-entropy over blocks of rows.
 private struct CrossEntropy {
     let x: Tensor
-    /// −1: ignored.
-    let targets: [Int32]
+    /// [rows] of int32; −1: ignored.
+    let targets: Tensor
     let weights: Tensor?
     let classes: Tensor?
     let smoothing: Double
@@ -129,7 +143,7 @@ private struct CrossEntropy {
     func forward() -> (losses: Tensor, lse: Tensor) {
         let losses = Tensor(uninitialized: [rows], x.dtype), lse = Tensor(uninitialized: [rows], x.dtype)
         let real = x.dtype.real, size = x.dtype.byteCount, toLoss = losses.freshBase, toLse = lse.freshBase
-        targets.withUnsafeBufferPointer { targets in
+        targets.withElements(of: Int32.self) { targets in
             Parallel.blocks(rows, of: rowBlock(columns)) { r in
                 let s = r.lowerBound * size, from = x.constantBase + s * columns, t = targets.baseAddress! + r.lowerBound
                 let w = weights.map { $0.constantBase + s }
@@ -145,7 +159,7 @@ private struct CrossEntropy {
     }
     func backward(_ lse: Tensor, scale: Double) -> Tensor {
         let dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase, real = x.dtype.real, size = x.dtype.byteCount
-        targets.withUnsafeBufferPointer { targets in
+        targets.withElements(of: Int32.self) { targets in
             Parallel.blocks(rows, of: rowBlock(columns)) { r in
                 let s = r.lowerBound * size, o = s * columns, t = targets.baseAddress! + r.lowerBound
                 let w = weights.map { $0.constantBase + s }

@@ -81,38 +81,40 @@ extension Variable {
         }
         if let y = unrecorded(y, of: self, isRecorded: keeps) { return y }
         return record(
-            name, self, gain, bias, y,
-            .pullback { dy, sink in
-                let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase
-                let blocks = max(1, (rows + block - 1) / block)
-                // Sums over rows go through partial sums of fixed blocks.
-                let dgain = Tensor(uninitialized: [blocks, n], x.dtype), dbias = Tensor(uninitialized: [blocks, n], x.dtype)
-                let toGain = dgain.freshBase, toBias = dbias.freshBase
-                if rows == 0 { nstm_fill(real, toGain, 0, n); nstm_fill(real, toBias, 0, n) }
-                guard let statistics else { nstmFatal(.other(op: "\(name)", "backward without what it keeps")) }
-                Parallel.blocks(rows, of: block) { r in
-                    let o = r.lowerBound * n * size, p = (r.lowerBound / block) * n * size
-                    let mean = statistics.constantBase + r.lowerBound * size
-                    nstm_norm_backward(
-                        real, flag, dy.constantBase + o, x.constantBase + o, g?.constantBase, mean, mean + rows * size, to + o,
-                        g == nil ? nil : toGain + p, b == nil ? nil : toBias + p, r.count, n)
-                }
-                sink.add(0, dx)
-                if g != nil { sink.add(1, dgain.sum([0])) }
-                if b != nil { sink.add(2, dbias.sum([0])) }
-            })
+            name, self, gain, bias, y, keeping: (name, x, g, b != nil, statistics, flag)
+        ) { dy, kept, sink in
+            let (name, x, g, hasBias, statistics, flag) = kept.pointee
+            let n = x.shape[-1], rows = x.count / n, block = rowBlock(n), real = x.dtype.real, size = x.dtype.byteCount
+            let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.freshBase
+            let blocks = max(1, (rows + block - 1) / block)
+            // Sums over rows go through partial sums of fixed blocks.
+            let dgain = Tensor(uninitialized: [blocks, n], x.dtype), dbias = Tensor(uninitialized: [blocks, n], x.dtype)
+            let toGain = dgain.freshBase, toBias = dbias.freshBase
+            if rows == 0 { nstm_fill(real, toGain, 0, n); nstm_fill(real, toBias, 0, n) }
+            guard let statistics else { nstmFatal(.other(op: "\(name)", "backward without what it keeps")) }
+            Parallel.blocks(rows, of: block) { r in
+                let o = r.lowerBound * n * size, p = (r.lowerBound / block) * n * size
+                let mean = statistics.constantBase + r.lowerBound * size
+                nstm_norm_backward(
+                    real, flag, dy.constantBase + o, x.constantBase + o, g?.constantBase, mean, mean + rows * size, to + o,
+                    g == nil ? nil : toGain + p, hasBias ? toBias + p : nil, r.count, n)
+            }
+            sink.add(0, dx)
+            if g != nil { sink.add(1, dgain.sum([0])) }
+            if hasBias { sink.add(2, dbias.sum([0])) }
+        }
     }
 
     /// RMSNorm(x) ⊙ gain ⊙ silu(gate): the output gate of a recurrent layer, in one pass.
     public func gatedRMSNorm(gain: Variable, gate: Variable, epsilon: Double = 1e-6) -> Variable {
         let (rows, n) = rowsAndColumns("gatedRMSNorm")
-        guard gate.shape == shape, gain.shape == [n] else {
+        guard gate.shape == shape, gain.shape == Shape(of: n) else {
             nstmFatal(.other(op: "gatedRMSNorm", "x \(shape), gate \(gate.shape), gain \(gain.shape)"), at: path(of: self, gate))
         }
         requireSameType("gatedRMSNorm", self, gain, gate)
         let x = value.contiguous(), z = gate.value.contiguous(), w = gain.value.contiguous()
         let y = Tensor(uninitialized: shape, dtype)
-        let rstd = isRecorded || gain.isRecorded || gate.isRecorded ? Tensor(uninitialized: [rows], dtype) : nil
+        let rstd = isRecorded || gain.isRecorded || gate.isRecorded ? Tensor(uninitialized: Shape(of: rows), dtype) : nil
         let real = dtype.real, size = dtype.byteCount, to = y.freshBase, toStd = rstd?.freshBase, block = rowBlock(n)
         Parallel.blocks(rows, of: block) { r in
             let o = r.lowerBound * n * size
@@ -122,25 +124,27 @@ extension Variable {
         }
         if let y = unrecorded(y, of: self, isRecorded: rstd != nil) { return y }
         return record(
-            "gatedRMSNorm", self, gain, gate, y,
-            .pullback { dy, sink in
-                let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype),
-                    dz = Tensor(uninitialized: x.shape, x.dtype)
-                let blocks = max(1, (rows + block - 1) / block), dgain = Tensor(uninitialized: [blocks, n], x.dtype)
-                let to = dx.freshBase, toGate = dz.freshBase, toGain = dgain.freshBase
-                guard let rstd else { nstmFatal(.other(op: "gatedRMSNorm", "backward without what it keeps")) }
-                if rows == 0 { nstm_fill(real, toGain, 0, n) }
-                Parallel.blocks(rows, of: block) { r in
-                    let o = r.lowerBound * n * size
-                    nstm_gated_norm_backward(
-                        real, dy.constantBase + o, x.constantBase + o, w.constantBase, z.constantBase + o,
-                        rstd.constantBase + r.lowerBound * size, to + o, toGain + (r.lowerBound / block) * n * size, toGate + o,
-                        r.count, n)
-                }
-                sink.add(0, dx)
-                sink.add(1, dgain.sum([0]))
-                sink.add(2, dz)
-            })
+            "gatedRMSNorm", self, gain, gate, y, keeping: (x, z, w, rstd)
+        ) { dy, kept, sink in
+            let (x, z, w, rstd) = kept.pointee
+            let n = x.shape[-1], rows = x.count / n, block = rowBlock(n), real = x.dtype.real, size = x.dtype.byteCount
+            let dy = dy.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype),
+                dz = Tensor(uninitialized: x.shape, x.dtype)
+            let blocks = max(1, (rows + block - 1) / block), dgain = Tensor(uninitialized: [blocks, n], x.dtype)
+            let to = dx.freshBase, toGate = dz.freshBase, toGain = dgain.freshBase
+            guard let rstd else { nstmFatal(.other(op: "gatedRMSNorm", "backward without what it keeps")) }
+            if rows == 0 { nstm_fill(real, toGain, 0, n) }
+            Parallel.blocks(rows, of: block) { r in
+                let o = r.lowerBound * n * size
+                nstm_gated_norm_backward(
+                    real, dy.constantBase + o, x.constantBase + o, w.constantBase, z.constantBase + o,
+                    rstd.constantBase + r.lowerBound * size, to + o, toGain + (r.lowerBound / block) * n * size, toGate + o,
+                    r.count, n)
+            }
+            sink.add(0, dx)
+            sink.add(1, dgain.sum([0]))
+            sink.add(2, dz)
+        }
     }
 
     /// scale · x/√(Σx² + ε) over the last axis.
@@ -176,7 +180,8 @@ extension Variable {
             nstm_top_k_gates(real, x.constantBase + o, to + o, k, r.count, n)
         }
         // Where a gate was dropped y is 0, and so is y(1 − y).
-        return record(
-            "topKGates", self, nil, nil, y, .pullback { g, to in to.add(0, .mapBackward(NSTM_SIGMOID, dy: g, x: x, y: y)) })
+        return record("topKGates", self, y, keeping: (x, y)) { g, kept, to in
+            to.add(0, .mapBackward(NSTM_SIGMOID, dy: g, x: kept.pointee.0, y: kept.pointee.1))
+        }
     }
 }

@@ -54,7 +54,7 @@ extension Variable {
             nstmFatal(
                 .inner(op: "linear", lhs: shape, rhs: weight.shape, lhsInner: shape[-1], rhsInner: k), at: path(of: self, weight))
         }
-        if let bias, bias.shape != [n] {
+        if let bias, bias.shape != Shape(of: n) {
             nstmFatal(.other(op: "linear", "bias \(bias.shape) does not fit weight \(weight.shape)"), at: path(of: self, weight))
         }
         requireSameType("linear", self, weight, bias)
@@ -70,30 +70,33 @@ extension Variable {
         let pre = product.freshBase, out = keepsSlope ? y.freshBase : nil
         Gemm.run(
             real, false, true, rows, n, k, 1, x.constantBase, k, w.constantBase, k, 0, pre, n,
-            epilogue: op != nil || b != nil
-                ? { r in
-                    let o = r.lowerBound * n * size
-                    nstm_activate(
-                        real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.constantBase, out.map { $0 + o },
-                        keepsSlope ? 1 : 0, r.count, n)
-                } : nil)
+            isFollowed: op != nil || b != nil
+        ) { r in
+            if op == nil && b == nil { return }
+            let o = r.lowerBound * n * size
+            nstm_activate(
+                real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.constantBase, out.map { $0 + o }, keepsSlope ? 1 : 0,
+                r.count, n)
+        }
         if let y = unrecorded(y, of: self, isRecorded: isRecorded) { return y }
         return record(
-            "linear", self, weight, bias, y,
-            .pullback { g, to in
-                let da = op == nil ? g.contiguous() : g * product
-                if to.needs(0) {
-                    let dx = Tensor(uninitialized: x.shape, x.dtype)
-                    Gemm.run(real, false, false, rows, k, n, 1, da.constantBase, n, w.constantBase, k, 0, dx.freshBase, k)
-                    to.add(0, dx)
-                }
-                to.accumulate(1) { sum in
-                    // Weights that are used again and again, once a token, get one sum.
-                    let beta: Double = sum == nil ? 0 : 1
-                    if sum == nil { sum = Tensor(uninitialized: w.shape, w.dtype) }
-                    Gemm.run(real, true, false, n, k, rows, 1, da.constantBase, n, x.constantBase, k, beta, sum!.mutableBase(), k)
-                }
-                if b != nil { to.add(2, da.reshaped([rows, n]).sum([0])) }
-            })
+            "linear", self, weight, bias, y, keeping: (x, w, op == nil ? nil : product, b != nil)
+        ) { g, kept, to in
+            let (x, w, slope, hasBias) = kept.pointee
+            let n = w.shape[0], k = w.shape[1], rows = x.shape.dropLast().count, real = x.dtype.real
+            let da = slope.map { g * $0 } ?? g.contiguous()
+            if to.needs(0) {
+                let dx = Tensor(uninitialized: x.shape, x.dtype)
+                Gemm.run(real, false, false, rows, k, n, 1, da.constantBase, n, w.constantBase, k, 0, dx.freshBase, k)
+                to.add(0, dx)
+            }
+            to.accumulate(1) { sum in
+                // Weights that are used again and again, once a token, get one sum.
+                let beta: Double = sum == nil ? 0 : 1
+                if sum == nil { sum = Tensor(uninitialized: w.shape, w.dtype) }
+                Gemm.run(real, true, false, n, k, rows, 1, da.constantBase, n, x.constantBase, k, beta, sum!.mutableBase(), k)
+            }
+            if hasBias { to.add(2, da.reshaped(Shape(of: rows, n)).sum([0])) }
+        }
     }
 }

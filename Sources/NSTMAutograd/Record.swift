@@ -39,8 +39,8 @@ func record(
         let nothing = Variable(a.value)
         return record(op, [a, b ?? nothing, c ?? nothing], value, derivative())
     }
-    let nodes = SIMD4(a.node, b?.node ?? -1, c?.node ?? -1, -1)
-    guard tape.isRecording, nodes != SIMD4(repeating: -1) else { return Variable(value, node: -1, tape: tape) }
+    let nodes = inputNodes(a, b, c)
+    guard tape.isRecording, nodes != SIMD8(repeating: -1) else { return Variable(value, node: -1, tape: tape) }
     return Variable(value, node: tape.append(op, nodes, nil, 1, .one(pullback(derivative(), op, tape))), tape: tape)
 }
 
@@ -50,7 +50,7 @@ func record(_ op: StaticString, _ x: Variable, _ value: Tensor, _ pullback: @esc
     guard let tape = x.tape else { return Variable(value) }
     if tape.checksFinite { tape.check(value, op, [x]) }
     guard tape.isRecording, x.node >= 0 else { return Variable(value, node: -1, tape: tape) }
-    return Variable(value, node: tape.append(op, SIMD4(x.node, -1, -1, -1), nil, 1, .one(pullback)), tape: tape)
+    return Variable(value, node: tape.append(op, inputNodes(x), nil, 1, .one(pullback)), tape: tape)
 }
 /// The same for two operands.
 @inline(__always)
@@ -59,34 +59,81 @@ func record(_ op: StaticString, _ a: Variable, _ b: Variable, _ value: Tensor, _
     guard let tape = a.tape, b.tape === tape else { return record(op, [a, b], value, .pullback(pullback)) }
     if tape.checksFinite { tape.check(value, op, [a, b]) }
     guard tape.isRecording, a.node >= 0 || b.node >= 0 else { return Variable(value, node: -1, tape: tape) }
-    return Variable(value, node: tape.append(op, SIMD4(a.node, b.node, -1, -1), nil, 1, .one(pullback)), tape: tape)
+    return Variable(value, node: tape.append(op, inputNodes(a, b), nil, 1, .one(pullback)), tape: tape)
 }
 
-/// The same for one operand and a way back that captures nothing: no memory is asked for beyond the value's.
+/// The same with a way back that captures nothing: what it needs lies on the tape, and no memory is asked for beyond the value's. It is evaluated
+/// only when it is wanted.
 @inline(__always)
-func record(
-    _ op: StaticString, _ a: Variable, _ value: Tensor, saving x: Tensor, _ y: Tensor, code: UInt32 = 0,
-    _ pullback: @escaping PullbackSaved
+func record<Values>(
+    _ op: StaticString, _ a: Variable, _ b: Variable?, _ c: Variable?, _ value: Tensor,
+    keeping values: @autoclosure () -> Values, _ pullback: @escaping PullbackKept<Values>
 ) -> Variable {
-    guard let tape = a.tape else { return Variable(value) }
-    if tape.checksFinite { tape.check(value, op, [a]) }
-    guard tape.isRecording, a.node >= 0 else { return Variable(value, node: -1, tape: tape) }
-    let way = Tape.Way.saved(pullback, at: tape.save(x, y), code: code)
-    return Variable(value, node: tape.append(op, SIMD4(a.node, -1, -1, -1), nil, 1, way), tape: tape)
-}
-/// The same for two operands.
-@inline(__always)
-func record(
-    _ op: StaticString, _ a: Variable, _ b: Variable, _ value: Tensor, saving x: Tensor, _ y: Tensor, code: UInt32 = 0,
-    _ pullback: @escaping PullbackSaved
-) -> Variable {
-    guard let tape = a.tape, b.tape === tape else {
-        return record(op, [a, b], value, .pullback { g, to in pullback(g, x, y, code, to) })
+    guard let tape = a.tape, b.map({ $0.tape === tape }) ?? true, c.map({ $0.tape === tape }) ?? true, !tape.checksFinite else {
+        let nothing = Variable(a.value), values = values()
+        return record(
+            op, [a, b ?? nothing, c ?? nothing], value,
+            .pullback { g, to in withUnsafePointer(to: values) { pullback(g, $0, to) } })
     }
-    if tape.checksFinite { tape.check(value, op, [a, b]) }
-    guard tape.isRecording, a.node >= 0 || b.node >= 0 else { return Variable(value, node: -1, tape: tape) }
-    let way = Tape.Way.saved(pullback, at: tape.save(x, y), code: code)
-    return Variable(value, node: tape.append(op, SIMD4(a.node, b.node, -1, -1), nil, 1, way), tape: tape)
+    let nodes = inputNodes(a, b, c)
+    guard tape.isRecording, nodes != SIMD8(repeating: -1) else { return Variable(value, node: -1, tape: tape) }
+    return Variable(
+        value, node: tape.append(op, nodes, nil, 1, tape.keep(Kept(values: values(), pullback: pullback))), tape: tape)
+}
+
+@inline(__always)
+func record<Values>(
+    _ op: StaticString, _ a: Variable, _ b: Variable?, _ value: Tensor, keeping values: @autoclosure () -> Values,
+    _ pullback: @escaping PullbackKept<Values>
+) -> Variable {
+    record(op, a, b, nil, value, keeping: values(), pullback)
+}
+@inline(__always)
+func record<Values>(
+    _ op: StaticString, _ a: Variable, _ value: Tensor, keeping values: @autoclosure () -> Values,
+    _ pullback: @escaping PullbackKept<Values>
+) -> Variable {
+    record(op, a, nil, nil, value, keeping: values(), pullback)
+}
+
+/// The same for a function of elements.
+@inline(__always)
+func record(
+    _ op: StaticString, _ a: Variable, _ b: Variable? = nil, keeping x: Tensor, _ y: Tensor, code: UInt32 = 0, _ value: Tensor,
+    _ pullback: @escaping KeptPair.Pullback
+) -> Variable {
+    guard let tape = a.tape, b.map({ $0.tape === tape }) ?? true, !tape.checksFinite else {
+        return record(op, b.map { [a, $0] } ?? [a], value, .pullback { g, to in pullback(g, x, y, code, to) })
+    }
+    let nodes = inputNodes(a, b)
+    guard tape.isRecording, nodes != SIMD8(repeating: -1) else { return Variable(value, node: -1, tape: tape) }
+    let way = tape.keep(KeptPair(x: x, y: y, code: code, pullback: pullback))
+    return Variable(value, node: tape.append(op, nodes, nil, 1, way), tape: tape)
+}
+
+/// The same for an operation with three outputs.
+func record<Values>(
+    _ op: StaticString, _ a: Variable, _ b: Variable, _ c: Variable, _ d: Variable, _ e: Variable?, _ f: Variable?,
+    _ outputs: (Tensor, Tensor, Tensor), keeping values: @autoclosure () -> Values, _ pullback: @escaping PullbackKeptMany<Values>
+) -> (Variable, Variable, Variable) {
+    func isHere(_ x: Variable?) -> Bool { x.map { $0.tape === a.tape } ?? true }
+    guard let tape = a.tape, isHere(b), isHere(c), isHere(d), isHere(e), isHere(f), !tape.checksFinite else {
+        let nothing = Variable(a.value), values = values()
+        let made = record(op, [a, b, c, d, e ?? nothing, f ?? nothing], [outputs.0, outputs.1, outputs.2]) { gradients, to in
+            withUnsafePointer(to: values) { values in
+                withUnsafeTemporaryAllocation(of: Tensor?.self, capacity: gradients.count) { slots in
+                    _ = slots.initialize(from: gradients)
+                    pullback(OutputGradients(slots: slots.baseAddress!, count: slots.count), values, to)
+                    slots.deinitialize()
+                }
+            }
+        }
+        return (made[0], made[1], made[2])
+    }
+    let nodes = inputNodes(a, b, c, d, e, f), isRecorded = tape.isRecording && nodes != SIMD8(repeating: -1)
+    let node = isRecorded ? tape.append(op, nodes, nil, 3, tape.keep(KeptMany(values: values(), pullback: pullback))) : -1
+    func output(_ value: Tensor, _ i: Int32) -> Variable { Variable(value, node: isRecorded ? node + i : -1, tape: tape) }
+    return (output(outputs.0, 0), output(outputs.1, 1), output(outputs.2, 2))
 }
 
 /// Defines an operation with several outputs.
@@ -131,9 +178,16 @@ private func commonTape(_ op: StaticString, _ inputs: [Variable]) -> Tape? {
     }
     return tape
 }
-private func pack(_ inputs: [Variable]) -> (SIMD4<Int32>, [Int32]?) {
-    var nodes = SIMD4<Int32>(repeating: -1)
-    if inputs.count > 4 { return (nodes, inputs.map(\.node)) }
+/// Nodes of the operands, −1 for one that is missing.
+@inline(__always)
+private func inputNodes(
+    _ a: Variable, _ b: Variable? = nil, _ c: Variable? = nil, _ d: Variable? = nil, _ e: Variable? = nil, _ f: Variable? = nil
+) -> SIMD8<Int32> {
+    SIMD8(a.node, b?.node ?? -1, c?.node ?? -1, d?.node ?? -1, e?.node ?? -1, f?.node ?? -1, -1, -1)
+}
+private func pack(_ inputs: [Variable]) -> (SIMD8<Int32>, [Int32]?) {
+    var nodes = SIMD8<Int32>(repeating: -1)
+    if inputs.count > 8 { return (nodes, inputs.map(\.node)) }
     for (i, x) in inputs.enumerated() { nodes[i] = x.node }
     return (nodes, nil)
 }

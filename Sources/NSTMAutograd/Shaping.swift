@@ -52,8 +52,8 @@ extension Variable {
         return record("expand", self, nil, nil, value.expanded(a), .pullback { g, to in to.add(0, g.squeezed(a)) })
     }
     public func broadcast(to target: Shape) -> Variable {
-        let from = shape
-        return record("broadcast", self, nil, nil, value.broadcast(to: target), .pullback { g, to in to.add(0, g.sum(to: from)) })
+        record("broadcast", self, value.broadcast(to: target), keeping: shape) { g, from, to in to.add(0, g.sum(to: from.pointee))
+        }
     }
     public static func concatenate(_ parts: [Variable], axis: Int) -> Variable {
         if parts.count == 1 { return parts[0] }

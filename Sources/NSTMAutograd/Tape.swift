@@ -1,12 +1,10 @@
+import CNSTMKernels
 import NSTMTensor
 
 /// The way back of an operation: given the gradients of its outputs, adds to those of its inputs.
 public typealias Pullback = (_ gradient: Tensor, _ inputs: GradientSink) -> Void
 /// The same for an operation with several outputs; an output nobody used has no gradient.
 public typealias PullbackMany = (_ gradients: [Tensor?], _ inputs: GradientSink) -> Void
-
-/// The way back of a small operation, without a context of its own: what it needs lies on the tape.
-typealias PullbackSaved = (_ gradient: Tensor, _ x: Tensor, _ y: Tensor, _ code: UInt32, _ inputs: GradientSink) -> Void
 
 /// What the derivative of an operation is. It is not optional: an operation without one says so, and backward stops there by name.
 public enum Derivative {
@@ -23,8 +21,8 @@ public final class Tape {
     struct Entry {
         let op: StaticString
         let path: Int32
-        /// Inputs by node id, −1 for constants; operations with more than four keep them in `moreInputs`.
-        let inputs: SIMD4<Int32>
+        /// Inputs by node id, −1 for constants; operations with more than eight keep them in `moreInputs`.
+        let inputs: SIMD8<Int32>
         let moreInputs: [Int32]?
         /// Number of outputs; they take consecutive ids from this entry on.
         let outputs: Int32
@@ -34,8 +32,8 @@ public final class Tape {
         case none
         case one(Pullback)
         case many(PullbackMany)
-        /// The tensors lie in `saved` from this position on.
-        case saved(PullbackSaved, at: Int32, code: UInt32)
+        /// The values lie at this address of the tape's own memory.
+        case kept(any KeptValues.Type, at: UnsafeMutableRawPointer)
     }
 
     /// Off: operations compute values only; nothing is recorded or kept.
@@ -49,43 +47,52 @@ public final class Tape {
         set { scope = newValue.isEmpty ? -1 : enter(newValue, in: -1) }
     }
 
-    @exclusivity(unchecked) private(set) var entries: ContiguousArray<Entry> = []
-    private let saved = SavedTensors()
+    @exclusivity(unchecked) private(set) var entries = PooledList<Entry>()
+    @exclusivity(unchecked) private var kept = KeptMemory()
     private var isUsed = false
-    private var leaves: [ObjectIdentifier: Int32] = [:]
-    private(set) var leafParameters: [(parameter: Parameter, node: Int32)] = []
+    /// Parameters in the order in which they were first used.
+    @exclusivity(unchecked) private(set) var leaves = PooledList<(parameter: Parameter, node: Int32)>()
+    /// Where in `leaves` a parameter may be, by its index: the last one used of those that have this index, −1 for none.
+    @exclusivity(unchecked) private var places = PooledList<Int32>()
     /// Modules that were entered, each within another one (−1: none).
-    @exclusivity(unchecked) private var scopes: ContiguousArray<(parent: Int32, name: String)> = []
+    @exclusivity(unchecked) private var scopes = PooledList<(parent: Int32, name: String)>()
     /// The module at work.
     @exclusivity(unchecked) private(set) var scope: Int32 = -1
 
     public init(recording: Bool = true) {
         isRecording = recording
-        if recording { entries.reserveCapacity(256) }
+        if recording { entries.reserve(256) }
     }
 
     /// Number of recorded nodes.
     public var count: Int { entries.count }
 
     func leaf(_ parameter: Parameter) -> Int32 {
-        let key = ObjectIdentifier(parameter)
-        if let id = leaves[key] { return id }
-        let id = append("leaf", SIMD4(repeating: -1), nil, 1, .none)
-        leaves[key] = id
-        leafParameters.append((parameter, id))
+        let index = parameter.index
+        while places.count <= index { places.append(-1) }
+        if places[index] >= 0 {
+            let known = leaves[Int(places[index])]
+            if known.parameter === parameter { return known.node }
+            // Parameters of two models may have one index.
+            for i in 0..<leaves.count where leaves[i].parameter === parameter { return leaves[i].node }
+        }
+        let id = append("leaf", SIMD8(repeating: -1), nil, 1, .none)
+        places[index] = Int32(leaves.count)
+        leaves.append((parameter, id))
         return id
     }
+    var leafParameters: [(parameter: Parameter, node: Int32)] { (0..<leaves.count).map { leaves[$0] } }
     /// A node for an input whose gradient is wanted.
-    func source() -> Int32 { append("input", SIMD4(repeating: -1), nil, 1, .none) }
+    func source() -> Int32 { append("input", SIMD8(repeating: -1), nil, 1, .none) }
 
-    func append(_ op: StaticString, _ inputs: SIMD4<Int32>, _ more: [Int32]?, _ outputs: Int32, _ way: Way) -> Int32 {
+    func append(_ op: StaticString, _ inputs: SIMD8<Int32>, _ more: [Int32]?, _ outputs: Int32, _ way: Way) -> Int32 {
         let id = Int32(entries.count)
         entries.append(Entry(op: op, path: scope, inputs: inputs, moreInputs: more, outputs: outputs, way: way))
         // Further outputs are placeholders: the first one carries the way back.
         var rest = outputs
         while rest > 1 {
             entries.append(
-                Entry(op: op, path: scope, inputs: SIMD4(repeating: -1), moreInputs: nil, outputs: 0, way: .none))
+                Entry(op: op, path: scope, inputs: SIMD8(repeating: -1), moreInputs: nil, outputs: 0, way: .none))
             rest -= 1
         }
         return id
@@ -115,11 +122,16 @@ public final class Tape {
         return names.reversed().joined(separator: ".")
     }
 
-    /// Keeps two tensors for the way back of an operation.
-    @inline(__always) func save(_ x: Tensor, _ y: Tensor) -> Int32 { saved.append(x, y) }
+    /// Keeps values for the way back of an operation.
+    @inline(__always) func keep<T: KeptValues>(_ values: T) -> Way { .kept(T.self, at: kept.place(values)) }
 
     deinit {
-        for entry in entries { if case .saved(_, let at, _) = entry.way { _ = saved.take(at) } }
+        for i in 0..<entries.count { if case .kept(let type, let at) = entries[i].way { type.drop(at) } }
+        entries.free()
+        kept.free()
+        leaves.free()
+        places.free()
+        scopes.free()
     }
 
     /// Stops at a value that is not finite. −∞ may be a mask: an operation that is given some may hand it on.
@@ -144,11 +156,12 @@ public final class Tape {
             fatalError("backward: first non-finite seed at index \(i) of shape \(seed.shape)")
         }
         // Not an array: destroying one asks every empty place what it is.
-        let slots = UnsafeMutablePointer<Tensor?>.allocate(capacity: entries.count)
-        for i in 0..<entries.count { (slots + i).initialize(to: nil) }
+        let count = entries.count, bytes = count * MemoryLayout<Tensor?>.stride
+        let slots = nstm_memory_take(bytes).bindMemory(to: Tensor?.self, capacity: count)
+        for i in 0..<count { (slots + i).initialize(to: nil) }
         defer {
-            for i in 0..<entries.count where slots[i] != nil { slots[i] = nil }
-            slots.deallocate()
+            for i in 0..<count where slots[i] != nil { slots[i] = nil }
+            nstm_memory_give(slots, bytes)
         }
         slots[Int(node)] = seed
         var id = Int(node)
@@ -162,14 +175,15 @@ public final class Tape {
                     pullback(g, GradientSink(slots, entries[id].inputs, entries[id].moreInputs))
                     if checksFinite { checkGradients(from: id, slots) }
                 }
-            case .saved(let pullback, let at, let code):
+            case .kept(let type, let at):
                 entries[id].way = .none
-                let (x, y) = saved.take(at)
-                if let g = slots[id] {
-                    slots[id] = nil
-                    pullback(g, x, y, code, GradientSink(slots, entries[id].inputs, nil))
+                let gradients = OutputGradients(slots: slots + id, count: Int(entries[id].outputs))
+                if !gradients.isEmpty {
+                    type.run(at, gradients, GradientSink(slots, entries[id].inputs, nil))
+                    for i in 0..<gradients.count { _ = gradients.take(i) }
                     if checksFinite { checkGradients(from: id, slots) }
                 }
+                type.drop(at)
             case .many(let pullback):
                 entries[id].way = .none
                 let outputs = id..<id + Int(entries[id].outputs), incoming = outputs.map { slots[$0] }
@@ -187,7 +201,7 @@ public final class Tape {
     /// that end in a leaf are seen too.
     private func checkGradients(from id: Int, _ slots: UnsafeMutablePointer<Tensor?>) {
         let entry = entries[id]
-        for (position, input) in (entry.moreInputs ?? (0..<4).map { entry.inputs[$0] }).enumerated() where input >= 0 {
+        for (position, input) in (entry.moreInputs ?? (0..<8).map { entry.inputs[$0] }).enumerated() where input >= 0 {
             guard let g = slots[Int(input)], let i = g.firstNonFinite() else { continue }
             let place = "\(entry.op) in '\(path(of: entry.path))'"
             fatalError("\(place): first non-finite gradient at index \(i) of shape \(g.shape), of input \(position)")
@@ -198,10 +212,10 @@ public final class Tape {
 /// Where a pullback puts the gradients of its operation's inputs.
 public struct GradientSink {
     private let slots: UnsafeMutablePointer<Tensor?>
-    private let inputs: SIMD4<Int32>
+    private let inputs: SIMD8<Int32>
     private let more: [Int32]?
 
-    init(_ slots: UnsafeMutablePointer<Tensor?>, _ inputs: SIMD4<Int32>, _ more: [Int32]?) {
+    init(_ slots: UnsafeMutablePointer<Tensor?>, _ inputs: SIMD8<Int32>, _ more: [Int32]?) {
         self.slots = slots
         self.inputs = inputs
         self.more = more
@@ -229,28 +243,4 @@ public struct GradientSink {
         defer { slots[id] = nil }
         return slots[id]
     }
-}
-
-/// Tensors in pairs, put in while recording and taken out once each on the way back.
-private final class SavedTensors {
-    private var base: UnsafeMutablePointer<Tensor>
-    private var count = 0, capacity = 0
-
-    init() { base = .allocate(capacity: 0) }
-    deinit { base.deallocate() }
-
-    @inline(__always) func append(_ x: Tensor, _ y: Tensor) -> Int32 {
-        if count + 2 > capacity {
-            let larger = UnsafeMutablePointer<Tensor>.allocate(capacity: max(128, capacity * 2))
-            larger.moveInitialize(from: base, count: count)
-            base.deallocate()
-            base = larger
-            capacity = max(128, capacity * 2)
-        }
-        (base + count).initialize(to: x)
-        (base + count + 1).initialize(to: y)
-        count += 2
-        return Int32(count - 2)
-    }
-    @inline(__always) func take(_ at: Int32) -> (Tensor, Tensor) { ((base + Int(at)).move(), (base + Int(at) + 1).move()) }
 }

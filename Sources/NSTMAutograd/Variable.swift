@@ -36,11 +36,14 @@ public struct Variable {
     public func backward() -> Gradients {
         guard shape.count == 1 else { nstmFatal(.other(op: "backward", "needs a scalar, got shape \(shape)")) }
         guard let tape, node >= 0 else { return Gradients([]) }
-        let leaves = tape.leafParameters
         return tape.backward(from: node, seed: .ones(shape, dtype: dtype)) { slots in
-            Gradients(
-                leaves.compactMap { leaf in slots[Int(leaf.node)].map { Gradients.Entry(parameter: leaf.parameter, value: $0) } }
-                    .sorted { $0.parameter.index < $1.parameter.index })
+            var entries: [Gradients.Entry] = []
+            entries.reserveCapacity(tape.leaves.count)
+            for i in 0..<tape.leaves.count {
+                let leaf = tape.leaves[i]
+                if let g = slots[Int(leaf.node)] { entries.append(Gradients.Entry(parameter: leaf.parameter, value: g)) }
+            }
+            return Gradients(entries)
         }
     }
 
@@ -62,16 +65,29 @@ public struct Gradients {
         var value: Tensor
     }
     private(set) var entries: [Entry]
-    private var index: [String: Int]
 
     init(_ entries: [Entry]) {
         self.entries = entries
-        index = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.parameter.path, $0) })
+        // Models use their parameters nearly in the order in which they declare them.
+        let indices = entries.lazy.map(\.parameter.index)
+        if zip(indices, indices.dropFirst()).contains(where: { $0 > $1 }) {
+            self.entries.sort { $0.parameter.index < $1.parameter.index }
+        }
     }
 
     public var paths: [String] { entries.map(\.parameter.path) }
-    public subscript(path: String) -> Tensor? { index[path].map { entries[$0].value } }
-    public subscript(parameter: Parameter) -> Tensor? { self[parameter.path] }
+    public subscript(path: String) -> Tensor? { entries.first { $0.parameter.path == path }?.value }
+    public subscript(parameter: Parameter) -> Tensor? { position(of: parameter).map { entries[$0].value } }
+
+    /// Where the gradient of a parameter is: that of its path, and so of its index.
+    private func position(of parameter: Parameter) -> Int? {
+        var low = 0, high = entries.count
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].parameter.index < parameter.index { low = middle + 1 } else { high = middle }
+        }
+        return entries[low...].prefix { $0.parameter.index == parameter.index }.firstIndex { $0.parameter.path == parameter.path }
+    }
 
     /// Calls the body for each parameter and its gradient, in order of declaration.
     public func forEach(_ body: (Parameter, Tensor) throws -> Void) rethrows {
@@ -80,9 +96,9 @@ public struct Gradients {
     public static func + (a: Gradients, b: Gradients) -> Gradients {
         var entries = a.entries
         for e in b.entries {
-            if let i = a.index[e.parameter.path] { entries[i].value.add(e.value) } else { entries.append(e) }
+            if let i = a.position(of: e.parameter) { entries[i].value.add(e.value) } else { entries.append(e) }
         }
-        return Gradients(entries.sorted { $0.parameter.index < $1.parameter.index })
+        return Gradients(entries)
     }
     public func scaled(by factor: Double) -> Gradients {
         Gradients(entries.map { Entry(parameter: $0.parameter, value: $0.value.affine(factor)) })
@@ -93,12 +109,11 @@ public struct Gradients {
     }
     /// The Euclidean norm of all gradients together.
     public var globalNorm: Double {
-        var squares = [Double](repeating: 0, count: entries.count)
-        squares.withUnsafeMutableBufferPointer { sums in
-            nonisolated(unsafe) let sums = sums
-            Parallel.for(entries.count) { sums[$0] = entries[$0].value.sumOfSquares() }
+        withScratch(byteCount: entries.count * MemoryLayout<Double>.stride) { scratch in
+            let squares = scratch.assumingMemoryBound(to: Double.self)
+            Parallel.for(entries.count) { squares[$0] = entries[$0].value.sumOfSquares() }
+            return (0..<entries.count).reduce(0) { $0 + squares[$1] }.squareRoot()
         }
-        return squares.reduce(0, +).squareRoot()
     }
     /// Path and index of the first gradient element that is NaN or infinite.
     public var firstNonFinite: (path: String, index: Int)? {

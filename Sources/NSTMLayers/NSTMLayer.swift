@@ -155,39 +155,45 @@ public final class NSTMLayer: SequenceMixer {
         _ position: Int, _ context: ForwardContext
     ) -> Variable {
         let activity = states.activity
-        let lengths = looks.isEmpty ? [x.shape[1]] : StatePropagator.lengths(of: x.shape[1], from: position, looks)
-        let xs = lengths.count == 1 ? [x] : x.split(1, lengths), qkvs = lengths.count == 1 ? [qkv] : qkv.split(1, lengths)
         if let policy = activation, own == nil { own = policy.beginning(batch: x.shape[0], manager, x.dtype) }
+        if looks.isEmpty { return part(x, qkv, activity, &states, &routing, &own, position, context) }
+        let lengths = StatePropagator.lengths(of: x.shape[1], from: position, looks)
         // A sequence that is not streamed has parts all the same.
         if routing == nil, lengths.count > 1 {
             routing = router.beginning(batch: x.shape[0], x.dtype).map { context.constant($0) }
         }
         var at = position, reads: [Variable] = []
-        for (i, length) in lengths.enumerated() {
-            if let policy = activation, let before = own {
-                var active = before
-                if at > 0 && at % policy.interval == 0 {
-                    let keys = qkvs[i].value.slice(1, 0..<1).slice(2, width..<2 * width)
-                    active = policy.next(active, keys: keys, states: states.keys.value, manager)
-                }
-                states = StateBank(
-                    keys: states.keys, values: states.values, usage: states.usage,
-                    activity: activity.restricted(to: active, context))
-                context.observe("activity") { active }
-                own = active
-            }
-            if let interval = router.interval, at % interval == 0 { routing = states.activity.choosing(states.keys) }
-            let (weights, carried) = context.scope("router") {
-                router.route(xs[i], states.activity, position: at, carried: routing, context)
-            }
-            routing = carried ?? routing
-            let result = propagator(
-                tokens: xs[i], qkv: qkvs[i], routing: weights, states: states, readout: attention.readout, position: at, context)
-            states = result.states
-            reads.append(result.reads)
-            at += length
+        for (x, qkv) in zip(x.split(1, lengths), qkv.split(1, lengths)) {
+            reads.append(part(x, qkv, activity, &states, &routing, &own, at, context))
+            at += x.shape[1]
         }
-        return reads.count == 1 ? reads[0] : Variable.concatenate(reads, axis: 1)
+        return Variable.concatenate(reads, axis: 1)
+    }
+    /// A part of a sequence in which nothing is decided but at its first token.
+    private func part(
+        _ x: Variable, _ qkv: Variable, _ activity: StateActivity, _ states: inout StateBank, _ routing: inout Variable?,
+        _ own: inout Tensor?, _ at: Int, _ context: ForwardContext
+    ) -> Variable {
+        if let policy = activation, let before = own {
+            var active = before
+            if at > 0 && at % policy.interval == 0 {
+                let keys = qkv.value.slice(1, 0..<1).slice(2, width..<2 * width)
+                active = policy.next(active, keys: keys, states: states.keys.value, manager)
+            }
+            states = StateBank(
+                keys: states.keys, values: states.values, usage: states.usage, activity: activity.restricted(to: active, context))
+            context.observe("activity") { active }
+            own = active
+        }
+        if let interval = router.interval, at % interval == 0 { routing = states.activity.choosing(states.keys) }
+        let (weights, carried) = context.scope("router") {
+            router.route(x, states.activity, position: at, carried: routing, context)
+        }
+        routing = carried ?? routing
+        let result = propagator(
+            tokens: x, qkv: qkv, routing: weights, states: states, readout: attention.readout, position: at, context)
+        states = result.states
+        return result.reads
     }
 }
 

@@ -38,6 +38,10 @@ public enum Parallel {
     }
 }
 
+/// Notes where a closure's code and captures lie, for as long as the caller's own call lasts. `withoutActuallyEscaping` would ask the system for
+/// an object each time, once a region.
+@_silgen_name("nstm_closure_lend") private func lend(_ body: (Int) -> Void, _ to: UnsafeMutablePointer<nstm_closure>)
+
 /// Workers spin for a moment between regions (a training step has hundreds of them, microseconds apart), then sleep. A region waits
 /// only for workers that have joined it: one that the system has not woken, or has put aside, holds nobody up.
 private final class ThreadPool: @unchecked Sendable {
@@ -55,7 +59,7 @@ private final class ThreadPool: @unchecked Sendable {
     private var active = 0
     /// What the region's caller adds its work to.
     private var total: UnsafeMutablePointer<nstm_work>?
-    private var body: ((Int) -> Void)?
+    private var body = nstm_closure()
     private var mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private static let spins = 20_000
@@ -89,40 +93,37 @@ private final class ThreadPool: @unchecked Sendable {
             for i in 0..<count { body(i) }
             return
         }
-        withoutActuallyEscaping(body) { body in
-            // The workers are done with `body` before this scope ends, and callers promise independent indices.
-            self.count = count
-            self.body = body
-            total = nstm_work_total()
-            active = min(activeCount.load(ordering: .relaxed), count)
-            next.store(0, ordering: .relaxed)
-            left.store(0, ordering: .relaxed)
-            let generation = Door.generation(door.load(ordering: .relaxed)) + 1
-            door.store(generation << 16, ordering: .sequentiallyConsistent)
-            if sleeping.load(ordering: .sequentiallyConsistent) > 0 {
-                pthread_mutex_lock(mutex)
-                pthread_cond_broadcast(wake)
-                pthread_mutex_unlock(mutex)
-            }
-            drain()
-            let joined = Door.joined(door.bitwiseOr(Door.closed, ordering: .acquiringAndReleasing).oldValue)
-            var waited = 0
-            while left.load(ordering: .acquiring) < joined {
-                waited += 1
-                if waited > ThreadPool.spins { _ = sched_yield() } else { nstm_pause() }
-            }
-            self.body = nil
+        // The workers are done with `body` before this call ends, and callers promise independent indices.
+        self.count = count
+        lend(body, &self.body)
+        total = nstm_work_total()
+        active = min(activeCount.load(ordering: .relaxed), count)
+        next.store(0, ordering: .relaxed)
+        left.store(0, ordering: .relaxed)
+        let generation = Door.generation(door.load(ordering: .relaxed)) + 1
+        door.store(generation << 16, ordering: .sequentiallyConsistent)
+        if sleeping.load(ordering: .sequentiallyConsistent) > 0 {
+            pthread_mutex_lock(mutex)
+            pthread_cond_broadcast(wake)
+            pthread_mutex_unlock(mutex)
+        }
+        drain()
+        let joined = Door.joined(door.bitwiseOr(Door.closed, ordering: .acquiringAndReleasing).oldValue)
+        var waited = 0
+        while left.load(ordering: .acquiring) < joined {
+            waited += 1
+            if waited > ThreadPool.spins { _ = sched_yield() } else { nstm_pause() }
         }
         busy.store(false, ordering: .releasing)
     }
 
     @inline(__always) private func drain() {
-        let body = self.body!
+        let body = self.body
         let count = self.count
         while true {
             let i = next.add(1, ordering: .relaxed).oldValue
             if i >= count { break }
-            body(i)
+            nstm_closure_call(body, i)
         }
     }
 

@@ -32,13 +32,13 @@ package enum Gemm {
         }
     }
 
-    /// The same, split over threads along the longer side of C. The parts depend on the sizes only. `epilogue` runs after each
-    /// part of rows while it is still in cache, when the split is by rows; otherwise once at the end, over all rows.
+    /// The same, split over threads along the longer side of C. The parts depend on the sizes only. When the product
+    /// is followed by an `epilogue`, the split is by rows, and it runs after each part while that is still in cache.
     package static func run(
         _ real: nstm_real, _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Double, _ a: UnsafeRawPointer,
         _ lda: Int,
         _ b: UnsafeRawPointer, _ ldb: Int, _ beta: Double, _ c: UnsafeMutableRawPointer, _ ldc: Int,
-        epilogue: ((Range<Int>) -> Void)? = nil
+        isFollowed: Bool = false, epilogue: (Range<Int>) -> Void = { _ in }
     ) {
         if real == NSTM_F32 && alpha == 1 && (beta == 0 || beta == 1) && (splitPays(m, n, k) || packedPays(m, n, k)) {
             packed(ta, tb, m, n, k, a, lda, b, ldb, beta == 1, c, ldc, epilogue)
@@ -46,19 +46,19 @@ package enum Gemm {
         }
         if m == 1 && alpha == 1 && beta == 0 && (!ta || lda == 1) {
             row(real, tb, n, k, a, b, ldb, c)
-            epilogue?(0..<1)
+            epilogue(0..<1)
             return
         }
         countBytes(real, m, n, k, accumulate: beta != 0)
         let size = real == NSTM_F32 ? 4 : 8
-        let byRows = m >= n || epilogue != nil
+        let byRows = m >= n || isFollowed
         let long = byRows ? m : n
         let part = partSize(long, work: 2 * m * n * k)
         if byRows {
             Parallel.blocks(m, of: part) { r in
                 let a = a + (ta ? r.lowerBound : r.lowerBound * lda) * size
                 single(real, ta, tb, r.count, n, k, alpha, a, lda, b, ldb, beta, c + r.lowerBound * ldc * size, ldc)
-                epilogue?(r)
+                epilogue(r)
             }
         } else {
             Parallel.blocks(n, of: part) { r in
@@ -111,15 +111,18 @@ package enum Gemm {
     private static func packed(
         _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ a: UnsafeRawPointer, _ lda: Int, _ b: UnsafeRawPointer,
         _ ldb: Int,
-        _ accumulate: Bool, _ c: UnsafeMutableRawPointer, _ ldc: Int, _ epilogue: ((Range<Int>) -> Void)?
+        _ accumulate: Bool, _ c: UnsafeMutableRawPointer, _ ldc: Int, _ epilogue: (Range<Int>) -> Void
     ) {
         let a = a.assumingMemoryBound(to: Float.self), b = b.assumingMemoryBound(to: Float.self)
         let c = c.assumingMemoryBound(to: Float.self)
         let isSplit = splitPays(m, n, k), inPlace = !isSplit && !tb && readsInPlace(ldb, depth: k)
         let width = panel, panels = (n + width - 1) / width, panelBytes = isSplit ? nstm_gemm_split_bytes(k) : 4 * width * k
-        let scratch = inPlace ? nil : Storage(byteCount: panels * panelBytes)
-        if let scratch {
-            let to = scratch.base
+        nstm_work_add(0, 0, Int64(4 * k * n))
+        if inPlace {
+            rows(ta, m, n, k, a, lda, b, width, ldb, accumulate, c, ldc, isSplit: false, epilogue)
+            return
+        }
+        withScratch(byteCount: panels * panelBytes) { to in
             Parallel.blocks(panels, of: max(1, 32_768 / (width * k))) { r in
                 for panel in r {
                     if isSplit {
@@ -129,43 +132,53 @@ package enum Gemm {
                     }
                 }
             }
+            rows(
+                ta, m, n, k, a, lda, UnsafePointer(to.assumingMemoryBound(to: Float.self)), width * k, width, accumulate, c, ldc,
+                isSplit: isSplit, epilogue)
         }
-        nstm_work_add(0, 0, Int64(4 * k * n))
-        let right = scratch.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) } ?? b
-        let stride = inPlace ? width : width * k, step = inPlace ? ldb : width
-        // Blocks shrink towards the end, so that threads finish together; how rows are cut does not change a bit of the result.
-        let starts =
-            isSplit
-            ? blockStarts(rows: m, n, k, tile: 32, least: 1_500_000) : blockStarts(rows: m, n, k, tile: 12, least: 500_000)
-        Parallel.for(starts.count - 1) { i in
-            let r = starts[i]..<starts[i + 1]
-            let left = a + r.lowerBound * (ta ? 1 : lda), to = c + r.lowerBound * ldc
-            if isSplit {
-                nstm_gemm_split_rows(left, ta ? 1 : lda, ta ? lda : 1, right, to, ldc, r.count, n, k, accumulate ? 1 : 0)
-            } else {
-                nstm_gemm_rows(
-                    left, ta ? 1 : lda, ta ? lda : 1, right, stride, step, to, ldc, r.count, n, k, accumulate ? 1 : 0)
+    }
+    /// Blocks of rows of C from B in panels (see `nstm_gemm_rows`). They shrink towards the end, so that threads finish together; how rows are cut
+    /// does not change a bit of the result.
+    private static func rows(
+        _ ta: Bool, _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Float>, _ lda: Int, _ right: UnsafePointer<Float>,
+        _ stride: Int, _ step: Int, _ accumulate: Bool, _ c: UnsafeMutablePointer<Float>, _ ldc: Int, isSplit: Bool,
+        _ epilogue: (Range<Int>) -> Void
+    ) {
+        let tile = isSplit ? 32 : 12
+        withScratch(byteCount: ((m + tile - 1) / tile + 1) * MemoryLayout<Int>.stride) { scratch in
+            let starts = scratch.assumingMemoryBound(to: Int.self)
+            let count = cut(rows: m, n, k, tile: tile, least: isSplit ? 1_500_000 : 500_000, into: starts)
+            Parallel.for(count) { i in
+                let r = starts[i]..<starts[i + 1]
+                let left = a + r.lowerBound * (ta ? 1 : lda), to = c + r.lowerBound * ldc
+                if isSplit {
+                    nstm_gemm_split_rows(left, ta ? 1 : lda, ta ? lda : 1, right, to, ldc, r.count, n, k, accumulate ? 1 : 0)
+                } else {
+                    nstm_gemm_rows(
+                        left, ta ? 1 : lda, ta ? lda : 1, right, stride, step, to, ldc, r.count, n, k, accumulate ? 1 : 0)
+                }
+                epilogue(r)
             }
-            epilogue?(r)
         }
-        withExtendedLifetime(scratch) {}
     }
 
     /// Cuts rows into blocks of whole tiles: half of what is left for each thread, at most what its cache holds of A, and at least so many
-    /// multiply-adds and additions (about five microseconds).
-    private static func blockStarts(rows m: Int, _ n: Int, _ k: Int, tile: Int, least work: Int) -> [Int] {
+    /// multiply-adds and additions (about five microseconds). Returns their number; `starts` gets one more.
+    private static func cut(
+        rows m: Int, _ n: Int, _ k: Int, tile: Int, least work: Int, into starts: UnsafeMutablePointer<Int>
+    ) -> Int {
         let tiles = (m + tile - 1) / tile, threads = Parallel.threadCount
         let most = max(1, 393_216 / (4 * tile * min(k, 256))), least = max(1, work / (2 * tile * n * k))
-        var starts: [Int] = [], done = 0
-        starts.reserveCapacity(24)
-        starts.append(0)
+        var count = 0, done = 0
+        starts[0] = 0
         while done < tiles {
             done += max(least, min(most, (tiles - done) / (2 * threads)))
             // A rest that is less than that goes with the last block.
             if tiles - done < least { done = tiles }
-            starts.append(min(m, done * tile))
+            count += 1
+            starts[count] = min(m, done * tile)
         }
-        return starts
+        return count
     }
 
     /// Length of a part of `long` rows (or columns): at most eight parts, each with enough work (4 MFLOP) to be worth a thread.

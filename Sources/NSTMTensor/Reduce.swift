@@ -122,11 +122,11 @@ extension Tensor {
     private func blockSums(_ n: Int, _ body: (Range<Int>) -> Double) -> Double {
         let block = 65_536
         if n <= block { return body(0..<n) }
-        var parts = [Double](repeating: 0, count: (n + block - 1) / block)
-        parts.withUnsafeMutableBufferPointer { p in
-            nonisolated(unsafe) let p = p
-            Parallel.blocks(n, of: block) { p[$0.lowerBound / block] = body($0) }
+        let count = (n + block - 1) / block
+        return withScratch(byteCount: count * MemoryLayout<Double>.stride) { scratch in
+            let parts = scratch.assumingMemoryBound(to: Double.self)
+            Parallel.blocks(n, of: block) { parts[$0.lowerBound / block] = body($0) }
+            return (0..<count).reduce(0) { $0 + parts[$1] }
         }
-        return parts.reduce(0, +)
     }
 }

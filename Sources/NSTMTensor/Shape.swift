@@ -20,6 +20,16 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
         }
         self.init(sizes: sizes, rank: rank)
     }
+    // A literal's list is not always optimised away: for operations that a step calls often.
+    @inlinable package init(of a: Int) { self.init(of: a, 1, 1, rank: 1) }
+    @inlinable package init(of a: Int, _ b: Int) { self.init(of: a, b, 1, rank: 2) }
+    @inlinable package init(of a: Int, _ b: Int, _ c: Int) { self.init(of: a, b, c, rank: 3) }
+    @usableFromInline init(of a: Int, _ b: Int, _ c: Int, rank: Int) {
+        let least = min(a, b, c), most = max(a, b, c)
+        if least < 0 || most > 0x7fff_ffff { Shape.refuse(0, least < 0 ? least : most) }
+        sizes = SIMD8(Int32(a), Int32(b), Int32(c), 1, 1, 1, 1, 1)
+        self.rank = rank
+    }
     @usableFromInline init(sizes: SIMD8<Int32>, rank: Int) {
         self.sizes = sizes
         self.rank = rank

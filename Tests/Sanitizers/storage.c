@@ -1,5 +1,6 @@
-// Memory of tensors and the objects that count who holds them.
+// Memory of tensors and the objects that count who holds them; closures.
 #include "kernels.h"
+#include "nstm_closure.h"
 #include "nstm_storage.h"
 
 static void demand(bool holds) {
@@ -114,3 +115,14 @@ FIELD(nstm_tensor_type, nstm_tensor_type(made) == 3)
 FIELD(nstm_tensor_contiguous, nstm_tensor_contiguous(made))
 FIELD(nstm_tensor_memory, nstm_tensor_memory(made) == made)
 FIELD(nstm_tensor_holds_more, !nstm_tensor_holds_more(made))
+
+// MARK: Closures
+static ptrdiff_t called_with;
+static __attribute__((swiftcall)) void remember(ptrdiff_t index, __attribute__((swift_context)) const void *context) {
+    called_with = index + *(const ptrdiff_t *)context;
+}
+CHECK(nstm_closure_call, {
+    nstm_closure closure = {(const void *)remember, &n};
+    nstm_closure_call(closure, rows);
+    demand(called_with == rows + n);
+})
