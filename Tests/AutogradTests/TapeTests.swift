@@ -1,5 +1,6 @@
 import NSTMAutograd
 import NSTMTensor
+import TestSupport
 import Testing
 
 @Suite struct TapeTests {
@@ -99,10 +100,10 @@ import Testing
         #expect(made == 1)
     }
 
-    @Test func moreThanFourInputs() {
-        let c = ForwardContext(.train), x = (0..<7).map { c.input(Tensor([Double($0)])) }
+    @Test(arguments: [7, 8, 9, 20]) func manyInputs(_ count: Int) {
+        let c = ForwardContext(.train), x = (0..<count).map { c.input(Tensor([Double($0)])) }
         let parts = x.enumerated().map { $0 % 2 == 0 ? $1 : Variable($1.value) }
-        let y = Variable.concatenate(parts, axis: 0) * Variable(Tensor((1...7).map(Double.init)))
+        let y = Variable.concatenate(parts, axis: 0) * Variable(Tensor((1...count).map(Double.init)))
         let g = y.gradients(of: x)
         for (i, gi) in g.enumerated() { #expect(gi?.doubles() == (i % 2 == 0 ? [Double(i + 1)] : nil)) }
     }
@@ -116,6 +117,62 @@ import Testing
             #expect(c.tape.count == 100_001)
             #expect(abs(y.value.doubles()[0] - 2) < 1e-9)
             if backward { #expect(y.gradients(of: [x])[0]!.doubles() == [1, 1]) }
+        }
+    }
+
+    /// Parameters of two models on one tape may have one index, and one path.
+    @Test func parametersOfTwoModels() {
+        let a = parameter("a", 0, [2]), b = parameter("b", 0, [3]), again = parameter("a", 0, [5]), last = parameter("z", 1, [7])
+        let c = ForwardContext(.train)
+        // d/da (a·b + b·a′ + a′·a + z) = b + a′, and so on.
+        let loss = (c[a] * c[b] + c[b] * c[again] + c[again] * c[a] + c[last]).sum(), g = loss.backward()
+        var seen: [String] = []
+        g.forEach { p, g in seen.append("\(p.path) \(p.value.item()) \(g.item())") }
+        #expect(seen == ["a 2.0 8.0", "b 3.0 7.0", "a 5.0 5.0", "z 7.0 1.0"])
+        #expect(g[b]?.item() == 7 && g["b"]?.item() == 7 && g[last]?.item() == 1 && g[a]?.item() == 8)
+    }
+
+    /// Operations that keep what their way back needs on the tape: recorded, and with a tape that looks at every value, for which they go
+    /// another way.
+    private func keepingOperations(_ c: ForwardContext) -> (inputs: [Variable], loss: Variable) {
+        var random = TestRandom(3)
+        let x = c.input(random.tensor([2, 5, 12])), w = c.input(random.tensor([12, 12])), b = c.input(random.tensor([12]))
+        let gain = c.input(random.tensor([12], 0.5..<1.5)), taps = c.input(random.tensor([3, 12]))
+        let write = c.input(random.tensor([2, 5, 3], 0.1..<0.9)), keys = c.input(random.tensor([3, 4])),
+            shift = c.input(random.tensor([2, 3]))
+        let gate = c.input(random.tensor([2, 5, 4], 0.1..<0.9)), table = c.input(random.tensor([7, 12]))
+        let rows = table.rows(Tensor([0, 3, 3, 6, 1, 2, 2, 5, 4, 0] as [Int32], [2, 5]))
+        let h = (x * rows + b).linear(w, bias: b, activation: .gelu).layerNorm(gain: gain, bias: b)
+            .causalConvolution(taps, bias: b, silu: true).gatedRMSNorm(gain: gain, gate: x)
+        let scan = h.gatedSlotScan(
+            write: write.topKGates(2), gate: gate, keys: keys, values: keys.broadcast(to: [2, 3, 4]), bias: shift, heads: 2,
+            chunk: 2)
+        let all = Variable.concatenate([scan.output, h.attention(heads: 1, mask: .causal), scan.values], axis: 1)
+        let loss = all.sigmoid().crossEntropy(Tensor((0..<26).map { Int32($0 % 5 - 1) }, [2, 13]))
+        return ([x, w, b, gain, taps, write, keys, shift, gate, table], loss)
+    }
+    @Test func keepingIsCapturing() {
+        var results: [[[Double]?]] = []
+        for checks in [false, true] {
+            let c = ForwardContext(.train)
+            c.tape.checksFinite = checks
+            let (inputs, loss) = keepingOperations(c)
+            results.append(loss.gradients(of: inputs).map { $0?.doubles() })
+        }
+        #expect(results[0] == results[1] && results[0].allSatisfy { $0 != nil })
+    }
+    /// A tape gives back what its operations keep, whether backward passed all of them, some, or none.
+    @Test func tapesGiveBackWhatTheyKept() async {
+        await #expect(processExitsWith: .success) {
+            let tests = TapeTests(), before = MemoryUse.current.live
+            for way in 0..<3 {
+                let c = ForwardContext(.train), (inputs, loss) = tests.keepingOperations(c)
+                let other = loss * loss
+                if way == 1 { _ = loss.gradients(of: inputs) }
+                if way == 2 { _ = other.gradients(of: inputs) }
+                if MemoryUse.current.live <= before { Issue.record("nothing is kept") }
+            }
+            #expect(MemoryUse.current.live == before)
         }
     }
 
