@@ -87,7 +87,8 @@ private final class ThreadPool: @unchecked Sendable {
         }
     }
 
-    func run(_ count: Int, _ body: (Int) -> Void) {
+    // Not inlined: the caller keeps alive what the closure captured until this returns.
+    @inline(never) func run(_ count: Int, _ body: (Int) -> Void) {
         // Nested regions, and regions from a second thread while one runs, are done in sequence by their caller.
         guard busy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else {
             for i in 0..<count { body(i) }
@@ -114,6 +115,8 @@ private final class ThreadPool: @unchecked Sendable {
             waited += 1
             if waited > ThreadPool.spins { _ = sched_yield() } else { nstm_pause() }
         }
+        // A use after the last call, whatever the optimiser does: what `body` captured is not released before.
+        lend(body, &self.body)
         busy.store(false, ordering: .releasing)
     }
 
