@@ -89,14 +89,14 @@ V4_INLINE void tile(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const flo
     // Masked loads: the last panel of an ordinary matrix ends where its row ends.
     __mmask16 m0 = columns >= 16 ? 0xffff : (__mmask16)((1u << columns) - 1);
     __mmask16 m1 = columns >= 32 ? 0xffff : (columns > 16 ? (__mmask16)((1u << (columns - 16)) - 1) : 0);
-    if (ahead)
-#pragma clang loop unroll(full)
-        for (int i = 0; i < rows; i++)
-            for (int j = 0; j < vectors; j++) __builtin_prefetch(c + i * ldc + 16 * j, 1, 3);
     const float *at[TILE / NSTM_STRIDED];
     NSTM_STRIDED_ROWS(at, TILE, a, a_row)
     NSTM_LOOP_ALONE for (ptrdiff_t p = 0; p < depth; p++, b += b_step) {
-        if (ahead) _mm_prefetch((const char *)(next + p * PANEL * TILE / ROWS), _MM_HINT_T1);
+        // A line of each in every fourth step; all at once they would wait for each other.
+        if (ahead && p % 4 == 0) {
+            _mm_prefetch((const char *)(next + p * PANEL * TILE / ROWS), _MM_HINT_T1);
+            if (p < 8 * TILE) __builtin_prefetch(c + p / 8 * ldc + p % 8 * 4, 1, 3);
+        }
         __m512 b0 = _mm512_maskz_loadu_ps(m0, b), b1 = vectors > 1 ? _mm512_maskz_loadu_ps(m1, b + 16) : b0;
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++) {
