@@ -197,13 +197,13 @@ private struct SlotJob {
         let toQKV = dqkv.freshBase, toU = dU.freshBase, toK = dK.freshBase, toV = dV.freshBase, toB = dB?.freshBase
         let span = min(chunk, max(1, T))
         Parallel.for(B * H, work: 12 * B * T * N * D) { i in
-            withScratch(byteCount: (span + 2) * 2 * bank + span * (N + 1) * 4) { state in
+            withScratch(byteCount: (span + 2) * 2 * bank + span * (2 * N + 1) * 4) { running in
                 let b = i / H, h = i % H
-                let running = state + 2 * bank, log = running + 2 * bank, index = log + span * 2 * bank
+                let log = running + 2 * bank, index = log + (span + 1) * 2 * bank
                 gather(gK.constantBase, b, h, running)
                 gather(gV.constantBase, b, h, running + bank)
                 for c in stride(from: chunks - 1, through: 0, by: -1) {
-                    state.copyMemory(from: starts.constantBase + (i * chunks + c) * 2 * bank, byteCount: 2 * bank)
+                    let state = starts.constantBase + (i * chunks + c) * 2 * bank
                     let t = c * chunk, n = min(chunk, T - t)
                     let row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size,
                         to = toQKV + ((b * T + t) * 3 * D + h * d) * size
@@ -212,7 +212,7 @@ private struct SlotJob {
                         3 * D,
                         write.constantBase + (b * T + t) * N * size, N, gate?.at(b, t, h * d), gate?.row ?? 0,
                         bias.map { $0.constantBase + b * N * size }, scale, keyLength,
-                        r.p.constantBase + (i * T + t) * N * size, N, state, state + bank, running, running + bank,
+                        r.p.constantBase + (i * T + t) * N * size, N, state, state + bank, d, running, running + bank,
                         to, to + D * size, to + 2 * D * size, 3 * D, toU + (i * T + t) * N * size, N,
                         toGate.map { $0 + ((b * T + t) * D + h * d) * size }, D, toB.map { $0 + i * N * size },
                         log, index.assumingMemoryBound(to: Int32.self), n, N, d)

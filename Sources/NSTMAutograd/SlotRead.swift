@@ -44,19 +44,18 @@ extension Variable {
                 var dK = sink.take(1) ?? .zeros(k.shape, dtype: type), dV = sink.take(2) ?? .zeros(k.shape, dtype: type)
                 let toK = dK.mutableBase(), toV = dV.mutableBase(), bytes = N * d * size
                 Parallel.for(B * heads, work: 8 * B * T * N * D) { i in
-                    withScratch(byteCount: 4 * bytes + (T * D + N) * size + T * (N + 1) * 4) { state in
+                    withScratch(byteCount: 4 * bytes + (T * D + N) * size + T * (2 * N + 1) * 4) { log in
                         let row = i / heads, column = i % heads * d, bank = (row * N * D + column) * size
-                        let sums = state + 2 * bytes, blank = sums + 2 * bytes, dU = blank + T * D * size
+                        let sums = log + 2 * bytes, blank = sums + 2 * bytes, dU = blank + T * D * size
                         let index = dU + N * size, x = q.at(row, 0, column)
-                        nstm_move_rows(N, d * size, k.constantBase + bank, D * size, state, d * size)
-                        nstm_move_rows(N, d * size, v.constantBase + bank, D * size, state + bytes, d * size)
                         nstm_move_rows(N, d * size, toK + bank, D * size, sums, d * size)
                         nstm_move_rows(N, d * size, toV + bank, D * size, sums + bytes, d * size)
                         nstm_slots_backward(
                             real, g.constantBase + (row * T * D + column) * size, D, x, x, x, q.row, nothing.constantBase, 0,
                             nil, 0, b.map { $0.constantBase + row * N * size }, scale, 0, p.constantBase + i * T * N * size, N,
-                            state, state + bytes, sums, sums + bytes, toQ + (row * T * D + column) * size, blank,
-                            blank, D, dU, 0, nil, 0, toB.map { $0 + i * N * size }, state,
+                            k.constantBase + bank, v.constantBase + bank, D, sums, sums + bytes,
+                            toQ + (row * T * D + column) * size, blank, blank, D, dU, 0, nil, 0, toB.map { $0 + i * N * size },
+                            log,
                             index.assumingMemoryBound(to: Int32.self), T, N, d)
                         nstm_move_rows(N, d * size, sums, d * size, toK + bank, D * size)
                         nstm_move_rows(N, d * size, sums + bytes, d * size, toV + bank, D * size)

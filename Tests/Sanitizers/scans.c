@@ -12,22 +12,22 @@
             void *q = some(span(length, d, qs)), *k = some(span(length, d, qs)), *v = some(span(length, d, qs));              \
             void *u = with(share(span(length, n, us)), span(length, n, us), 0, 0.6);                                          \
             void *bias = i / 2 ? with(some(n), n, -INFINITY, i / 2 == 1 ? 0.3 : 1) : NULL;                                    \
-            void *keys = some(n * d), *values = some(n * d);                                                                  \
+            ptrdiff_t ks = d + h % 3;                                                                                         \
             void *gate = i & 1 ? share(span(length, d, d + 2)) : NULL;                                                        \
             double length_of_keys = i & 1 ? 2 : 0;                                                                            \
             __VA_ARGS__;                                                                                                      \
             release();                                                                                                        \
         }
 CHECK(nstm_slots, {
-    EACH_SLOTS(nstm_slots(t, q, k, v, qs, u, us, gate, d + 2, bias, 0.3, length_of_keys, share(span(n, d, d + h % 3)),
-                          share(span(n, d, d + h % 3)), d + h % 3, blank(span(length, n, ps)), ps, blank(span(length, d, os)), os, length, n, d))
+    EACH_SLOTS(nstm_slots(t, q, k, v, qs, u, us, gate, d + 2, bias, 0.3, length_of_keys, share(span(n, d, ks)),
+                          share(span(n, d, ks)), ks, blank(span(length, n, ps)), ps, blank(span(length, d, os)), os, length, n, d))
 })
 CHECK(nstm_slots_backward, {
     EACH_SLOTS(nstm_slots_backward(t, some(span(length, d, os)), os, q, k, v, qs, u, us, gate, d + 2, bias, 0.3, length_of_keys,
-                                   share(span(length, n, ps)), ps, keys, values, some(n * d), some(n * d),
+                                   share(span(length, n, ps)), ps, some(span(n, d, ks)), some(span(n, d, ks)), ks, some(n * d), some(n * d),
                                    blank(span(length, d, qs)), blank(span(length, d, qs)), blank(span(length, d, qs)), qs,
-                                   blank(span(length, n, us)), us, gate ? blank(span(length, d, d + 1)) : NULL, d + 1, bias ? some(n) : NULL, blank(length * n * 2 * d),
-                                   integers(length * (n + 1), 1), length, n, d))
+                                   blank(span(length, n, us)), us, gate ? blank(span(length, d, d + 1)) : NULL, d + 1, bias ? some(n) : NULL, blank((length + 1) * n * 2 * d),
+                                   integers(length * (2 * n + 1), 1), length, n, d))
 })
 
 // MARK: Content slots

@@ -376,14 +376,15 @@ void nstm_slots(nstm_real t, const void *_Nonnull q, const void *_Nonnull k, con
                 ptrdiff_t gate_stride, const void *_Nullable bias, double scale, double key_scale, void *_Nonnull keys,
                 void *_Nonnull values, ptrdiff_t state_stride, void *_Nonnull p, ptrdiff_t p_stride, void *_Nonnull o,
                 ptrdiff_t o_stride, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d);
-/// The way back over the same tokens. keys, values: the states before the first of them, [n, d] (changed and restored);
-/// dkeys, dvalues: running gradients, in: of the states after the last token, out: of the states before the first.
-/// dgate is written if there is a gate; dbias: n, added to. `log` holds length·n·(2d) elements, `index` length·(n + 1).
+/// The way back over the same tokens. keys, values: the states before the first of them, n rows of d every `state_stride`;
+/// dkeys, dvalues, [n, d]: running gradients, in: of the states after the last token, out: of the states before the first.
+/// dgate is written if there is a gate; dbias: n, added to. `log` holds n·(2d) elements and as many for each
+/// token that writes, `index` length·(2n + 1).
 void nstm_slots_backward(nstm_real t, const void *_Nonnull d_o, ptrdiff_t do_stride, const void *_Nonnull q,
                          const void *_Nonnull k, const void *_Nonnull v, ptrdiff_t qkv_stride, const void *_Nonnull u,
                          ptrdiff_t u_stride, const void *_Nullable gate, ptrdiff_t gate_stride,
-                         const void *_Nullable bias, double scale, double key_scale, const void *_Nonnull p, ptrdiff_t p_stride, void *_Nonnull keys, void *_Nonnull values,
-                         void *_Nonnull dkeys, void *_Nonnull dvalues, void *_Nonnull dq, void *_Nonnull dk,
+                         const void *_Nullable bias, double scale, double key_scale, const void *_Nonnull p, ptrdiff_t p_stride, const void *_Nonnull keys,
+                         const void *_Nonnull values, ptrdiff_t state_stride, void *_Nonnull dkeys, void *_Nonnull dvalues, void *_Nonnull dq, void *_Nonnull dk,
                          void *_Nonnull dv, ptrdiff_t dqkv_stride, void *_Nonnull du, ptrdiff_t du_stride,
                          void *_Nullable dgate, ptrdiff_t dgate_stride, void *_Nullable dbias, void *_Nonnull log, int32_t *_Nonnull index, ptrdiff_t length,
                          ptrdiff_t n, ptrdiff_t d);
