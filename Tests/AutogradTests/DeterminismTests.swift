@@ -56,6 +56,7 @@ import Testing
         out += run([[5, 20, 17, 18], [40, 20, 3, 3], [40]]) { $1[0].conv2d($1[1], bias: $1[2], padding: 1) }
         out += run([[9, 24, 300], [24, 1, 5]]) { $1[0].conv1d($1[1], stride: 2, padding: .causal, groups: 24) }
         out += run([[3, 200, 30], [150, 30]]) { $1[0].longConvolution($1[1]) }
+        out += run([[3, 1, 3000], [1, 3000]]) { $1[0].longConvolution($1[1]) }
         out += run([[4, 30, 16, 16]]) {
             $1[0].maxPool2d(3, stride: 2, padding: 1) + $1[0].averagePool2d(3, stride: 2, padding: 1)
         }

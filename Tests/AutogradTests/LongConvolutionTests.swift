@@ -68,4 +68,15 @@ import Testing
         }
         #expect(difference(long, short) < 1e-13)
     }
+
+    /// A sequence of one element is a product, also while several threads share its plan.
+    @Test(arguments: [DType.float32, .float64]) func oneElementOnSeveralThreads(_ type: DType) {
+        var random = TestRandom(34)
+        let u = random.tensor([2, 1, 2000]).cast(to: type), h = random.tensor([1, 2000]).cast(to: type)
+        let taps = h.doubles(), want = u.doubles().enumerated().map { $1 * taps[$0 % 2000] }
+        for _ in 0..<50 {
+            let y = Variable(u).longConvolution(Variable(h))
+            #expect(difference(y.value, Tensor(want, [2, 1, 2000])) <= 1e-6)
+        }
+    }
 }
