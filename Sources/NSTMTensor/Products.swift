@@ -147,7 +147,7 @@ package enum Gemm {
         let tile = isSplit ? 32 : 12
         withScratch(byteCount: ((m + tile - 1) / tile + 1) * MemoryLayout<Int>.stride) { scratch in
             let starts = scratch.assumingMemoryBound(to: Int.self)
-            let count = cut(rows: m, n, k, tile: tile, least: isSplit ? 1_500_000 : 500_000, into: starts)
+            let count = cut(rows: m, n, k, tile: tile, least: isSplit ? 1_500_000 : 200_000, into: starts)
             Parallel.for(count) { i in
                 let r = starts[i]..<starts[i + 1]
                 let left = a + r.lowerBound * (ta ? 1 : lda), to = c + r.lowerBound * ldc
@@ -163,7 +163,7 @@ package enum Gemm {
     }
 
     /// Cuts rows into blocks of whole tiles: half of what is left for each thread, at most what its cache holds of A, and at least so many
-    /// multiply-adds and additions (about five microseconds). Returns their number; `starts` gets one more.
+    /// multiply-adds and additions (about two microseconds). Returns their number; `starts` gets one more.
     private static func cut(
         rows m: Int, _ n: Int, _ k: Int, tile: Int, least work: Int, into starts: UnsafeMutablePointer<Int>
     ) -> Int {
