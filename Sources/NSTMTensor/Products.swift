@@ -41,7 +41,7 @@ package enum Gemm {
         isFollowed: Bool = false, epilogue: (Range<Int>) -> Void = { _ in }
     ) {
         if real == NSTM_F32 && alpha == 1 && (beta == 0 || beta == 1) && (splitPays(m, n, k) || packedPays(m, n, k)) {
-            packed(ta, tb, m, n, k, a, lda, b, ldb, beta == 1, c, ldc, epilogue)
+            packed(ta, tb, m, n, k, a, lda, b, ldb, beta == 1, c, ldc, isFollowed: isFollowed, epilogue)
             return
         }
         if m == 1 && alpha == 1 && beta == 0 && (!ta || lda == 1) {
@@ -111,15 +111,18 @@ package enum Gemm {
     private static func packed(
         _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ a: UnsafeRawPointer, _ lda: Int, _ b: UnsafeRawPointer,
         _ ldb: Int,
-        _ accumulate: Bool, _ c: UnsafeMutableRawPointer, _ ldc: Int, _ epilogue: (Range<Int>) -> Void
+        _ accumulate: Bool, _ c: UnsafeMutableRawPointer, _ ldc: Int, isFollowed: Bool, _ epilogue: (Range<Int>) -> Void
     ) {
         let a = a.assumingMemoryBound(to: Float.self), b = b.assumingMemoryBound(to: Float.self)
         let c = c.assumingMemoryBound(to: Float.self)
         let isSplit = splitPays(m, n, k), inPlace = !isSplit && !tb && readsInPlace(ldb, depth: k)
         let width = panel, panels = (n + width - 1) / width, panelBytes = isSplit ? nstm_gemm_split_bytes(k) : 4 * width * k
+        // Multiply-adds and additions that are worth a thread: more where B has just been packed by one, from whose cache the others would get it,
+        // unless there is other work in what follows.
+        let least = isSplit ? 1_500_000 : (inPlace || isFollowed ? 200_000 : 500_000)
         nstm_work_add(0, 0, Int64(4 * k * n))
         if inPlace {
-            rows(ta, m, n, k, a, lda, b, width, ldb, accumulate, c, ldc, isSplit: false, epilogue)
+            rows(ta, m, n, k, a, lda, b, width, ldb, accumulate, c, ldc, isSplit: false, least: least, epilogue)
             return
         }
         withScratch(byteCount: panels * panelBytes) { to in
@@ -134,7 +137,7 @@ package enum Gemm {
             }
             rows(
                 ta, m, n, k, a, lda, UnsafePointer(to.assumingMemoryBound(to: Float.self)), width * k, width, accumulate, c, ldc,
-                isSplit: isSplit, epilogue)
+                isSplit: isSplit, least: least, epilogue)
         }
     }
     /// Blocks of rows of C from B in panels (see `nstm_gemm_rows`). They shrink towards the end, so that threads finish together; how rows are cut
@@ -142,12 +145,12 @@ package enum Gemm {
     private static func rows(
         _ ta: Bool, _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Float>, _ lda: Int, _ right: UnsafePointer<Float>,
         _ stride: Int, _ step: Int, _ accumulate: Bool, _ c: UnsafeMutablePointer<Float>, _ ldc: Int, isSplit: Bool,
-        _ epilogue: (Range<Int>) -> Void
+        least work: Int, _ epilogue: (Range<Int>) -> Void
     ) {
         let tile = isSplit ? 32 : 12
         withScratch(byteCount: ((m + tile - 1) / tile + 1) * MemoryLayout<Int>.stride) { scratch in
             let starts = scratch.assumingMemoryBound(to: Int.self)
-            let count = cut(rows: m, n, k, tile: tile, least: isSplit ? 1_500_000 : 200_000, into: starts)
+            let count = cut(rows: m, n, k, tile: tile, least: work, into: starts)
             Parallel.for(count) { i in
                 let r = starts[i]..<starts[i + 1]
                 let left = a + r.lowerBound * (ta ? 1 : lda), to = c + r.lowerBound * ldc
@@ -163,7 +166,7 @@ package enum Gemm {
     }
 
     /// Cuts rows into blocks of whole tiles: half of what is left for each thread, at most what its cache holds of A, and at least so many
-    /// multiply-adds and additions (about two microseconds). Returns their number; `starts` gets one more.
+    /// multiply-adds and additions. Returns their number; `starts` gets one more.
     private static func cut(
         rows m: Int, _ n: Int, _ k: Int, tile: Int, least work: Int, into starts: UnsafeMutablePointer<Int>
     ) -> Int {
