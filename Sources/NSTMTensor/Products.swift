@@ -118,7 +118,7 @@ package enum Gemm {
         let isSplit = splitPays(m, n, k), inPlace = !isSplit && !tb && readsInPlace(ldb, depth: k)
         let width = panel, panels = (n + width - 1) / width, panelBytes = isSplit ? nstm_gemm_split_bytes(k) : 4 * width * k
         // Multiply-adds and additions that are worth a thread: more where B has just been packed by one, from whose cache the others would get it,
-        // unless there is other work in what follows.
+        // unless a bias or an activation follows, which is shared as well.
         let least = isSplit ? 1_500_000 : (inPlace || isFollowed ? 200_000 : 500_000)
         nstm_work_add(0, 0, Int64(4 * k * n))
         if inPlace {
