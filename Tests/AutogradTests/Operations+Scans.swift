@@ -48,6 +48,22 @@ extension Operation {
         let sequence = sizes.map { [$0.0, $0.1, $0.2] }, row = sizes.map { [$0.0, $0.2] }, channels = sizes.map { [$0.2] }
         func shapes(_ all: [[Int]]...) -> [[[Int]]] { sizes.indices.map { i in all.map { $0[i] } } }
         @Sendable func complex(_ x: [Variable], _ i: Int) -> ComplexVariable { ComplexVariable(real: x[i], imaginary: x[i + 1]) }
+        // Moves of the write head, of the read head, and both heads: with all states, and with some stepped over.
+        let heads: [[[Int]]] = [(2, 3, 4), (1, 1, 1), (2, 0, 3), (0, 2, 3), (1, 6, 5)].map { b, t, states in
+            [[b, t, 2], [b, t, 5], [b, 2, states + 1]]
+        }
+        let orders: [[[Int32]]?] = [nil, [[0, 1, 3]], [[0, 1, 3], [0]]]
+        let pointers: [Operation] = orders.map { order in
+            let fitting = heads.filter { s in
+                guard let order else { return true }
+                return s[2][2] > 3 && (order.count == 1 || order.count == s[2][0])
+            }
+            return .init("pointerScan, places \(order?.description ?? "all")", fitting) {
+                let scan = $1[0].softmax().pointerScan(readMoves: $1[1].softmax(), heads: $1[2], order: order)
+                return everything(scan.writes, scan.reads)
+            }
+        }
+
         let diagonal: [Operation] = [
             .init("diagonalScan", shapes(sequence, sequence, row)) {
                 let s = $1[0].diagonalScan(decay: $1[1], state: $1[2])
@@ -105,6 +121,6 @@ extension Operation {
                 return everything(s.output, s.state)
             },
         ]
-        return matrix + diagonal + selective
+        return matrix + pointers + diagonal + selective
     }()
 }

@@ -48,6 +48,17 @@ import Testing
         #expect(work.forward.multiplyAdds == 2 * 100 * 8)
     }
 
+    // MARK: Pointers. Six products for each place in use, backward twelve.
+
+    @Test(arguments: [nil, [[0, 2, 5]]] as [[[Int32]]?]) func pointers(_ order: [[Int32]]?) {
+        let work = count([random([2, 20, 2]), random([2, 20, 5]), random([2, 2, 7])]) {
+            let heads = $1[0].pointerScan(readMoves: $1[1], heads: $1[2], order: order)
+            return heads.writes + heads.reads
+        }
+        let places = 2 * 20 * (order == nil ? 7 : 3)
+        #expect(work.forward.multiplyAdds == 6 * places && work.backward.multiplyAdds == 12 * places)
+    }
+
     // MARK: Convolutions
 
     /// Four taps, of which the first three tokens miss 3, 2 and 1; the way back makes values again, sums for the taps, and dx.

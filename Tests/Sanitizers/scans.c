@@ -134,6 +134,39 @@ CHECK(nstm_matrix_scan_chunk_backward, {
     })
 })
 
+// MARK: Pointers
+/// n states behind the place of rest; all of them, or every second one.
+#define EACH_POINTER(...)                                                                                          \
+    for (int some_of_them = 0; some_of_them < 2; some_of_them++) {                                                 \
+        static const ptrdiff_t lengths[] = {0, 1, 2, 9};                                                           \
+        ptrdiff_t length = lengths[rows], places = n + 1, count = some_of_them ? 1 + (n + 1) / 2 : places;         \
+        int32_t *order = some_of_them ? block(count, sizeof(int32_t)) : NULL;                                      \
+        for (ptrdiff_t i = 0; order && i < count; i++) order[i] = (int32_t)(i == 0 ? 0 : 2 * i - 1);               \
+        void *write = share(2 * length), *read = share(5 * length), *start = share(2 * places);                    \
+        void *w = blank(length * places), *r = blank(length * places);                                             \
+        nstm_pointer_scan(t, write, read, order, count, start, w, r, length, places);                              \
+        __VA_ARGS__;                                                                                               \
+        release();                                                                                                 \
+    }
+CHECK(nstm_pointer_scan, {
+    EACH_POINTER({
+        expect_numbers(w, length, places, places);
+        expect_numbers(r, length, places, places);
+    })
+})
+CHECK(nstm_pointer_scan_backward, {
+    for (int given = 0; given < 4; given++)
+        EACH_POINTER({
+            void *dw = given & 1 ? some(length * places) : NULL, *dr = given & 2 ? some(length * places) : NULL;
+            void *d_write = blank(2 * length), *d_read = blank(5 * length), *d_start = blank(2 * places);
+            nstm_pointer_scan_backward(t, write, read, order, count, start, w, r, dw, dr, d_write, d_read, d_start, length,
+                                       places);
+            expect_numbers(d_write, length, 2, 2);
+            expect_numbers(d_read, length, 5, 5);
+            expect_numbers(d_start, 2, places, places);
+        })
+})
+
 // MARK: Diagonal state
 /// n channels; no token, one, and more than a chunk.
 static ptrdiff_t tokens(void) {

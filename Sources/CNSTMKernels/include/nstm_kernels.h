@@ -456,6 +456,27 @@ void nstm_matrix_scan_chunk_backward(nstm_real t, const nstm_matrix_scan *_Nonnu
                                      const void *_Nonnull d_o, ptrdiff_t o_stride, void *_Nonnull d_state, ptrdiff_t length,
                                      void *_Nonnull scratch);
 
+// MARK: Pointers over states (PointerScan.c)
+/// A write head and a read head that move over places 0 ... N of one sequence: place 0 is rest, place n is state n. Both are
+/// distributions over the places. A token moves the write head, then the read head:
+///
+///     w ← a₀ w + a₁ S w;   r ← e₀ r + e₁ S r + e₂ S' r + e₃ (all at rest) + e₄ w
+///
+/// S moves one place forward (what leaves the last place is lost), S' one place back (rest stays rest).
+/// - write_moves: a [length, 2], stay and forward; read_moves: e [length, 5], stay, forward, back, home, follow.
+/// - order: numbers of the `count` places in use, ascending, the first of them 0; all others are stepped over and get 0. Null: all
+///   places, `count` = `places`.
+/// - start: both heads before the first token, [2, places]; w, r: the heads after every token, [length, places] each.
+void nstm_pointer_scan(nstm_real t, const void *_Nonnull write_moves, const void *_Nonnull read_moves,
+                       const int32_t *_Nullable order, ptrdiff_t count, const void *_Nonnull start, void *_Nonnull w,
+                       void *_Nonnull r, ptrdiff_t length, ptrdiff_t places);
+/// The backward pass. dw, dr: gradients of the heads after every token; null counts as 0. d_start: of the heads before the first one.
+void nstm_pointer_scan_backward(nstm_real t, const void *_Nonnull write_moves, const void *_Nonnull read_moves,
+                                const int32_t *_Nullable order, ptrdiff_t count, const void *_Nonnull start,
+                                const void *_Nonnull w, const void *_Nonnull r, const void *_Nullable dw,
+                                const void *_Nullable dr, void *_Nonnull d_write_moves, void *_Nonnull d_read_moves,
+                                void *_Nonnull d_start, ptrdiff_t length, ptrdiff_t places);
+
 // MARK: Diagonal state (DiagonalScan.c, SelectiveScan.c, WKVScan.c): family 3 of Documentation/Mathematics.md
 /// h ← a ⊙ h + b over `length` tokens of one sequence, some of its channels. Imaginary parts (`_im`): null in the real form. Rows of
 /// a every a_stride (0: one row for all tokens), all others every `stride`. state: in and out.

@@ -1,0 +1,105 @@
+import NSTMAutograd
+import NSTMTensor
+import Testing
+
+/// The heads of a pointer against shift matrices, a machine with whole numbers, and what must hold of distributions.
+@Suite struct PointerScanTests {
+    private struct Heads {
+        let writes: Tensor, reads: Tensor
+    }
+    private func scan(_ a: Tensor, _ e: Tensor, _ start: Tensor, _ order: [[Int32]]? = nil) -> Heads {
+        let (w, r) = Variable(a).pointerScan(readMoves: Variable(e), heads: Variable(start), order: order)
+        return Heads(writes: w.value, reads: r.value)
+    }
+    private func shares(_ shape: [Int], _ name: String, _ dtype: DType = .float64) -> Tensor {
+        Variable(.normal(Shape(shape), deviation: 2, key: RandomKey(4).fold(name), dtype: dtype)).softmax().value
+    }
+    private func rest(_ batch: Int, _ places: Int, _ dtype: DType = .float64) -> Tensor {
+        Tensor((0..<2 * batch * places).map { $0 % places == 0 ? 1.0 : 0 }, [batch, 2, places]).cast(to: dtype)
+    }
+
+    /// The recurrence in its own words: a matrix for each move, made for the places in use.
+    @Test(arguments: [nil, [0, 1, 2, 3, 4, 5], [0, 2, 5], [0]] as [[Int32]?]) func shiftMatrices(_ order: [Int32]?) {
+        let b = 2, t = 9, n = 6, places = (order ?? (0..<Int32(n)).map { $0 }).map { Int($0) }
+        let a = shares([b, t, 2], "a"), e = shares([b, t, 5], "e")
+        // Heads somewhere among the places in use.
+        let used = Tensor((0..<n).map { places.contains($0) ? 1.0 : 0 }, [n]), start = shares([b, 2, n], "start") * used
+        let heads = scan(a, e, start, order.map { [$0] })
+        for s in 0..<b {
+            func row(_ x: Tensor, _ i: Int) -> [Double] { x.select(0, s).select(0, i).doubles() }
+            var w = row(start, 0), r = row(start, 1)
+            for i in 0..<t {
+                let a = row(a, i), e = row(e, i)
+                var forward = Array(repeating: 0.0, count: n), next = forward
+                for (k, p) in places.enumerated() where k > 0 { forward[p] = w[places[k - 1]] }
+                w = places.reduce(into: Array(repeating: 0.0, count: n)) { $0[$1] = a[0] * w[$1] + a[1] * forward[$1] }
+                for (k, p) in places.enumerated() {
+                    next[p] += e[0] * r[p] + e[4] * w[p]
+                    if k + 1 < places.count { next[places[k + 1]] += e[1] * r[p] }
+                    next[places[max(0, k - 1)]] += e[2] * r[p]
+                }
+                next[0] += e[3]
+                r = next
+                for p in 0..<n {
+                    #expect(abs(heads.writes.select(0, s).select(0, i).doubles()[p] - w[p]) < 1e-14)
+                    #expect(abs(heads.reads.select(0, s).select(0, i).doubles()[p] - r[p]) < 1e-14)
+                }
+            }
+        }
+    }
+    /// One move at a time: heads are at exactly one place, the one at which two counters are, however many tokens there were.
+    @Test(arguments: [DType.float32, .float64]) func oneMoveAtATime(_ type: DType) {
+        let t = 3_000, n = 200, key = RandomKey(8)
+        var write = 0, read = 0, a: [Double] = [], e: [Double] = [], places: [(Int, Int?)] = []
+        for i in 0..<t {
+            let moves = key.fold(i).integer(0, below: 16) == 0 ? 1 : 0, move = key.fold(i).integer(1, below: 5)
+            a += (0..<2).map { $0 == moves ? 1.0 : 0 }
+            e += (0..<5).map { $0 == move ? 1.0 : 0 }
+            write += moves
+            let isGone = read > n
+            switch move {
+            case 1: if !isGone { read += 1 }
+            case 2: if !isGone { read = max(0, read - 1) }
+            case 3: read = 0
+            case 4: read = write
+            default: break
+            }
+            places.append((write, read > n ? nil : read))
+        }
+        let heads = scan(
+            Tensor(a, [1, t, 2]).cast(to: type), Tensor(e, [1, t, 5]).cast(to: type), rest(1, n + 1, type))
+        let w = heads.writes.doubles(), r = heads.reads.doubles()
+        for (i, (write, read)) in places.enumerated() {
+            func row(_ x: [Double]) -> [Double] { Array(x[i * (n + 1)..<(i + 1) * (n + 1)]) }
+            #expect(row(w) == (0...n).map { $0 == write ? 1 : 0 }, "write head after token \(i)")
+            if let read { #expect(row(r) == (0...n).map { $0 == read ? 1 : 0 }, "read head after token \(i)") }
+        }
+        // The case is no empty one: both heads have been far out.
+        #expect(places.contains { $0.0 > 100 } && places.contains { ($0.1 ?? 0) > 50 })
+    }
+    /// Nothing is negative, no head has more than all of itself, and what is lost has left the last place.
+    @Test func distributions() {
+        let heads = scan(shares([3, 400, 2], "a"), shares([3, 400, 5], "e"), rest(3, 9))
+        for x in [heads.writes, heads.reads] {
+            #expect(x.doubles().allSatisfy { $0 >= 0 })
+            #expect(x.sum([2]).doubles().allSatisfy { $0 <= 1 + 1e-12 })
+        }
+        let sums = heads.writes.sum([2]).doubles()
+        // A head that only moves forward is gone in the end, and was whole before it could reach the last place.
+        #expect(sums[399] < 1e-6 && (0..<8).allSatisfy { abs(sums[$0] - 1) < 1e-12 })
+    }
+    /// Sequences that differ in their places, and none but their own.
+    @Test func placesOfEachSequence() {
+        let a = shares([2, 7, 2], "a"), e = shares([2, 7, 5], "e"), orders: [[Int32]] = [[0, 1, 4], [0, 2, 3]]
+        let both = scan(a, e, rest(2, 5), orders)
+        for b in 0..<2 {
+            let alone = scan(a.slice(0, b..<b + 1), e.slice(0, b..<b + 1), rest(1, 5), [orders[b]])
+            #expect(both.writes.slice(0, b..<b + 1).doubles() == alone.writes.doubles())
+            #expect(both.reads.slice(0, b..<b + 1).doubles() == alone.reads.doubles())
+            for n in 1..<5 where !orders[b].contains(Int32(n)) {
+                #expect(both.writes.select(0, b).select(1, n).doubles().allSatisfy { $0 == 0 })
+                #expect(both.reads.select(0, b).select(1, n).doubles().allSatisfy { $0 == 0 })
+            }
+        }
+    }
+}
