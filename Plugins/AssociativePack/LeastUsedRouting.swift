@@ -24,7 +24,7 @@ public final class LeastUsedRouting: CarryingRoutingPolicy {
 
     public func route(
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable, _ context: ForwardContext
-    ) -> (weights: Variable, carried: Variable) {
+    ) -> Routing {
         let p = activity.hidingInactive(projection(tokens, context)).softmax(), share = gate(tokens, context).sigmoid()
         var usage = carried.value, least: [Tensor] = []
         for t in 0..<tokens.shape[1] {
@@ -34,6 +34,6 @@ public final class LeastUsedRouting: CarryingRoutingPolicy {
             least.append(chosen)
         }
         let weights = share * p + (1 - share) * context.constant(.stack(least, axis: 1))
-        return (weights, context.constant(usage))
+        return Routing(weights: weights, carried: context.constant(usage))
     }
 }

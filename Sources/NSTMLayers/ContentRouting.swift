@@ -62,9 +62,9 @@ public final class StateContentRouting: StateRoutingPolicy {
     }
     public func route(
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried keys: Variable, _ context: ForwardContext
-    ) -> (weights: Variable, carried: Variable) {
+    ) -> Routing {
         let cosines = query(tokens, context).l2Normalized().matmul(keys.l2Normalized(), transposeOther: true)
-        return (shares(cosines * context[sharpness].exp(), k, activity), keys)
+        return Routing(weights: shares(cosines * context[sharpness].exp(), k, activity), carried: keys)
     }
 }
 

@@ -5,8 +5,8 @@ import NSTMTensor
 ///
 ///     Kₘ ← Kₘ + uₘ (k − Kₘ);  Vₘ ← Vₘ + uₘ z ⊙ (v − Vₘ)
 ///
-/// A state is a convex combination of what it saw and its beginning, so it is bounded by construction. Fused with `ContentRead`; no
-/// gradient comes to a weight that is exactly 0.
+/// A state is a convex combination of what it saw and its beginning, so it is bounded by construction. Fused with `ContentRead`, where no
+/// gradient comes to a weight that is exactly 0, and without z with `RoutedRead`.
 public struct ConvexUpdate: UpdateFamily {
     /// u [B, T, N] in 0 ... 1.
     public let write: Variable
@@ -29,6 +29,9 @@ public struct ConvexUpdate: UpdateFamily {
     public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
         -> (reads: Variable, states: StateBank)?
     {
+        if let readout = readout as? RoutedRead, gate == nil {
+            return states.scanningActive { routedScan(tokens, $0, readout, context) }
+        }
         guard readout is ContentRead else { return nil }
         let scan = tokens.qkv.gatedSlotScan(
             write: write, gate: gate, keys: states.keys, values: states.values, bias: states.activity.readBias,
@@ -37,6 +40,25 @@ public struct ConvexUpdate: UpdateFamily {
         var next = states
         next.keys = scan.keys
         next.values = scan.values
+        return (scan.output, next)
+    }
+    /// Reads that depend on no key: values are one matrix state of N rows, whose row m decays by 1 − uₘ; keys are needed after the last
+    /// token only, when what is left of the write of a token is the product of the decays behind it.
+    private func routedScan(
+        _ tokens: RoutedTokens, _ states: StateBank, _ readout: RoutedRead, _ context: ForwardContext
+    ) -> (reads: Variable, states: StateBank) {
+        let (queries, keys, values) = tokens.split(heads: states.heads), kept = 1 - write
+        let reads = readout.weights(queries, routing: tokens.readWeights, states)
+        context.observe(StateObservation.read.rawValue) { reads.value }
+        let scan = reads.squeezed(1).matrixStateScan(
+            key: write, value: values, decay: kept, state: states.values.expanded(1), heads: 1)
+        let t = tokens.count, left = kept.cumulativeProduct(1, reversed: true)
+        let one = Variable(Tensor.ones([write.shape[0], 1, write.shape[2]], dtype: write.dtype))
+        let behind = Variable.concatenate([left.slice(1, 1..<t), one], axis: 1)
+        var next = states
+        next.keys =
+            left.slice(1, 0..<1).squeezed(1).expanded(2) * states.keys + (write * behind).matmul(keys, transposeSelf: true)
+        next.values = scan.state.squeezed(1)
         return (scan.output, next)
     }
 }

@@ -139,6 +139,12 @@ extension RoundRobinRouting: RoutingCost {
     public func reached(of active: Int) -> Int { min(1, active) }
 }
 
+extension PointerRouting: RoutingCost {
+    /// The moves and the gate of a token, and six products for each active state and rest.
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * (8 * pass.width + 6 * (pass.active + 1)) }
+    public func reached(of active: Int) -> Int { moves == .hard ? min(1, active) : active }
+}
+
 // MARK: Update rules that run step by step
 
 // Step by step the states that a token reaches are computed, or all when those are more than half; moving towards the result is

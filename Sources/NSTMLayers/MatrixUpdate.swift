@@ -65,7 +65,7 @@ public struct MatrixUpdate: UpdateFamily {
         }
         let (queries, keys, values) = tokens.split(heads: heads)
         return states.scanningActive { states in
-            let reads = rows(readout.weights(queries, routing: tokens.weights, states))
+            let reads = rows(readout.weights(queries, routing: tokens.readWeights, states))
             let scan = reads.matrixStateScan(
                 key: rows(strengths(keys, states)), value: values, decay: decay.map { rows($0.expanded(1)) },
                 beta: beta?.broadcast(to: [b, t, heads]),

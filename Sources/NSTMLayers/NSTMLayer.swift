@@ -186,12 +186,13 @@ public final class NSTMLayer: SequenceMixer {
             own = active
         }
         if let interval = router.interval, at % interval == 0 { routing = states.activity.choosing(states.keys) }
-        let (weights, carried) = context.scope("router") {
+        let routed = context.scope("router") {
             router.route(x, states.activity, position: at, carried: routing, context)
         }
-        routing = carried ?? routing
+        // A sequence as a whole carries nothing on.
+        if routing != nil { routing = routed.carried }
         let result = propagator(
-            tokens: x, qkv: qkv, routing: weights, states: states, readout: attention.readout, position: at, context)
+            tokens: x, qkv: qkv, routing: routed, states: states, readout: attention.readout, position: at, context)
         states = result.states
         return result.reads
     }

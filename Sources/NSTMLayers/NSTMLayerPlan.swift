@@ -59,7 +59,8 @@ public struct NSTMLayerPlan {
         let router = config.child("router"), update = config.child("update"), read = config.child("read")
         let routing = router.factory("policy", in: strategies.routings, default: "top-k").map { $0(router, site) }
         let rule = update.factory("rule", in: strategies.updates, default: "gated-slots").map { $0(update, site) }
-        let usual = strategies.usualReadouts[update.string("rule", default: "gated-slots")] ?? "content"
+        let usual = strategies.usualReadout(
+            routing: router.string("policy", default: "top-k"), update: update.string("rule", default: "gated-slots"))
         let readout = read.factory("kind", in: strategies.readouts, default: usual).map { $0(read, site) }
         let talk = config.child("interaction")
         let kind = talk.string("kind", default: "none")

@@ -10,13 +10,13 @@ public protocol StateReadout: AnyObject {
 /// A readout that mixes the values of states, o = Σ rₘ Vₘ, with weights that do not depend on the values. That is all that the scans
 /// of rules that write no keys need to know of it.
 public protocol WeightedReadout: StateReadout {
-    /// r for queries [B, T, D] of tokens routed by weights [B, T, N]: [B, H, T, N], or [B, 1, T, N] for all heads; 0 for inactive
-    /// states.
+    /// r for queries [B, T, D] of tokens that the routing policy lets read states by weights [B, T, N] (`RoutedTokens.readWeights`):
+    /// [B, H, T, N], or [B, 1, T, N] for all heads; 0 for inactive states.
     func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable
 }
 extension WeightedReadout {
     public func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
-        let r = weights(token.query.expanded(1), routing: token.weights.expanded(1), states)
+        let r = weights(token.query.expanded(1), routing: token.readWeights.expanded(1), states)
         return r.matmul(states.values.byHeads(states.heads)).joiningHeads().squeezed(1)
     }
 }
@@ -48,7 +48,8 @@ public final class LinearRead: WeightedReadout {
     }
 }
 
-/// o = Σ aₘ wₘ Vₘ: a token reads where it was routed, in all heads alike. a is the activity of a state.
+/// o = Σ aₘ rₘ Vₘ: a token reads where it was routed, in all heads alike. r are the read weights of the routing policy, and where it
+/// has none of its own its weights w; a is the activity of a state. It is fused with the scan of convex updates without a channel gate.
 public final class RoutedRead: WeightedReadout {
     public init() {}
     public func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable {

@@ -39,31 +39,28 @@ public final class TokenToStateRouter {
     public let policy: any RoutingPolicy
     public init(_ policy: any RoutingPolicy) { self.policy = policy }
 
-    /// tokens [B, T, D], the first of them at a position, → weights [B, T, N].
-    public func callAsFunction(
-        _ tokens: Variable, _ activity: StateActivity, position: Int = 0, _ context: ForwardContext
-    ) -> Variable {
-        route(tokens, activity, position: position, carried: nil, context).weights
-    }
     /// Tokens between two looks of the policy at the states; nil when it does not look.
     var interval: Int? { (policy as? any StateRoutingPolicy)?.interval }
     /// What the policy carries before the first token; nil when it carries nothing.
     func beginning(batch: Int, _ dtype: DType) -> Tensor? {
         (policy as? any CarryingRoutingPolicy)?.beginning(batch: batch, dtype)
     }
-    /// The same with what the policy carries from part to part; nil is the beginning.
-    func route(
+    /// Where tokens [B, T, D] write and read.
+    /// - Parameters:
+    ///   - position: of the first of them.
+    ///   - carried: what the policy carried from the segment before; nil: the sequence begins here.
+    package func route(
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable?, _ context: ForwardContext
-    ) -> (weights: Variable, carried: Variable?) {
-        let weights: Variable, next: Variable?
-        if let carried, let policy = policy as? any CarryingRoutingPolicy {
-            let routed = policy.route(tokens, activity, position: position, carried: carried, context)
-            weights = routed.weights
-            next = routed.carried
+    ) -> Routing {
+        var routing: Routing
+        if let policy = policy as? any CarryingRoutingPolicy {
+            let start = carried ?? context.constant(policy.beginning(batch: tokens.shape[0], tokens.dtype))
+            routing = policy.route(tokens, activity, position: position, carried: start, context)
         } else {
-            weights = policy(tokens, activity, position: position, context)
-            next = nil
+            routing = Routing(weights: policy(tokens, activity, position: position, context))
         }
-        return (activity.masking(weights, context), next)
+        routing.weights = activity.masking(routing.weights, context)
+        routing.reads = routing.reads.map { activity.masking($0, context) }
+        return routing
     }
 }

@@ -39,7 +39,7 @@ public struct SelectiveUpdate: UpdateFamily {
         guard let readout = readout as? any WeightedReadout, states.count <= 256 else { return nil }
         let heads = states.heads, (queries, keys, values) = tokens.split(heads: heads)
         return states.scanningActive { states in
-            let reads = readout.weights(queries, routing: tokens.weights, states), c = strengths(keys, states)
+            let reads = readout.weights(queries, routing: tokens.readWeights, states), c = strengths(keys, states)
             // The kernel's channels share what they are given and how they are read: a scan for each head.
             let r = reads.split(1, into: reads.shape[1]), written = c.split(1, into: heads)
             let x = values.split(2, into: heads), deltas = delta.split(2, into: heads),

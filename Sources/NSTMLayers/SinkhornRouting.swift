@@ -30,7 +30,7 @@ public final class SinkhornRouting: CarryingRoutingPolicy {
     }
     public func route(
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable, _ context: ForwardContext
-    ) -> (weights: Variable, carried: Variable) {
+    ) -> Routing {
         var w = activity.hidingInactive(projection(tokens, context)).softmax()
         let fading = context.constant(Tensor(repeating: 1 - 1 / memory, [w.shape[2]], dtype: w.dtype))
         let before = carried.split(1, Array(repeating: 1, count: iterations))
@@ -40,6 +40,6 @@ public final class SinkhornRouting: CarryingRoutingPolicy {
             w = raw / raw.sum([-1], keepingAxes: true)
             return sent.state
         }
-        return (w, .stack(after, axis: 1))
+        return Routing(weights: w, carried: .stack(after, axis: 1))
     }
 }

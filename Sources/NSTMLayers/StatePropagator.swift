@@ -16,24 +16,24 @@ public final class StatePropagator {
     }
 
     /// - Parameters:
-    ///   - tokens: features [B, T, D]; qkv: queries, keys, values [B, T, 3·D]; routing: weights [B, T, N].
+    ///   - tokens: features [B, T, D]; qkv: queries, keys, values [B, T, 3·D]; routing: where they write and read.
     ///   - position: tokens of this sequence that came before.
     /// - Returns: what each token read after its own update, [B, T, D], and the states after the last one.
     public func callAsFunction(
-        tokens: Variable, qkv: Variable, routing: Variable, states: StateBank, readout: any StateReadout, position: Int,
+        tokens: Variable, qkv: Variable, routing: Routing, states: StateBank, readout: any StateReadout, position: Int,
         _ context: ForwardContext
     ) -> (reads: Variable, states: StateBank) {
-        guard let interaction else { return stretch(tokens, qkv, routing, states, readout, context) }
+        let all = RoutedTokens(features: tokens, qkv: qkv, weights: routing.weights, reads: routing.reads)
+        guard let interaction else { return segment(all, states, readout, context) }
         let t = tokens.shape[1]
         // Boundaries lie at multiples of the interval: before a token whose position is one, states talk.
         let lengths = StatePropagator.lengths(of: t, from: position, [interval])
-        let x = tokens.split(1, lengths), q = qkv.split(1, lengths), r = routing.split(1, lengths)
         var states = states, reads: [Variable] = [], at = position
-        for (i, n) in lengths.enumerated() {
+        for (tokens, n) in zip(all.split(lengths), lengths) {
             if at > 0 && at % interval == 0 {
                 states = context.scope("interaction") { states.hidingInactive { interaction($0, context) } }
             }
-            let result = stretch(x[i], q[i], r[i], states, readout, context)
+            let result = segment(tokens, states, readout, context)
             reads.append(result.reads)
             states = result.states
             at += n
@@ -52,15 +52,13 @@ public final class StatePropagator {
         return lengths
     }
     /// Tokens between two boundaries.
-    private func stretch(
-        _ tokens: Variable, _ qkv: Variable, _ routing: Variable, _ states: StateBank, _ readout: any StateReadout,
-        _ context: ForwardContext
+    private func segment(
+        _ all: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext
     ) -> (reads: Variable, states: StateBank) {
-        context.observe(StateObservation.write.rawValue) { routing.value }
-        let all = RoutedTokens(features: tokens, qkv: qkv, weights: routing)
+        context.observe(StateObservation.write.rawValue) { all.weights.value }
         let result = context.scope("update") { rule.scan(all, states, readout, context) } ?? loop(all, states, readout, context)
         context.observe(StateObservation.novelty.rawValue) {
-            noveltyOfKeys(qkv.value.slice(2, all.width..<2 * all.width), result.states.keys.value, states.activity)
+            noveltyOfKeys(all.qkv.value.slice(2, all.width..<2 * all.width), result.states.keys.value, states.activity)
         }
         return result
     }

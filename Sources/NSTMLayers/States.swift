@@ -141,11 +141,28 @@ public protocol RoutingPolicy: AnyObject {
 public protocol CarryingRoutingPolicy: RoutingPolicy {
     /// What is carried before the first token, [B, ...].
     func beginning(batch: Int, _ dtype: DType) -> Tensor
-    /// - Parameter carried: what the part before left.
-    /// - Returns: weights [B, T, N], and what the next part needs.
+    /// - Parameter carried: what the segment before left.
+    /// - Returns: where the tokens write and read, and what the next segment needs (`Routing.carried`).
     func route(
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable, _ context: ForwardContext
-    ) -> (weights: Variable, carried: Variable)
+    ) -> Routing
+}
+
+/// Where the tokens of a segment write and read.
+public struct Routing {
+    /// How strongly each token reaches each state, [B, T, N] in 0 ... 1.
+    public var weights: Variable
+    /// How strongly each token reads each state, [B, T, N] in 0 ... 1, for readouts that read where a token is routed (`RoutedRead`);
+    /// nil: tokens read where they write.
+    public var reads: Variable?
+    /// What the policy carries to the next segment, [B, ...]; nil for a policy that carries nothing.
+    public var carried: Variable?
+
+    public init(weights: Variable, reads: Variable? = nil, carried: Variable? = nil) {
+        self.weights = weights
+        self.reads = reads
+        self.carried = carried
+    }
 }
 
 /// A routing policy that looks at what the states of a sequence hold. What it carries are their keys as they were at the last multiple of

@@ -43,6 +43,12 @@ public struct Strategies: Sendable {
     public var embedders = EmbedderRegistries()
     /// The readouts that update rules are used with when a configuration names none; `content` for all others.
     public var usualReadouts: [String: String] = [:]
+    /// The readouts that go with routing policies which say where tokens read, whatever the update rule.
+    public var routingReadouts: [String: String] = [:]
+    /// The readout that is used when a configuration names none.
+    public func usualReadout(routing: String?, update: String?) -> String {
+        routing.flatMap { routingReadouts[$0] } ?? update.flatMap { usualReadouts[$0] } ?? "content"
+    }
 
     public static var standard: Strategies {
         var s = Strategies()
@@ -104,6 +110,16 @@ public struct Strategies: Sendable {
             let k = config.int("k", default: 1, in: site.choices), strength = config.double("strength", default: 1, in: 0...1)
             return { RandomRouting($0, states: site.states, k: k, strength: strength) }
         }
+        routings.register("pointer") { config, site in
+            let forward = config.double("forward-bias", default: 1, in: -20...20)
+            let gate = config.double("gate-bias", default: 3, in: -20...20)
+            let moves = config.choice("moves", default: PointerRouting.Moves.hard)
+            return {
+                PointerRouting(
+                    $0, width: site.width, states: site.states, forwardBias: forward, gateBias: gate, moves: moves)
+            }
+        }
+        routingReadouts["pointer"] = "routed"
         routings.register("round-robin") { config, site in
             let strength = config.double("strength", default: 1, in: 0...1)
             return { _ in RoundRobinRouting(states: site.states, strength: strength) }

@@ -54,6 +54,13 @@ extension StrategyChoice where Product == any RoutingPolicy {
     public static func random(_ k: Int, strength: Double = 1) -> Self {
         Self("random", ["k": .int(k), "strength": .double(strength)])
     }
+    public static var pointer: Self { Self("pointer") }
+    /// - Parameter moves: of evaluation.
+    public static func pointer(forwardBias: Double = 1, gateBias: Double = 3, moves: PointerRouting.Moves = .hard) -> Self {
+        Self(
+            "pointer",
+            ["forward-bias": .double(forwardBias), "gate-bias": .double(gateBias), "moves": .string(moves.rawValue)])
+    }
     public static func roundRobin(strength: Double = 1) -> Self { Self("round-robin", ["strength": .double(strength)]) }
     public static func all(strength: Double = 1) -> Self { Self("all", ["strength": .double(strength)]) }
 }

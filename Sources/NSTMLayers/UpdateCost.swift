@@ -27,9 +27,20 @@ private let stepwise = 3
 
 extension ConvexUpdate {
     /// What a rule of this family costs with its reads; nil when the readout does not say.
-    /// - Parameter gates: multiply-adds of what the rule computes of a token.
-    public static func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout, gates: Int) -> Int? {
+    /// - Parameters:
+    ///   - gates: multiply-adds of what the rule computes of a token.
+    ///   - hasChannelGate: whether the update has a gate z.
+    public static func multiplyAdds(
+        _ pass: StatePass, reading readout: any StateReadout, gates: Int, hasChannelGate: Bool = false
+    ) -> Int? {
         guard let read = readout as? any StrategyCost else { return nil }
+        if let read = readout as? RoutedRead, !hasChannelGate {
+            // Values are a matrix state of one head, and keys a product over the tokens.
+            let scan = MatrixStateScan.multiplyAdds(
+                batch: pass.size.batch, tokens: pass.size.tokens, heads: 1, keys: pass.states, values: pass.width,
+                decaysByChannel: pass.states > 1)
+            return pass.rows * (gates + pass.width * pass.states) + scan + read.weightMultiplyAdds(pass)
+        }
         // Key and value of every state that is written. Step by step moving them is element-wise.
         let update = readout is ContentRead ? gates + 2 * pass.width * pass.reached : stepwise * gates
         return pass.rows * update + read.multiplyAdds(pass)
@@ -85,12 +96,12 @@ extension GatedSlots: UpdateCost {
 }
 extension MinGRU: UpdateCost {
     public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
-        ConvexUpdate.multiplyAdds(pass, reading: readout, gates: pass.width * pass.width)
+        ConvexUpdate.multiplyAdds(pass, reading: readout, gates: pass.width * pass.width, hasChannelGate: true)
     }
 }
 extension MinLSTM: UpdateCost {
     public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
-        ConvexUpdate.multiplyAdds(pass, reading: readout, gates: 2 * pass.width * pass.width)
+        ConvexUpdate.multiplyAdds(pass, reading: readout, gates: 2 * pass.width * pass.width, hasChannelGate: true)
     }
 }
 extension ContentSlots: UpdateCost {

@@ -11,14 +11,21 @@ public struct RoutedToken {
     public let value: Variable
     /// How strongly it reaches each state, [B, N] in 0 ... 1; 0 for inactive states.
     public let weights: Variable
+    /// How strongly it reads each state, [B, N] in 0 ... 1, where the routing policy says so; nil: as strongly as it reaches them.
+    public let reads: Variable?
 
-    public init(features: Variable, query: Variable, key: Variable, value: Variable, weights: Variable) {
+    public init(
+        features: Variable, query: Variable, key: Variable, value: Variable, weights: Variable, reads: Variable? = nil
+    ) {
         self.features = features
         self.query = query
         self.key = key
         self.value = value
         self.weights = weights
+        self.reads = reads
     }
+    /// How strongly it reads each state, [B, N].
+    public var readWeights: Variable { reads ?? weights }
 }
 
 extension RoutedToken {
@@ -44,12 +51,17 @@ public struct RoutedTokens {
     public let qkv: Variable
     /// [B, T, N] in 0 ... 1; 0 for inactive states.
     public let weights: Variable
+    /// How strongly the tokens read each state, [B, T, N], where the routing policy says so; nil: as strongly as they reach them.
+    public let reads: Variable?
 
-    public init(features: Variable, qkv: Variable, weights: Variable) {
+    public init(features: Variable, qkv: Variable, weights: Variable, reads: Variable? = nil) {
         self.features = features
         self.qkv = qkv
         self.weights = weights
+        self.reads = reads
     }
+    /// How strongly the tokens read each state, [B, T, N].
+    public var readWeights: Variable { reads ?? weights }
     /// D
     public var width: Int { qkv.shape[2] / 3 }
     public var count: Int { qkv.shape[1] }
@@ -61,12 +73,20 @@ public struct RoutedTokens {
         let keys = parts[1].reshaped([b, count, heads, width / heads]).l2Normalized(scale: keyLength(heads: heads))
         return (parts[0], keys.reshaped([b, count, width]), parts[2])
     }
+    /// Segments of given lengths, one after the other.
+    func split(_ lengths: [Int]) -> [RoutedTokens] {
+        let x = features.split(1, lengths), q = qkv.split(1, lengths), w = weights.split(1, lengths), r = reads?.split(1, lengths)
+        return lengths.indices.map { RoutedTokens(features: x[$0], qkv: q[$0], weights: w[$0], reads: r?[$0]) }
+    }
     /// One after the other.
     func each(heads: Int) -> [RoutedToken] {
         let ones = Array(repeating: 1, count: count), parts = split(heads: heads)
-        let rows = [features, parts.queries, parts.keys, parts.values, weights].map { $0.split(1, ones).map { $0.squeezed(1) } }
+        let all = [features, parts.queries, parts.keys, parts.values, weights] + (reads.map { [$0] } ?? [])
+        let rows = all.map { $0.split(1, ones).map { $0.squeezed(1) } }
         return ones.indices.map {
-            RoutedToken(features: rows[0][$0], query: rows[1][$0], key: rows[2][$0], value: rows[3][$0], weights: rows[4][$0])
+            RoutedToken(
+                features: rows[0][$0], query: rows[1][$0], key: rows[2][$0], value: rows[3][$0], weights: rows[4][$0],
+                reads: reads == nil ? nil : rows[5][$0])
         }
     }
 }

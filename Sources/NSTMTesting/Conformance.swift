@@ -33,10 +33,11 @@ public enum Conformance {
     ) -> ConformanceReport {
         run(Subject("update rule \(kind(make))", Surrounding.around(update: make, readout: readout)), options)
     }
-    public static func check(routing make: @escaping Make<any RoutingPolicy>, _ options: Options = Options())
-        -> ConformanceReport
-    {
-        run(Subject("routing policy \(kind(make))", Surrounding.around(routing: make)), options)
+    /// - Parameter readout: the one that the policy is used with; nil: `ContentRead`.
+    public static func check(
+        routing make: @escaping Make<any RoutingPolicy>, readout: Make<any StateReadout>? = nil, _ options: Options = Options()
+    ) -> ConformanceReport {
+        run(Subject("routing policy \(kind(make))", Surrounding.around(routing: make, readout: readout)), options)
     }
     public static func check(interaction make: @escaping Make<any StateInteraction>, _ options: Options = Options())
         -> ConformanceReport
@@ -60,14 +61,15 @@ public enum Conformance {
         updateRule name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
         let make = try factory(name, in: strategies.updates, settings)
-        let read = try factory(strategies.usualReadouts[name] ?? "content", in: strategies.readouts, [:])
+        let read = try factory(strategies.usualReadout(routing: nil, update: name), in: strategies.readouts, [:])
         return run(Subject("update rule '\(name)'", Surrounding.around(update: make, readout: read)), options)
     }
     public static func check(
         routing name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
         let make = try factory(name, in: strategies.routings, settings)
-        return run(Subject("routing policy '\(name)'", Surrounding.around(routing: make)), options)
+        let read = try factory(strategies.usualReadout(routing: name, update: nil), in: strategies.readouts, [:])
+        return run(Subject("routing policy '\(name)'", Surrounding.around(routing: make, readout: read)), options)
     }
     public static func check(
         interaction name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()

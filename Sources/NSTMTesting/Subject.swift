@@ -111,8 +111,12 @@ struct Surrounding {
         all[0].partial = plain({ PartialRouting(dense($0, $1)) }, update, nil, read)
         return all
     }
-    static func around(routing: @escaping Conformance.Make<any RoutingPolicy>) -> [Surrounding] {
-        both(plain(routing), rich(routing))
+    /// - Parameter readout: the one that the policy is used with; nil: by content.
+    static func around(
+        routing: @escaping Conformance.Make<any RoutingPolicy>, readout: Conformance.Make<any StateReadout>? = nil
+    ) -> [Surrounding] {
+        let read = readout ?? content
+        return both(plain(routing, slots, nil, read), rich(routing, gru, talk, read))
     }
     static func around(interaction: @escaping Conformance.Make<any StateInteraction>) -> [Surrounding] {
         both(plain(sparse, slots, interaction), rich(dense, gru, interaction))

@@ -23,16 +23,18 @@ public struct StateTiming: Sendable {
             return own.map { all.restricted(to: $0, context) } ?? all
         }
         let still = ForwardContext(.evaluate)
-        let routing = layer.router(still.constant(x), activity(still), still).value
+        let routing = layer.router.route(still.constant(x), activity(still), position: 0, carried: nil, still)
         var forwards: [Double] = [], backwards: [Double] = []
         // The first rounds warm up.
         for round in 0..<StateTiming.rounds + 3 {
             let context = ForwardContext(.evaluate, recording: true), present = activity(context)
             let states = manager.beginning(batch: batch, present, context)
-            let tokens = context.input(x), given = context.input(qkv), weights = context.input(routing)
+            let tokens = context.input(x), given = context.input(qkv)
+            let routed = Routing(
+                weights: context.input(routing.weights.value), reads: routing.reads.map { context.input($0.value) })
             let start = DispatchTime.now().uptimeNanoseconds
             let reads = layer.propagator(
-                tokens: tokens, qkv: given, routing: weights, states: states, readout: layer.attention.readout, position: 0,
+                tokens: tokens, qkv: given, routing: routed, states: states, readout: layer.attention.readout, position: 0,
                 context
             ).reads
             let middle = DispatchTime.now().uptimeNanoseconds

@@ -206,7 +206,7 @@ private final class Leaky: TokenDrivenUpdateRule {
         for (start, end) in [
             (
                 "router.policy: unknown routing policy 'top_k'; did you mean 'top-k'?",
-                "known names: all, balanced-top-k, content, gumbel, hash, random, round-robin, sigmoid, sinkhorn, softmax, top-k"
+                "known names: all, balanced-top-k, content, gumbel, hash, pointer, random, round-robin, sigmoid, sinkhorn, softmax, top-k"
             ),
             (
                 "update.rule: unknown update rule 'elman'",

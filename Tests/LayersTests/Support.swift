@@ -200,3 +200,12 @@ func parts(of total: Int, _ key: RandomKey, upTo bound: Int = 7) -> [Int] {
     }
     return lengths
 }
+
+extension TokenToStateRouter {
+    /// tokens [B, T, D] from the beginning of a sequence, or from a position, → weights [B, T, N].
+    func callAsFunction(
+        _ tokens: Variable, _ activity: StateActivity, position: Int = 0, _ context: ForwardContext
+    ) -> Variable {
+        route(tokens, activity, position: position, carried: nil, context).weights
+    }
+}
