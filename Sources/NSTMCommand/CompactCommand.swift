@@ -23,8 +23,8 @@ struct CompactCommand: ParsableCommand {
     func run() throws {
         try result.check()
         let saved = try SavedModel(fileURL(checkpoint), catalogue: NSTMCommand.catalogue)
-        let (archive, compaction) = try saved.compacted(catalogue: NSTMCommand.catalogue)
-        for layer in compaction.layers { NSTMCommand.say("\(layer.path)  \(layer.count) states → \(layer.kept.count)") }
+        let (archive, resizing) = try saved.compacted(catalogue: NSTMCommand.catalogue)
+        for layer in resizing.layers { NSTMCommand.say("\(layer.path)  \(layer.count) states → \(layer.newCount)") }
         let url = try result.write(archive, step: saved.step)
         let small = try SavedModel(url, catalogue: NSTMCommand.catalogue)
         func line(_ name: String, _ number: (SavedModel) -> Int) {

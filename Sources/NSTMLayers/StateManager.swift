@@ -55,13 +55,24 @@ public final class StateManager {
     /// A new state at a place where none is active.
     /// - Returns: its identity.
     func bear(at place: Int) -> Int {
-        var numbers = identities
-        let identity = Int(identitiesGiven.value.item())
-        numbers[place] = identity
-        identityNumbers.value = Tensor(numbers.map { Double($0) }, [count]).cast(to: mask.value.dtype)
-        identitiesGiven.value = Tensor([Double(identity + 1)]).cast(to: mask.value.dtype)
+        giveIdentities(to: place..<place + 1)
         active[place] = true
-        return identity
+        return identities[place]
+    }
+    /// Gives the states at these indices identities that no state of the layer has had.
+    func giveIdentities(to range: Range<Int>) {
+        var numbers = identities, given = Int(identitiesGiven.value.item())
+        for n in range {
+            numbers[n] = given
+            given += 1
+        }
+        identityNumbers.value = Tensor(numbers.map { Double($0) }, [count]).cast(to: mask.value.dtype)
+        identitiesGiven.value = Tensor([Double(given)]).cast(to: mask.value.dtype)
+    }
+    /// Indices of the active states, ascending.
+    var activeIndices: [Int] {
+        let active = active
+        return active.indices.filter { active[$0] }
     }
     /// Who lies at each place.
     public var identities: [Int] { identityNumbers.value.doubles().map { Int($0) } }

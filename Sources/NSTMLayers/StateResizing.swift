@@ -2,88 +2,145 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Removes inactive states for good: from every parameter with a state axis, and from whatever has a tensor for each of those, such
-/// as an optimizer's moments. The same layers built with fewer states and given what is left compute what the larger ones
-/// computed with those states masked, and learn alike.
+/// Changes how many states the layers of a trained model have: removes inactive ones, or adds new ones. It resizes every parameter with
+/// a state axis, and whatever has a tensor for each of those, such as an optimizer's moments.
 ///
 /// ```swift
-/// let compaction = StateCompaction(large.stateLayers)
-/// // … build `small` with compaction.counts states …
-/// try compaction.move(large.parameters, to: small.parameters)
-/// optimizer.restore(step: old.step, compaction.cut(old.state(order: paths), of: large.parameters))
+/// let resizing = StateResizing(removingInactive: model.stateLayers)      // or StateResizing(model.stateLayers, to: 128)
+/// // … build `resized` with resizing.counts states …
+/// try resizing.move(model, to: resized)
+/// optimizer.restore(step: old.step, resizing.resize(old.state(order: paths), of: model.parameters))
 /// ```
-public struct StateCompaction: Sendable {
+///
+/// Without its inactive states a model computes what it computed with them masked, and learns alike. An added state begins where the
+/// active ones begin on average, and reaches tokens as they do on average: learned rows are the mean of theirs. For a routing policy that has
+/// no row for each state, such as `PointerRouting`, that makes a longer memory of the same kind.
+public struct StateResizing: Sendable {
     public struct Layer: Sendable, Equatable {
         /// The layer's path in its model.
         public let path: String
         /// States there were.
         public let count: Int
-        /// Places of those that stay, in order.
+        /// Indices of those that stay, in order.
         public let kept: [Int]
+        /// Indices of those whose mean the added states begin with.
+        public let active: [Int]
+        /// States that are added behind those that stay.
+        public let added: Int
+        /// States there are then.
+        public var newCount: Int { kept.count + added }
     }
     public let layers: [Layer]
-    /// States of each layer that stay.
-    public var counts: [Int] { layers.map(\.kept.count) }
+    /// States of each layer after it.
+    public var counts: [Int] { layers.map(\.newCount) }
 
     /// The active states stay.
-    public init(_ layers: [NSTMLayer]) {
+    public init(removingInactive layers: [NSTMLayer]) {
         self.layers = layers.map { layer in
-            let active = layer.manager.active
-            return Layer(path: layer.path, count: active.count, kept: active.indices.filter { active[$0] })
+            let active = layer.manager.activeIndices
+            return Layer(path: layer.path, count: layer.manager.count, kept: active, active: active, added: 0)
+        }
+    }
+    /// All states stay, and each layer gets as many more as it takes to have `count`.
+    /// - Throws: `StateResizingError` naming every layer that has more.
+    public init(_ layers: [NSTMLayer], to count: Int) throws(StateResizingError) {
+        let tooLarge = layers.filter { $0.manager.count > count }.map {
+            "\($0.path) has \($0.manager.count) states, more than \(count)"
+        }
+        guard tooLarge.isEmpty else { throw StateResizingError(issues: tooLarge) }
+        self.layers = layers.map { layer in
+            let manager = layer.manager
+            return Layer(
+                path: layer.path, count: manager.count, kept: Array(0..<manager.count), active: manager.activeIndices,
+                added: count - manager.count)
         }
     }
 
-    /// What stays of a tensor that has one row for each row of a parameter.
-    public func cut(_ tensor: Tensor, of parameter: Parameter) throws(CompactionError) -> Tensor {
+    /// A tensor that has one row for each row of a parameter, with the rows of states that stay, and behind them those of added states.
+    /// - Parameter added: rows of the added states, in the tensor's shape but for the state axis; nil: zeros.
+    public func resize(_ tensor: Tensor, of parameter: Parameter, added: Tensor? = nil) throws(StateResizingError) -> Tensor {
         guard let axis = parameter.stateAxis, let layer = layer(of: parameter) else { return tensor }
         guard tensor.shape == parameter.value.shape, tensor.shape[axis] == layer.count else {
-            throw CompactionError(faults: [
+            throw StateResizingError(issues: [
                 "\(parameter.path): \(tensor.shape) was said to have the layer's \(layer.count) states on axis \(axis)"
             ])
         }
-        return layer.kept.count == layer.count
-            ? tensor : tensor.indexSelect(axis, Tensor(layer.kept.map { Int32($0) })).contiguous()
+        let kept = layer.kept.count == layer.count ? tensor : tensor.rows(layer.kept, axis)
+        guard layer.added > 0 else { return kept }
+        let rows = added ?? .zeros(tensor.shape.replacing(axis, by: [layer.added]), dtype: tensor.dtype)
+        return .concatenate([kept, rows], axis: axis)
     }
-    /// What stays of tensors named by parameter, or by anything and a slash before it (`m/blocks.0.mixer.router.weight`).
-    public func cut(
+    /// The same for tensors named by parameter, or by anything and a slash before it (`m/blocks.0.mixer.router.weight`); rows of added
+    /// states are zeros.
+    public func resize(
         _ named: [(path: String, tensor: Tensor)], of parameters: ParameterStore
-    ) throws(CompactionError) -> [(path: String, tensor: Tensor)] {
+    ) throws(StateResizingError) -> [(path: String, tensor: Tensor)] {
         var result: [(path: String, tensor: Tensor)] = []
         for (path, tensor) in named {
             let name = path.split(separator: "/").last.map(String.init) ?? path
-            result.append((path, try parameters[name].map { (p) throws(CompactionError) in try cut(tensor, of: p) } ?? tensor))
+            result.append(
+                (path, try parameters[name].map { (p) throws(StateResizingError) in try resize(tensor, of: p) } ?? tensor))
         }
         return result
     }
-    /// Gives the parameters of a smaller model what stays of a larger one's. Nothing is changed when they do not fit.
-    /// - Throws: `CompactionError` naming all parameters that differ in shape: those whose strategies do not say which of their axes
+    /// Gives the parameters of a model with `counts` states what this resizing makes of another's. Nothing is changed when they do not
+    /// fit. Of parameters that are not learned (masks, identities, random directions) added states keep what the new model has.
+    /// - Throws: `StateResizingError` naming all parameters that differ in shape: those whose strategies do not say which of their axes
     ///   counts states.
-    public func move(_ parameters: ParameterStore, to smaller: ParameterStore) throws(CompactionError) {
-        var faults: [String] = [], values: [Tensor?] = []
-        for p in smaller.all {
+    public func move(_ model: SequenceModel, to new: SequenceModel) throws(StateResizingError) {
+        try move(model.parameters, model.stateLayers, to: new.parameters, new.stateLayers)
+    }
+    /// The same for layers by themselves.
+    public func move(
+        _ parameters: ParameterStore, _ layers: [NSTMLayer], to new: ParameterStore, _ newLayers: [NSTMLayer]
+    ) throws(StateResizingError) {
+        var issues: [String] = [], values: [Tensor?] = []
+        for p in new.all {
             guard let old = parameters[p.path] else {
-                faults.append("\(p.path): only the smaller model has it")
+                issues.append("\(p.path): only the new model has it")
                 continue
             }
-            let value = try cut(old.value, of: old)
+            let value = try resize(old.value, of: old, added: addedRows(of: old, in: p))
             if value.shape != p.value.shape {
                 let hint = old.stateAxis == nil ? "; its strategy gives it no stateAxis" : ""
-                faults.append(
-                    "\(p.path): \(value.shape) is left of \(old.value.shape), the smaller model has \(p.value.shape)\(hint)")
+                issues.append(
+                    "\(p.path): \(old.value.shape) becomes \(value.shape), the new model has \(p.value.shape)\(hint)")
             }
             values.append(value)
         }
-        for p in parameters.all where smaller[p.path] == nil { faults.append("\(p.path): only the larger model has it") }
-        guard faults.isEmpty else { throw CompactionError(faults: faults) }
-        for (p, value) in zip(smaller.all, values) { p.value = value!.cast(to: p.value.dtype) }
+        for p in parameters.all where new[p.path] == nil { issues.append("\(p.path): only the old model has it") }
+        guard issues.isEmpty else { throw StateResizingError(issues: issues) }
+        for (p, value) in zip(new.all, values) { p.value = value!.cast(to: p.value.dtype) }
+        for (layer, target) in zip(self.layers, newLayers) where layer.added > 0 {
+            target.manager.giveIdentities(to: layer.kept.count..<layer.newCount)
+        }
+    }
+    /// What the added states begin with; nil: nothing is added, or the new model's shape is another.
+    private func addedRows(of old: Parameter, in new: Parameter) -> Tensor? {
+        guard let axis = old.stateAxis, let layer = layer(of: old), layer.added > 0, new.value.shape.rank == old.value.shape.rank
+        else { return nil }
+        let shape = old.value.shape.replacing(axis, by: [layer.added])
+        if old.isTrainable {
+            return old.value.rows(layer.active, axis).mean([axis], keepingAxes: true).broadcast(to: shape)
+        }
+        guard new.value.shape[axis] == layer.newCount else { return nil }
+        return new.value.slice(axis, layer.kept.count..<layer.newCount)
     }
     private func layer(of parameter: Parameter) -> Layer? {
         layers.first { $0.path.isEmpty || parameter.path.hasPrefix($0.path + ".") }
     }
 }
 
-/// Why states cannot be removed from a model: all faults.
-public struct CompactionError: Error, Sendable, Equatable, CustomStringConvertible {
-    public let faults: [String]
-    public var description: String { "states cannot be removed:" + faults.map { "\n  - \($0)" }.joined() }
+extension Tensor {
+    fileprivate func rows(_ indices: [Int], _ axis: Int) -> Tensor {
+        indexSelect(axis, Tensor(indices.map { Int32($0) })).contiguous()
+    }
+}
+
+/// Why the number of states of a model cannot be changed: all reasons.
+public struct StateResizingError: Error, Sendable, Equatable, CustomStringConvertible {
+    public let issues: [String]
+    public var description: String {
+        "the number of states cannot be changed:" + issues.map { "\n  - \($0)" }.joined()
+    }
 }

@@ -99,7 +99,7 @@ public struct ParameterBuilder {
     ///   - rateFactor, rateLimit: what the learning rate of this parameter is multiplied with, and the most it may be then.
     ///   - trainable: false for values that belong to the model and its checkpoints but are not learned (masks).
     ///   - stateAxis: the axis that counts the states of a layer. Whatever has one row a state says so here: that is how states are
-    ///     removed from a model, its checkpoints and the optimizer (`StateCompaction`), and how new ones get their parameters.
+    ///     removed from a model, its checkpoints and the optimizer (`StateResizing`), and how new ones get their parameters.
     public func callAsFunction(
         _ name: String, _ shape: Shape, _ initializer: Initializer, decays: Bool? = nil, rateFactor: Double = 1,
         rateLimit: Double = .infinity, trainable: Bool = true, stateAxis: Int? = nil

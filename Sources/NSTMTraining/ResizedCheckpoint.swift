@@ -11,21 +11,35 @@ extension SavedModel {
     }
     /// This checkpoint without its inactive states: parameters, the optimizer's moments, and the configuration, whose `model.states`
     /// becomes a list. A run goes on from it as it would have gone on with those states masked.
-    /// - Throws: `CompactionError` when a strategy does not say which of its parameters' axes counts states, `SavedModelError`.
-    public func compacted(catalogue: Catalogue = .standard) throws -> (archive: CheckpointArchive, compaction: StateCompaction) {
+    /// - Throws: `StateResizingError` when a strategy does not say which of its parameters' axes counts states, `SavedModelError`.
+    public func compacted(catalogue: Catalogue = .standard) throws -> (archive: CheckpointArchive, resizing: StateResizing) {
+        let resizing = StateResizing(removingInactive: try statefulLayers())
+        return (try resized(resizing, states: .list(resizing.counts.map { .int($0) }), catalogue), resizing)
+    }
+    /// This checkpoint with more states in each layer: parameters, the optimizer's moments (zeros for new states), and the configuration.
+    /// - Throws: `StateResizingError` also when a layer has more states than that, `SavedModelError`.
+    public func expanded(
+        to states: Int, catalogue: Catalogue = .standard
+    ) throws -> (archive: CheckpointArchive, resizing: StateResizing) {
+        let resizing = try StateResizing(try statefulLayers(), to: states)
+        return (try resized(resizing, states: .int(states), catalogue), resizing)
+    }
+    private func statefulLayers() throws -> [NSTMLayer] {
         let layers = model.stateLayers
         guard !layers.isEmpty else { throw SavedModelError.noStates(path: url.path) }
-        let compaction = StateCompaction(layers)
-        var smaller = configuration
-        try smaller.set(path: "model.states", to: .list(compaction.counts.map { .int($0) }))
-        let experiment = try Experiment(smaller, catalogue: catalogue)
-        let small = try experiment.model(input: data.input, target: data.target)
-        try compaction.move(model.parameters, to: small.parameters)
+        return layers
+    }
+    private func resized(_ resizing: StateResizing, states: ConfigValue, _ catalogue: Catalogue) throws -> CheckpointArchive {
+        var changed = configuration
+        try changed.set(path: "model.states", to: states)
+        let experiment = try Experiment(changed, catalogue: catalogue)
+        let new = try experiment.model(input: data.input, target: data.target)
+        try resizing.move(model, to: new)
         var archive = archive
-        for parameter in small.parameters.all { archive[tensor: "model/" + parameter.path] = parameter.value }
-        let moments = try compaction.cut(archive.tensors(under: "optimizer"), of: model.parameters)
+        for parameter in new.parameters.all { archive[tensor: "model/" + parameter.path] = parameter.value }
+        let moments = try resizing.resize(archive.tensors(under: "optimizer"), of: model.parameters)
         for (path, tensor) in moments { archive[tensor: "optimizer/" + path] = tensor }
         archive[document: "config"] = experiment.resolved.json()
-        return (archive, compaction)
+        return archive
     }
 }

@@ -14,12 +14,12 @@ import Testing
         let y = m.whole(context.constant(x), context)
         return (y.value, total(y, nil, context).backward())
     }
-    private func compacted(_ recipe: Recipe, _ large: Built, _ dtype: DType) throws -> (StateCompaction, Built) {
-        let compaction = StateCompaction([large.layer])
+    private func compacted(_ recipe: Recipe, _ large: Built, _ dtype: DType) throws -> (StateResizing, Built) {
+        let compaction = StateResizing(removingInactive: [large.layer])
         var plain = recipe
         plain.masked = false
         let small = try plain.built(states: compaction.counts[0], dtype: dtype, seed: 2)
-        try compaction.move(large.store, to: small.store)
+        try compaction.move(large.store, [large.layer], to: small.store, [small.layer])
         return (compaction, small)
     }
 
@@ -37,14 +37,14 @@ import Testing
         let (compaction, small) = try compacted(recipe, large, dtype)
         #expect(compaction.layers.map(\.kept) == [[0, 2, 4]] && compaction.layers[0].count == 5)
         let new = Optimizer(.adamW(), decay: 0.1)
-        new.restore(step: old.step, try compaction.cut(old.state(order: paths), of: large.store))
+        new.restore(step: old.step, try compaction.resize(old.state(order: paths), of: large.store))
         for _ in 0..<2 {
             let a = pass(large, x), b = pass(small, x)
             #expect(difference(a.y, b.y) <= tolerance)
             for p in large.store.all {
                 let q = try #require(small.store[p.path])
                 switch (a.gradients[p], b.gradients[q]) {
-                case (let g?, let h?): #expect(difference(try compaction.cut(g, of: p), h) <= tolerance * 10, "\(p.path)")
+                case (let g?, let h?): #expect(difference(try compaction.resize(g, of: p), h) <= tolerance * 10, "\(p.path)")
                 case (nil, nil): break
                 default: Issue.record("\(p.path) has a gradient in one of the two only")
                 }
@@ -52,7 +52,7 @@ import Testing
             old.update(a.gradients, rate: 0.01)
             new.update(b.gradients, rate: 0.01)
             for p in large.store.all {
-                let left = try compaction.cut(p.value, of: p)
+                let left = try compaction.resize(p.value, of: p)
                 // Where a gradient is nothing but rounding Adam makes a step of it.
                 if dtype == .float64 { #expect(difference(left, small.store[p.path]!.value) <= 1e-6, "\(p.path)") }
             }
@@ -65,8 +65,8 @@ import Testing
         #expect(small.layer.manager.active == [true, true, true])
         // Once more: places are no identities.
         small.layer.manager.active = [true, false, true]
-        let again = StateCompaction([small.layer]), smallest = try Recipe().built(states: 2)
-        try again.move(small.store, to: smallest.store)
+        let again = StateResizing(removingInactive: [small.layer]), smallest = try Recipe().built(states: 2)
+        try again.move(small.store, [small.layer], to: smallest.store, [smallest.layer])
         #expect(smallest.layer.manager.identities == [0, 4])
     }
     /// A selection bias moves alike in both.
@@ -117,7 +117,8 @@ import Testing
         let large = stranger(4, annotated: true), small = stranger(2, annotated: true)
         shake(large.store, seed: 1)
         large.layer.manager.active = [false, true, true, false]
-        try StateCompaction([large.layer]).move(large.store, to: small.store)
+        try StateResizing(removingInactive: [large.layer]).move(
+            large.store, [large.layer], to: small.store, [small.layer])
         let x = random([1, 6, 8], "x")
         #expect(difference(pass(large, x).y, pass(small, x).y) < 1e-12)
     }
@@ -125,12 +126,13 @@ import Testing
         let large = stranger(4, annotated: false), small = stranger(2, annotated: false)
         large.layer.manager.active = [false, true, true, false]
         let before = small.store.all.map(\.value)
-        let error = #expect(throws: CompactionError.self) {
-            try StateCompaction([large.layer]).move(large.store, to: small.store)
+        let error = #expect(throws: StateResizingError.self) {
+            try StateResizing(removingInactive: [large.layer]).move(
+                large.store, [large.layer], to: small.store, [small.layer])
         }
         #expect(
-            error?.faults == [
-                "mine.update.gain: [1, 4] is left of [1, 4], the smaller model has [1, 2]; its strategy gives it no stateAxis"
+            error?.issues == [
+                "mine.update.gain: [1, 4] becomes [1, 4], the new model has [1, 2]; its strategy gives it no stateAxis"
             ])
         for (p, value) in zip(small.store.all, before) { #expect(same(p.value, value)) }
     }

@@ -39,8 +39,8 @@ import NSTMTraining
 
     @Test func goesOnLikeTheMaskedRun() throws {
         let a = try masked("a")
-        let (archive, compaction) = try SavedModel(scratch["a"]).compacted()
-        #expect(compaction.counts == [5, 7])
+        let (archive, resizing) = try SavedModel(scratch["a"]).compacted()
+        #expect(resizing.counts == [5, 7])
         try a.run()
         let config = try SavedModel.configuration(archive.documents, path: "")
         #expect(config[path: "model.states"] == .list([5, 7]))
