@@ -10,12 +10,13 @@ struct Options {
     private let values: [String: String]
 
     init(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) {
-        let known = ["--steps", "--seed", "--output", "--verify"]
+        let known = ["--steps", "--seed", "--seeds", "--output", "--verify"]
         var values: [String: String] = [:], rest = arguments[...]
         while let name = rest.popFirst() {
             guard known.contains(name), let value = rest.popFirst() else {
                 let isHelp = name == "--help" || name == "-h"
-                let usage = "usage: CopyTask [--steps NUMBER] [--seed NUMBER] [--output FOLDER]\n"
+                let usage =
+                    "usage: CopyTask [--steps NUMBER] [--seed NUMBER] [--output FOLDER]\n       CopyTask --seeds NUMBER [--seed FIRST] [--steps NUMBER]\n"
                 (isHelp ? FileHandle.standardOutput : .standardError).write(Data(usage.utf8))
                 exit(isHelp ? 0 : 64)
             }
@@ -35,6 +36,7 @@ struct Options {
 }
 
 func say(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+func complain(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 
 /// Runs this program again and returns what it prints.
 func runSelf(_ arguments: [String]) throws -> String {
