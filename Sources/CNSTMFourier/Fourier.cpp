@@ -1,3 +1,6 @@
+#ifndef NSTM_KERNEL_LEVEL
+#define NSTM_KERNEL_LEVEL 4
+#endif
 #include <cmath>
 #include <complex>
 #include <cstddef>
@@ -58,7 +61,7 @@ namespace avx2 {
 }
 #undef SET
 #pragma clang attribute pop
-static bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static bool has_avx2() { return NSTM_KERNEL_LEVEL >= 3 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #else
 namespace avx2 = plain;
 static bool has_avx2() { return false; }

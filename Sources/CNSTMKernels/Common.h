@@ -14,11 +14,25 @@
 #else
 #define NSTM_HAS_FEATURE(x) 0
 #endif
+// The widest instruction set that kernels use: 4 (AVX-512), 3 (AVX2) or 1 (plain code), where the processor has it. A build with
+// `-Xcc -DNSTM_KERNEL_LEVEL=1` shows what other processors compute.
+#ifndef NSTM_KERNEL_LEVEL
+#define NSTM_KERNEL_LEVEL 4
+#endif
+#define NSTM_HAS_AVX512                                                                                          \
+    (NSTM_KERNEL_LEVEL >= 4 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&        \
+     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+#define NSTM_HAS_AVX2 (NSTM_KERNEL_LEVEL >= 3 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+
 #if defined(NSTM_KERNEL)
 // Given on the command line, as `Scripts/sanitize-kernels` does to look at one instruction set.
 #elif NSTM_HAS_FEATURE(thread_sanitizer)
 // The loader chooses clones before this sanitizer is ready to be called.
 #define NSTM_KERNEL
+#elif NSTM_KERNEL_LEVEL < 3
+#define NSTM_KERNEL
+#elif NSTM_KERNEL_LEVEL == 3 && defined(__x86_64__) && defined(__linux__)
+#define NSTM_KERNEL __attribute__((target_clones("arch=x86-64-v3", "default")))
 #elif defined(__x86_64__) && defined(__linux__)
 // One clone a machine class, chosen at load time. Other platforms compile the plain code (arm64 has NEON by default).
 #define NSTM_KERNEL __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))

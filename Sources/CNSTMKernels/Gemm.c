@@ -19,11 +19,7 @@ enum { PANEL = 32, TILE = 12, DEPTH = 256, ROWS = 192 };
 
 int nstm_gemm_panel(void) {
     static int known = -1;
-    if (known < 0) {
-        int wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                   __builtin_cpu_supports("avx512vl");
-        known = wide ? PANEL : (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? V3_PANEL : 0);
-    }
+    if (known < 0) known = NSTM_HAS_AVX512 ? PANEL : (NSTM_HAS_AVX2 ? V3_PANEL : 0);
     return known;
 }
 

@@ -9,10 +9,8 @@
 #if defined(__x86_64__) && defined(__linux__)
 const char *nstm_kernel_set(void) {
     // The same questions, in the same order, as the loader asks when it picks a clone.
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-        return "x86-64-v4";
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "x86-64-v3";
+    if (NSTM_HAS_AVX512) return "x86-64-v4";
+    if (NSTM_HAS_AVX2) return "x86-64-v3";
     return "default";
 }
 #else
