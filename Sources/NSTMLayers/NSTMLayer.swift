@@ -82,6 +82,12 @@ public final class NSTMLayer: SequenceMixer {
         if let start = life?.start, start < states { manager.active = (0..<states).map { $0 < start } }
     }
 
+    /// Parameters for which this combination of strategies has no use: the first keys, where tokens read by routing alone and no other
+    /// part looks at keys.
+    public var unusedParameters: [Parameter] {
+        let isUnused = attention.readout is RoutedRead && propagator.rule is any TokenDrivenUpdateRule && propagator.interaction == nil
+        return isUnused ? [manager.initialKeys] : []
+    }
     /// The parameters that have one row for each state.
     public var stateParameters: [Parameter] {
         store.all.filter { $0.stateAxis != nil && (path.isEmpty || $0.path.hasPrefix(path + ".")) }

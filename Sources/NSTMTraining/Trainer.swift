@@ -189,7 +189,10 @@ public final class Trainer {
     /// A trainable parameter without a gradient is almost always a mistake in a model.
     private func reportUntouched(_ gradients: Gradients) {
         hasReportedUntouched = true
-        let untouched = model.parameters.all.filter { $0.isTrainable && gradients[$0] == nil }.map(\.path)
+        let unused = model.stateLayers.flatMap(\.unusedParameters)
+        let untouched = model.parameters.all.filter { p in
+            p.isTrainable && gradients[p] == nil && !unused.contains { $0 === p }
+        }.map(\.path)
         if !untouched.isEmpty { onEvent(.note("warning: no gradient reaches \(untouched.joined(separator: ", "))")) }
     }
 
