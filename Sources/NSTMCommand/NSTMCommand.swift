@@ -59,7 +59,8 @@ struct Root: ParsableCommand {
             subcommands: [
                 TrainCommand.self, CompareCommand.self, ScaleCommand.self, EvaluateCommand.self, GenerateCommand.self,
                 SummaryCommand.self, BenchCommand.self, RobustnessCommand.self,
-                CheckpointCommand.self, StatesCommand.self, PruneCommand.self, CompactCommand.self, ExpandCommand.self, DoctorCommand.self,
+                CheckpointCommand.self, StatesCommand.self, PruneCommand.self, CompactCommand.self, ExpandCommand.self,
+                DoctorCommand.self,
             ])
     }
 }

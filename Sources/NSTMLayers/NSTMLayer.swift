@@ -85,7 +85,8 @@ public final class NSTMLayer: SequenceMixer {
     /// Parameters for which this combination of strategies has no use: the first keys, where tokens read by routing alone and no other
     /// part looks at keys.
     public var unusedParameters: [Parameter] {
-        let isUnused = attention.readout is RoutedRead && propagator.rule is any TokenDrivenUpdateRule && propagator.interaction == nil
+        let isUnused =
+            attention.readout is RoutedRead && propagator.rule is any TokenDrivenUpdateRule && propagator.interaction == nil
         return isUnused ? [manager.initialKeys] : []
     }
     /// The parameters that have one row for each state.

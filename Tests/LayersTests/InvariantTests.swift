@@ -284,7 +284,8 @@ import Testing
         let rule = GatedSlots(ParameterBuilder(seed: 1, dtype: .float64), width: 8, states: 3)
         let bank = StateBank(keys: Variable(start), values: Variable(start), activity: activity)
         let end = StatePropagator(rule, interaction: nil, interval: 64)(
-            tokens: Variable(qkv), qkv: Variable(qkv), routing: Routing(weights: Variable(w)), states: bank, readout: ContentRead(), position: 0,
+            tokens: Variable(qkv), qkv: Variable(qkv), routing: Routing(weights: Variable(w)), states: bank,
+            readout: ContentRead(), position: 0,
             ForwardContext(.evaluate)
         ).states.values.value
         for c in 0..<8 {

@@ -92,7 +92,8 @@ import Testing
         var bank = StateBank(keys: variable(keys), values: variable(beginning), activity: StateActivity(heads: H))
         bank.usage = built.initialUsage.map { Variable(Tensor(repeating: $0, [1, N], dtype: .float64)) }
         let (y, end) = StatePropagator(built, interaction: nil, interval: 64)(
-            tokens: variable(x), qkv: variable(qkv), routing: Routing(weights: variable(w)), states: bank, readout: LinearRead(), position: 0,
+            tokens: variable(x), qkv: variable(qkv), routing: Routing(weights: variable(w)), states: bank, readout: LinearRead(),
+            position: 0,
             ForwardContext(.evaluate))
         #expect(near(rows(y.value), expected) && near(rows(end.values.value), V))
         #expect(same(end.keys.value, bank.keys.value))

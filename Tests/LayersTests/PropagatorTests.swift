@@ -56,7 +56,8 @@ private final class Counter: StateInteraction {
             let parts = v[..<3].map { $0.split(1, lengths) }
             for i in lengths.indices {
                 let (y, next) = StatePropagator(rule, interaction: nil, interval: 64)(
-                    tokens: parts[0][i], qkv: parts[1][i], routing: Routing(weights: parts[2][i]), states: states, readout: read, position: 0,
+                    tokens: parts[0][i], qkv: parts[1][i], routing: Routing(weights: parts[2][i]), states: states, readout: read,
+                    position: 0,
                     context)
                 reads.append(y)
                 states = next
@@ -245,7 +246,8 @@ private final class Counter: StateInteraction {
         let rule = GatedSlots(ParameterBuilder(seed: 1, dtype: .float64), width: 6, states: 4)
         let bank = StateBank(keys: Variable(input.keys), values: Variable(input.values), activity: StateActivity(heads: 2))
         let (y, end) = StatePropagator(rule, interaction: counter, interval: 4)(
-            tokens: Variable(input.tokens), qkv: Variable(input.qkv), routing: Routing(weights: Variable(.zeros([2, length, 4], dtype: .float64))),
+            tokens: Variable(input.tokens), qkv: Variable(input.qkv),
+            routing: Routing(weights: Variable(.zeros([2, length, 4], dtype: .float64))),
             states: bank, readout: ContentRead(), position: position, ForwardContext(.evaluate))
         #expect(counter.calls == calls)
         // Nothing is written here, so what a token reads tells how often states had talked before it.

@@ -29,7 +29,8 @@ import Testing
             for n in 5..<8 where q !== large.layer.manager.identityNumbers {
                 let row = q.value.select(axis, n), active = [0, 2, 4].map { p.value.select(axis, $0) }
                 let expected =
-                    p.isTrainable ? (active[0] + active[1] + active[2]).affine(1 / 3.0) : plain.store[p.path]!.value.select(axis, n)
+                    p.isTrainable
+                    ? (active[0] + active[1] + active[2]).affine(1 / 3.0) : plain.store[p.path]!.value.select(axis, n)
                 if q === large.layer.manager.mask { continue }
                 #expect(difference(row, expected) < 1e-12, "\(p.path)")
             }
