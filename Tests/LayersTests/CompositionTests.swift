@@ -18,6 +18,11 @@ import Testing
         (.stateContent(2, interval: 3), ["policy": "content", "k": 2, "against": "states", "interval": 3]),
         (.hash(2, strength: 0.5), ["policy": "hash", "k": 2, "strength": 0.5]),
         (.random(2, strength: 0.5), ["policy": "random", "k": 2, "strength": 0.5]),
+        (.pointer, ["policy": "pointer"]),
+        (
+            .pointer(forwardBias: 2, gateBias: 1, moves: .soft),
+            ["policy": "pointer", "forward-bias": 2, "gate-bias": 1, "moves": "soft"]
+        ),
         (.roundRobin(strength: 0.5), ["policy": "round-robin", "strength": 0.5]),
         (.all(strength: 0.5), ["policy": "all", "strength": 0.5]),
     ]

@@ -82,7 +82,8 @@ struct Recipe: Sendable, CustomTestStringConvertible {
     }
     /// The other strategies, each in a few surroundings.
     private static let alternatives: [Recipe] =
-        ["all", "balanced-top-k", "content", "gumbel", "hash", "random", "round-robin", "sinkhorn"].flatMap { routing in
+        ["all", "balanced-top-k", "content", "gumbel", "hash", "pointer", "random", "round-robin", "sinkhorn"].flatMap {
+            routing in
             [
                 Recipe(routing: routing), Recipe(routing: routing, window: 3, keep: true),
                 Recipe(rule: .secondGate, routing: routing, talks: true, masked: true),
