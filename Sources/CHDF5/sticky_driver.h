@@ -135,8 +135,10 @@ static herr_t nstm_sticky_truncate(H5FD_t *base, hid_t transfer, hbool_t closing
     return 0;
 }
 
-/// Makes an access property list use this driver. `error` has to be 0, and to live until the file is closed.
-static inline herr_t nstm_H5Pset_sticky_driver(hid_t access, int *error) {
+/// Registers the driver with the library. Once for the process, and never unregistered: libhdf5 releases its own hold on a file's
+/// driver before it calls the driver's `close` (seen with 1.10.8), so a driver that nobody else holds would be freed in between.
+/// Negative: error.
+static inline hid_t nstm_register_sticky_driver(void) {
     const H5FD_class_t driver = {
 #if H5_VERSION_GE(1, 13, 0)
         .version = H5FD_CLASS_VERSION,
@@ -157,13 +159,13 @@ static inline herr_t nstm_H5Pset_sticky_driver(hid_t access, int *error) {
         .truncate = nstm_sticky_truncate,
         .fl_map = H5FD_FLMAP_DICHOTOMY,
     };
-    hid_t identifier = H5FDregister(&driver);
-    if (identifier < 0) return -1;
+    return H5FDregister(&driver);
+}
+
+/// Makes an access property list use this driver. `error` has to be 0, and to live until the file is closed.
+static inline herr_t nstm_H5Pset_sticky_driver(hid_t access, hid_t driver, int *error) {
     nstm_sticky_info info = {error};
-    herr_t status = H5Pset_driver(access, identifier, &info);
-    // The property list holds on to the driver as long as it needs it.
-    H5FDunregister(identifier);
-    return status;
+    return H5Pset_driver(access, driver, &info);
 }
 
 #endif

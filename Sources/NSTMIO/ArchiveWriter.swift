@@ -56,7 +56,8 @@ struct ArchiveWriter: ~Copyable {
         let access = try HDF5Handle.fileAccess(path)
         // From 1.10 on every piece of metadata has a checksum.
         try HDF5.check(H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110), "prepare the file", path)
-        try HDF5.check(nstm_H5Pset_sticky_driver(access.id, systemError), "prepare the file", path)
+        try HDF5.check(HDF5.writeDriver, "register the driver for writing", path)
+        try HDF5.check(nstm_H5Pset_sticky_driver(access.id, HDF5.writeDriver, systemError), "prepare the file", path)
         let id = H5Fcreate(temporary, nstm_H5F_ACC_EXCL(), creation.id, access.id)
         try check(systemError, "create the file", path)
         let file = try HDF5Handle(id, H5Fclose, "create the file", path)

@@ -9,9 +9,22 @@ package enum HDF5 {
     static let defaults: hid_t = 0
     static let wholeExtent: hid_t = 0
 
+    /// Registered at the first save; negative when that failed. See `sticky_driver.h`.
+    static let writeDriver = nstm_register_sticky_driver()
+
+    /// What has to be said before the library does anything else.
+    private static let prepared: Void = {
+        // Its exit handler walks through what is left in memory, and a file made to harm may have damaged that. All files are
+        // closed where they were opened.
+        H5dont_atexit()
+        // A file may name a filter that the library would look for in a folder, and run.
+        H5PLset_loading_state(0)
+    }()
+
     package static func locked<R>(_ body: () throws(CheckpointError) -> R) throws(CheckpointError) -> R {
         lock.lock()
         defer { lock.unlock() }
+        _ = prepared
         // Thread-safe builds keep one error stack per thread, so this is said on every entry, not once.
         H5Eset_auto2(defaults, nil, nil)
         return try body()
