@@ -6,6 +6,7 @@
 
 #include <hdf5.h>
 #include "sticky_driver.h"
+#include "trial.h"
 
 // Property list classes
 static inline hid_t nstm_H5P_FILE_CREATE(void) { return H5P_FILE_CREATE; }

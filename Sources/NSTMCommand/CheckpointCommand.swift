@@ -21,29 +21,27 @@ struct InfoCommand: ParsableCommand {
 
     @Argument(help: checkpointHelp) var checkpoint: String
 
-    private struct Position: Decodable {
-        var step: Int
-        var tokens: Int
-        var optimizer: String
-    }
-
     func run() throws {
-        let info = try CheckpointFile.info(try SavedModel.checkpoint(at: fileURL(checkpoint)))
-        func decode<T: Decodable>(_ type: T.Type, _ name: String) -> T? {
-            info.documents[name].flatMap { try? JSONDecoder().decode(type, from: Data($0.utf8)) }
+        let found = try FoundCheckpoint(at: fileURL(checkpoint))
+        if let warning = found.warning { NSTMCommand.complain(warning) }
+        let info = try CheckpointFile.info(found.url)
+        func decode<T: Decodable>(_ type: T.Type, _ name: String) throws -> T? {
+            info.documents[name] == nil ? nil : try info.decode(type, document: name)
         }
+        let position = try decode(Trainer.Position.self, "training"), data = try decode(DataDescription.self, "data")
+        let environment = try decode(RunEnvironment.self, "environment")
         let size = CheckpointHeader.byteCount + info.header.payloadBytes
         NSTMCommand.say("\(info.url.shortPath): intact, \(grouped(size)) bytes, format \(info.header.formatVersion)")
         NSTMCommand.say("created      \(ISO8601DateFormatter().string(from: info.created))")
-        if let position = decode(Position.self, "training") {
+        if let position {
             NSTMCommand.say("step         \(grouped(position.step))")
             NSTMCommand.say("tokens       \(grouped(position.tokens))")
             NSTMCommand.say("optimizer    \(position.optimizer)")
         }
-        if let data = decode(DataDescription.self, "data") {
+        if let data {
             NSTMCommand.say("data         \(data.name), fingerprint \(data.fingerprint.prefix(16))…")
         }
-        if let environment = decode(RunEnvironment.self, "environment") {
+        if let environment {
             NSTMCommand.say("environment  \(environment.line)\n             \(environment.system), HDF5 \(environment.hdf5)")
         }
         if let config = try? SavedModel.configuration(info.documents, path: info.url.path) {

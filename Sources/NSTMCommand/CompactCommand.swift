@@ -22,8 +22,9 @@ struct CompactCommand: ParsableCommand {
 
     func run() throws {
         try result.check()
-        let saved = try SavedModel(fileURL(checkpoint), catalogue: NSTMCommand.catalogue)
+        let saved = try savedModel(checkpoint)
         let (archive, resizing) = try saved.compacted(catalogue: NSTMCommand.catalogue)
+        NSTMCommand.say("from \(saved.title)")
         for layer in resizing.layers { NSTMCommand.say("\(layer.path)  \(layer.count) states → \(layer.newCount)") }
         let url = try result.write(archive, step: saved.step)
         let small = try SavedModel(url, catalogue: NSTMCommand.catalogue)
@@ -43,7 +44,8 @@ struct CompactCommand: ParsableCommand {
 /// Where a command writes a checkpoint that is made from another one, and what may be changed on the way.
 struct ResultFolder: ParsableArguments {
     @Option(help: ArgumentHelp("The folder that is written.", valueName: "folder")) var output: String
-    @Flag(help: "Deletes the checkpoints of an earlier run in the output folder.") var overwrite = false
+    @Flag(help: "Deletes the checkpoints of an earlier run in the output folder, after the new one is saved.")
+    var overwrite = false
     @Option(help: ArgumentHelp("Changes a key under training; may be repeated.", valueName: "key.path=value")) var set: [String] =
         []
 
@@ -53,12 +55,13 @@ struct ResultFolder: ParsableArguments {
         try RunFolder(fileURL(output)).check(beginningAt: 0, overwriting: overwrite)
     }
     /// Writes `step-<n>.h5`.
-    func write(_ archive: CheckpointArchive, step: Int) throws -> URL {
+    func write(_ archive: CheckpointArchive, step: Int, events: [StateEvent] = []) throws -> URL {
         var archive = archive
         var config = try SavedModel.configuration(archive.documents, path: output)
         try config.apply(overrides: set)
         // Read once more: what it says of training must be right.
         archive[document: "config"] = try Experiment(config, catalogue: NSTMCommand.catalogue).resolved.json()
-        return try RunFolder(fileURL(output)).begin(with: archive, step: step, overwriting: overwrite)
+        return try RunFolder(fileURL(output)).begin(
+            with: archive, step: step, events: events, overwriting: overwrite)
     }
 }

@@ -28,7 +28,7 @@ struct EvaluateCommand: ParsableCommand {
         let metrics = NSTM.evaluate(
             saved.model, on: batches, target: dataset.targetKind,
             weights: halfWeights ? HalfWeights(of: saved.model.parameters.all) : nil)
-        NSTMCommand.say("\(saved.url.shortPath), step \(saved.step), on \(dataset.name)")
+        NSTMCommand.say("\(saved.title), on \(dataset.name)")
         if dataset.fingerprint != saved.data.fingerprint { NSTMCommand.say("(other data, or another split, than in training)") }
         for (name, value) in metrics.pairs { NSTMCommand.say("\(name) \(value)") }
     }

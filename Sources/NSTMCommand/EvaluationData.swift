@@ -11,7 +11,7 @@ struct EvaluationData {
         let catalogue = NSTMCommand.catalogue
         let others = set.filter { !$0.hasPrefix("data.") && !$0.hasPrefix("training.evaluation.") }
         guard others.isEmpty else { throw CommandError.onlyData(keys: others) }
-        saved = try SavedModel(fileURL(path), catalogue: catalogue)
+        saved = try savedModel(path)
         var config = saved.configuration
         try config.apply(overrides: set)
         let experiment = try Experiment(config, catalogue: catalogue, folder: DatasetFolder(data))

@@ -25,8 +25,9 @@ struct ExpandCommand: ParsableCommand {
     }
     func run() throws {
         try result.check()
-        let saved = try SavedModel(fileURL(checkpoint), catalogue: NSTMCommand.catalogue)
+        let saved = try savedModel(checkpoint)
         let (archive, resizing) = try saved.expanded(to: states, catalogue: NSTMCommand.catalogue)
+        NSTMCommand.say("from \(saved.title)")
         for layer in resizing.layers { NSTMCommand.say("\(layer.path)  \(layer.count) states → \(layer.newCount)") }
         NSTMCommand.say("saved \(try result.write(archive, step: saved.step).shortPath)")
     }

@@ -31,7 +31,8 @@ struct GenerateCommand: ParsableCommand {
     }
 
     func run() throws {
-        let saved = try SavedModel(fileURL(checkpoint), catalogue: NSTMCommand.catalogue)
+        let saved = try savedModel(checkpoint)
+        NSTMCommand.complain("from \(saved.title)")
         guard let tokenizer = saved.tokenizer, case .nextToken = saved.data.target else {
             throw CommandError.notLanguage(path: saved.url.path, data: saved.data.name)
         }

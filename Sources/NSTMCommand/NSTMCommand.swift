@@ -67,5 +67,12 @@ struct Root: ParsableCommand {
 
 let checkpointHelp: ArgumentHelp = "A checkpoint, or the folder of a run, of which the newest intact checkpoint is taken."
 
+/// The model of a checkpoint, or of the newest intact one of a run's folder; says which newer ones were passed over.
+func savedModel(_ path: String) throws -> SavedModel {
+    let saved = try SavedModel(fileURL(path), catalogue: NSTMCommand.catalogue)
+    if let warning = saved.warning { NSTMCommand.complain(warning) }
+    return saved
+}
+
 /// A path given on the command line.
 func fileURL(_ path: String) -> URL { URL(fileURLWithPath: (path as NSString).expandingTildeInPath) }

@@ -87,7 +87,7 @@ struct RobustnessCommand: ParsableCommand {
         }
         var report: RobustnessReport?
         for (i, (name, path)) in named.enumerated() {
-            NSTMCommand.say("\(name): \(models[i].url.shortPath), step \(models[i].step)")
+            NSTMCommand.say("\(name): \(models[i].title)")
             try study!.measure(models[i].model, name: name, run: path) { result in
                 let noise = result.noise.map { "\($0.kind.rawValue) \($0.strength)" } ?? "clean"
                 NSTMCommand.say("  \(noise): \(result.metrics)")

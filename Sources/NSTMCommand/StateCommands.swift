@@ -13,7 +13,7 @@ struct SurveyOptions: ParsableArguments {
         if batches < 1 || size < 1 { throw ValidationError("--batches and --size need at least 1") }
     }
     func saved() throws -> SavedModel {
-        let saved = try SavedModel(fileURL(checkpoint), catalogue: NSTMCommand.catalogue)
+        let saved = try savedModel(checkpoint)
         guard !saved.model.stateLayers.isEmpty else { throw SavedModelError.noStates(path: saved.url.path) }
         return saved
     }
@@ -52,7 +52,7 @@ struct StatesCommand: ParsableCommand {
         if ablation { needs.insert(.ablation) }
         let survey = try options.survey(saved, needs)
         let views = survey.views()
-        NSTMCommand.say("\(saved.url.shortPath), step \(saved.step), loss \(String(format: "%.4f", views[0].loss))")
+        NSTMCommand.say("\(saved.title), loss \(String(format: "%.4f", views[0].loss))")
         for view in views {
             NSTMCommand.say("\(view.layer): \(view.states.count) active, \(view.free) not")
             NSTMCommand.say("  state   write      read  saliency  keep gate" + (ablation ? "   loss without" : ""))
@@ -80,7 +80,7 @@ struct StatesCommand: ParsableCommand {
         let settings = try Experiment(saved.configuration, catalogue: NSTMCommand.catalogue)
         let length = if case .int(let n)? = settings.resolved[path: "data.context"] { n } else { 64 }
         NSTMCommand.say(
-            "\(saved.url.shortPath): state part, \(options.size) sequences of \(length) tokens, median of \(StateTiming.rounds)")
+            "\(saved.title): state part, \(options.size) sequences of \(length) tokens, median of \(StateTiming.rounds)")
         var sums = (0.0, 0.0)
         for layer in saved.model.stateLayers {
             let t = StateTiming(layer, batch: options.size, length: length, used: used)
@@ -125,6 +125,7 @@ struct PruneCommand: ParsableCommand {
         try result.check()
         let saved = try options.saved(), policy = try made(saved)
         let survey = try options.survey(saved, policy.needs), before = survey.loss()
+        NSTMCommand.say("from \(saved.title)")
         let round = PruningRound(survey, policy, keep: keep, step: saved.step)
         for decision in round.decisions {
             let e = decision.event
@@ -137,8 +138,7 @@ struct PruneCommand: ParsableCommand {
         }
         NSTMCommand.say(String(format: "loss on the training batches %.4f, was %.4f", survey.loss(), before))
         let archive = compact ? try saved.compacted(catalogue: NSTMCommand.catalogue).archive : saved.withPresentParameters()
-        let url = try result.write(archive, step: saved.step)
-        try RunFolder(fileURL(result.output)).begin(with: round.events)
+        let url = try result.write(archive, step: saved.step, events: round.events)
         NSTMCommand.say("saved \(url.shortPath)")
     }
     /// The policy, from the same settings that a configuration has under `life.pruning`.

@@ -37,7 +37,8 @@ struct SummaryCommand: ParsableCommand {
         let catalogue = NSTMCommand.catalogue
         func kind(_ config: ConfigValue) -> String { if case .string(let s)? = config[path: "model.kind"] { s } else { "model" } }
         if isCheckpoint, let model {
-            let saved = try SavedModel(fileURL(model), catalogue: catalogue)
+            let saved = try savedModel(model)
+            NSTMCommand.say(saved.title)
             NSTMCommand.say(saved.model.summary(kind(saved.configuration), context: context ?? 64))
             return
         }

@@ -30,7 +30,8 @@ struct TrainCommand: ParsableCommand {
         help: ArgumentHelp("Goes on from a checkpoint, or from the newest intact one of a run's folder.", valueName: "path"))
     var resume: String?
     @Option(help: ArgumentHelp("Saves and stops after this step; --resume goes on later.", valueName: "step")) var until: Int?
-    @Flag(help: "Deletes the checkpoints of an earlier run in the output folder.") var overwrite = false
+    @Flag(help: "Deletes the checkpoints of an earlier run in the output folder, after the first one of this run is saved.")
+    var overwrite = false
     @Flag(help: "Stops at the first value or gradient that is not finite, and names operation, module and index. Slower.")
     var checkFinite = false
     @Flag(help: "Prints warnings and errors only.") var quiet = false
@@ -69,7 +70,6 @@ struct TrainCommand: ParsableCommand {
         trainer.checksFinite = checkFinite
         if let archive {
             try trainer.restore(archive)
-            try takeMetrics(from: archive, to: folder)
         }
         introduce(trainer, experiment)
 
@@ -121,12 +121,15 @@ struct TrainCommand: ParsableCommand {
         return try CheckpointFile.read(try newest(TrainCommand.defaultFolder(config, resolved)))
     }
     private func newest(_ url: URL) throws -> URL {
-        var isFolder: ObjCBool = false
-        let exists = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
-        if exists && !isFolder.boolValue || url.pathExtension == "h5" { return url }
-        guard let latest = try RunFolder(url).newest() else { throw CommandError.nothingToResume(folder: url.path) }
-        for skipped in latest.skipped { NSTMCommand.complain("warning: passed over a checkpoint: \(skipped)") }
-        return latest.info.url
+        if url.pathExtension != "h5" && !FileManager.default.fileExists(atPath: url.path) {
+            throw CommandError.nothingToResume(folder: url.path)
+        }
+        let found: FoundCheckpoint
+        do { found = try FoundCheckpoint(at: url) } catch SavedModelError.noCheckpoint {
+            throw CommandError.nothingToResume(folder: url.path)
+        }
+        if let warning = found.warning { NSTMCommand.complain(warning) }
+        return found.url
     }
 
     // MARK: Resuming
@@ -139,18 +142,6 @@ struct TrainCommand: ParsableCommand {
         guard differences.isEmpty else {
             throw CommandError.otherConfiguration(checkpoint: archive.source ?? "", differences: differences)
         }
-    }
-    /// A run that goes on in another folder takes its history along.
-    private func takeMetrics(from archive: CheckpointArchive, to folder: URL) throws {
-        guard let source = archive.source else { return }
-        let old = RunFolder(URL(fileURLWithPath: source).deletingLastPathComponent()), new = RunFolder(folder)
-        let files = FileManager.default
-        let isElsewhere = old.url.standardizedFileURL != folder.standardizedFileURL
-        guard isElsewhere, files.fileExists(atPath: old.metrics.path) else { return }
-        try new.check(beginningAt: 0, overwriting: overwrite)
-        try files.createDirectory(at: folder, withIntermediateDirectories: true)
-        if files.fileExists(atPath: new.metrics.path) { try files.removeItem(at: new.metrics) }
-        try files.copyItem(at: old.metrics, to: new.metrics)
     }
 
     // MARK: Telling

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMTensor
 
 /// An array of unsigned bytes in the idx format of the MNIST database (yann.lecun.com/exdb/mnist), plain or packed with gzip.
 ///
@@ -49,6 +50,10 @@ public struct IDXFile: Sendable, Equatable {
         }
         let sizes = dims.map(String.init).joined(separator: " × ")
         if isTooLarge { throw Faults(list: ["says that it has \(sizes) elements"]) }
+        // The bytes as they grow, and the elements.
+        do { try AvailableMemory.check([count, 3].saturatedProduct, for: "its \(sizes) elements") } catch {
+            throw Faults(list: ["\(error)"])
+        }
 
         let all = isPacked ? Gzip.unpack(file, atMost: headBytes + count + 1) : Gzip.Result(bytes: file)
         var faults = all.fault.map { [$0] } ?? []

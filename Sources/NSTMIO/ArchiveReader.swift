@@ -31,6 +31,9 @@ struct ArchiveReader: ~Copyable {
     /// Sorted by path.
     private(set) var documents: [Entry] = []
 
+    /// Bytes in memory of all that can be loaded; `Int.max` for more than a number can say.
+    var byteCount: Int { (tensors + integers + documents).map(\.byteCount).saturatedSum }
+
     private var objectCount = 0
     private var storedBytes = 0
 
@@ -54,7 +57,7 @@ struct ArchiveReader: ~Copyable {
         let types = try HDF5Types.make(path)
         let access = try HDF5Handle.fileAccess(path)
         let file = try HDF5Handle(
-            H5Fopen("/dev/fd/\(verified.descriptor)", nstm_H5F_ACC_RDONLY(), access.id), H5Fclose, "open the file", path)
+            H5Fopen(name(of: verified), nstm_H5F_ACC_RDONLY(), access.id), H5Fclose, "open the file", path)
 
         var descriptor: UnsafeMutableRawPointer?
         try HDF5.check(H5Fget_vfd_handle(file.id, access.id, &descriptor), "examine the file", path)
@@ -71,6 +74,9 @@ struct ArchiveReader: ~Copyable {
         try reader.walk()
         return reader
     }
+
+    /// The name under which libhdf5 opens an open file.
+    static func name(of file: borrowing OpenFile) -> String { "/dev/fd/\(file.descriptor)" }
 
     consuming func close() throws(CheckpointError) { try file.close("close the file", path) }
 

@@ -8,7 +8,7 @@ package enum AtomicSave {
         let folder = folder(of: target)
         var status = stat()
         if stat(target, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { throw .system("replace the folder", target, EISDIR) }
-        removeStaleTemporaries(in: folder)
+        removeStaleTemporaries(in: folder, of: (target as NSString).lastPathComponent)
         let temporary = "\(target)\(marker)\(getpid())"
         unlink(temporary)
         do throws(CheckpointError) {
@@ -28,14 +28,26 @@ package enum AtomicSave {
         return folder.isEmpty ? "." : folder
     }
 
-    /// Deletes `<name>.tmp-<pid>` of processes that are gone. Best effort: what cannot be deleted does no harm.
-    private static func removeStaleTemporaries(in folder: String) {
+    /// Deletes `<name>.tmp-<pid>` of processes that are gone, where the name is that of the target but for the number in it. Best
+    /// effort: what cannot be deleted does no harm.
+    private static func removeStaleTemporaries(in folder: String, of target: String) {
+        let pattern = numberless(target)
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
-            guard let range = name.range(of: marker, options: .backwards), let pid = pid_t(name[range.upperBound...]), pid > 0,
-                pid != getpid(), kill(pid, 0) != 0, errno == ESRCH
+            guard let range = name.range(of: marker, options: .backwards),
+                numberless(String(name[..<range.lowerBound])) == pattern
+            else { continue }
+            let digits = name[range.upperBound...]
+            guard digits.allSatisfy({ ("0"..."9").contains($0) }), let pid = pid_t(digits), pid > 0, pid != getpid(),
+                kill(pid, 0) != 0, errno == ESRCH
             else { continue }
             unlink("\(folder)/\(name)")
         }
+    }
+    /// A name without the number at the end of its stem: `step-20.h5` and `step-300.h5` are both `step-#.h5`.
+    private static func numberless(_ name: String) -> String {
+        let end = name.lastIndex(of: ".") ?? name.endIndex, stem = name[..<end]
+        let digits = stem.reversed().prefix { ("0"..."9").contains($0) }.count
+        return digits == 0 ? name : "\(stem.dropLast(digits))#\(name[end...])"
     }
 
     /// A rename is only durable once the folder itself is on the medium.

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMModules
 import NSTMTensor
 
 /// What a checkpoint holds, in memory: tensors and integer lists in declared order, and named JSON documents.
@@ -81,22 +82,39 @@ public struct CheckpointArchive: Sendable {
             throw .invalidDocument(path: displayPath, name: name, reason: "does not encode: \(error)")
         }
     }
-    /// Decodes a JSON document.
+    /// Decodes a JSON document. A `StoredValue` is asked whether it is in its ranges.
     public func decode<T: Decodable>(_ type: T.Type, document name: String) throws(CheckpointError) -> T {
-        guard let text = documents[name] else {
-            let known = documents.keys.sorted().joined(separator: ", ")
-            throw .invalidDocument(path: displayPath, name: name, reason: "missing; the archive has: \(known)")
-        }
-        do {
-            return try JSONDecoder().decode(type, from: Data(text.utf8))
-        } catch {
-            throw .invalidDocument(path: displayPath, name: name, reason: "does not decode as \(type): \(error)")
-        }
+        try CheckpointFile.decode(type, document: name, of: documents, path: displayPath)
     }
 
     var displayPath: String { source ?? "archive in memory" }
 
     private static func positions(_ paths: [String]) -> [String: Int] {
         Dictionary(uniqueKeysWithValues: paths.enumerated().map { ($1, $0) })
+    }
+}
+
+extension CheckpointFile.Info {
+    /// Decodes a JSON document, as `CheckpointArchive.decode` does.
+    public func decode<T: Decodable>(_ type: T.Type, document name: String) throws(CheckpointError) -> T {
+        try CheckpointFile.decode(type, document: name, of: documents, path: url.path)
+    }
+}
+
+extension CheckpointFile {
+    fileprivate static func decode<T: Decodable>(
+        _ type: T.Type, document name: String, of documents: [String: String], path: String
+    ) throws(CheckpointError) -> T {
+        func invalid(_ reason: String) -> CheckpointError { .invalidDocument(path: path, name: name, reason: reason) }
+        guard let text = documents[name] else {
+            throw invalid("missing; the archive has: \(documents.keys.sorted().joined(separator: ", "))")
+        }
+        let value: T
+        do { value = try JSONDecoder().decode(type, from: Data(text.utf8)) } catch {
+            throw invalid("does not decode as \(type): \((error as? DecodingError)?.summary ?? "\(error)")")
+        }
+        let faults = (value as? any StoredValue)?.faults ?? []
+        guard faults.isEmpty else { throw invalid(faults.joined(separator: "; ")) }
+        return value
     }
 }

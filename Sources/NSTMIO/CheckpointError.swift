@@ -24,6 +24,8 @@ public enum CheckpointError: Error, Sendable, Equatable, CustomStringConvertible
     case invalidSafetensors(path: String, faults: [String])
     /// The tensors of an archive are not the ones a model needs: all differences.
     case tensorMismatch(path: String, prefix: String, faults: [TensorFault])
+    /// Tensors that are tables, such as masks, hold what no such table holds: all of them.
+    case invalidValues(path: String, faults: [String])
     /// A document is missing, or its text does not decode to the type asked for.
     case invalidDocument(path: String, name: String, reason: String)
     /// The file just written does not read back as the archive it was written from.
@@ -32,6 +34,8 @@ public enum CheckpointError: Error, Sendable, Equatable, CustomStringConvertible
     case noUsableCheckpoint(folder: String, skipped: [SkippedCheckpoint])
     /// Not enough free space on the volume; sizes in bytes.
     case noSpace(path: String, needed: Int, available: Int)
+    /// More memory is needed for what a file holds than this process can get.
+    case noMemory(MemoryError)
     /// A system call failed: its `errno` and the system's text for it.
     case ioError(path: String, operation: String, code: Int32, text: String)
     /// libhdf5 failed: the outermost and the innermost message of its error stack.
@@ -65,22 +69,27 @@ public enum CheckpointError: Error, Sendable, Equatable, CustomStringConvertible
         case .tensorMismatch(let path, let prefix, let faults):
             return "\(path): \(faults.count) tensor(s) under '\(prefix)' do not fit:" + CheckpointError.list(faults)
                 + "\nBuild the model from the configuration stored in the checkpoint, or load the checkpoint of this model."
+        case .invalidValues(let path, let faults):
+            return "\(path): \(faults.count) tensor(s) with values that cannot be:" + CheckpointError.list(faults)
+                + "\nThe file was not written by NSTM; do not trust it."
         case .invalidDocument(let path, let name, let reason):
             return "\(path): document '\(name)': \(reason). List the documents of the file, or save it again."
         case .verificationFailed(let path, let reason):
             return "\(path): not saved: what was written does not read back: \(reason). "
-                + "The previous file is unchanged; check disk and memory, then save again."
+                + "No file was changed; check disk and memory, then save again."
         case .noUsableCheckpoint(let folder, let skipped):
             return "\(folder): none of \(skipped.count) checkpoint(s) is intact:" + CheckpointError.list(skipped)
                 + "\nRestore one from a copy, or start again in an empty folder."
         case .noSpace(let path, let needed, let available):
             return "\(path): not saved: needs about \(needed) bytes, \(available) are free. "
-                + "The previous file is unchanged; free some space or save elsewhere."
+                + "No file was changed; free some space or save elsewhere."
+        case .noMemory(let error):
+            return "\(error). Nothing was loaded; close other programs, or use a machine with more memory."
         case .ioError(let path, let operation, let code, let text):
             return "\(path): cannot \(operation): \(text) (errno \(code)). Check the folder, its permissions and the disk."
         case .hdf5(let path, let operation, let outermost, let innermost):
             return "\(path): libhdf5 cannot \(operation): \(outermost); cause: \(innermost). "
-                + "If the file is old, go back to the previous checkpoint; if it was being saved, the previous one is unchanged."
+                + "If the file was being read, go back to the previous checkpoint; if it was being saved, no file was changed."
         }
     }
 
@@ -91,6 +100,10 @@ public enum CheckpointError: Error, Sendable, Equatable, CustomStringConvertible
     /// The error of a system call that failed with `code`.
     static func system(_ operation: String, _ path: String, _ code: Int32) -> CheckpointError {
         .ioError(path: path, operation: operation, code: code, text: String(cString: strerror(code)))
+    }
+    /// Throws `noMemory` when `bytes` cannot be allocated for a file's contents.
+    static func checkMemory(_ bytes: Int, for path: String) throws(CheckpointError) {
+        do { try AvailableMemory.check(bytes, for: "\(path): its contents") } catch { throw .noMemory(error) }
     }
     /// The `errno` behind the error, if there is one.
     var systemCode: Int32? {

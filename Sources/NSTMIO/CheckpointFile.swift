@@ -58,10 +58,11 @@ public enum CheckpointFile {
 
     /// Loads a checkpoint. The digest is verified before libhdf5 sees the file.
     /// - Throws: `notFound`, `notCheckpoint`, `truncated`, `trailingData`, `digestMismatch`, `newerFormat`, `refused`,
-    ///   `ioError` or `hdf5`.
+    ///   `noMemory`, `ioError` or `hdf5`.
     public static func read(_ url: URL) throws(CheckpointError) -> CheckpointArchive {
         try verified(url) { file, _ throws(CheckpointError) in
             let reader = try ArchiveReader.open(file)
+            try CheckpointError.checkMemory(reader.byteCount, for: url.path)
             var archive = CheckpointArchive()
             archive.source = url.path
             archive.documents = try reader.allDocuments()
@@ -99,7 +100,10 @@ public enum CheckpointFile {
             let file = try OpenFile.at(url.path)
             let header = try CheckpointHeader(verifying: file)
             do throws(CheckpointError) {
-                return try HDF5.locked { () throws(CheckpointError) in try body(file, header) }
+                return try HDF5.locked { () throws(CheckpointError) in
+                    try TrialReading.pass(file, as: ArchiveReader.name(of: file), digest: header.payloadDigest)
+                    return try body(file, header)
+                }
             } catch {
                 guard try file.status().st_nlink == 0 else { throw error }
             }
@@ -127,7 +131,7 @@ public enum CheckpointFile {
         func demand(_ holds: Bool, _ reason: String) throws(CheckpointError) {
             if !holds { throw .verificationFailed(path: path, reason: reason) }
         }
-        _ = try CheckpointHeader(verifying: file)
+        let digest = try CheckpointHeader(verifying: file).payloadDigest
         let reader = try ArchiveReader.open(file)
         try demand(try reader.allDocuments() == archive.documents, "the documents differ")
         try demand(reader.tensors.map(\.path) == archive.tensors.map(\.path), "the tensors' paths differ")
@@ -147,15 +151,27 @@ public enum CheckpointFile {
             try demand(try reader.values(entry) == original.values, "the integers '\(entry.path)' differ")
         }
         try reader.close()
+        TrialReading.trust(digest)
     }
 }
 
 extension CheckpointArchive {
-    /// About how many bytes the file will take, rather too many than too few.
-    var estimatedFileBytes: Int {
-        let data =
-            tensors.reduce(0) { $0 + $1.tensor.count * $1.tensor.dtype.byteCount }
-            + integers.reduce(0) { $0 + $1.values.count * 8 } + documents.values.reduce(0) { $0 + $1.utf8.count }
-        return data + data / 64 + (tensors.count + integers.count + documents.count) * 2048 + 1 << 20
+    /// About how many bytes the file will take, rather somewhat too many than too few.
+    package var estimatedFileBytes: Int {
+        let tensors = tensors.map { (path: $0.path, dims: $0.tensor.shape.dims, bytes: $0.tensor.dtype.byteCount) }
+        let lists = integers.map { (path: $0.path, dims: [$0.values.count], bytes: 8) }
+        let texts = documents.map { (path: "\(CheckpointLimits.documentGroup)/\($0.key)", dims: [$0.value.utf8.count], bytes: 1) }
+        var groups: Set<Substring> = [], total = CheckpointHeader.byteCount + 4096
+        for (path, dims, bytes) in tensors + lists + texts {
+            // The object's header, and its entry in the group's table of names, which grows by doubling.
+            total += 300 + 2 * (path.utf8.count + 24)
+            for end in path.indices where path[end] == "/" { groups.insert(path[..<end]) }
+            if dims.contains(0) { continue }
+            // Chunks are written whole, with a checksum and an entry in an index.
+            let chunk = ArchiveWriter.chunk(dims, elementBytes: bytes)
+            let count = zip(dims, chunk).map { ($0 + $1 - 1) / $1 }.saturatedProduct
+            total += count * (chunk.reduce(bytes, *) + 32)
+        }
+        return total + groups.count * 2560
     }
 }

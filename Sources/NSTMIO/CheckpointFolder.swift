@@ -47,7 +47,7 @@ extension CheckpointFile {
     }
 
     /// The files `<prefix><number>.h5` of a folder, highest number first.
-    private static func numbered(in folder: URL, prefix: String) throws(CheckpointError) -> [(step: Int, url: URL)] {
+    package static func numbered(in folder: URL, prefix: String) throws(CheckpointError) -> [(step: Int, url: URL)] {
         var status = stat()
         if stat(folder.path, &status) != 0, errno == ENOENT { return [] }
         let names: [String]

@@ -27,11 +27,13 @@ public struct SafetensorsFile: Sendable {
     /// Reads a file. F16 and BF16 become float32; F32, F64, I32, U8 and BOOL stay what they are.
     ///
     /// Strict: every byte belongs to exactly one tensor or to the header, as the format demands.
-    /// - Throws: `CheckpointError.invalidSafetensors` with everything that is wrong, `notFound` or `ioError`.
+    /// - Throws: `CheckpointError.invalidSafetensors` with everything that is wrong, `noMemory`, `notFound` or `ioError`.
     public static func read(_ url: URL) throws(CheckpointError) -> SafetensorsFile {
         do throws(CheckpointError) {
             let file = try OpenFile.at(url.path)
             let header = try SafetensorsHeader(file)
+            let needed = header.entries.map { [$0.shape.count, $0.type.dtype.byteCount].saturatedProduct }.saturatedSum
+            try CheckpointError.checkMemory(needed, for: url.path)
             var tensors: [(path: String, tensor: Tensor)] = []
             var faults: [String] = []
             for entry in header.entries {

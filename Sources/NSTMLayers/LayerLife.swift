@@ -14,7 +14,7 @@ public final class LayerLife {
     private var diary = Diary()
 
     /// What is remembered between decisions.
-    struct Diary: Codable, Sendable {
+    struct Diary: StoredValue, Sendable {
         /// Decisions in a row in which each identity was condemned.
         var suspicion: [Int: Int] = [:]
         /// Identities born during the run.
@@ -25,13 +25,39 @@ public final class LayerLife {
         /// Moving mean and mean square of the loss until the last decision, and the losses since then.
         var loss = StateStatistics.Average(), square = StateStatistics.Average()
         var recent = 0.0, count = 0
+
+        /// A pause doubles with every mistake, up to this.
+        static let longestPause = 1_000_000
+
+        var faults: [String] {
+            var faults = RangeFaults()
+            for (identity, times) in suspicion.sorted(by: { $0.key < $1.key }) {
+                faults.check("identity", identity, in: StoredRange.identities)
+                faults.check("suspicion.\(identity)", times, in: StoredRange.steps)
+            }
+            for identity in born { faults.check("born", identity, in: StoredRange.identities) }
+            faults.check("waiting", waiting, in: 0...Diary.longestPause)
+            faults.check("pause", pause, in: 0...Diary.longestPause)
+            faults.add("loss", loss)
+            faults.add("square", square)
+            faults.check("recent", recent, in: StoredRange.finite)
+            faults.check("count", count, in: StoredRange.steps)
+            return faults.list
+        }
     }
     /// Everything that a run needs to go on, as text for a checkpoint.
-    struct Memory: Codable {
+    struct Memory: StoredValue {
         let statistics: StateStatistics
         let diary: Diary
         let pruning: String?
         let allocation: String
+
+        var faults: [String] {
+            var faults = RangeFaults()
+            faults.add("statistics", statistics)
+            faults.add("diary", diary)
+            return faults.list
+        }
     }
 
     public init(_ layer: NSTMLayer, _ plan: LifePlan) {
@@ -121,7 +147,7 @@ public final class LayerLife {
             statistics.end(state.identity)
             if let i = diary.born.firstIndex(of: state.identity) {
                 diary.born.remove(at: i)
-                diary.pause = 2 * max(1, diary.pause ?? plan.limits.pause)
+                diary.pause = min(Diary.longestPause, 2 * max(1, diary.pause ?? plan.limits.pause))
             }
             return Change(
                 event: StateEvent(
@@ -157,22 +183,35 @@ public final class LayerLife {
         return Memory(
             statistics: statistics, diary: diary, pruning: pruning.map { text(of: $0) }, allocation: text(of: allocation))
     }
-    func restore(_ memory: Memory) throws {
-        func decoded<P: PruningPolicy>(_ policy: P, _ text: String) throws -> P {
+    /// What takes a saved memory over.
+    /// - Throws: `StoredValueError` when it is not one of this layer's policies; nothing is changed then.
+    func restoration(of memory: Memory) throws -> () -> Void {
+        func decoded<M: Codable>(_ type: M.Type, _ text: String, _ name: String) throws -> M {
+            do {
+                let memory = try JSONDecoder().decode(type, from: Data(text.utf8))
+                let faults = (memory as? any StoredValue)?.faults ?? []
+                guard faults.isEmpty else { throw StoredValueError(faults.joined(separator: "; ")) }
+                return memory
+            } catch { throw StoredValueError("layers.\(path).\(name): \(error)") }
+        }
+        func restored<P: PruningPolicy>(_ policy: P, _ text: String) throws -> any PruningPolicy {
             var policy = policy
-            policy.memory = try JSONDecoder().decode(P.Memory.self, from: Data(text.utf8))
+            policy.memory = try decoded(P.Memory.self, text, "pruning")
             return policy
         }
-        func decoded<P: AllocationPolicy>(_ policy: P, _ text: String) throws -> P {
+        func restored<P: AllocationPolicy>(_ policy: P, _ text: String) throws -> any AllocationPolicy {
             var policy = policy
-            policy.memory = try JSONDecoder().decode(P.Memory.self, from: Data(text.utf8))
+            policy.memory = try decoded(P.Memory.self, text, "allocation")
             return policy
         }
-        let newPruning = try pruning.map { policy in try memory.pruning.map { try decoded(policy, $0) } ?? policy }
-        allocation = try decoded(allocation, memory.allocation)
-        pruning = newPruning
-        statistics = memory.statistics
-        diary = memory.diary
+        let newPruning = try pruning.map { policy in try memory.pruning.map { try restored(policy, $0) } ?? policy }
+        let newAllocation = try restored(allocation, memory.allocation)
+        return { [self] in
+            allocation = newAllocation
+            pruning = newPruning
+            statistics = memory.statistics
+            diary = memory.diary
+        }
     }
     private static let encoder: JSONEncoder = {
         let encoder = JSONEncoder()

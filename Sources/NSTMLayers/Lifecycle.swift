@@ -47,12 +47,20 @@ public final class Lifecycle: PassObserver {
     }
 
     /// Everything that a run needs to go on, by layer.
-    public struct Memory: Codable {
+    public struct Memory: StoredValue {
         let layers: [String: LayerLife.Memory]
+
+        public var faults: [String] {
+            var faults = RangeFaults()
+            for (path, memory) in layers.sorted(by: { $0.key < $1.key }) { faults.add("layers.\(path)", memory) }
+            return faults.list
+        }
     }
     public var memory: Memory { Memory(layers: Dictionary(uniqueKeysWithValues: layers.map { ($0.path, $0.saved) })) }
-    /// - Throws: `DecodingError` when a policy's memory is of another kind.
-    public func restore(_ memory: Memory) throws {
-        for life in layers { if let saved = memory.layers[life.path] { try life.restore(saved) } }
+    /// What takes a saved memory over.
+    /// - Throws: `StoredValueError` when a policy's memory is of another kind or out of range; nothing is changed then.
+    public func restoration(of memory: Memory) throws -> () -> Void {
+        let parts = try layers.compactMap { life in try memory.layers[life.path].map { try life.restoration(of: $0) } }
+        return { for part in parts { part() } }
     }
 }

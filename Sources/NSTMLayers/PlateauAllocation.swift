@@ -1,14 +1,21 @@
+import NSTMModules
 import NSTMTensor
 
 /// A new state when the training loss has stopped falling: for so many decisions in a row it has not been lower than the best by a
 /// margin. After a proposal it counts anew.
 public struct PlateauAllocation: AllocationPolicy {
-    public struct Memory: Codable, Sendable, Equatable {
+    public struct Memory: StoredValue, Sendable, Equatable {
         public var best: Double?
         public var stale = 0
         public init(best: Double? = nil, stale: Int = 0) {
             self.best = best
             self.stale = stale
+        }
+        public var faults: [String] {
+            var faults = RangeFaults()
+            faults.check("best", best, in: StoredRange.finite)
+            faults.check("stale", stale, in: StoredRange.steps)
+            return faults.list
         }
     }
     public var memory = Memory()

@@ -52,6 +52,25 @@ public final class StateManager {
             mask.value = Tensor(newValue.map { $0 ? 1.0 : 0.0 }, [count]).cast(to: mask.value.dtype)
         }
     }
+    /// What is wrong with values that are to become those of the mask and the identities, which work as tables and not as numbers.
+    /// - Parameter value: the new value of a parameter, of the shape that it has.
+    package func faults(of value: (Parameter) -> Tensor) -> [String] {
+        var faults: [String] = []
+        let flags = value(mask).doubles(), numbers = value(identityNumbers).doubles(), given = value(identitiesGiven).doubles()
+        if !flags.allSatisfy({ $0 == 0 || $0 == 1 }) { faults.append("\(mask.path): a flag is neither 0 nor 1") }
+        if !flags.contains(1) { faults.append("\(mask.path): no state is active") }
+        let most = Double(StoredRange.identities.upperBound)
+        func isWhole(_ x: Double) -> Bool { x >= 0 && x <= most && x == x.rounded() }
+        if !numbers.allSatisfy(isWhole) {
+            faults.append("\(identityNumbers.path): an identity is no whole number in \(StoredRange.identities)")
+        } else if Set(numbers).count != numbers.count {
+            faults.append("\(identityNumbers.path): two states have the same identity")
+        }
+        if !given.allSatisfy(isWhole) || given[0] <= numbers.max() ?? 0 {
+            faults.append("\(identitiesGiven.path): \(given[0]) is no whole number above all identities")
+        }
+        return faults
+    }
     /// A new state at a place where none is active.
     /// - Returns: its identity.
     func bear(at place: Int) -> Int {

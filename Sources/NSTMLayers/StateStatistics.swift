@@ -1,5 +1,6 @@
 import Foundation
 import NSTMAutograd
+import NSTMModules
 import NSTMTensor
 
 /// What policies go by. Layers show it while they work (`ForwardContext.observe`).
@@ -27,22 +28,39 @@ func noveltyOfKeys(_ keys: Tensor, _ states: Tensor, _ activity: StateActivity) 
 }
 
 /// Moving averages of what the states of a layer do, by identity.
-public struct StateStatistics: Codable, Sendable {
+public struct StateStatistics: StoredValue, Sendable {
     /// An exponential mean that forgets its beginning: Σ βⁱ x / Σ βⁱ.
-    struct Average: Codable, Sendable {
+    struct Average: StoredValue, Sendable {
         var sum = 0.0, weight = 0.0
         var value: Double { weight > 0 ? sum / weight : 0 }
         mutating func add(_ x: Double, _ beta: Double) {
             sum = beta * sum + (1 - beta) * x
             weight = beta * weight + (1 - beta)
         }
+        var faults: [String] {
+            var faults = RangeFaults()
+            faults.check("sum", sum, in: StoredRange.finite)
+            // One and what rounding adds.
+            faults.check("weight", weight, in: 0...1.001)
+            return faults.list
+        }
     }
-    struct Entry: Codable, Sendable {
+    struct Entry: StoredValue, Sendable {
         var write = Average(), read = Average(), saliency = Average()
         /// Step of birth; 0 for those that were there from the start.
         var born = 0
         /// Last step at which the state was written to.
         var used = 0
+
+        var faults: [String] {
+            var faults = RangeFaults()
+            faults.add("write", write)
+            faults.add("read", read)
+            faults.add("saliency", saliency)
+            faults.check("born", born, in: StoredRange.steps)
+            faults.check("used", used, in: StoredRange.steps)
+            return faults.list
+        }
     }
     /// A state counts as used in a step when a token's mean write weight is above this.
     public static let usedAbove = 1e-3
@@ -59,6 +77,17 @@ public struct StateStatistics: Codable, Sendable {
     public init(smoothing: Double = 0.99) { self.smoothing = smoothing }
     /// Sums of a pass are not saved: steps end before anything is.
     private enum CodingKeys: CodingKey { case smoothing, entries, novelty }
+
+    public var faults: [String] {
+        var faults = RangeFaults()
+        faults.check("smoothing", smoothing, in: 0...1)
+        for (identity, entry) in entries.sorted(by: { $0.key < $1.key }) {
+            faults.check("identity", identity, in: StoredRange.identities)
+            faults.add("entries.\(identity)", entry)
+        }
+        faults.add("novelty", novelty)
+        return faults.list
+    }
 
     /// Takes in what one layer shows; several parts of a pass add up.
     public mutating func observe(_ name: StateObservation, _ value: Tensor) {

@@ -2,35 +2,53 @@ import Foundation
 import NSTMLayers
 import NSTMModules
 
-/// One JSON object a line, for tools. When a run goes on from a checkpoint, lines of steps after it are dropped first, so that
+/// One JSON object a line, for tools. When a run resumes from a checkpoint, lines of steps after it are dropped first, so that
 /// the file reads as one run.
 final class MetricsLog {
     private let handle: FileHandle
-    private let path: String
+    private var url: URL
+    /// Lines of the history that were kept although they say no step: something damaged them.
+    let unreadableCount: Int
 
-    init(_ url: URL, keepingUntil step: Int) throws {
-        path = url.path
-        var kept = ""
-        if step > 0, let old = try? String(contentsOf: url, encoding: .utf8) {
-            for line in old.split(separator: "\n") {
-                let value = try? ConfigValue(json: String(line))
-                guard case .int(let n)? = value?[path: "step"], n <= step else { continue }
-                kept += line + "\n"
+    /// - Parameters:
+    ///   - history: the log of the run so far, which may be the file itself.
+    ///   - step: what the history says of later steps is left out; 0: all of it.
+    /// - Throws: `TrainingError.log`; the history is unchanged then.
+    init(_ url: URL, history: URL? = nil, keepingUntil step: Int) throws {
+        self.url = url
+        var kept = Data(), unreadable = 0
+        if step > 0 {
+            // A line that cannot be read belongs to where it stands: it stays when the line before it does.
+            var isKeeping = true
+            for line in try MetricsLog.lines(of: history ?? url) {
+                if let n = line.step { isKeeping = n <= step } else if isKeeping { unreadable += 1 }
+                if isKeeping { kept += line.bytes + [UInt8(ascii: "\n")] }
             }
         }
+        unreadableCount = unreadable
         do {
-            try Data(kept.utf8).write(to: url, options: .atomic)
+            try kept.write(to: url, options: .atomic)
             handle = try FileHandle(forWritingTo: url)
             try handle.seekToEnd()
         } catch {
             throw TrainingError.log(path: url.path, reason: "cannot be written: \(error.localizedDescription)")
         }
     }
+    deinit { try? handle.close() }
+
+    /// Puts the file in place of another one, where it goes on.
+    func move(to target: URL) throws {
+        guard rename(url.path, target.path) == 0 else {
+            throw TrainingError.log(path: target.path, reason: "cannot be replaced: \(String(cString: strerror(errno)))")
+        }
+        url = target
+    }
+
     func write(_ fields: [(String, ConfigValue)]) throws {
         do {
             try handle.write(contentsOf: Data((ConfigValue.map(ConfigMap(fields)).json(indent: nil) + "\n").utf8))
         } catch {
-            throw TrainingError.log(path: path, reason: "cannot be written: \(error.localizedDescription)")
+            throw TrainingError.log(path: url.path, reason: "cannot be written: \(error.localizedDescription)")
         }
     }
     func write(_ event: StateEvent) throws {
@@ -39,5 +57,30 @@ final class MetricsLog {
             ("state", .int(event.state)), ("score", .double(event.score)), ("reason", .string(event.reason)),
         ])
     }
-    deinit { try? handle.close() }
+
+    // MARK: Reading
+
+    struct Line {
+        /// Without the end of the line.
+        let bytes: Data
+        /// Nil when the line is not a JSON object.
+        let fields: ConfigMap?
+        var step: Int? { if case .int(let n)? = fields?["step"] { n } else { nil } }
+    }
+    /// The lines of a log; lines may end as on Windows, and bytes that are no UTF-8 damage only the text they are in. A last line
+    /// without an end was cut off in the middle of writing and is left out. No file has no lines.
+    /// - Throws: `TrainingError.log` when the file cannot be read.
+    static func lines(of url: URL) throws -> [Line] {
+        let data: Data
+        do { data = try Data(contentsOf: url) } catch CocoaError.fileReadNoSuchFile { return [] } catch {
+            throw TrainingError.log(path: url.path, reason: "cannot be read: \(error.localizedDescription)")
+        }
+        guard let end = data.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
+        return data[..<end].split(separator: UInt8(ascii: "\n")).compactMap { line in
+            let bytes = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
+            guard !bytes.isEmpty else { return nil }
+            let value = try? ConfigValue(json: String(decoding: bytes, as: UTF8.self))
+            return if case .map(let map)? = value { Line(bytes: bytes, fields: map) } else { Line(bytes: bytes, fields: nil) }
+        }
+    }
 }

@@ -24,51 +24,49 @@ public struct RunFolder: Sendable {
         }
     }
 
-    /// Makes the folder, or throws as `check` does with nothing changed. Overwriting deletes the checkpoints in the way.
-    func prepare(at step: Int, overwriting: Bool) throws {
+    /// Makes the folder, or throws as `check` does with nothing changed.
+    /// - Returns: with `overwriting` the checkpoints in the way, which are still there: they go once what replaces them is safe.
+    func prepare(at step: Int, overwriting: Bool) throws -> [URL] {
         try check(beginningAt: step, overwriting: overwriting)
-        if overwriting {
-            for file in later(than: step) {
-                do { try FileManager.default.removeItem(at: file.url) } catch {
-                    throw TrainingError.folder(path: file.url.path, reason: "cannot be deleted: \(error.localizedDescription)")
-                }
-            }
-        }
         do { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) } catch {
             throw TrainingError.folder(path: url.path, reason: "cannot be made: \(error.localizedDescription)")
         }
+        return overwriting ? later(than: step).map(\.url) : []
     }
-    /// Writes the first checkpoint of a run that goes on from another one.
+    /// Deletes checkpoints of an earlier run, but not the one that has taken the place of one of them.
+    func remove(_ earlier: [URL], replacedBy new: URL) throws {
+        for file in earlier where file.lastPathComponent != new.lastPathComponent {
+            do { try FileManager.default.removeItem(at: file) } catch CocoaError.fileNoSuchFile {} catch {
+                throw TrainingError.folder(path: file.path, reason: "cannot be deleted: \(error.localizedDescription)")
+            }
+        }
+    }
+
+    /// Writes the first checkpoint of a run that is made from another one, and a log of metrics that begins with what happened to
+    /// states on the way. When this fails the folder is as it was.
+    /// - Parameter overwriting: the checkpoints and the log of an earlier run in the folder go, after the new checkpoint is safe.
     /// - Throws: `TrainingError`, `CheckpointError`.
-    public func begin(with archive: CheckpointArchive, step: Int, overwriting: Bool = false) throws -> URL {
-        try prepare(at: 0, overwriting: overwriting)
-        let file = url.appendingPathComponent("step-\(step).h5")
+    public func begin(
+        with archive: CheckpointArchive, step: Int, events: [StateEvent] = [], overwriting: Bool = false
+    ) throws -> URL {
+        let earlier = try prepare(at: 0, overwriting: overwriting), file = url.appendingPathComponent("step-\(step).h5")
         try CheckpointFile.write(archive, to: file)
-        return file
-    }
-    /// Writes a log of metrics that begins with what happened to states before the run.
-    public func begin(with events: [StateEvent]) throws {
+        try remove(earlier, replacedBy: file)
         let log = try MetricsLog(metrics, keepingUntil: 0)
         for event in events { try log.write(event) }
+        return file
     }
     private func later(than step: Int) -> [(step: Int, url: URL)] { checkpoints().filter { step == 0 || $0.step > step } }
 
     /// All checkpoints, intact or not, newest first.
     public func checkpoints() -> [(step: Int, url: URL)] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
-        let files = names.compactMap { name -> (step: Int, url: URL)? in
-            guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)) else {
-                return nil
-            }
-            return (step, url.appendingPathComponent(name))
-        }
-        return files.sorted { $0.step > $1.step }
+        (try? CheckpointFile.numbered(in: url, prefix: "step-")) ?? []
     }
 }
 
 extension URL {
     /// The path, relative to the current folder when the file is below it; for people.
-    package var shortPath: String {
+    public var shortPath: String {
         let here = FileManager.default.currentDirectoryPath + "/"
         return path.hasPrefix(here) ? String(path.dropFirst(here.count)) : path
     }

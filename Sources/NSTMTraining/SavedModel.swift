@@ -7,6 +7,8 @@ import NSTMModules
 public struct SavedModel {
     /// Where the checkpoint was read from.
     public let url: URL
+    /// Newer checkpoints of the folder that were passed over because they are not intact, newest first.
+    public let skipped: [SkippedCheckpoint]
     public let archive: CheckpointArchive
     public let configuration: ConfigValue
     public let data: DataDescription
@@ -19,24 +21,43 @@ public struct SavedModel {
     ///   - catalogue: must know all strategies that the configuration names.
     /// - Throws: `CheckpointError`, `ConfigurationError`, `SavedModelError`.
     public init(_ url: URL, catalogue: Catalogue = .standard) throws {
-        self.url = try SavedModel.checkpoint(at: url)
+        let found = try FoundCheckpoint(at: url)
+        self.url = found.url
+        skipped = found.skipped
         archive = try CheckpointFile.read(self.url)
         configuration = try SavedModel.configuration(archive.documents, path: self.url.path)
         data = try archive.decode(DataDescription.self, document: "data")
         let hasTokenizer = archive.documents["tokenizer"] != nil
         tokenizer = hasTokenizer ? try archive.decode(CharacterTokenizer.self, document: "tokenizer") : nil
+        try SavedModel.check(data, tokenizer, archive)
         step = try archive.decode(Trainer.Position.self, document: "training").step
         let experiment = try Experiment(configuration, catalogue: catalogue)
         model = try experiment.model(input: data.input, target: data.target)
         try model.load(archive)
     }
 
-    /// The checkpoint itself, or the newest intact one of a folder.
-    public static func checkpoint(at url: URL) throws -> URL {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue else { return url }
-        guard let latest = try RunFolder(url).newest() else { throw SavedModelError.noCheckpoint(folder: url.path) }
-        return latest.info.url
+    /// What one document says must fit what the others and the tensors say.
+    private static func check(
+        _ data: DataDescription, _ tokenizer: CharacterTokenizer?, _ archive: CheckpointArchive
+    ) throws(CheckpointError) {
+        func demand(_ faults: [String], _ name: String) throws(CheckpointError) {
+            guard faults.isEmpty else {
+                throw .invalidDocument(
+                    path: archive.source ?? "the archive", name: name, reason: faults.joined(separator: "; "))
+            }
+        }
+        // A model has a row for each token, each feature and each class: sizes beyond all tensors would only take memory.
+        let largest = archive.tensors(under: "model").map(\.tensor.count).max() ?? 0
+        try demand(data.faults(sizes: 1...max(65_536, largest)), "data")
+        guard let tokenizer else { return }
+        var faults: [String] = []
+        if case .tokens(let size) = data.input, size != tokenizer.vocabulary {
+            faults.append("\(tokenizer.vocabulary) tokens for an input of \(size)")
+        }
+        if case .nextToken(let size) = data.target, size != tokenizer.vocabulary {
+            faults.append("\(tokenizer.vocabulary) tokens for a target of \(size)")
+        }
+        try demand(faults, "tokenizer")
     }
     /// The configuration among the documents of a checkpoint.
     public static func configuration(_ documents: [String: String], path: String) throws -> ConfigValue {
@@ -45,6 +66,40 @@ public struct SavedModel {
         }
         return value
     }
+}
+
+/// The checkpoint that a path stands for: the file itself, or the newest intact one of a run's folder.
+public struct FoundCheckpoint: Sendable {
+    public let url: URL
+    /// Newer ones of the folder that are not intact, newest first, and why.
+    public let skipped: [SkippedCheckpoint]
+
+    /// - Throws: `SavedModelError.noCheckpoint` when a folder has none, `CheckpointError.noUsableCheckpoint` when none is intact.
+    public init(at url: URL) throws {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue else {
+            self.url = url
+            skipped = []
+            return
+        }
+        guard let latest = try RunFolder(url).newest() else { throw SavedModelError.noCheckpoint(folder: url.path) }
+        self.url = latest.info.url
+        skipped = latest.skipped
+    }
+    /// What the user has to hear before results of an older checkpoint are shown as those of the run.
+    public var warning: String? { FoundCheckpoint.warning(skipped) }
+    static func warning(_ skipped: [SkippedCheckpoint]) -> String? {
+        guard !skipped.isEmpty else { return nil }
+        return "warning: passed over \(skipped.count) newer checkpoint(s) that are not intact:"
+            + skipped.map { "\n  - \($0)" }.joined()
+    }
+}
+
+extension SavedModel {
+    /// As `FoundCheckpoint.warning`.
+    public var warning: String? { FoundCheckpoint.warning(skipped) }
+    /// The file and its step, for people.
+    public var title: String { "\(url.shortPath), step \(step)" }
 }
 
 /// Why a checkpoint cannot be used as a model.

@@ -46,6 +46,10 @@ public final class Trainer {
     private var waiting = Plateau.Progress()
     private let key: RandomKey
     private var log: MetricsLog?
+    /// The folder of the checkpoint that this run resumed from.
+    private var origin: URL?
+    /// Checkpoints of an earlier run in the folder. They and that run's log go once this run has a checkpoint of its own.
+    private var replaced: [URL] = []
     private var hasReportedUntouched = false
 
     public init(
@@ -82,10 +86,7 @@ public final class Trainer {
             throw TrainingError.noSuchMetric(metric, dataset: dataset.name, known: known)
         }
         if let early { return early }
-        if let folder {
-            try RunFolder(folder).prepare(at: step, overwriting: overwrites)
-            log = try MetricsLog(folder.appendingPathComponent("metrics.jsonl"), keepingUntil: step)
-        }
+        if let folder { try begin(in: RunFolder(folder)) }
         let last = min(settings.steps, limit ?? settings.steps)
         var saved = step
         var speed = SpeedMeter()
@@ -131,6 +132,24 @@ public final class Trainer {
         return ending
     }
 
+    /// Makes the folder, and the log with the history of the run that is resumed.
+    private func begin(in folder: RunFolder) throws {
+        let isElsewhere = origin.map { !FileIdentity.isSame($0, folder.url) } ?? false
+        if overwrites && origin != nil && !isElsewhere { throw TrainingError.overwritesItself(path: folder.url.path) }
+        replaced = try folder.prepare(at: isElsewhere ? 0 : step, overwriting: overwrites)
+        // What is to be replaced keeps its own log until then.
+        let log = try MetricsLog(
+            replaced.isEmpty ? folder.metrics : folder.url.appendingPathComponent("metrics.new.jsonl"),
+            history: isElsewhere ? origin.map { RunFolder($0).metrics } : folder.metrics, keepingUntil: step)
+        if log.unreadableCount > 0 {
+            onEvent(.note("warning: \(log.unreadableCount) line(s) of the log of metrics cannot be read; they were kept"))
+        }
+        self.log = log
+        origin = folder.url
+        // A second call of `run` resumes its own run.
+        overwrites = false
+    }
+
     /// Why the run is over before its last step, if it is.
     private var early: Ending? {
         if isSolved { return .solved }
@@ -153,7 +172,8 @@ public final class Trainer {
         let norm = gradients.globalNorm, value = task.value.item()
         guard norm.isFinite, value.isFinite else {
             throw TrainingError.nonFinite(
-                step: step + 1, loss: value, gradient: gradients.firstNonFinite.map { "\($0.path)[\($0.index)]" })
+                step: step + 1, loss: value, gradient: gradients.firstNonFinite.map { "\($0.path)[\($0.index)]" },
+                checkpoint: lastCheckpoint?.path)
         }
         var scale = 1.0
         switch settings.clipping {
@@ -214,6 +234,11 @@ public final class Trainer {
         let url = folder.appendingPathComponent("step-\(step).h5")
         try CheckpointFile.write(archive(), to: url)
         lastCheckpoint = url
+        if !replaced.isEmpty {
+            try RunFolder(folder).remove(replaced, replacedBy: url)
+            replaced = []
+            try log?.move(to: RunFolder(folder).metrics)
+        }
         try CheckpointFile.rotate(in: folder, keepingNewest: settings.checkpointsKept)
         onEvent(.saved(url, step: step))
     }
@@ -260,8 +285,12 @@ public final class Trainer {
         // A run that has only now got policies begins their work with this step.
         let memory =
             life == nil || archive.documents["life"] == nil ? nil : try archive.decode(Lifecycle.Memory.self, document: "life")
+        let takeMemory: (() -> Void)?
+        do { takeMemory = try memory.flatMap { try life?.restoration(of: $0) } } catch let error as StoredValueError {
+            throw CheckpointError.invalidDocument(path: archive.source ?? "the archive", name: "life", reason: "\(error)")
+        }
         try model.load(archive)
-        if let memory { try life?.restore(memory) }
+        takeMemory?()
         optimizer.restore(step: position.optimizerStep, moments)
         step = position.step
         tokens = position.tokens
@@ -269,35 +298,80 @@ public final class Trainer {
         waiting = position.plateau ?? Plateau.Progress()
         seconds = position.seconds ?? 0
         lastCheckpoint = archive.source.map { URL(fileURLWithPath: $0) }
+        origin = lastCheckpoint?.deletingLastPathComponent()
     }
 
-    struct Position: Codable {
-        var step: Int
+    package struct Position: StoredValue {
+        package var step: Int
         var optimizerStep: Int
-        var optimizer: String
-        var tokens: Int
+        package var optimizer: String
+        package var tokens: Int
         var data: String
         var isSolved: Bool
         var plateau: Plateau.Progress?
         /// Absent without a limit: what a clock says would make equal runs differ.
         var seconds: Double?
+
+        package var faults: [String] {
+            var faults = RangeFaults()
+            faults.check("step", step, in: StoredRange.steps)
+            faults.check("optimizerStep", optimizerStep, in: StoredRange.steps)
+            // A million sequences of a million positions at each of the steps.
+            faults.check("tokens", tokens, in: 0...1 << 62)
+            faults.check("plateau.waited", plateau?.waited, in: StoredRange.steps)
+            faults.check("seconds", seconds, in: 0...1e12)
+            return faults.list
+        }
     }
 }
 
 /// What a model was trained on, as a checkpoint tells it: enough to build the model again without the data.
-public struct DataDescription: Codable, Sendable, Equatable {
+public struct DataDescription: StoredValue, Sendable, Equatable {
     public var name: String
     public var fingerprint: String
     public var input: InputKind
     public var target: TargetKind
+
+    public var faults: [String] { faults(sizes: 1...Int(Int32.max)) }
+    /// - Parameter sizes: what vocabularies, widths and numbers of classes may be.
+    func faults(sizes: ClosedRange<Int>) -> [String] {
+        var faults = RangeFaults()
+        func check(_ input: InputKind, _ name: String, _ faults: inout RangeFaults) {
+            switch input {
+            case .tokens(let size): faults.check("\(name).vocabulary", size, in: sizes)
+            case .features(let size): faults.check("\(name).width", size, in: sizes)
+            case .streams(let parts):
+                faults.check("\(name).streams", parts.count, in: 1...64)
+                for part in parts.prefix(64) {
+                    if case .streams = part {
+                        faults.demand(false, "\(name).streams are nested")
+                    } else {
+                        check(part, name, &faults)
+                    }
+                }
+            }
+        }
+        check(input, "input", &faults)
+        switch target {
+        case .nextToken(let size), .answers(let size): faults.check("target.vocabulary", size, in: sizes)
+        case .binary(let size): faults.check("target.width", size, in: sizes)
+        case .classes(let size): faults.check("target.classes", size, in: sizes)
+        }
+        return faults.list
+    }
 }
 
 extension SequenceModel {
     /// Takes the parameters of a checkpoint over; nothing is changed when they do not fit.
-    /// - Throws: `CheckpointError.tensorMismatch` naming every missing, unexpected and different tensor.
+    /// - Throws: `CheckpointError.tensorMismatch` naming every missing, unexpected and different tensor; `invalidValues` for masks and
+    ///   identities of states that are none.
     public func load(_ archive: CheckpointArchive) throws {
         let all = parameters.all
         let values = try archive.tensors(under: "model", matching: all.map { ($0.path, $0.value.shape, $0.value.dtype) })
+        let faults = stateLayers.flatMap { layer in layer.manager.faults { values[$0.index] } }
+        guard faults.isEmpty else {
+            throw CheckpointError.invalidValues(path: archive.source ?? "the archive", faults: faults)
+        }
         for (parameter, value) in zip(all, values) { parameter.value = value }
     }
 }
@@ -315,7 +389,8 @@ extension SequenceModel {
 
 /// Why training cannot go on.
 public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
-    case nonFinite(step: Int, loss: Double, gradient: String?)
+    /// - Parameter checkpoint: the newest one of the run; nil: there is none.
+    case nonFinite(step: Int, loss: Double, gradient: String?, checkpoint: String?)
     case otherData(dataset: String, saved: String, found: String)
     case otherOptimizer(saved: String, found: String)
     case log(path: String, reason: String)
@@ -323,16 +398,19 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
     case folder(path: String, reason: String)
     /// The folder has the checkpoints of another run, or later ones of this run.
     case folderInUse(path: String, newest: String, step: Int)
+    /// A run would delete what it resumes from.
+    case overwritesItself(path: String)
     case noSuchMetric(String, dataset: String, known: [String])
     /// Sequences go beyond a model's learned positions.
     case tooLong(dataset: String, length: Int, positions: Int)
 
     public var description: String {
         switch self {
-        case .nonFinite(let step, let loss, let gradient):
+        case .nonFinite(let step, let loss, let gradient, let checkpoint):
             "step \(step): loss \(loss)\(gradient.map { ", first non-finite gradient at \($0)" } ?? ""). "
-                + "Nothing was updated, and the last checkpoint is intact. Lower the learning rate, or clip; "
-                + "--check-finite names the operation."
+                + "Nothing was updated; "
+                + (checkpoint.map { "the last checkpoint is \($0)" } ?? "this run has saved no checkpoint yet")
+                + ". Lower the learning rate, or clip; --check-finite names the operation."
         case .otherData(let dataset, let saved, let found):
             "the checkpoint was trained on other data than this '\(dataset)': "
                 + "fingerprint \(saved.prefix(16))…, found \(found.prefix(16))…"
@@ -343,6 +421,9 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
         case .folderInUse(let path, let newest, let step):
             "\(path): holds checkpoints up to \(newest), and the run would begin at step \(step). Nothing was changed. "
                 + "Resume from that checkpoint (--resume), write to another folder (--output), or throw those away (--overwrite)."
+        case .overwritesItself(let path):
+            "\(path): is the folder of the checkpoint that the run resumes from, which overwriting would delete. Nothing was "
+                + "changed. Write to another folder."
         case .tooLong(let dataset, let length, let positions):
             "the dataset '\(dataset)' has sequences of \(length) positions, the model only \(positions) (model.positions)"
         case .noSuchMetric(let name, let dataset, let known):

@@ -77,8 +77,8 @@ struct RunHistory {
 
     /// Lines that cannot be read are passed over: the last one may have been cut off.
     init(_ log: URL) {
-        for line in ((try? String(contentsOf: log, encoding: .utf8)) ?? "").split(separator: "\n") {
-            guard case .map(let map)? = try? ConfigValue(json: String(line)), case .int(let step)? = map["step"] else { continue }
+        for line in (try? MetricsLog.lines(of: log)) ?? [] {
+            guard let map = line.fields, let step = line.step else { continue }
             if case .double(let speed)? = map["tokens-per-second"] { speeds.append(speed) }
             var metrics: [String: Double] = [:]
             for (key, value) in map.pairs where key.hasPrefix("validation-") {

@@ -68,7 +68,10 @@ public final class RunSeries {
             let experiment = try Experiment(run.configuration, catalogue: catalogue, folder: datasets)
             let data = try open(experiment), trainer = try experiment.trainer(data, folder: place)
             record.parameters = trainer.model.parameters.trainableCount
-            if let latest = try RunFolder(place).newest() { try trainer.restore(CheckpointFile.read(latest.info.url)) }
+            if let latest = try RunFolder(place).newest() {
+                if let warning = FoundCheckpoint.warning(latest.skipped) { onEvent(.training(.note(warning))) }
+                try trainer.restore(CheckpointFile.read(latest.info.url))
+            }
             trainer.shouldStop = shouldStop
             trainer.onEvent = { [self] event in
                 if case .saved = event {
