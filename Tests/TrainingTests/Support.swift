@@ -127,7 +127,7 @@ func eventually(_ condition: () -> Bool) -> Bool {
     return false
 }
 
-func newest(_ folder: URL) throws -> CheckpointArchive { try CheckpointFile.read(try SavedModel.checkpoint(at: folder)) }
+func newest(_ folder: URL) throws -> CheckpointArchive { try CheckpointFile.read(try FoundCheckpoint(at: folder).url) }
 
 /// Every tensor bit for bit, and what a run goes on from.
 func expectSame(_ a: CheckpointArchive, _ b: CheckpointArchive, sourceLocation: SourceLocation = #_sourceLocation) {
