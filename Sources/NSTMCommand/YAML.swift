@@ -8,10 +8,8 @@ extension ConfigValue {
     /// - Throws: `ConfigurationError` that names the file and the line of every fault.
     init(yamlFile url: URL) throws {
         let bytes: Data
-        do { bytes = try Data(contentsOf: url) } catch {
-            throw ConfigurationError([
-                ConfigFault(path: url.path, kind: .missing, message: "cannot be read: \(error.localizedDescription)")
-            ])
+        do { bytes = try InputFile.read(url, atMost: InputFile.largestConfiguration) } catch {
+            throw ConfigurationError([ConfigFault(path: url.path, kind: .missing, message: "cannot be read: \(error.reason)")])
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw ConfigurationError([ConfigFault(path: url.path, kind: .syntax, message: "is not UTF-8 text")])
@@ -20,6 +18,8 @@ extension ConfigValue {
     }
 
     package init(yamlDocument text: String, name: String) throws(ConfigurationError) {
+        // A byte order mark is allowed, and no part of the first key.
+        let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
         func fault(_ mark: Mark?, _ message: String) -> ConfigurationError {
             ConfigurationError([ConfigFault(path: mark.map { "\(name):\($0.line)" } ?? name, kind: .syntax, message: message)])
         }

@@ -43,19 +43,7 @@ struct DigestCounter {
     }
 }
 
-/// Hands over a file's bytes in pieces of at most a mebibyte, so that a large one never lies in memory whole.
+/// Hands over a file's bytes in pieces of at most a mebibyte.
 func readInPieces(_ file: URL, _ body: (Data) throws(DatasetError) -> Void) throws(DatasetError) {
-    let handle: FileHandle
-    do { handle = try FileHandle(forReadingFrom: file) } catch {
-        throw .unreadable(path: file.path, reason: error.localizedDescription)
-    }
-    defer { try? handle.close() }
-    while true {
-        let piece: Data?
-        do { piece = try handle.read(upToCount: 1 << 20) } catch {
-            throw .unreadable(path: file.path, reason: error.localizedDescription)
-        }
-        guard let piece, !piece.isEmpty else { return }
-        try body(piece)
-    }
+    try InputFile.readInPieces(file, opening: { .unreadable(path: file.path, reason: $0.reason) }, body)
 }

@@ -67,19 +67,21 @@ public struct TextDataset: Dataset {
         fingerprint = digest.finish().sha256
     }
 
-    /// The text of a UTF-8 file.
+    /// The text of a UTF-8 file, without a byte order mark.
     /// - Throws: also `DatasetError.unreadable` and `DatasetError.invalidUTF8`.
     public init(
         contentsOf file: URL, name: String? = nil, context: Int, trainingFraction: Double = 0.9,
         unit: CharacterTokenizer.Unit = .character, tokenizer: CharacterTokenizer? = nil
     ) throws(DatasetError) {
         let bytes: Data
-        do { bytes = try Data(contentsOf: file) } catch {
-            throw .unreadable(path: file.path, reason: error.localizedDescription)
+        do { bytes = try InputFile.read(file, atMost: InputFile.largestData) } catch {
+            throw .unreadable(path: file.path, reason: error.reason)
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
+        guard var text = String(validating: bytes, as: UTF8.self) else {
             throw .invalidUTF8(path: file.path, byteOffset: TextDataset.firstInvalidByte(bytes))
         }
+        // The mark says how the file is written and is no part of the text.
+        if text.unicodeScalars.first == "\u{FEFF}" { text.unicodeScalars.removeFirst() }
         try self.init(
             name: name ?? file.lastPathComponent, text: text, context: context, trainingFraction: trainingFraction, unit: unit,
             tokenizer: tokenizer)

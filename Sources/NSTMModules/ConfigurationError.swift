@@ -32,9 +32,12 @@ public struct ConfigurationError: Error, Sendable, Equatable, CustomStringConver
 extension String {
     /// The name that this one was probably meant to be, or nil when none is near: at most one letter in three may be wrong.
     func nearest(among names: [String]) -> String? {
-        let near = names.map { (name: $0, distance: lowercased().editDistance(to: $0.lowercased())) }
+        func mostWrong(_ name: String) -> Int { max(1, max(count, name.count) / 3) }
+        // A name of quite another length is not near, and comparing it could take long.
+        let near = names.filter { abs(count - $0.count) <= mostWrong($0) }
+            .map { (name: $0, distance: lowercased().editDistance(to: $0.lowercased())) }
         guard let best = near.min(by: { $0.distance < $1.distance }) else { return nil }
-        return best.distance <= max(1, max(count, best.name.count) / 3) ? best.name : nil
+        return best.distance <= mostWrong(best.name) ? best.name : nil
     }
     /// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
     private func editDistance(to other: String) -> Int {

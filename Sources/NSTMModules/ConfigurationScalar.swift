@@ -115,6 +115,7 @@ extension String {
     /// Without blanks at both ends.
     fileprivate var trimmed: String {
         let isBlank = { (c: Character) in c == " " || c == "\t" || c == "\n" || c == "\r\n" }
-        return String(drop(while: isBlank).reversed().drop(while: isBlank).reversed())
+        guard let first = firstIndex(where: { !isBlank($0) }), let last = lastIndex(where: { !isBlank($0) }) else { return "" }
+        return String(self[first...last])
     }
 }
