@@ -120,4 +120,8 @@ public struct Gradients {
         for e in entries { if let i = e.value.firstNonFinite() { return (e.parameter.path, i) } }
         return nil
     }
+    /// Path of the parameter whose gradient has the element that is largest by magnitude, and that magnitude.
+    public var largestElement: (path: String, magnitude: Double)? {
+        entries.map { e in (e.parameter.path, e.value.doubles().reduce(0) { max($0, abs($1)) }) }.max { $0.1 < $1.1 }
+    }
 }

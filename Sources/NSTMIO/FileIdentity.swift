@@ -9,10 +9,19 @@ public struct FileIdentity: Sendable, Hashable {
     public init?(_ path: String) {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
+        self.init(status)
+    }
+    public init?(_ url: URL) { self.init(url.path) }
+    /// Of an open file, which its path may no longer lead to.
+    public init?(descriptor: Int32) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { return nil }
+        self.init(status)
+    }
+    private init(_ status: stat) {
         device = UInt64(truncatingIfNeeded: status.st_dev)
         inode = UInt64(truncatingIfNeeded: status.st_ino)
     }
-    public init?(_ url: URL) { self.init(url.path) }
 
     /// Whether two paths lead to one file or folder; false when one of them leads nowhere.
     public static func isSame(_ a: URL, _ b: URL) -> Bool {

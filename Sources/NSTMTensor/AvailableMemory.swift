@@ -32,7 +32,8 @@ public enum AvailableMemory {
         return fields["MemAvailable:"].map { ($0 + (fields["SwapFree:"] ?? 0)) << 10 }
     }
 
-    private static var addressSpace: Int? {
+    /// What the limit on the address space leaves; nil without one.
+    package static var addressSpace: Int? {
         var limit = rlimit()
         #if canImport(Darwin)
             let failed = getrlimit(RLIMIT_AS, &limit) != 0

@@ -10,7 +10,7 @@ public final class DownloadReporter: Sendable {
     /// - Parameter write: where text goes; standard error when nil.
     public init(isTerminal: Bool = isatty(STDERR_FILENO) == 1, write: (@Sendable (String) -> Void)? = nil) {
         self.isTerminal = isTerminal
-        self.write = write ?? { FileHandle.standardError.write(Data($0.utf8)) }
+        self.write = write ?? { Console.write($0, to: .error) }
     }
     /// To be passed to `DatasetFolder.resolve` or `DatasetOpening`.
     public var progress: @Sendable (_ received: Int, _ total: Int) -> Void { { self.show($0, of: $1) } }

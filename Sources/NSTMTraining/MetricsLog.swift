@@ -1,11 +1,13 @@
 import Foundation
+import NSTMData
+import NSTMIO
 import NSTMLayers
 import NSTMModules
 
 /// One JSON object a line, for tools. When a run resumes from a checkpoint, lines of steps after it are dropped first, so that
 /// the file reads as one run.
 final class MetricsLog {
-    private let handle: FileHandle
+    private let descriptor: Int32
     private var url: URL
     /// Lines of the history that were kept although they say no step: something damaged them.
     let unreadableCount: Int
@@ -26,15 +28,13 @@ final class MetricsLog {
             }
         }
         unreadableCount = unreadable
-        do {
-            try kept.write(to: url, options: .atomic)
-            handle = try FileHandle(forWritingTo: url)
-            try handle.seekToEnd()
-        } catch {
+        do { try kept.write(to: url, options: .atomic) } catch {
             throw TrainingError.log(path: url.path, reason: "cannot be written: \(error.localizedDescription)")
         }
+        descriptor = open(url.path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw MetricsLog.error(url.path, errno) }
     }
-    deinit { try? handle.close() }
+    deinit { close(descriptor) }
 
     /// Puts the file in place of another one, where it goes on.
     func move(to target: URL) throws {
@@ -44,18 +44,29 @@ final class MetricsLog {
         url = target
     }
 
-    func write(_ fields: [(String, ConfigValue)]) throws {
-        do {
-            try handle.write(contentsOf: Data((ConfigValue.map(ConfigMap(fields)).json(indent: nil) + "\n").utf8))
-        } catch {
-            throw TrainingError.log(path: url.path, reason: "cannot be written: \(error.localizedDescription)")
+    /// - Throws: `TrainingError.log` when the line cannot be written, or when the file is no longer the one that its path names.
+    func write(_ fields: [(String, ConfigValue)]) throws(TrainingError) {
+        guard FileIdentity(descriptor: descriptor) == FileIdentity(url) else {
+            throw TrainingError.log(path: url.path, reason: "was deleted, moved or replaced while the run wrote to it")
+        }
+        let line = Data((ConfigValue.map(ConfigMap(fields)).json(indent: nil) + "\n").utf8)
+        let end = lseek(descriptor, 0, SEEK_END)
+        let code = line.withUnsafeBytes { writeAll($0, to: descriptor) }
+        if code != 0 {
+            // Half a line is none.
+            _ = ftruncate(descriptor, end)
+            throw MetricsLog.error(url.path, code)
         }
     }
-    func write(_ event: StateEvent) throws {
-        try write([
+    private static func error(_ path: String, _ code: Int32) -> TrainingError {
+        .log(path: path, reason: "cannot be written: \(String(cString: strerror(code)))")
+    }
+    func write(_ event: StateEvent) throws(TrainingError) { try write(MetricsLog.fields(event)) }
+    static func fields(_ event: StateEvent) -> [(String, ConfigValue)] {
+        [
             ("step", .int(event.step)), ("event", .string(event.kind.rawValue)), ("layer", .string(event.layer)),
             ("state", .int(event.state)), ("score", .double(event.score)), ("reason", .string(event.reason)),
-        ])
+        ]
     }
 
     // MARK: Reading
@@ -72,8 +83,9 @@ final class MetricsLog {
     /// - Throws: `TrainingError.log` when the file cannot be read.
     static func lines(of url: URL) throws -> [Line] {
         let data: Data
-        do { data = try Data(contentsOf: url) } catch CocoaError.fileReadNoSuchFile { return [] } catch {
-            throw TrainingError.log(path: url.path, reason: "cannot be read: \(error.localizedDescription)")
+        guard FileIdentity(url) != nil else { return [] }
+        do { data = try InputFile.read(url, atMost: .max) } catch {
+            throw TrainingError.log(path: url.path, reason: "cannot be read: \(error.reason)")
         }
         guard let end = data.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
         return data[..<end].split(separator: UInt8(ascii: "\n")).compactMap { line in

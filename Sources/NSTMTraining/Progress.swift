@@ -46,7 +46,7 @@ public final class ProgressReporter {
     /// - Parameter write: where text goes; standard output when nil.
     public init(isTerminal: Bool = isatty(STDOUT_FILENO) == 1, write: ((String) -> Void)? = nil) {
         self.isTerminal = isTerminal
-        self.write = write ?? { FileHandle.standardOutput.write(Data($0.utf8)) }
+        self.write = write ?? { Console.write($0) }
         interval = isTerminal ? 0.2 : 10
     }
 
@@ -74,7 +74,7 @@ public final class ProgressReporter {
         }
     }
     private func line(_ text: String) {
-        write((isOpen ? "\r\u{1B}[2K" : "") + text + "\n")
+        write((isOpen ? "\r\u{1B}[2K" : "") + text.printable + "\n")
         isOpen = false
     }
     /// Ends an open progress line.

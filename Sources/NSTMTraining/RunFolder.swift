@@ -9,6 +9,10 @@ public struct RunFolder: Sendable {
 
     public var metrics: URL { url.appendingPathComponent("metrics.jsonl") }
 
+    /// Keeps other processes from writing into the folder, which is made if need be.
+    /// - Throws: `TrainingError.folderLocked`, `TrainingError.folder`.
+    public func lock() throws -> FolderLock { try FolderLock(url) }
+
     /// The newest intact checkpoint; nil when there is none at all.
     /// - Throws: `CheckpointError.noUsableCheckpoint` when there are some and none is intact.
     public func newest() throws(CheckpointError) -> CheckpointFile.Latest? { try CheckpointFile.latest(in: url) }

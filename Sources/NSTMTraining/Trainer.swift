@@ -23,7 +23,8 @@ public final class Trainer {
     public var tokenizer: CharacterTokenizer?
     /// Told of everything that happens.
     public var onEvent: (TrainingEvent) -> Void = { _ in }
-    /// Asked after every step; true saves and ends the run.
+    /// Asked after every step and between the batches of an evaluation; true saves and ends the run. An evaluation that it ended
+    /// is done when the run resumes.
     public var shouldStop: () -> Bool = { false }
     /// Whether `run` may throw away checkpoints of another run that it finds in its folder.
     public var overwrites = false
@@ -50,6 +51,12 @@ public final class Trainer {
     private var origin: URL?
     /// Checkpoints of an earlier run in the folder. They and that run's log go once this run has a checkpoint of its own.
     private var replaced: [URL] = []
+    /// Why the log cannot be written any more.
+    private var logError: TrainingError?
+    /// Of the folder; `run` takes one of its own when it is nil.
+    package var lock: FolderLock?
+    /// Whether the evaluation after this step is still to be done, because the run was asked to stop meanwhile.
+    private var isEvaluationDue = false
     private var hasReportedUntouched = false
 
     public init(
@@ -85,16 +92,33 @@ public final class Trainer {
         for metric in [settings.stop?.metric, settings.plateau?.metric].compactMap(\.self) where !known.contains(metric) {
             throw TrainingError.noSuchMetric(metric, dataset: dataset.name, known: known)
         }
-        if let early { return early }
-        if let folder { try begin(in: RunFolder(folder)) }
+        if !isEvaluationDue, let early { return early }
+        let given = lock
+        defer {
+            if given == nil { lock?.release() }
+            lock = given
+        }
+        if let folder {
+            if given == nil {
+                lock = try RunFolder(folder).lock()
+                if let warning = lock?.warning { onEvent(.note("warning: \(warning)")) }
+            }
+            try begin(in: RunFolder(folder))
+        }
         let last = min(settings.steps, limit ?? settings.steps)
-        var saved = step
+        var isSaved = true
         var speed = SpeedMeter()
-        var ending = Ending.finished
-        while step < last {
+        var ending: Ending?
+        if isEvaluationDue {
+            evaluateNow()
+            isSaved = isEvaluationDue
+            ending = isEvaluationDue ? .stopped : early
+        }
+        while ending == nil && step < last {
             let start = DispatchTime.now().uptimeNanoseconds
             let (loss, norm, count) = try MatmulPrecision.$current.withValue(settings.matmulPrecision) { try trainStep() }
             let took = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
+            isSaved = false
             seconds += took
             speed.add(tokens: count, seconds: took)
             let rate = settings.schedule.rate(step - 1)
@@ -104,32 +128,48 @@ public final class Trainer {
                         step: step, steps: last, loss: loss, rate: rate, gradientNorm: norm,
                         tokensPerSecond: speed.tokensPerSecond,
                         secondsLeft: speed.secondsPerStep * Double(last - step))))
-            try log?.write([
+            record([
                 ("step", .int(step)), ("loss", .double(loss)), ("rate", .double(rate)), ("gradient-norm", .double(norm)),
                 ("tokens", .int(tokens)), ("tokens-per-second", .double(Double(count) / took)),
             ])
-            try liveOn(loss: loss)
+            liveOn(loss: loss)
             if step % settings.evaluationInterval == 0 || step == settings.steps || early == .outOfTime {
-                let metrics = try evaluateNow()
-                isSolved = settings.stop?.isReached(by: metrics) ?? false
-                settings.plateau?.add(metrics, to: &waiting)
+                isEvaluationDue = true
+                evaluateNow()
             }
-            if let early {
-                ending = early
-                break
-            }
-            if step < settings.steps && shouldStop() {
+            if isEvaluationDue || logError != nil {
                 ending = .stopped
-                break
-            }
-            if folder != nil && step % settings.checkpointInterval == 0 {
+            } else if let early {
+                ending = early
+            } else if step < settings.steps && shouldStop() {
+                ending = .stopped
+            } else if folder != nil && step % settings.checkpointInterval == 0 {
                 try save()
-                saved = step
+                isSaved = true
             }
         }
-        if ending == .finished && step < settings.steps { ending = .stopped }
-        if folder != nil && saved != step { try save() }
-        return ending
+        if let logError { throw afterSaving(logError) }
+        if folder != nil && !isSaved { try save() }
+        return ending ?? (step < settings.steps ? .stopped : .finished)
+    }
+
+    /// Appends to the log. What goes wrong ends the run after the step, with a checkpoint.
+    private func record(_ fields: [(String, ConfigValue)]) {
+        guard logError == nil else { return }
+        do { try log?.write(fields) } catch { logError = error }
+    }
+    /// Saves a run that ends because of its log, and adds to the error what became of that.
+    private func afterSaving(_ error: TrainingError) -> any Error {
+        logError = nil
+        guard case .log(let path, let reason) = error else { return error }
+        do {
+            try save()
+            return TrainingError.log(
+                path: path, reason: "\(reason). The run ends after step \(step), saved as \(lastCheckpoint?.path ?? "nothing")")
+        } catch {
+            return TrainingError.log(
+                path: path, reason: "\(reason). The run ends after step \(step), which could not be saved either: \(error)")
+        }
     }
 
     /// Makes the folder, and the log with the history of the run that is resumed.
@@ -173,6 +213,7 @@ public final class Trainer {
         guard norm.isFinite, value.isFinite else {
             throw TrainingError.nonFinite(
                 step: step + 1, loss: value, gradient: gradients.firstNonFinite.map { "\($0.path)[\($0.index)]" },
+                largest: gradients.largestElement.map { "\($0.path), \(String(format: "%.2g", $0.magnitude))" },
                 checkpoint: lastCheckpoint?.path)
         }
         var scale = 1.0
@@ -189,7 +230,7 @@ public final class Trainer {
     }
 
     /// Lets policies decide which states are born and die, after a step.
-    private func liveOn(loss: Double) throws {
+    private func liveOn(loss: Double) {
         guard let life else { return }
         let trial = key.fold("life")
         let changes = life.finish(step: step, loss: loss, key: key) {
@@ -202,7 +243,7 @@ public final class Trainer {
                 for p in layer.stateParameters { optimizer.forget(change.place, axis: p.stateAxis!, of: p) }
             }
             onEvent(.life(e))
-            try log?.write(e)
+            record(MetricsLog.fields(e))
         }
     }
 
@@ -216,21 +257,40 @@ public final class Trainer {
         if !untouched.isEmpty { onEvent(.note("warning: no gradient reaches \(untouched.joined(separator: ", "))")) }
     }
 
-    private func evaluateNow() throws -> Metrics {
+    /// Evaluates and logs, unless the run is asked to stop meanwhile or has lost its log: the evaluation stays due then.
+    private func evaluateNow() {
+        var isStopped = logError != nil
+        let batches = dataset.evaluationBatches(size: settings.evaluationBatch, limit: settings.evaluationLimit)
         let metrics = evaluate(
-            model, on: dataset.evaluationBatches(size: settings.evaluationBatch, limit: settings.evaluationLimit),
-            target: dataset.targetKind)
+            model,
+            on: batches.lazy.prefix { _ in
+                isStopped = isStopped || self.shouldStop()
+                return !isStopped
+            }, target: dataset.targetKind)
+        guard !isStopped else { return }
+        record([("step", .int(step))] + metrics.pairs.map { ("validation-" + $0.name, .double($0.value)) })
+        guard logError == nil else { return }
+        isEvaluationDue = false
         lastMetrics = metrics
         onEvent(.evaluated(step: step, metrics))
-        try log?.write([("step", .int(step))] + metrics.pairs.map { ("validation-" + $0.name, .double($0.value)) })
-        return metrics
+        isSolved = settings.stop?.isReached(by: metrics) ?? false
+        settings.plateau?.add(metrics, to: &waiting)
     }
 
     // MARK: Checkpoints
 
     /// Saves `step-<n>.h5` in the run's folder and removes old ones.
+    /// - Throws: `CheckpointError`; `TrainingError.folder` when the folder was replaced by that of another run.
     public func save() throws {
         guard let folder else { return }
+        if let lock, !lock.isInPlace {
+            guard RunFolder(folder).checkpoints().isEmpty else {
+                throw TrainingError.folder(path: folder.path, reason: "was replaced by another folder that has checkpoints")
+            }
+            do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
+                throw TrainingError.folder(path: folder.path, reason: "cannot be made: \(error.localizedDescription)")
+            }
+        }
         let url = folder.appendingPathComponent("step-\(step).h5")
         try CheckpointFile.write(archive(), to: url)
         lastCheckpoint = url
@@ -252,7 +312,7 @@ public final class Trainer {
             Position(
                 step: step, optimizerStep: optimizer.step, optimizer: optimizer.method.name, tokens: tokens,
                 data: dataset.fingerprint, isSolved: isSolved, plateau: settings.plateau == nil ? nil : waiting,
-                seconds: settings.minutes == nil ? nil : seconds),
+                seconds: settings.minutes == nil ? nil : seconds, isEvaluationDue: isEvaluationDue ? true : nil),
             document: "training")
         try a.encode(
             DataDescription(
@@ -297,6 +357,7 @@ public final class Trainer {
         isSolved = position.isSolved
         waiting = position.plateau ?? Plateau.Progress()
         seconds = position.seconds ?? 0
+        isEvaluationDue = position.isEvaluationDue ?? false
         lastCheckpoint = archive.source.map { URL(fileURLWithPath: $0) }
         origin = lastCheckpoint?.deletingLastPathComponent()
     }
@@ -311,6 +372,8 @@ public final class Trainer {
         var plateau: Plateau.Progress?
         /// Absent without a limit: what a clock says would make equal runs differ.
         var seconds: Double?
+        /// Absent unless an interrupt ended the evaluation after this step.
+        var isEvaluationDue: Bool?
 
         package var faults: [String] {
             var faults = RangeFaults()
@@ -383,51 +446,6 @@ extension SequenceModel {
         let length = max(dataset.contextLength, dataset.evaluationLength)
         guard length <= positions else {
             throw TrainingError.tooLong(dataset: dataset.name, length: length, positions: positions)
-        }
-    }
-}
-
-/// Why training cannot go on.
-public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// - Parameter checkpoint: the newest one of the run; nil: there is none.
-    case nonFinite(step: Int, loss: Double, gradient: String?, checkpoint: String?)
-    case otherData(dataset: String, saved: String, found: String)
-    case otherOptimizer(saved: String, found: String)
-    case log(path: String, reason: String)
-    /// The folder cannot be made or used.
-    case folder(path: String, reason: String)
-    /// The folder has the checkpoints of another run, or later ones of this run.
-    case folderInUse(path: String, newest: String, step: Int)
-    /// A run would delete what it resumes from.
-    case overwritesItself(path: String)
-    case noSuchMetric(String, dataset: String, known: [String])
-    /// Sequences go beyond a model's learned positions.
-    case tooLong(dataset: String, length: Int, positions: Int)
-
-    public var description: String {
-        switch self {
-        case .nonFinite(let step, let loss, let gradient, let checkpoint):
-            "step \(step): loss \(loss)\(gradient.map { ", first non-finite gradient at \($0)" } ?? ""). "
-                + "Nothing was updated; "
-                + (checkpoint.map { "the last checkpoint is \($0)" } ?? "this run has saved no checkpoint yet")
-                + ". Lower the learning rate, or clip; --check-finite names the operation."
-        case .otherData(let dataset, let saved, let found):
-            "the checkpoint was trained on other data than this '\(dataset)': "
-                + "fingerprint \(saved.prefix(16))…, found \(found.prefix(16))…"
-        case .otherOptimizer(let saved, let found):
-            "the checkpoint holds the state of '\(saved)', the configuration asks for '\(found)'"
-        case .log(let path, let reason): "\(path): \(reason)"
-        case .folder(let path, let reason): "\(path): \(reason)"
-        case .folderInUse(let path, let newest, let step):
-            "\(path): holds checkpoints up to \(newest), and the run would begin at step \(step). Nothing was changed. "
-                + "Resume from that checkpoint (--resume), write to another folder (--output), or throw those away (--overwrite)."
-        case .overwritesItself(let path):
-            "\(path): is the folder of the checkpoint that the run resumes from, which overwriting would delete. Nothing was "
-                + "changed. Write to another folder."
-        case .tooLong(let dataset, let length, let positions):
-            "the dataset '\(dataset)' has sequences of \(length) positions, the model only \(positions) (model.positions)"
-        case .noSuchMetric(let name, let dataset, let known):
-            "training cannot stop at '\(name)': the dataset '\(dataset)' has \(known.joined(separator: ", "))"
         }
     }
 }

@@ -44,6 +44,9 @@ public final class Comparison {
     /// - Throws: `SeriesError`, `ConfigurationError` for models that cannot be brought to the number of parameters, `DatasetError`.
     @discardableResult
     public func run(resume: Bool = false) throws -> Bool {
+        let lock = try FolderLock(folder.url)
+        defer { lock.release() }
+        if let warning = lock.warning { onEvent(.training(.note("warning: \(warning)"))) }
         try folder.check(plan.resolved, resume: resume) { try ComparisonPlan($0, catalogue: catalogue).resolved }
         let contestants = try self.contestants()
         try folder.claim(plan.resolved)
@@ -116,8 +119,8 @@ public final class Comparison {
 
     /// Steps that were measured for a budget of minutes: a comparison that goes on keeps them.
     private var storedSteps: [String: Int] {
-        guard let text = try? String(contentsOf: folder.url.appendingPathComponent("steps.json"), encoding: .utf8),
-            case .map(let map)? = try? ConfigValue(json: text)
+        guard let bytes = try? InputFile.read(folder.url.appendingPathComponent("steps.json"), atMost: .max),
+            case .map(let map)? = try? ConfigValue(json: String(decoding: bytes, as: UTF8.self))
         else { return [:] }
         return Dictionary(map.pairs.compactMap { key, value in if case .int(let n) = value { (key, n) } else { nil } }) { a, _ in
             a

@@ -49,11 +49,10 @@ public struct RunRecord: Codable, Sendable, Equatable {
 
     static func file(in folder: URL) -> URL { folder.appendingPathComponent("run.json") }
     static func read(in folder: URL) -> RunRecord? {
-        (try? Data(contentsOf: file(in: folder))).flatMap { try? JSONDecoder.exact.decode(RunRecord.self, from: $0) }
+        (try? InputFile.read(file(in: folder), atMost: .max)).flatMap { try? JSONDecoder.exact.decode(RunRecord.self, from: $0) }
     }
     func write(in folder: URL) throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        try JSONEncoder.exact.encode(self).write(to: RunRecord.file(in: folder), options: .atomic)
+        try ResultFile.write(String(decoding: try JSONEncoder.exact.encode(self), as: UTF8.self), to: RunRecord.file(in: folder))
     }
 }
 

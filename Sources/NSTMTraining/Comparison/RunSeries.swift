@@ -157,7 +157,7 @@ public struct SeriesFolder: Sendable {
     ///   - reread: fills in the defaults of a stored plan, which may be older than some keys.
     /// - Throws: `SeriesError`.
     func check(_ plan: ConfigValue, resume: Bool, reread: (ConfigValue) throws -> ConfigValue) throws {
-        if let text = try? String(contentsOf: self.plan, encoding: .utf8) {
+        if let bytes = try? InputFile.read(self.plan, atMost: .max), case let text = String(decoding: bytes, as: UTF8.self) {
             let differences = plan.differences(from: try reread(ConfigValue(json: text)))
             if !differences.isEmpty { throw SeriesError.otherPlan(folder: url.path, differences: differences) }
             if !resume { throw SeriesError.folderInUse(folder: url.path) }
@@ -171,12 +171,6 @@ public struct SeriesFolder: Sendable {
         try write(plan.json() + "\n", to: "plan.json")
     }
     func write(_ text: String, to name: String) throws {
-        let file = url.appendingPathComponent(name)
-        do {
-            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-            try Data(text.utf8).write(to: file, options: .atomic)
-        } catch {
-            throw SeriesError.unwritable(path: file.path, reason: error.localizedDescription)
-        }
+        try ResultFile.write(text, to: url.appendingPathComponent(name))
     }
 }

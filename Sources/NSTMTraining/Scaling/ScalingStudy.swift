@@ -38,6 +38,9 @@ public final class ScalingStudy {
     /// - Throws: `SeriesError`, `DatasetError`.
     @discardableResult
     public func run(resume: Bool = false) throws -> Bool {
+        let lock = try FolderLock(folder.url)
+        defer { lock.release() }
+        if let warning = lock.warning { onEvent(.training(.note("warning: \(warning)"))) }
         try folder.check(plan.resolved, resume: resume) { try ScalingPlan($0, catalogue: catalogue).resolved }
         let cells = try self.cells()
         try folder.claim(plan.resolved)

@@ -1,0 +1,24 @@
+import NSTMTensor
+
+/// A limit on the address space (`ulimit -v`) that is too small. OpenBLAS asks for its buffers again and again until it gets
+/// them, so a program that cannot have them never ends.
+package struct AddressSpaceError: Error, CustomStringConvertible {
+    /// In bytes.
+    package let needed: Int, available: Int
+    package var description: String {
+        "the limit on the address space leaves \(available >> 20) MiB; the program needs \(needed >> 20) MiB, and more for a model. "
+            + "Raise the limit (ulimit -v), or use fewer threads (NSTM_NUM_THREADS)."
+    }
+
+    /// OpenBLAS 0.3 maps a buffer of this size for each thread that multiplies, and for each thread of its own.
+    private static let bufferBytes = 128 << 20
+    /// For everything else that comes before a model: stacks, heaps of threads, files.
+    private static let otherBytes = 64 << 20
+
+    /// Nil when there is room enough, or no limit.
+    package static func check() -> AddressSpaceError? {
+        let needed = bufferBytes * (Parallel.threadCount + 1) + otherBytes
+        guard let available = AvailableMemory.addressSpace, available < needed else { return nil }
+        return AddressSpaceError(needed: needed, available: available)
+    }
+}
