@@ -1,4 +1,5 @@
 import Foundation
+import NSTM
 
 struct Failure: Error, CustomStringConvertible {
     let text: String
@@ -17,7 +18,7 @@ struct Options {
                 let isHelp = name == "--help" || name == "-h"
                 let usage =
                     "usage: CopyTask [--steps NUMBER] [--seed NUMBER] [--output FOLDER]\n       CopyTask --seeds NUMBER [--seed FIRST] [--steps NUMBER]\n"
-                (isHelp ? FileHandle.standardOutput : .standardError).write(Data(usage.utf8))
+                Console.write(usage, to: isHelp ? .output : .error)
                 exit(isHelp ? 0 : 64)
             }
             values[name] = value
@@ -28,15 +29,15 @@ struct Options {
     func number(_ name: String) -> Int? {
         guard let text = values[name] else { return nil }
         guard let number = Int(text), number > 0 else {
-            FileHandle.standardError.write(Data("error: \(name) needs a number above 0\n".utf8))
+            complain("error: \(name) needs a number above 0")
             exit(64)
         }
         return number
     }
 }
 
-func say(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
-func complain(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+func say(_ text: String) { Console.line(text) }
+func complain(_ text: String) { Console.line(text, to: .error) }
 
 /// Runs this program again and returns what it prints.
 func runSelf(_ arguments: [String]) throws -> String {

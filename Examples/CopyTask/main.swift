@@ -19,6 +19,7 @@ enum Choice {
     static let testedLengths = [1, 2, 5, 15].map { $0 * trainedLength }
 }
 
+Console.prepare()
 let options = Options()
 do {
     if let checkpoint = options["--verify"] {
@@ -179,7 +180,7 @@ func trySeeds(_ count: Int) throws {
 func verify(_ checkpoint: String) throws {
     let task = try makeTask(), model = makeModel(task, seed: 1)
     try model.load(try CheckpointFile.read(URL(fileURLWithPath: checkpoint)))
-    FileHandle.standardOutput.write(Data(report(model, task).utf8))
+    Console.write(report(model, task))
 }
 
 // MARK: Measuring

@@ -6,7 +6,8 @@
 import Foundation
 import NSTM
 
-func say(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
+Console.prepare()
+func say(_ text: String) { Console.write(text) }
 func option(_ name: String) -> String? {
     let arguments = CommandLine.arguments
     return arguments.firstIndex(of: name).flatMap { $0 + 1 < arguments.count ? arguments[$0 + 1] : nil }
@@ -55,6 +56,6 @@ do {
     }
     say("\n\nThe same from a configuration file: nstm train Configurations/tinyshakespeare-nstm.yaml\n")
 } catch {
-    FileHandle.standardError.write(Data("error: \(error)\n".utf8))
+    Console.line("error: \(error)", to: .error)
     exit(1)
 }

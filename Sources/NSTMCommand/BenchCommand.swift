@@ -25,8 +25,10 @@ struct BenchCommand: ParsableCommand {
     var models = "nstm,transformer"
     @Option(help: ArgumentHelp("Tokens of a sequence, separated by commas.", valueName: "lengths"))
     var lengths = "256,512,1024,2048,4096,8192,16384,32768,65536,131072"
-    @Option(help: ArgumentHelp("Where results.csv, results.md and the pictures go.", valueName: "folder")) var output: String?
-    @Option(help: "What the others are compared with.") var reference = "transformer"
+    @Option(help: ArgumentHelp("Where results.csv, results.md and the pictures go.", valueName: "folder"), transform: path)
+    var output: String?
+    @Option(help: ArgumentHelp("What the others are compared with (default: transformer, if it is there).", valueName: "name"))
+    var reference: String?
     @Option(help: ArgumentHelp("Seconds that one pass may take.", valueName: "seconds")) var limit = 60.0
     @Option(help: ArgumentHelp("Tokens of a training step.", valueName: "tokens")) var batch = 4096
     @Option(help: ArgumentHelp("Instead: streams so many tokens, and trains on as many, in one sequence.", valueName: "tokens"))
@@ -63,16 +65,15 @@ struct BenchCommand: ParsableCommand {
                 try ModelUnderTest($0.model, $0.configuration, catalogue: catalogue)
             }
         }
+        if let reference, !tests.contains(where: { $0.name == reference }) {
+            throw ValidationError("--reference \(reference) is not one of \(tests.map(\.name).joined(separator: ", "))")
+        }
         let environment =
             RunEnvironment.current.line + (BenchCommand.commit.map { ", commit \($0)" } ?? "")
             + (halfWeights ? ", streaming with weights in bfloat16" : "")
             + (matmulPrecision == .high ? ", products of two bfloat16 parts" : "")
         NSTMCommand.say(environment)
-        let folder = try output.map { path in
-            let url = fileURL(path)
-            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-            return url
-        }
+        let folder = output.map(fileURL)
         try MatmulPrecision.$current.withValue(matmulPrecision) {
             if let stream { try runLong(tests, stream, environment, folder) } else { try runLengths(tests, environment, folder) }
         }
@@ -83,7 +84,7 @@ struct BenchCommand: ParsableCommand {
         benchmark.secondsPerPass = limit
         benchmark.tokensPerStep = batch
         benchmark.halvesWeights = halfWeights
-        var report = BenchmarkReport(environment: environment, reference: reference)
+        var report = BenchmarkReport(environment: environment, reference: reference ?? "transformer")
         for test in tests {
             try benchmark.run(test) { cell in
                 report.cells.append(cell)
@@ -117,7 +118,7 @@ struct BenchCommand: ParsableCommand {
         if let folder { try write(text, folder, "stream.md") }
     }
     private func write(_ text: String, _ folder: URL, _ name: String) throws {
-        try Data(text.utf8).write(to: folder.appendingPathComponent(name), options: .atomic)
+        try ResultFile.write(text, to: folder.appendingPathComponent(name))
     }
 
     private static func line(_ cell: Benchmark.Cell) -> String {

@@ -19,7 +19,7 @@ struct InfoCommand: ParsableCommand {
                 """)
     }
 
-    @Argument(help: checkpointHelp) var checkpoint: String
+    @Argument(help: checkpointHelp, transform: path) var checkpoint: String
 
     func run() throws {
         let found = try FoundCheckpoint(at: fileURL(checkpoint))

@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import NSTM
 
-struct CompactCommand: ParsableCommand {
+struct CompactCommand: WritesFiles {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "compact", abstract: "Removes the inactive states of a trained model for good.",
@@ -17,7 +17,7 @@ struct CompactCommand: ParsableCommand {
                 """)
     }
 
-    @Argument(help: checkpointHelp) var checkpoint: String
+    @Argument(help: checkpointHelp, transform: path) var checkpoint: String
     @OptionGroup var result: ResultFolder
 
     func run() throws {
@@ -43,7 +43,7 @@ struct CompactCommand: ParsableCommand {
 
 /// Where a command writes a checkpoint that is made from another one, and what may be changed on the way.
 struct ResultFolder: ParsableArguments {
-    @Option(help: ArgumentHelp("The folder that is written.", valueName: "folder")) var output: String
+    @Option(help: ArgumentHelp("The folder that is written.", valueName: "folder"), transform: path) var output: String
     @Flag(help: "Deletes the checkpoints of an earlier run in the output folder, after the new one is saved.")
     var overwrite = false
     @Option(help: ArgumentHelp("Changes a key under training; may be repeated.", valueName: "key.path=value")) var set: [String] =
@@ -61,7 +61,9 @@ struct ResultFolder: ParsableArguments {
         try config.apply(overrides: set)
         // Read once more: what it says of training must be right.
         archive[document: "config"] = try Experiment(config, catalogue: NSTMCommand.catalogue).resolved.json()
-        return try RunFolder(fileURL(output)).begin(
-            with: archive, step: step, events: events, overwriting: overwrite)
+        let folder = RunFolder(fileURL(output)), lock = try folder.lock()
+        defer { lock.release() }
+        if let warning = lock.warning { NSTMCommand.complain("warning: \(warning)") }
+        return try folder.begin(with: archive, step: step, events: events, overwriting: overwrite)
     }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import NSTM
 
-struct CompareCommand: ParsableCommand {
+struct CompareCommand: WritesFiles {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "compare", abstract: "Trains several models under one budget and compares them.",
@@ -29,17 +29,20 @@ struct CompareCommand: ParsableCommand {
         comparison.onEvent = { reporter($0) }
         comparison.shouldStop = { Interrupt.isRequested }
         Interrupt.install()
-        try options.conclude(folder, isDone: try comparison.run(resume: options.resume))
+        let isDone = try comparison.run(resume: options.resume)
+        try options.conclude(folder, isDone: isDone, reporter)
     }
 }
 
 /// What the commands that train many models share.
 struct SeriesOptions: ParsableArguments {
-    @Argument(help: "A plan (YAML).") var plan: String
+    @Argument(help: "A plan (YAML).", transform: path) var plan: String
     @Option(help: ArgumentHelp("Changes one value of the plan; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
-    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder")) var data: String?
-    @Option(help: ArgumentHelp("Where results go (default: runs/<name of the plan>).", valueName: "folder")) var output: String?
+    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
+    var data: String?
+    @Option(help: ArgumentHelp("Where results go (default: runs/<name of the plan>).", valueName: "folder"), transform: path)
+    var output: String?
     @Flag(help: "Goes on with what is in the output folder.") var resume = false
     @Flag(help: "Prints warnings and errors only.") var quiet = false
 
@@ -57,15 +60,21 @@ struct SeriesOptions: ParsableArguments {
             word.contains { " '\"\\$*[]{}".contains($0) } ? "\"\(word)\"" : word
         }.joined(separator: " ")
     }
-    func conclude(_ folder: URL, isDone: Bool) throws {
+    /// Shows the table, and ends with a status that says whether all runs succeeded.
+    func conclude(_ folder: URL, isDone: Bool, _ reporter: SeriesReporter) throws {
         let table = folder.appendingPathComponent("table.md")
         guard isDone else {
             NSTMCommand.complain("stopped and saved; go on with the same command and --resume")
             throw ExitCode(128 + (Interrupt.signal ?? SIGINT))
         }
-        if quiet { return }
-        if let text = try? String(contentsOf: table, encoding: .utf8) { NSTMCommand.say("\n" + text) }
-        NSTMCommand.say("written to \(folder.shortPath)")
+        if !quiet {
+            if let text = try? String(contentsOf: table, encoding: .utf8) { NSTMCommand.say("\n" + text) }
+            NSTMCommand.say("written to \(folder.shortPath)")
+        }
+        if reporter.failed > 0 {
+            NSTMCommand.complain("\(reporter.failed) of \(reporter.count) runs failed; --resume tries them again")
+            throw ExitCode.failure
+        }
     }
 }
 
@@ -73,11 +82,14 @@ struct SeriesOptions: ParsableArguments {
 final class SeriesReporter {
     private let reporter = ProgressReporter()
     private let isQuiet: Bool
+    /// Runs that failed, and all runs of the series.
+    private(set) var failed = 0, count = 0
     init(quiet: Bool) { isQuiet = quiet }
 
     func callAsFunction(_ event: SeriesEvent) {
         switch event {
         case .began(let run, let number, let count, let seconds):
+            self.count = count
             let left = seconds.map { ", about \(ProgressReporter.duration($0)) left for all" } ?? ""
             say("run \(number) of \(count): \(run.title)\(left)")
         case .training(.saved): break
@@ -86,6 +98,7 @@ final class SeriesReporter {
         case .ended(let run, let record):
             reporter.close()
             if let error = record.error {
+                failed += 1
                 NSTMCommand.complain("\(run.title) failed: \(error)")
             } else {
                 say(

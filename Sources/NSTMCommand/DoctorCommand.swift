@@ -12,7 +12,7 @@ struct DoctorCommand: ParsableCommand {
                 """)
     }
 
-    @Option(help: ArgumentHelp("A folder to look for datasets in.", valueName: "folder")) var data: String?
+    @Option(help: ArgumentHelp("A folder to look for datasets in.", valueName: "folder"), transform: path) var data: String?
 
     func run() throws {
         let environment = RunEnvironment.current

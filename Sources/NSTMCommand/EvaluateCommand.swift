@@ -15,8 +15,9 @@ struct EvaluateCommand: ParsableCommand {
                 """)
     }
 
-    @Argument(help: checkpointHelp) var checkpoint: String
-    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder")) var data: String?
+    @Argument(help: checkpointHelp, transform: path) var checkpoint: String
+    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
+    var data: String?
     @Option(help: ArgumentHelp("Changes a key under data or training.evaluation; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
     @Flag(help: "Takes the weights of linear maps in bfloat16, as `generate --half-weights` does.") var halfWeights = false

@@ -1,7 +1,7 @@
 import ArgumentParser
 import NSTM
 
-struct ExpandCommand: ParsableCommand {
+struct ExpandCommand: WritesFiles {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "expand", abstract: "Gives a trained model more states.",
@@ -16,7 +16,7 @@ struct ExpandCommand: ParsableCommand {
                 """)
     }
 
-    @Argument(help: checkpointHelp) var checkpoint: String
+    @Argument(help: checkpointHelp, transform: path) var checkpoint: String
     @Option(help: "States of each layer, at least as many as it has.") var states: Int
     @OptionGroup var result: ResultFolder
 

@@ -14,7 +14,7 @@ struct GenerateCommand: ParsableCommand {
                 """)
     }
 
-    @Argument(help: checkpointHelp) var checkpoint: String
+    @Argument(help: checkpointHelp, transform: path) var checkpoint: String
     @Option(help: "What to continue.") var prompt = "\n"
     @Option(help: "Characters to add.") var length = 400
     @Option(help: "Below 1 bolder, above 1 more random; 0 always takes the most likely character.") var temperature = 0.8
@@ -40,13 +40,13 @@ struct GenerateCommand: ParsableCommand {
             throw CommandError.notStreamable(path: saved.url.path, obstacle: obstacle)
         }
         let start = try tokenizer.encode(prompt)
-        let out = FileHandle.standardOutput
-        try out.write(contentsOf: Data(prompt.utf8))
+        Console.write(prompt)
         var generator = Generator(saved.model, temperature: temperature, topK: topK, seed: seed)
         if halfWeights { generator.weights = HalfWeights(of: saved.model.parameters.all) }
         try generator.generate(after: start, count: length) { token in
-            try out.write(contentsOf: Data(try tokenizer.utf8([token])))
+            Console.write(Data(try tokenizer.utf8([token])))
+            try NSTMCommand.checkOutput()
         }
-        try out.write(contentsOf: Data("\n".utf8))
+        Console.write("\n")
     }
 }

@@ -18,30 +18,77 @@ public enum NSTMCommand {
 
     /// Runs the command that the program's arguments ask for, and ends the program.
     public static func main(_ catalogue: Catalogue = .standard) -> Never {
-        $catalogue.withValue(catalogue) {
-            var command: any ParsableCommand
-            do { command = try Root.parseAsRoot() } catch { Root.exit(withError: error) }
-            do { try command.run() } catch {
-                // Help, usage errors and exit statuses are ArgumentParser's business, failures are told here.
-                if error is ExitCode || Root.exitCode(for: error) != .failure { Root.exit(withError: error) }
-                complain("error: \(text(error))")
-                Foundation.exit(1)
-            }
-            Foundation.exit(0)
+        Console.prepare()
+        if let error = AddressSpaceError.check() {
+            complain("error: \(error)")
+            // A usual exit would wait for the threads of OpenBLAS.
+            _exit(1)
         }
+        let status = $catalogue.withValue(catalogue) {
+            do {
+                var command = try Root.parseAsRoot()
+                try command.run()
+                if !(command is any WritesFiles) { try checkOutput() }
+                return ExitCode.success
+            } catch { return tell(error) }
+        }
+        Foundation.exit(status.rawValue)
+    }
+
+    /// Says why the program ends, and with which status.
+    private static func tell(_ error: any Error) -> ExitCode {
+        let status = Root.exitCode(for: error)
+        if status == .success {
+            // Help and the version are results like others.
+            say(Root.fullMessage(for: error))
+            do { try checkOutput() } catch { return tell(error) }
+        } else if status == .failure && !(error is ExitCode) {
+            complain("error: \(text(error))")
+        } else if case let message = Root.fullMessage(for: error), !message.isEmpty {
+            complain(message)
+        }
+        return status
+    }
+    /// - Throws: when something could not be written to standard output, for a command whose output is its result.
+    static func checkOutput() throws {
+        if let reason = Console.failure(.output) { throw CommandError.output(reason: reason) }
     }
 
     private static func text(_ error: any Error) -> String {
-        guard let error = error as? ConfigurationError, error.faults.count > 1 else { return "\(error)" }
-        return "the configuration has \(error.faults.count) faults:" + error.faults.map { "\n  - \($0)" }.joined()
+        guard let error = error as? ConfigurationError, error.faults.count > 1 else { return "\(error)".withShortLists }
+        let list = error.faults.map { "\n  - \($0)" }.joined()
+        return "the configuration has \(error.faults.count) faults:\(list)".withShortLists
     }
-    static func complain(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
-    static func say(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+    static func complain(_ text: String) { Console.line(text, to: .error) }
+    static func say(_ text: String) { Console.line(text) }
     /// How this program was called, for hints.
     static var program: String {
         URL(fileURLWithPath: CommandLine.arguments.first ?? "nstm").lastPathComponent
     }
 }
+
+extension String {
+    /// With the first 20 items of every list (lines that begin with `  - `) and the number of the others, and with long lines cut.
+    var withShortLists: String {
+        let most = 20, longest = 2000
+        var lines: [String] = [], items = 0
+        func endList() {
+            if items > most { lines.append("  … and \(items - most) more") }
+            items = 0
+        }
+        for line in split(separator: "\n", omittingEmptySubsequences: false) {
+            if line.hasPrefix("  - ") { items += 1 } else { endList() }
+            if items > most { continue }
+            let rest = line.dropFirst(longest)
+            lines.append(line.prefix(longest) + (rest.isEmpty ? "" : "… (\(rest.count) more characters)"))
+        }
+        endList()
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// A command whose result are files: what it prints only tells how it goes, and the loss of that is no error.
+protocol WritesFiles: ParsableCommand {}
 
 struct Root: ParsableCommand {
     static var configuration: CommandConfiguration {
@@ -72,6 +119,12 @@ func savedModel(_ path: String) throws -> SavedModel {
     let saved = try SavedModel(fileURL(path), catalogue: NSTMCommand.catalogue)
     if let warning = saved.warning { NSTMCommand.complain(warning) }
     return saved
+}
+
+/// A path given on the command line, where the empty one, of a variable that is not set, would be the current folder.
+func path(_ text: String) throws -> String {
+    guard !text.isEmpty else { throw ValidationError("a path is empty; leave the option out, or use '.' for the current folder") }
+    return text
 }
 
 /// A path given on the command line.

@@ -18,6 +18,7 @@ enum CommandError: Error, CustomStringConvertible {
     case onlyData(keys: [String])
     case otherData(paths: [String])
     case onlyTraining(keys: [String])
+    case output(reason: String)
 
     var description: String {
         switch self {
@@ -34,6 +35,7 @@ enum CommandError: Error, CustomStringConvertible {
         case .otherData(let paths):
             "\(paths.joined(separator: " and ")) were not trained on the same data, or with another split; numbers would not compare. "
                 + "Keys under data can be set for all with --set"
+        case .output(let reason): "standard output cannot be written: \(reason)"
         case .onlyTraining(let keys): "only keys under training can be set here, not " + keys.joined(separator: ", ")
         case .onlyData(let keys):
             "only keys under data and training.evaluation can be set for an evaluation, not " + keys.joined(separator: ", ")

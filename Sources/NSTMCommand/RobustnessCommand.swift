@@ -28,10 +28,12 @@ struct RobustnessCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Strengths, separated by commas (default: five of each kind).", valueName: "numbers"))
     var strengths: String?
     @Option(help: "Of the noise.") var seed = 1
-    @Option(help: ArgumentHelp("Where robustness.md, robustness.csv and the curves go.", valueName: "folder")) var output: String?
+    @Option(help: ArgumentHelp("Where robustness.md, robustness.csv and the curves go.", valueName: "folder"), transform: path)
+    var output: String?
     @Option(help: ArgumentHelp("What the others are compared with (default: the first).", valueName: "name")) var reference:
         String?
-    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder")) var data: String?
+    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
+    var data: String?
     @Option(help: ArgumentHelp("Changes a key under data or training.evaluation; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
 
@@ -46,7 +48,10 @@ struct RobustnessCommand: ParsableCommand {
             {
                 return (String(run[..<sign]), String(run[run.index(after: sign)...]))
             }
-            let url = fileURL(run), folder = url.pathExtension == "h5" ? url.deletingLastPathComponent() : url
+            var isFolder: ObjCBool = false
+            let url = fileURL(run), exists = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
+            let isFile = exists ? !isFolder.boolValue : url.pathExtension == "h5"
+            let folder = isFile ? url.deletingLastPathComponent() : url
             let isSeed = folder.lastPathComponent.wholeMatch(of: /seed-\d+/) != nil
             return ((isSeed ? folder.deletingLastPathComponent() : folder).lastPathComponent, run)
         }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import NSTM
 
-struct ScaleCommand: ParsableCommand {
+struct ScaleCommand: WritesFiles {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "scale", abstract: "Trains models of several sizes on several amounts of data and fits power laws.",
@@ -26,6 +26,7 @@ struct ScaleCommand: ParsableCommand {
         study.onEvent = { reporter($0) }
         study.shouldStop = { Interrupt.isRequested }
         Interrupt.install()
-        try options.conclude(folder, isDone: try study.run(resume: options.resume))
+        let isDone = try study.run(resume: options.resume)
+        try options.conclude(folder, isDone: isDone, reporter)
     }
 }

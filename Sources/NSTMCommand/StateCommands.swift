@@ -4,8 +4,9 @@ import NSTM
 
 /// A run's model and the batches that its states are measured on.
 struct SurveyOptions: ParsableArguments {
-    @Argument(help: checkpointHelp) var checkpoint: String
-    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder")) var data: String?
+    @Argument(help: checkpointHelp, transform: path) var checkpoint: String
+    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
+    var data: String?
     @Option(help: "Training batches that states are measured on.") var batches = 8
     @Option(help: "Sequences of a batch.") var size = 32
 
@@ -97,7 +98,7 @@ struct StatesCommand: ParsableCommand {
     }
 }
 
-struct PruneCommand: ParsableCommand {
+struct PruneCommand: WritesFiles {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "prune", abstract: "Switches states of a trained model off, once, by a policy.",

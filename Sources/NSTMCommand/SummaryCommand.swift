@@ -15,10 +15,11 @@ struct SummaryCommand: ParsableCommand {
                 """)
     }
 
-    @Argument(help: "A configuration file (YAML), a checkpoint, or the folder of a run.") var model: String?
+    @Argument(help: "A configuration file (YAML), a checkpoint, or the folder of a run.", transform: path) var model: String?
     @Option(help: ArgumentHelp("Changes one value of the configuration; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
-    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder")) var data: String?
+    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
+    var data: String?
     @Option(help: ArgumentHelp("Tokens of the sequence in which work is counted (default: the data's).", valueName: "tokens"))
     var context: Int?
 

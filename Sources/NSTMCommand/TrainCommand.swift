@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import NSTM
 
-struct TrainCommand: ParsableCommand {
+struct TrainCommand: WritesFiles {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "train", abstract: "Trains a model, or goes on with a run.",
@@ -19,11 +19,13 @@ struct TrainCommand: ParsableCommand {
                 """)
     }
 
-    @Argument(help: "A configuration file (YAML).") var config: String?
+    @Argument(help: "A configuration file (YAML).", transform: path) var config: String?
     @Option(help: ArgumentHelp("Changes one value of the configuration; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
-    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder")) var data: String?
-    @Option(help: ArgumentHelp("The run's folder (default: runs/<name of the configuration>).", valueName: "folder"))
+    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
+    var data: String?
+    @Option(
+        help: ArgumentHelp("The run's folder (default: runs/<name of the configuration>).", valueName: "folder"), transform: path)
     var output: String?
     @Option(
         defaultAsFlag: "", parsing: .next,
@@ -68,6 +70,10 @@ struct TrainCommand: ParsableCommand {
         let trainer = try experiment.trainer(opened, folder: folder)
         trainer.overwrites = overwrite
         trainer.checksFinite = checkFinite
+        let lock = try RunFolder(folder).lock()
+        defer { lock.release() }
+        if let warning = lock.warning { NSTMCommand.complain("warning: \(warning)") }
+        trainer.lock = lock
         if let archive {
             try trainer.restore(archive)
         }
