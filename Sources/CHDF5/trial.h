@@ -121,6 +121,27 @@ static inline void nstm_trial_limit(int resource, rlim_t most) {
     setrlimit(resource, &limit);
 }
 
+/// Uses up what is free within the heap and gives the rest back, so that the library's memory lies at the end of the heap, one block
+/// behind the other: what it reads beyond a block then soon is beyond the heap. Otherwise this would depend on what this process has
+/// done before, and the child could live where the process then dies.
+static inline void nstm_trial_fill_heap(void) {
+#ifdef __GLIBC__
+    mallopt(M_TOP_PAD, 0);
+    malloc_trim(0);
+    const char *end = (const char *)sbrk(0);
+    size_t left = (size_t)256 << 20;
+    for (size_t size = 1 << 16; size >= 16; size /= 2) {
+        for (;;) {
+            void *volatile block = malloc(size);
+            if (!block || (const char *)block >= end || left < size) break;
+            left -= size;
+        }
+    }
+    // What was freed or never written looks like nothing that could be used.
+    mallopt(M_PERTURB, 0xA5);
+#endif
+}
+
 /// What the child does, with signals as they are without a handler, because it is meant to die quietly.
 static inline void nstm_trial_child(const char *name, hid_t access, const nstm_trial_limits *limits) {
     const int deadly[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP, SIGXCPU, SIGINT, SIGTERM, SIGPIPE};
@@ -134,10 +155,7 @@ static inline void nstm_trial_child(const char *name, hid_t access, const nstm_t
     nstm_trial_limit(RLIMIT_FSIZE, 0);
     // Seconds: files that lead the library in circles end here.
     nstm_trial_limit(RLIMIT_CPU, 20 + limits->file_bytes / (20 << 20));
-#ifdef __GLIBC__
-    // What was freed or never written looks like nothing that could be used.
-    mallopt(M_PERTURB, 0xA5);
-#endif
+    nstm_trial_fill_heap();
     hid_t file = H5Fopen(name, H5F_ACC_RDONLY, access);
     // From here on nothing else can be opened.
     nstm_trial_limit(RLIMIT_NOFILE, 0);
