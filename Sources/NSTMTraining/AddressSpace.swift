@@ -10,14 +10,14 @@ package struct AddressSpaceError: Error, CustomStringConvertible {
             + "Raise the limit (ulimit -v), or use fewer threads (NSTM_NUM_THREADS)."
     }
 
-    /// OpenBLAS 0.3 maps a buffer of this size for each thread that multiplies, and for each thread of its own.
+    /// OpenBLAS 0.3 maps a buffer of this size for each thread that multiplies. Its own threads have theirs before the check.
     private static let bufferBytes = 128 << 20
     /// For everything else that comes before a model: stacks, heaps of threads, files.
     private static let otherBytes = 64 << 20
 
     /// Nil when there is room enough, or no limit.
     package static func check() -> AddressSpaceError? {
-        let needed = bufferBytes * (Parallel.threadCount + 1) + otherBytes
+        let needed = bufferBytes * Parallel.threadCount + otherBytes
         guard let available = AvailableMemory.addressSpace, available < needed else { return nil }
         return AddressSpaceError(needed: needed, available: available)
     }

@@ -63,6 +63,7 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
             ? "No update has been made, so it is not the learning rate: the model is too deep or its initial parameters are too large."
             : loss.isFinite
                 ? "Lower the learning rate, or make the model less deep." : "Lower the learning rate, or clip the gradient."
-        return "\(what). Nothing was updated. \(remedy) --check-finite names the operation that overflows."
+        let isElement = !loss.isFinite || gradient != nil
+        return "\(what). Nothing was updated. \(remedy)" + (isElement ? " --check-finite names the operation that overflows." : "")
     }
 }
