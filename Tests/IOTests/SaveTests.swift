@@ -138,10 +138,38 @@ struct TemporaryFileTests {
         let dead = "step-7.h5.tmp-\(process.processIdentifier)"
         let living = "step-8.h5.tmp-\(getppid())"
         let own = "step-1.h5.tmp-\(getpid())"
-        let others = ["notes.tmp-", "notes.tmp-x", "notes.tmp-0"]
+        // Also files of others that only look like temporaries, whatever number they end in.
+        let gone = process.processIdentifier
+        let others = [
+            "notes.tmp-", "notes.tmp-x", "notes.tmp-0", "notes.tmp-\(gone)", "notes.h5.tmp-\(gone)", "step-1.txt.tmp-\(gone)",
+            "step-1.h5.tmp-+\(gone)", "step-x.h5.tmp-\(gone)", "my-step-1.h5.tmp-\(gone)",
+        ]
         for name in [dead, living, own] + others { try Data("partial".utf8).write(to: scratch.file(name)) }
         try CheckpointFile.write(sampleArchive(), to: scratch.file())
         #expect(scratch.names == (["step-1.h5", living] + others).sorted())
+    }
+
+    /// What is asked for is what is written, and a little more.
+    @Test func theSpaceAskedForIsTheSizeOfTheFile() throws {
+        let scratch = try Scratch()
+        var archives = [CheckpointArchive(), sampleArchive()]
+        for (count, size) in [(1, 1 << 22), (3, 700_001), (300, 3), (2000, 40), (40, 20_000)] {
+            var archive = sampleArchive()
+            for i in 0..<count {
+                archive[tensor: "model/blocks.\(i).some.parameter"] = Tensor(repeating: 1, [size], dtype: .float32)
+            }
+            archives.append(archive)
+        }
+        var deep = CheckpointArchive()
+        for i in 0..<50 {
+            deep[tensor: "a.\(i)/b/\(String(repeating: "c", count: 200))"] = Tensor(repeating: 1, [7, 3], dtype: .uint8)
+        }
+        archives.append(deep)
+        for archive in archives {
+            try CheckpointFile.write(archive, to: scratch.file())
+            let size = try Data(contentsOf: scratch.file()).count, asked = archive.estimatedFileBytes
+            #expect(asked >= size && asked <= size + size / 2 + 16_384, "\(archive.tensors.count) tensors: \(asked) for \(size)")
+        }
     }
 }
 

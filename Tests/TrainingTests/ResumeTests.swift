@@ -73,6 +73,18 @@ import NSTMTraining
         #expect(try metricLines(scratch["a"]) == metricLines(scratch["b"]))
     }
 
+    /// What is freed or not yet written looks like nothing that could be used by accident.
+    @Test func savesAndResumesWithPerturbedMemory() throws {
+        try scratch.write("c.yaml", sampleConfiguration(text: text, steps: 4))
+        for arguments in [
+            ["train", "c.yaml", "--output", "a", "--until", "2", "--set", "training.checkpoint.interval=1"],
+            ["train", "--resume", "a"], ["evaluate", "a"], ["checkpoint", "info", "a"],
+        ] {
+            let result = try Tool.run(arguments, in: scratch, environment: ["MALLOC_PERTURB_": "165"])
+            #expect(result.status == 0, "\(arguments): \(result.error)")
+        }
+    }
+
     @Test func damagedCheckpointIsPassedOver() throws {
         try scratch.write("c.yaml", sampleConfiguration(text: text))
         #expect(try train("c.yaml", "--output", "a", "--set", "training.checkpoint.interval=2").status == 0)

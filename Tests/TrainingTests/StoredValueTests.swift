@@ -1,0 +1,222 @@
+import Foundation
+import NSTMAutograd
+import NSTMIO
+import NSTMLayers
+import NSTMModules
+import NSTMTensor
+import Testing
+
+import NSTMTraining
+
+/// Checkpoints with right digests and values that no run writes: whatever they say, a typed error or a result, never a trap.
+@Suite(.serialized) struct StoredValueTests {
+    private static let bases: [(name: String, config: ConfigValue)] = [
+        (
+            "copy",
+            [
+                "data": ["kind": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 2],
+                "model": [
+                    "layers": 1, "width": 8, "heads": 1, "states": 4,
+                    "life": [
+                        "interval": 1, "warmup": 1, "patience": 1, "grace": 1, "pause": 1, "minimum": 2, "start": 3,
+                        "pruning": ["policy": "threshold", "measure": "write", "below": 0.9],
+                        "allocation": ["policy": "plateau", "decisions": 1, "margin": 10],
+                    ],
+                ],
+                "training": [
+                    "steps": 6, "batch": 2, "minutes": 10, "evaluation": ["interval": 1, "batch": 2],
+                    "plateau": ["patience": 100],
+                ],
+            ]
+        ),
+        (
+            "recall",
+            [
+                "data": ["kind": "recall", "vocabulary": 8, "length": 8, "pairs": 1, "evaluation-count": 2],
+                "model": ["layers": 1, "width": 8, "heads": 1, "states": 4],
+                "training": ["steps": 6, "batch": 2, "evaluation": ["interval": 1, "batch": 2]],
+            ]
+        ),
+    ]
+
+    /// Everything that commands do with a checkpoint.
+    private static func use(_ url: URL, _ dataset: OpenedDataset) throws {
+        let saved = try SavedModel(url)
+        _ = saved.model.summary("model", context: 4)
+        let limit = dataset.dataset.evaluationBatches(size: 2, limit: 1)
+        _ = evaluate(saved.model, on: limit, target: dataset.dataset.targetKind)
+        if saved.model.obstacleToStreaming == nil, case .tokens = saved.data.input {
+            Generator(saved.model).generate(after: [0], count: 2) { _ in }
+        }
+        _ = StateSurvey(saved.model, dataset.dataset, batches: 1, size: 2, needs: [.write, .read, .saliency]).views()
+        _ = try saved.compacted()
+        // Resumes, with all that is remembered of states' lives.
+        let trainer = try Experiment(saved.configuration).trainer(dataset)
+        try trainer.restore(saved.archive)
+        try trainer.run(until: trainer.step + 2)
+    }
+
+    /// In a process of its own, which a trap ends: what it was at then is the last line of its standard error.
+    private static func attempt(_ name: String, _ archive: CheckpointArchive, _ url: URL, _ dataset: OpenedDataset) {
+        FileHandle.standardError.write(Data("\(name)\n".utf8))
+        do { try CheckpointFile.write(archive, to: url) } catch { fatalError("\(name): \(error)") }
+        do { try use(url, dataset) } catch is CheckpointError {} catch is SavedModelError {} catch is TrainingError {
+        } catch is ConfigurationError {
+        } catch { fatalError("\(name): an untyped error: \(error)") }
+    }
+
+    private static let wrong: [ConfigValue] = [
+        -1, 0, .int(1 << 31), .int(.max), .int(.min), 1e300, "NaN", "", [], [[[1]]], [:], .null, true,
+    ]
+
+    /// Calls a body with the text of a document for each of its values and each wrong one in its place.
+    private static func eachMutation(_ text: String, _ body: (String, String) throws -> Void) throws {
+        let document = try ConfigValue(json: text)
+        for (path, _) in leaves(document, []) {
+            for value in wrong {
+                let changed = replaced(document, path[...], value)
+                try body("\(path.joined(separator: ".")) = \(value.json(indent: nil))", changed.json(indent: nil))
+            }
+        }
+        for value in wrong { try body("all = \(value.json(indent: nil))", value.json(indent: nil)) }
+    }
+    private static func leaves(_ value: ConfigValue, _ path: [String]) -> [(path: [String], value: ConfigValue)] {
+        switch value {
+        case .map(let map) where !map.pairs.isEmpty: map.pairs.flatMap { leaves($0.1, path + [$0.0]) }
+        case .list(let list) where !list.isEmpty: list.enumerated().flatMap { leaves($0.1, path + ["\($0.0)"]) }
+        default: [(path, value)]
+        }
+    }
+    private static func replaced(_ value: ConfigValue, _ path: ArraySlice<String>, _ new: ConfigValue) -> ConfigValue {
+        guard let first = path.first else { return new }
+        switch value {
+        case .map(let map):
+            return .map(ConfigMap(map.pairs.map { ($0.0, $0.0 == first ? replaced($0.1, path.dropFirst(), new) : $0.1) }))
+        case .list(let list):
+            return .list(list.enumerated().map { "\($0.0)" == first ? replaced($0.1, path.dropFirst(), new) : $0.1 })
+        default: return new
+        }
+    }
+
+    /// A checkpoint after four steps.
+    private static func base(_ config: ConfigValue) throws -> (archive: CheckpointArchive, dataset: OpenedDataset) {
+        let experiment = try Experiment(config), dataset = try experiment.openDataset()
+        let trainer = try experiment.trainer(dataset)
+        try trainer.run(until: 4)
+        return (try trainer.archive(), dataset)
+    }
+    private static func folder() throws -> URL {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent("nstm-\(UUID())")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        return url
+    }
+    private func lastLine(_ result: ExitTest.Result?) -> String {
+        let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        return text.split(separator: "\n").suffix(30).joined(separator: "\n")
+    }
+
+    @Test func documents() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
+            let folder = try StoredValueTests.folder()
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let url = folder.appendingPathComponent("step-4.h5")
+            for (name, config) in StoredValueTests.bases {
+                let (archive, dataset) = try StoredValueTests.base(config)
+                // Unchanged, it can be used.
+                try CheckpointFile.write(archive, to: url)
+                try StoredValueTests.use(url, dataset)
+                for document in ["training", "data", "life"] {
+                    guard let text = archive.documents[document] else { continue }
+                    try StoredValueTests.eachMutation(text) { what, changed in
+                        var other = archive
+                        other[document: document] = changed
+                        StoredValueTests.attempt("\(name) \(document).\(what)", other, url, dataset)
+                    }
+                }
+                let data = try ConfigValue(json: archive.documents["data"]!), part: ConfigValue = ["features": ["width": 3]]
+                let inputs: [ConfigValue] = [
+                    ["streams": ["_0": []]], ["streams": ["_0": [["streams": ["_0": [part]]]]]],
+                    ["streams": ["_0": .list(Array(repeating: part, count: 1000))]], ["streams": ["_0": [part, part]]],
+                    ["tokens": ["vocabulary": 3]], ["features": ["width": 3]],
+                ]
+                for input in inputs {
+                    var other = archive
+                    other[document: "data"] = StoredValueTests.replaced(data, ["input"], input).json(indent: nil)
+                    StoredValueTests.attempt("\(name) data.input = \(input.json(indent: nil))", other, url, dataset)
+                }
+            }
+        }
+        #expect(result?.exitStatus == .exitCode(0), "\(lastLine(result))")
+    }
+
+    /// The memory of a policy is a text within the document.
+    @Test func memoriesOfPolicies() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
+            let folder = try StoredValueTests.folder()
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let url = folder.appendingPathComponent("step-4.h5")
+            let (archive, dataset) = try StoredValueTests.base(StoredValueTests.bases[0].config)
+            let life = try ConfigValue(json: archive.documents["life"]!)
+            for (path, value) in StoredValueTests.leaves(life, []) where path.last == "allocation" {
+                guard case .string(let text) = value else { continue }
+                try StoredValueTests.eachMutation(text) { what, changed in
+                    var other = archive
+                    other[document: "life"] = StoredValueTests.replaced(life, path[...], .string(changed)).json(indent: nil)
+                    StoredValueTests.attempt("allocation.\(what)", other, url, dataset)
+                }
+            }
+        }
+        #expect(result?.exitStatus == .exitCode(0), "\(lastLine(result))")
+    }
+
+    /// Masks and identities are tables: they hold flags and whole numbers.
+    @Test func tablesOfStates() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
+            let folder = try StoredValueTests.folder()
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let url = folder.appendingPathComponent("step-4.h5")
+            let (archive, dataset) = try StoredValueTests.base(StoredValueTests.bases[0].config)
+            let tables = archive.tensors.filter { entry in
+                ["mask", "identities", "identitiesGiven"].contains { entry.path.hasSuffix(".\($0)") }
+            }
+            guard tables.count == 3 else { fatalError("\(tables.map(\.path))") }
+            for (path, tensor) in tables {
+                for x in [-1, 0.5, 2, 1e30, .nan, .infinity, 0] as [Float] {
+                    var other = archive
+                    other[tensor: path] = Tensor(Array(repeating: x, count: tensor.count), tensor.shape)
+                    let name = "\(path) = \(x)"
+                    StoredValueTests.attempt(name, other, url, dataset)
+                    do {
+                        _ = try SavedModel(url)
+                        fatalError("\(name): taken for right")
+                    } catch CheckpointError.invalidValues {}
+                }
+            }
+            // Weights may be anything: the model then computes nonsense.
+            for (path, tensor) in archive.tensors where !tables.contains(where: { $0.path == path }) {
+                for x in [.nan, .infinity, 3e38] as [Float] {
+                    var other = archive
+                    other[tensor: path] = Tensor(Array(repeating: x, count: tensor.count), tensor.shape)
+                    StoredValueTests.attempt("\(path) = \(x)", other, url, dataset)
+                }
+            }
+        }
+        #expect(result?.exitStatus == .exitCode(0), "\(lastLine(result))")
+    }
+
+    @Test func aTokenizerOfAnotherVocabularyIsRefused() throws {
+        let scratch = try Scratch(), text = try scratch.write("text.txt", sampleText())
+        try scratch.write("c.yaml", sampleConfiguration(text: text, steps: 1))
+        #expect(try Tool.run(["train", "c.yaml", "--output", "a"], in: scratch).status == 0)
+        let archive = try newest(scratch["a"]), url = scratch["b.h5"]
+        for tokenizer in [#"{"characters":""}"#, #"{"characters":"ab"}"#, #"{"characters":"a","unit":"byte"}"#, "{}", "[]"] {
+            var other = archive
+            other[document: "tokenizer"] = tokenizer
+            try CheckpointFile.write(other, to: url)
+            for command in [["generate", "b.h5"], ["evaluate", "b.h5"], ["states", "b.h5"]] {
+                let result = try Tool.run(command, in: scratch)
+                #expect(result.status == 1 && result.error.contains("'tokenizer'"), "\(tokenizer): \(result.error)")
+            }
+        }
+    }
+}
