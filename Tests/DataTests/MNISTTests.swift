@@ -271,7 +271,7 @@ extension DataTests {
             let huge = [UInt8(0), 0, 8, 3] + [UInt8](repeating: 255, count: 12)
             #expect(try fault(huge).contains("says that it has 4294967295 × 4294967295 × 4294967295 elements"))
             // Sizes that no machine has the memory for, behind some packed bytes.
-            let large = DigitFiles.gzip([0, 0, 8, 3] + [UInt8](repeating: 255, count: 4) + [0, 16, 0, 0, 0, 0, 0, 1])
+            let large = try DigitFiles.gzip([0, 0, 8, 3] + [UInt8](repeating: 255, count: 4) + [0, 16, 0, 0, 0, 0, 0, 1])
             #expect(try fault(large).contains("its 4294967295 × 1048576 × 1 elements: needs"))
             #expect(try fault(DigitFiles.gzip(DigitFiles.idx([1 << 20, 1, 1], [0]))).contains("1048576 bytes; there are 1"))
         }
