@@ -251,6 +251,28 @@ import NSTMTraining
         #expect(files == pictures + ["plan.json", "recall", "results.json", "short", "table.md"])
     }
 
+    /// The status says that a run failed, whatever else the command did.
+    @Test(arguments: ["compare", "scale"]) func failedRunsShowInTheStatus(command: String) throws {
+        // Every update multiplies the weights by a million.
+        let wild = "{schedule: {kind: constant, peak: 1000, warmup: 0}, optimizer: {decay: 1000}}"
+        let base = """
+            base:
+              data: {kind: copy, bits: 2, maximum-length: 2, evaluation-count: 4}
+              model: {layers: 1, width: 8, heads: 2, states: 4}
+              training: {batch: 2, clip: {kind: none}}
+            """
+        let models = "models: [{name: good}, {name: bad, training: \(wild)}]"
+        let rest = command == "compare" ? "equal: {steps: 30}" : "sizes: [{width: 8}, {width: 16}]\ntokens: [300]"
+        try scratch.write("plan.yaml", [base, models, rest].joined(separator: "\n") + "\n")
+        let count = command == "compare" ? "1 of 2" : "2 of 4"
+        for more in [[], ["--resume"], ["--resume", "--quiet"]] {
+            let result = try Tool.run([command, "plan.yaml", "--output", "out"] + more, in: scratch)
+            #expect(result.status == 1, "\(result.output)")
+            #expect(result.error.hasSuffix("\n\(count) runs failed; --resume tries them again\n"), "\(result.error)")
+            #expect(FileManager.default.fileExists(atPath: scratch["out/table.md"].path))
+        }
+    }
+
     /// The whole command, killed in the middle.
     @Test func killedAndResumed() throws {
         let plan = """

@@ -79,7 +79,13 @@ struct Tool {
         return found
     }()
 
-    init(_ arguments: [String], in scratch: Scratch, threads: Int? = nil, environment extra: [String: String] = [:]) throws {
+    /// - Parameters:
+    ///   - shell: a script that starts the program as `"$0" "$@"`.
+    ///   - sink: takes standard output; a file when nil.
+    init(
+        _ arguments: [String], in scratch: Scratch, threads: Int? = nil, environment extra: [String: String] = [:],
+        shell: String? = nil, output sink: FileHandle? = nil
+    ) throws {
         let id = UUID().uuidString
         output = scratch["out-\(id)"]
         error = scratch["err-\(id)"]
@@ -88,12 +94,12 @@ struct Tool {
         environment["NSTM_NUM_THREADS"] = threads.map(String.init)
         environment["NSTM_DATA"] = nil
         environment.merge(extra) { $1 }
-        process.executableURL = Tool.url
-        process.arguments = arguments
+        process.executableURL = shell == nil ? Tool.url : URL(fileURLWithPath: "/bin/sh")
+        process.arguments = (shell.map { ["-c", $0, Tool.url.path] } ?? []) + arguments
         process.environment = environment
         process.currentDirectoryURL = scratch.url
         // Files and not pipes: nobody has to read them while the program runs.
-        process.standardOutput = try FileHandle(forWritingTo: output)
+        process.standardOutput = try sink ?? FileHandle(forWritingTo: output)
         process.standardError = try FileHandle(forWritingTo: error)
         try process.run()
     }
@@ -111,10 +117,27 @@ struct Tool {
 
     @discardableResult
     static func run(
-        _ arguments: [String], in scratch: Scratch, threads: Int? = nil, environment: [String: String] = [:]
+        _ arguments: [String], in scratch: Scratch, threads: Int? = nil, environment: [String: String] = [:],
+        shell: String? = nil, output: FileHandle? = nil
     ) throws -> Result {
-        try Tool(arguments, in: scratch, threads: threads, environment: environment).wait()
+        try Tool(arguments, in: scratch, threads: threads, environment: environment, shell: shell, output: output).wait()
     }
+}
+
+/// Settings of a run whose steps take milliseconds.
+func tinyRun(_ changes: String...) -> [String] {
+    let settings = [
+        "data.kind=copy", "data.bits=2", "data.maximum-length=2", "data.evaluation-count=4", "model.layers=1", "model.width=8",
+        "model.heads=1", "model.states=4", "training.steps=6", "training.batch=2", "training.evaluation.interval=2",
+    ]
+    return (settings + changes).flatMap { ["--set", $0] }
+}
+/// The same, for a trainer in this process.
+func tinyTrainer(_ changes: String..., folder: URL?) throws -> Trainer {
+    var config = ConfigValue.map([:])
+    try config.apply(overrides: tinyRun().filter { $0 != "--set" } + changes)
+    let experiment = try Experiment(config)
+    return try experiment.trainer(try experiment.openDataset(), folder: folder)
 }
 
 /// Waits for a condition.
