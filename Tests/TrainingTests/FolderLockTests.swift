@@ -60,7 +60,7 @@ import NSTMTraining
         let tool = try Tool(
             ["train", "--output", "run"] + tinyRun("training.steps=1000000", "training.checkpoint.interval=1"), in: scratch)
         try #require(try Tool.run(["train", "--output", "other"] + tinyRun(), in: scratch).status == 0)
-        #expect(eventually { scratch.listing("run").contains { $0.hasPrefix("step-") } })
+        #expect(eventually { scratch.listing("run").contains { $0.hasPrefix("step-") && $0.hasSuffix(".h5") } })
         for arguments in [
             ["train", "--resume", "run"], ["train", "--output", "run", "--overwrite"] + tinyRun(),
             ["train", "--resume", "other", "--output", "run", "--overwrite"],
@@ -91,7 +91,7 @@ import NSTMTraining
     @Test func killedProcessLeavesNoLock() throws {
         let tool = try Tool(
             ["train", "--output", "run"] + tinyRun("training.steps=1000000", "training.checkpoint.interval=1"), in: scratch)
-        #expect(eventually { scratch.listing("run").contains { $0.hasPrefix("step-") } })
+        #expect(eventually { scratch.listing("run").contains { $0.hasPrefix("step-") && $0.hasSuffix(".h5") } })
         tool.signal(SIGKILL)
         _ = try tool.wait()
         #expect(scratch.listing("run").contains("run.lock"))

@@ -59,7 +59,7 @@ import NSTMTraining
 
     /// Wherever a run is stopped, in an evaluation or between steps, and however often: the rest is the run that never stopped.
     @Test func stoppedRunsResumeExactly() throws {
-        let settings = ["training.evaluation.batch=1", "training.stop.metric=wrong-bits", "training.plateau.metric=loss"]
+        let settings = ["training.evaluation.batch=1", "training.stop.metric=wrong-bits", "training.plateau.patience=50"]
         func trainer(_ folder: String) throws -> Trainer {
             try tinyTrainer(settings[0], settings[1], settings[2], folder: scratch[folder])
         }
