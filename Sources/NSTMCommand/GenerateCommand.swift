@@ -15,7 +15,7 @@ struct GenerateCommand: ParsableCommand {
     }
 
     @Argument(help: checkpointHelp, transform: path) var checkpoint: String
-    @Option(help: "What to continue.") var prompt = "\n"
+    @Option(help: "What to continue (default: one token of the vocabulary, a line break if it has one).") var prompt: String?
     @Option(help: "Characters to add.") var length = 400
     @Option(help: "Below 1 bolder, above 1 more random; 0 always takes the most likely character.") var temperature = 0.8
     @Option(name: .customLong("top-k"), help: "Draws from the k most likely characters only.") var topK: Int?
@@ -23,7 +23,7 @@ struct GenerateCommand: ParsableCommand {
     @Option(help: "Chooses among the possible texts.") var seed = 1
 
     func validate() throws {
-        if prompt.isEmpty { throw ValidationError("--prompt needs at least one character") }
+        if prompt?.isEmpty == true { throw ValidationError("--prompt needs at least one character") }
         if length < 0 { throw ValidationError("--length needs 0 or more") }
         if !(temperature >= 0 && temperature.isFinite) { throw ValidationError("--temperature needs a number of 0 or more") }
         if let topK, topK < 1 { throw ValidationError("--top-k needs 1 or more") }
@@ -39,7 +39,7 @@ struct GenerateCommand: ParsableCommand {
         if let obstacle = saved.model.obstacleToStreaming {
             throw CommandError.notStreamable(path: saved.url.path, obstacle: obstacle)
         }
-        let start = try tokenizer.encode(prompt)
+        let prompt = prompt ?? tokenizer.beginning, start = try tokenizer.encode(prompt)
         Console.write(prompt)
         var generator = Generator(saved.model, temperature: temperature, topK: topK, seed: seed)
         if halfWeights { generator.weights = HalfWeights(of: saved.model.parameters.all) }

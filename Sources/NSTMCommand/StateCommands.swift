@@ -22,6 +22,10 @@ struct SurveyOptions: ParsableArguments {
         let experiment = try Experiment(saved.configuration, catalogue: NSTMCommand.catalogue, folder: DatasetFolder(data))
         let opened = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress, tokenizer: saved.tokenizer))
         if let warning = opened.warning { NSTMCommand.complain("warning: \(warning)") }
+        let dataset = opened.dataset
+        guard dataset.fingerprint == saved.data.fingerprint else {
+            throw TrainingError.otherData(dataset: dataset.name, saved: saved.data.fingerprint, found: dataset.fingerprint)
+        }
         return StateSurvey(
             saved.model, opened.dataset, batches: batches, size: size, needs: needs, key: RandomKey(UInt64(experiment.seed)))
     }

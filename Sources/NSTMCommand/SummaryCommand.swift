@@ -20,7 +20,7 @@ struct SummaryCommand: ParsableCommand {
     var set: [String] = []
     @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
     var data: String?
-    @Option(help: ArgumentHelp("Tokens of the sequence in which work is counted (default: the data's).", valueName: "tokens"))
+    @Option(help: ArgumentHelp("Tokens of the sequence in which work is counted (default: the data's, up to 4096).", valueName: "tokens"))
     var context: Int?
 
     func validate() throws {
@@ -48,6 +48,7 @@ struct SummaryCommand: ParsableCommand {
         let experiment = try Experiment(given, catalogue: catalogue, folder: DatasetFolder(data))
         let dataset = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress)).dataset
         let built = try experiment.model(for: dataset)
-        NSTMCommand.say(built.summary(kind(experiment.resolved), context: context ?? dataset.contextLength))
+        NSTMCommand.say(
+            built.summary(kind(experiment.resolved), context: context ?? ModelSummary.usualContext(dataset.contextLength)))
     }
 }

@@ -144,7 +144,7 @@ struct TrainCommand: WritesFiles {
         let stored = try SavedModel.configuration(archive.documents, path: archive.source ?? "")
         // Read again, so that keys which are newer than the checkpoint have their defaults on both sides.
         let own = try Experiment(stored, catalogue: catalogue).resolved
-        let differences = experiment.resolved.differences(from: own)
+        let differences = experiment.resolved.differences(from: own).filter { !experiment.places.contains($0.path) }
         guard differences.isEmpty else {
             throw CommandError.otherConfiguration(checkpoint: archive.source ?? "", differences: differences)
         }
@@ -156,12 +156,22 @@ struct TrainCommand: WritesFiles {
         func word(_ path: String) -> String { if case .string(let s)? = experiment.resolved[path: path] { s } else { "?" } }
         let data = trainer.dataset
         say("data   \(data.name), sequences of up to \(data.contextLength)")
-        for (i, line) in ModelSummary(trainer.model, kind: word("model.kind"), context: data.contextLength).lines.enumerated() {
+        let context = ModelSummary.usualContext(data.contextLength)
+        for (i, line) in ModelSummary(trainer.model, kind: word("model.kind"), context: context).lines.enumerated() {
             say((i == 0 ? "model  " : "       ") + line)
         }
         let steps = "\(trainer.settings.steps) steps of \(trainer.settings.batch) sequences"
         let place = trainer.step > 0 ? ", going on after step \(trainer.step)" : ""
         say("run    \(trainer.folder?.shortPath ?? ""), \(steps)\(place)")
+    }
+
+    /// What can be done with the run: text only comes from a model of text that takes it token by token.
+    private func nextCommand(_ trainer: Trainer, _ opened: OpenedDataset) -> String {
+        guard let tokenizer = opened.tokenizer, case .nextToken = trainer.dataset.targetKind,
+            trainer.model.obstacleToStreaming == nil
+        else { return "evaluate" }
+        let prompt = "The "
+        return (try? tokenizer.encode(prompt)) == nil ? "generate" : "generate --prompt \"\(prompt)\""
     }
 
     private func conclude(_ trainer: Trainer, _ ending: Trainer.Ending, _ opened: OpenedDataset) throws {
@@ -186,7 +196,6 @@ struct TrainCommand: WritesFiles {
         if let metrics = trainer.lastMetrics { say("validation  \(metrics)") }
         if let checkpoint = trainer.lastCheckpoint { say("checkpoint  \(checkpoint.shortPath)") }
         if let folder = trainer.folder { say("metrics     \(RunFolder(folder).metrics.shortPath)") }
-        let next = opened.tokenizer == nil ? "evaluate \(folder)" : "generate \(folder) --prompt \"The \""
-        say("try next    \(NSTMCommand.program) \(next)")
+        say("try next    \(NSTMCommand.program) \(nextCommand(trainer, opened)) \(folder)")
     }
 }

@@ -50,6 +50,11 @@ public struct CharacterTokenizer: Sendable, Equatable {
         return token < 0 ? nil : token
     }
 
+    /// A text of one token to begin with: a line break or a space where they are tokens, else the first character.
+    public var beginning: String {
+        let usual: [Unicode.Scalar] = ["\n", " "]
+        return (usual.first { token($0) != nil } ?? characters.first).map { String($0) } ?? ""
+    }
     /// One token for each scalar, or byte, of a text.
     /// - Throws: `TokenizerError.unknownCharacters` with every character the tokenizer does not know.
     public func encode(_ text: String) throws(TokenizerError) -> [Int32] {

@@ -35,6 +35,9 @@ public protocol Dataset: Sendable {
     var contextLength: Int { get }
     /// The number of positions of the longest evaluation sequence; `contextLength` unless a dataset says otherwise.
     var evaluationLength: Int { get }
+    /// The numbers of positions that each input can have, in training and evaluation; one range for each input. By default of a
+    /// dataset with one input, of any length up to the longest.
+    var inputLengths: [ClosedRange<Int>] { get }
     /// SHA-256 in hexadecimal of the content and of how it is split: equal fingerprints mean equal batches for equal keys,
     /// steps and contexts. Kept in checkpoints.
     var fingerprint: String { get }
@@ -56,6 +59,7 @@ public protocol Dataset: Sendable {
 
 extension Dataset {
     public var evaluationLength: Int { contextLength }
+    public var inputLengths: [ClosedRange<Int>] { [1...max(1, contextLength, evaluationLength)] }
     public var featureScale: FeatureScale? { nil }
     /// The whole validation split.
     public func evaluationBatches(size: Int) -> BatchSequence { evaluationBatches(size: size, limit: nil) }

@@ -116,6 +116,15 @@ public struct DatasetFolder: Sendable {
         return DatasetFile(url: cached, origin: .download, digest: source.digest, warning: nil)
     }
 
+    /// A file of the user's own: of this name in the folder that was given, or the file that was given; else where its path says.
+    /// - Throws: `DatasetError.unreadable` when there is none.
+    public func file(_ path: String) throws(DatasetError) -> URL {
+        let own = URL(fileURLWithPath: path)
+        let places = (given.map { [$0, $0.appendingPathComponent(own.lastPathComponent)] } ?? []) + [own]
+        if let file = places.first(where: isFile) { return file }
+        let reason = "there is no such file. Where it lies now can be said with --data FOLDER or --set data.file=PATH"
+        throw .unreadable(path: path, reason: reason)
+    }
     private func isFile(_ url: URL) -> Bool {
         var isFolder: ObjCBool = false
         return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && !isFolder.boolValue

@@ -30,6 +30,7 @@ public struct MNIST: Dataset {
     public var featureScale: FeatureScale? { FeatureScale(mean: MNIST.mean, deviation: MNIST.deviation) }
     /// Patches of an image.
     public let contextLength: Int
+    public var inputLengths: [ClosedRange<Int>] { [contextLength...contextLength] }
     /// Images for training.
     public let trainingCount: Int
     /// Training images kept for validation.

@@ -18,6 +18,10 @@ public struct MNISTQuestions: Dataset {
     public var featureScale: FeatureScale? { digits.featureScale }
     public var contextLength: Int { digits.contextLength + MNISTQuestions.length }
 
+    public var inputLengths: [ClosedRange<Int>] {
+        digits.inputLengths + [MNISTQuestions.length...MNISTQuestions.length]
+    }
+
     public init(_ digits: MNIST) {
         self.digits = digits
         inputKind = .streams([digits.inputKind, .tokens(vocabulary: 256)])

@@ -15,6 +15,7 @@ public struct NoisyDataset: Dataset {
     public var targetKind: TargetKind { clean.targetKind }
     public var contextLength: Int { clean.contextLength }
     public var evaluationLength: Int { clean.evaluationLength }
+    public var inputLengths: [ClosedRange<Int>] { clean.inputLengths }
     public var featureScale: FeatureScale? { clean.featureScale }
 
     /// - Throws: `DatasetError.invalid` with every fault.

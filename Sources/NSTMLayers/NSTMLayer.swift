@@ -103,18 +103,23 @@ public final class NSTMLayer: SequenceMixer {
         }
     }
 
-    private func initialUsage(_ batch: Int, _ dtype: DType, _ context: ForwardContext) -> Variable? {
-        propagator.rule.initialUsage.map { context.constant(Tensor(repeating: $0, [batch, manager.count], dtype: dtype)) }
+    /// The states before the first token of new sequences, with what the rule counts.
+    package func beginning(batch: Int, _ activity: StateActivity, _ context: ForwardContext) -> StateBank {
+        var states = manager.beginning(batch: batch, activity, context)
+        states.usage = propagator.rule.initialUsage.map {
+            context.constant(Tensor(repeating: $0, [batch, manager.count], dtype: manager.initialKeys.value.dtype))
+        }
+        return states
     }
 
     public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
         // Who is active does not matter yet; each pass over tokens asks the manager, and pays for the keep gates, once.
-        let bank = manager.beginning(batch: batch, StateActivity(heads: manager.heads), context)
+        let bank = beginning(batch: batch, StateActivity(heads: manager.heads), context)
         let dtype = bank.keys.dtype
         var s = MixerState()
         s["keys"] = bank.keys
         s["values"] = bank.values
-        if let usage = initialUsage(batch, dtype, context) { s["usage"] = usage }
+        if let usage = bank.usage { s["usage"] = usage }
         s["convolution"] = convolution.beginning(batch: batch, context)
         if let carried = router.beginning(batch: batch, dtype) { s["routing"] = context.constant(carried) }
         if let own = activation { s["activity"] = context.constant(own.beginning(batch: batch, manager, dtype)) }
@@ -130,8 +135,7 @@ public final class NSTMLayer: SequenceMixer {
         if let state {
             states = StateBank(keys: state["keys"]!, values: state["values"]!, usage: state["usage"], activity: activity)
         } else {
-            states = manager.beginning(batch: batch, activity, context)
-            states.usage = initialUsage(batch, x.dtype, context)
+            states = beginning(batch: batch, activity, context)
         }
         var routing = state?["routing"], own = state?["activity"]?.value
         let projected = context.scope("projection") { projection(x, context) }

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Reads typed values from a map and notes everything that is wrong with it, so that a user hears of all faults at once.
 ///
 /// A reader never stops at a fault: it answers with the default, or with some valid value, and the caller goes on. Children share
@@ -59,6 +61,18 @@ public final class ConfigReader {
     public func string(_ key: String, default: String? = nil) -> String {
         scalar(key, `default`, "string", placeholder: "", ConfigReader.asString, ConfigValue.string)
     }
+    /// The path of a file. A relative one begins at the current folder, and the resolved configuration has the full path, so that it
+    /// means the same file from everywhere. Where a file lies does not make a configuration another one: `places` names such keys.
+    public func file(_ key: String) -> String {
+        let path = string(key)
+        guard !path.isEmpty else { return path }
+        let full = URL(fileURLWithPath: (path as NSString).expandingTildeInPath).path
+        node.record(key, .string(full))
+        tree.places.insert(join(key))
+        return full
+    }
+    /// The full paths of all keys that were read as paths of files.
+    public var places: Set<String> { tree.places }
     /// A string, or nil for an absent key.
     public func optionalString(_ key: String) -> String? { isAbsent(key) ? none(key) : string(key) }
 
@@ -316,6 +330,7 @@ public final class ConfigReader {
     /// What all readers of a configuration share.
     private final class Tree {
         let root: Node
+        var places: Set<String> = []
         var faults: [ConfigFault] = []
         init(_ root: Node) { self.root = root }
     }

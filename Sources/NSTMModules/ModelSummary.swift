@@ -31,6 +31,9 @@ public struct ModelSummary: Sendable {
         self.lines = lines
     }
 
+    /// The length in which work is counted where nobody says one: that of the data, as long as the pass takes no time to speak of.
+    public static func usualContext(_ length: Int) -> Int { min(length, 4096) }
+
     private struct Group {
         let name: String
         var count = 0
@@ -99,8 +102,9 @@ extension SequenceModel {
     }
 
     /// Inputs of a pass that measures something: random tokens or features, the same at each call. A model of several inputs gets
-    /// so many of each; an embedder that takes whole images only gets one.
+    /// so many of each, fewer where it has no positions for them all; an embedder that takes whole images only gets one.
     public func samples(batch: Int, tokens: Int, seed: UInt64 = 1) -> [Tensor] {
+        let tokens = max(1, min(tokens, (longestSequence ?? .max) / embedders.count))
         func sample(_ input: ModelInput, _ embedder: any Embedder, _ key: RandomKey) -> Tensor {
             let length = embedder.fixedLength ?? tokens
             switch input {

@@ -76,11 +76,19 @@ public struct ParameterBuilder {
     private let key: RandomKey
     /// Element type of the parameters: float32, or float64 for gradient checks.
     public let dtype: DType
+    /// Whether parameters are declared only (`outline`).
+    private let isOutline: Bool
 
     public init(_ store: ParameterStore = ParameterStore(), seed: UInt64, dtype: DType = .float32) {
-        self.init(store: store, path: "", key: RandomKey(seed).fold("parameters"), dtype: dtype)
+        self.init(store: store, path: "", key: RandomKey(seed).fold("parameters"), dtype: dtype, isOutline: false)
     }
-    private init(store: ParameterStore, path: String, key: RandomKey, dtype: DType) {
+    /// Declares parameters that take no memory: views of a single zero. A model that is built from it has the names, shapes and limits of
+    /// the real one, however large that would be, and is not for computing.
+    public static func outline(dtype: DType = .float32) -> ParameterBuilder {
+        ParameterBuilder(store: ParameterStore(), path: "", key: RandomKey(0), dtype: dtype, isOutline: true)
+    }
+    private init(store: ParameterStore, path: String, key: RandomKey, dtype: DType, isOutline: Bool) {
+        self.isOutline = isOutline
         self.store = store
         self.path = path
         self.key = key
@@ -89,7 +97,7 @@ public struct ParameterBuilder {
     private func joined(_ name: String) -> String { path.isEmpty ? name : path + "." + name }
 
     public func child(_ name: String) -> ParameterBuilder {
-        ParameterBuilder(store: store, path: joined(name), key: key, dtype: dtype)
+        ParameterBuilder(store: store, path: joined(name), key: key, dtype: dtype, isOutline: isOutline)
     }
     public func child(_ name: String, _ i: Int) -> ParameterBuilder { child(name).child(String(i)) }
 
@@ -105,7 +113,9 @@ public struct ParameterBuilder {
         rateLimit: Double = .infinity, trainable: Bool = true, stateAxis: Int? = nil
     ) -> Parameter {
         let full = joined(name)
-        let value = initializer.fill(shape, key.fold(full), dtype)
+        let value =
+            isOutline
+            ? Tensor(repeating: 0, [], dtype: dtype).broadcast(to: shape) : initializer.fill(shape, key.fold(full), dtype)
         guard value.shape == shape else {
             nstmFatal(.other(op: "parameter", "initial value \(value.shape), declared \(shape)"), at: full)
         }

@@ -151,6 +151,8 @@ open class SequenceModel {
         }
     }
 
+    /// The way in of each input.
+    public var embedders: [any Embedder] { streams?.streams ?? [embedder] }
     /// The longest sequence it can read; nil for any.
     open var longestSequence: Int? { shape.positions }
     /// Whether the state of a stream grows with every token.

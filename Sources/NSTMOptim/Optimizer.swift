@@ -28,7 +28,7 @@ public final class Optimizer {
         /// Graves 2013 (eq. 38–41): RMSProp with centred second moment and momentum.
         case rmsProp(rho: Double = 0.95, momentum: Double = 0.9, epsilon: Double = 1e-4)
 
-        var slots: [String] {
+        public var slots: [String] {
             switch self {
             case .sgd(let momentum, _): momentum == 0 ? [] : ["momentum"]
             case .adamW: ["m", "v"]

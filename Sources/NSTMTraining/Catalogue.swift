@@ -22,7 +22,7 @@ public struct Catalogue: Sendable {
             let shape = ModelShape(config, input, output, hidden: { ($0 * 13 / 4 + 7) / 8 * 8 })
             let plan = NSTMLayerPlan(
                 config, width: shape.width, heads: shape.heads, layers: shape.layers, strategies: strategies)
-            let embedders = EmbedderPlan(config, strategies.embedders)
+            let embedders = EmbedderPlan(config, strategies.embedders, input)
             if plan.isBidirectional, !output.isPooled {
                 config.addFault(
                     "bidirectional", "is for one answer for each sequence: elsewhere tokens would see what they are to foretell")
@@ -34,19 +34,21 @@ public struct Catalogue: Sendable {
             let context = config.int("context", default: 64, in: 1...1_000_000)
             let unit = config.choice("unit", default: CharacterTokenizer.Unit.character)
             return { opening in
+                try opening.check(unit)
                 let file = try folder.resolve(.tinyShakespeare, download: true, progress: opening.progress)
                 let data = try TextDataset(
                     contentsOf: file.url, name: "tinyshakespeare", context: context, unit: unit, tokenizer: opening.tokenizer)
                 return OpenedDataset(data, tokenizer: data.tokenizer, warning: file.warning?.description)
             }
         }
-        datasets.register("text") { config, _ in
+        datasets.register("text") { config, folder in
             let context = config.int("context", default: 64, in: 1...1_000_000)
-            let path = config.string("file"), fraction = config.double("training-fraction", default: 0.9, in: 0.01...0.99)
+            let path = config.file("file"), fraction = config.double("training-fraction", default: 0.9, in: 0.01...0.99)
             let unit = config.choice("unit", default: CharacterTokenizer.Unit.character)
             return { opening in
+                try opening.check(unit)
                 let data = try TextDataset(
-                    contentsOf: URL(fileURLWithPath: path), name: "text", context: context, trainingFraction: fraction,
+                    contentsOf: try folder.file(path), name: "text", context: context, trainingFraction: fraction,
                     unit: unit,
                     tokenizer: opening.tokenizer)
                 return OpenedDataset(data, tokenizer: data.tokenizer, warning: nil)
@@ -112,6 +114,15 @@ public struct DatasetOpening: Sendable {
     public init(progress: DatasetFolder.Progress? = nil, tokenizer: CharacterTokenizer? = nil) {
         self.progress = progress
         self.tokenizer = tokenizer
+    }
+    /// - Throws: `ConfigurationError` when a configuration asks for other tokens than those of the model in use.
+    func check(_ unit: CharacterTokenizer.Unit) throws(ConfigurationError) {
+        guard let tokenizer, tokenizer.unit != unit else { return }
+        throw ConfigurationError([
+            ConfigFault(
+                path: "data.unit", kind: .rule,
+                message: "\(unit.rawValue), and a token of the trained model is a \(tokenizer.unit.rawValue)")
+        ])
     }
 }
 

@@ -12,6 +12,13 @@ public func taskLoss(_ logits: Variable, _ batch: Batch, _ kind: TargetKind) -> 
     }
 }
 
+extension SequenceModel {
+    /// The loss of a batch (`taskLoss`), of whatever number of inputs.
+    public func loss(_ batch: Batch, _ kind: TargetKind, _ context: ForwardContext) -> Variable {
+        taskLoss(self(batch.streams, context), batch, kind)
+    }
+}
+
 /// Named numbers in a fixed order: `loss` first, then what fits the task (`perplexity`, `recall`, `wrong-bits`, `accuracy` and
 /// `macro-f1`).
 public struct Metrics: Sendable, Equatable, CustomStringConvertible {

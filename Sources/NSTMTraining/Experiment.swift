@@ -11,7 +11,9 @@ public struct Experiment {
     public let settings: TrainingSettings
     /// The configuration with every default filled in; stored in checkpoints.
     public let resolved: ConfigValue
-    private let makeModel: (InputKind, TargetKind) throws -> SequenceModel
+    /// Keys that say where a file lies. A run whose data has moved is still the same: its fingerprint says whether the data is.
+    public let places: Set<String>
+    private let makeModel: (InputKind, TargetKind, ParameterBuilder) throws -> SequenceModel
     private let openData: (DatasetOpening) throws -> OpenedDataset
 
     /// - Parameters:
@@ -27,19 +29,20 @@ public struct Experiment {
         settings = TrainingSettings(reader.child("training"))
         // The model's settings are checked with a stand-in for what the data will say of input and output, one that suits every
         // model; the model is then built from a second reading of what was resolved.
-        _ = Experiment.plan(reader, .tokens(vocabulary: 2), .pooled(classes: 2), catalogue)
+        _ = Experiment.plan(reader, .tokens(vocabulary: 256), .pooled(classes: 2), catalogue)
         reader.finish()
         try reader.throwIfFaulty()
         resolved = reader.resolved
+        places = reader.places
         self.seed = seed
         openData = open!
         let resolved = resolved
-        makeModel = { input, target in
+        makeModel = { input, target, parameters in
             let again = ConfigReader(resolved)
             let build = Experiment.plan(again, ModelInput(input), ModelOutput(target), catalogue)
             // Not every model suits every task.
             try again.throwIfFaulty()
-            return build!(ParameterBuilder(seed: UInt64(seed)))
+            return build!(parameters)
         }
     }
     private static func plan(
@@ -57,16 +60,27 @@ public struct Experiment {
     /// - Throws: `DatasetError`.
     public func openDataset(_ opening: DatasetOpening = DatasetOpening()) throws -> OpenedDataset { try openData(opening) }
     /// The model that fits a dataset, with its initial parameters.
-    /// - Throws: `TrainingError.tooLong` when the data has sequences that the model cannot take.
+    /// - Throws: before anything is allocated: `ConfigurationError` when a setting does not go with the kinds of inputs and
+    ///   targets, `TrainingError.unfit` when the data has sequences that the model cannot take, `MemoryError` when there is no
+    ///   memory for its parameters.
     public func model(for dataset: any Dataset) throws -> SequenceModel {
-        let model = try makeModel(dataset.inputKind, dataset.targetKind)
-        try model.check(takes: dataset)
-        return model
+        try outline(input: dataset.inputKind, target: dataset.targetKind).check(takes: dataset)
+        return try model(input: dataset.inputKind, target: dataset.targetKind)
     }
-    public func model(input: InputKind, target: TargetKind) throws -> SequenceModel { try makeModel(input, target) }
+    public func model(input: InputKind, target: TargetKind) throws -> SequenceModel {
+        let need = MemoryNeed(try outline(input: input, target: target))
+        try AvailableMemory.check(need.parameters, for: "a model of \(grouped(need.parameterCount)) parameters (model.width, …)")
+        return try makeModel(input, target, ParameterBuilder(seed: UInt64(seed)))
+    }
+    /// The model without the memory of its parameters (`ParameterBuilder.outline`): what it is and how large, not for computing.
+    public func outline(input: InputKind, target: TargetKind) throws -> SequenceModel { try makeModel(input, target, .outline()) }
 
     /// A trainer for a dataset that was opened with this experiment, at step 0.
+    /// - Throws: as `model(for:)`, and `MemoryError` when there is no memory for a step of training.
     public func trainer(_ opened: OpenedDataset, folder: URL? = nil) throws -> Trainer {
+        let outline = try outline(input: opened.dataset.inputKind, target: opened.dataset.targetKind)
+        try outline.check(takes: opened.dataset)
+        try MemoryNeed(outline).check(training: settings, on: opened.dataset)
         let trainer = Trainer(
             model: try model(for: opened.dataset), dataset: opened.dataset, settings: settings, seed: seed, folder: folder)
         trainer.configuration = resolved

@@ -33,7 +33,7 @@ public final class StateSurvey: PassObserver {
         for (step, batch) in self.batches.enumerated() {
             let context = ForwardContext(.evaluate, recording: needs.contains(.saliency))
             context.observer = self
-            let loss = taskLoss(model(batch.inputs, context), batch, dataset.targetKind)
+            let loss = model.loss(batch, dataset.targetKind, context)
             losses += loss.value.item() / Double(batches)
             if needs.contains(.saliency) { _ = loss.backward() }
             for (i, layer) in layers.enumerated() {
@@ -53,7 +53,7 @@ public final class StateSurvey: PassObserver {
         var sum = 0.0, count = 0.0
         for batch in batches {
             let n = Double(batch.tokenCount)
-            sum += taskLoss(model(batch.inputs, ForwardContext(.evaluate)), batch, dataset.targetKind).value.item() * n
+            sum += model.loss(batch, dataset.targetKind, ForwardContext(.evaluate)).value.item() * n
             count += n
         }
         return sum / max(1, count)

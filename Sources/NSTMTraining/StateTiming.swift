@@ -28,7 +28,7 @@ public struct StateTiming: Sendable {
         // The first rounds warm up.
         for round in 0..<StateTiming.rounds + 3 {
             let context = ForwardContext(.evaluate, recording: true), present = activity(context)
-            let states = manager.beginning(batch: batch, present, context)
+            let states = layer.beginning(batch: batch, present, context)
             let tokens = context.input(x), given = context.input(qkv)
             let routed = Routing(
                 weights: context.input(routing.weights.value), reads: routing.reads.map { context.input($0.value) })

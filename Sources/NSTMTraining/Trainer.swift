@@ -205,7 +205,7 @@ public final class Trainer {
         let context = ForwardContext(.train, key: key.fold("forward").fold(step))
         context.tape.checksFinite = checksFinite
         context.observer = life
-        let task = taskLoss(model(batch.streams, context), batch, dataset.targetKind)
+        let task = model.loss(batch, dataset.targetKind, context)
         var loss = task
         for (_, extra) in context.auxiliaryLosses { loss = loss + extra }
         var gradients = loss.backward()
@@ -235,7 +235,7 @@ public final class Trainer {
         let trial = key.fold("life")
         let changes = life.finish(step: step, loss: loss, key: key) {
             let batch = dataset.trainingBatch(step: step, size: settings.evaluationBatch, key: trial)
-            return taskLoss(model(batch.inputs, ForwardContext(.evaluate)), batch, dataset.targetKind).value.item()
+            return model.loss(batch, dataset.targetKind, ForwardContext(.evaluate)).value.item()
         }
         for (layer, change) in changes {
             let e = change.event
@@ -440,13 +440,23 @@ extension SequenceModel {
 }
 
 extension SequenceModel {
-    /// - Throws: `TrainingError.tooLong` when a dataset has sequences beyond the learned positions.
+    /// Compares what the model needs of its inputs' lengths with what a dataset has. Nothing is computed, so an outline will do.
+    /// - Throws: `TrainingError.unfit` with every length that the model cannot take.
     public func check(takes dataset: any Dataset) throws {
-        guard let positions = longestSequence else { return }
+        var faults: [String] = []
         let length = max(dataset.contextLength, dataset.evaluationLength)
-        guard length <= positions else {
-            throw TrainingError.tooLong(dataset: dataset.name, length: length, positions: positions)
+        if let longest = longestSequence, length > longest {
+            let key = shape.positions.map { $0 == longest } ?? false ? "model.positions" : "model.length"
+            faults.append("sequences of \(length) positions, and the model takes at most \(longest) (\(key))")
         }
+        for (embedder, lengths) in zip(embedders, dataset.inputLengths) {
+            guard let fixed = embedder.fixedLength, lengths != fixed...fixed else { continue }
+            let range = lengths.count == 1 ? "\(lengths.lowerBound)" : "\(lengths.lowerBound) to \(lengths.upperBound)"
+            faults.append(
+                "inputs of \(range) positions, and the embedder takes exactly \(fixed) (model.embedders; for images "
+                    + "height · width pixels, one for each position: data.patch: 1)")
+        }
+        guard faults.isEmpty else { throw TrainingError.unfit(dataset: dataset.name, faults: faults) }
     }
 }
 

@@ -15,8 +15,8 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A run would delete what it resumes from.
     case overwritesItself(path: String)
     case noSuchMetric(String, dataset: String, known: [String])
-    /// Sequences go beyond a model's learned positions.
-    case tooLong(dataset: String, length: Int, positions: Int)
+    /// What the model needs of its inputs is not what the dataset has.
+    case unfit(dataset: String, faults: [String])
 
     public var description: String {
         switch self {
@@ -39,8 +39,8 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
         case .folderLocked(let path, let holder):
             "\(path): another process is writing to this folder (\(holder ?? "which one is not known")). Nothing was changed. "
                 + "Wait until it has ended, or write to another folder (--output)."
-        case .tooLong(let dataset, let length, let positions):
-            "the dataset '\(dataset)' has sequences of \(length) positions, the model only \(positions) (model.positions)"
+        case .unfit(let dataset, let faults):
+            "the model does not fit the dataset '\(dataset)', which has " + faults.joined(separator: "; and ")
         case .noSuchMetric(let name, let dataset, let known):
             "training cannot stop at '\(name)': the dataset '\(dataset)' has \(known.joined(separator: ", "))"
         }

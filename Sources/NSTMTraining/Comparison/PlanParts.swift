@@ -1,3 +1,4 @@
+import Foundation
 import NSTMModules
 
 /// What the plans of several commands have in common.
@@ -63,13 +64,16 @@ enum PlanParts {
         default: return (path.split(separator: ".").last.map(String.init) ?? path) + " " + value.short
         }
     }
-    /// A name as a folder: letters, digits, dots and dashes.
+    /// A name as a folder: letters and digits of any script, dots and dashes; what else is not ASCII, as its code point.
     static func slug(_ name: String) -> String {
-        let letters = name.lowercased().unicodeScalars.map { c -> Character in
-            ("a"..."z").contains(c) || ("0"..."9").contains(c) || c == "." ? Character(c) : "-"
+        let letters = name.lowercased().precomposedStringWithCanonicalMapping.unicodeScalars.map { c -> String in
+            if ("a"..."z").contains(c) || ("0"..."9").contains(c) || c == "." { return String(c) }
+            if c.isASCII { return "-" }
+            return c.properties.isAlphabetic || c.properties.numericType != nil
+                ? String(c) : "u" + String(c.value, radix: 16)
         }
         // A part of nothing but dots would be another folder.
-        let parts = String(letters).split(separator: "-").filter { $0.contains { $0 != "." } }
+        let parts = letters.joined().split(separator: "-").filter { $0.contains { $0 != "." } }
         return parts.isEmpty ? "model" : parts.joined(separator: "-")
     }
 }

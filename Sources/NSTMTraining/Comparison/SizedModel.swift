@@ -28,7 +28,9 @@ extension ComparisonPlan {
             opened[entry.dataset] = data
             func size(_ config: ConfigValue) throws -> Int {
                 let experiment = try Experiment(config, catalogue: catalogue, folder: datasets), dataset = data.dataset
-                return try experiment.model(input: dataset.inputKind, target: dataset.targetKind).parameters.trainableCount
+                let outline = try experiment.outline(input: dataset.inputKind, target: dataset.targetKind)
+                try outline.check(takes: dataset)
+                return outline.parameters.trainableCount
             }
             var adjusted: (key: String, value: Int)?, parameters = 0
             do {

@@ -52,7 +52,7 @@ public struct RobustnessStudy {
 
     /// Measures a model and keeps what it gave.
     /// - Parameter each: told of every result.
-    /// - Throws: `TrainingError.tooLong` when the model cannot take the data.
+    /// - Throws: `TrainingError.unfit` when the model cannot take the data.
     public mutating func measure(_ model: SequenceModel, name: String, run: String, each: (Result) -> Void = { _ in }) throws {
         try model.check(takes: dataset)
         for noise in [nil] + noises.map(Optional.some) {

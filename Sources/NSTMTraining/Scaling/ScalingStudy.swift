@@ -76,7 +76,7 @@ public final class ScalingStudy {
             let experiment = try Experiment(entry.configuration, catalogue: catalogue, folder: datasets)
             let data = try opened ?? experiment.openDataset()
             opened = data
-            let model = try experiment.model(input: data.dataset.inputKind, target: data.dataset.targetKind)
+            let model = try experiment.outline(input: data.dataset.inputKind, target: data.dataset.targetKind)
             let perStep = experiment.settings.batch * data.dataset.contextLength
             return try plan.tokens.map { tokens in
                 var config = entry.configuration

@@ -1,0 +1,73 @@
+import Foundation
+import NSTMModules
+import Testing
+
+import NSTMTraining
+
+/// A run on one's own text, when the text has moved or the run is used from another folder.
+@Suite struct MovedDataTests {
+    private func ok(_ words: [String], _ scratch: Scratch) throws -> String {
+        let result = try Tool.run(words, in: scratch)
+        #expect(result.status == 0, "\(words): \(result.error)")
+        return result.output
+    }
+
+    @Test func theFingerprintDecides() throws {
+        let scratch = try Scratch()
+        try scratch.write("text.txt", sampleText())
+        // A relative path.
+        try scratch.write(
+            "c.yaml",
+            sampleConfiguration(text: URL(fileURLWithPath: "TEXT"), steps: 4).replacingOccurrences(
+                of: URL(fileURLWithPath: "TEXT").path, with: "text.txt"))
+        _ = try ok(["train", "c.yaml", "--output", "run", "--until", "2"], scratch)
+        let elsewhere = try Scratch(), run = scratch["run"].path
+        _ = try ok(["states", run, "--batches", "1", "--size", "2"], elsewhere)
+
+        try FileManager.default.createDirectory(at: scratch["new"], withIntermediateDirectories: true)
+        try FileManager.default.moveItem(at: scratch["text.txt"], to: scratch["new/text.txt"])
+        let lost = try Tool.run(["train", "--resume", run], in: elsewhere)
+        #expect(lost.status == 1 && lost.error.contains("--set data.file"), "\(lost.error)")
+        let new = scratch["new"].path
+        for words in [["states", run], ["prune", run, "--policy", "random", "--keep", "2", "--output", "pruned"]] {
+            _ = try ok(words + ["--data", new, "--batches", "1", "--size", "2"], elsewhere)
+        }
+        _ = try ok(["evaluate", run, "--set", "data.file=\(new)/text.txt"], elsewhere)
+        _ = try ok(["train", "--resume", run, "--data", "\(new)/text.txt", "--until", "3"], elsewhere)
+        _ = try ok(["train", "--resume", run, "--set", "data.file=\(new)/text.txt"], elsewhere)
+
+        try scratch.write("new/text.txt", sampleText() + "!")
+        for words in [["states", run], ["train", "--resume", run]] {
+            let other = try Tool.run(words + ["--data", new], in: elsewhere)
+            #expect(other.status == 1 && other.error.contains("fingerprint"), "\(other.error)")
+        }
+    }
+
+    /// Whatever characters a text has, `generate` begins, and what `train` suggests works.
+    @Test(arguments: ["character", "byte"], ["0101100111010", "Жўщ", "the The"]) func everyVocabularyHasABeginning(
+        unit: String, letters: String
+    ) throws {
+        let scratch = try Scratch()
+        let text = try scratch.write("text.txt", String(repeating: letters, count: 300))
+        try scratch.write("c.yaml", sampleConfiguration(text: text, steps: 1))
+        let output = try ok(["train", "c.yaml", "--output", "run", "--set", "data.unit=\(unit)"], scratch)
+        _ = try ok(["generate", "run", "--length", "5"], scratch)
+        let next = try #require(output.split(separator: "\n").first { $0.hasPrefix("try next") })
+        #expect(next.contains("generate"))
+        let words = next.split(separator: " ").dropFirst(3).map(String.init)
+        _ = try ok(words.contains("--prompt") ? ["generate", "--prompt", "The ", "run"] : words, scratch)
+        #expect(words.contains("--prompt") == (unit == "byte" || letters.contains("T")))
+        let other = unit == "byte" ? "character" : "byte"
+        let refused = try Tool.run(["evaluate", "run", "--set", "data.unit=\(other)"], in: scratch)
+        #expect(refused.status == 1 && refused.error.contains("data.unit"), "\(refused.error)")
+    }
+    /// A model that cannot continue a text is not said to.
+    @Test func noHintThatIsRefused() throws {
+        let scratch = try Scratch()
+        let text = try scratch.write("text.txt", sampleText())
+        try scratch.write("c.yaml", sampleConfiguration(text: text, steps: 1))
+        let settings = ["data.unit=byte", "model.embedders.tokens.kind=bytes"].flatMap { ["--set", $0] }
+        let output = try ok(["train", "c.yaml", "--output", "run"] + settings, scratch)
+        #expect(output.contains("evaluate run") && !output.contains("generate"))
+    }
+}
