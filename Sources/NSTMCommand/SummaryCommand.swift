@@ -20,7 +20,9 @@ struct SummaryCommand: ParsableCommand {
     var set: [String] = []
     @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
     var data: String?
-    @Option(help: ArgumentHelp("Tokens of the sequence in which work is counted (default: the data's, up to 4096).", valueName: "tokens"))
+    @Option(
+        help: ArgumentHelp(
+            "Tokens of the sequence in which work is counted (default: the data's, up to 4096).", valueName: "tokens"))
     var context: Int?
 
     func validate() throws {

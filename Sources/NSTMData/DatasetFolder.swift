@@ -122,6 +122,8 @@ public struct DatasetFolder: Sendable {
         let own = URL(fileURLWithPath: path)
         let places = (given.map { [$0, $0.appendingPathComponent(own.lastPathComponent)] } ?? []) + [own]
         if let file = places.first(where: isFile) { return file }
+        // What is there and is no file is refused by whoever reads it, in words that say what it is.
+        if FileManager.default.fileExists(atPath: own.path) { return own }
         let reason = "there is no such file. Where it lies now can be said with --data FOLDER or --set data.file=PATH"
         throw .unreadable(path: path, reason: reason)
     }

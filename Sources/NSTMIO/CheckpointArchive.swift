@@ -15,7 +15,7 @@ public struct CheckpointArchive: Sendable {
     /// JSON texts by name: configuration, environment, manifest, training state, tokenizer and so on.
     public var documents: [String: String] = [:]
     /// Path of the file this archive was read from; nil for one made in memory. Error messages name it.
-    public internal(set) var source: String?
+    public package(set) var source: String?
 
     private var tensorPositions: [String: Int] = [:]
     private var integerPositions: [String: Int] = [:]

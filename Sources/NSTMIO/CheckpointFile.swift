@@ -161,17 +161,23 @@ extension CheckpointArchive {
         let tensors = tensors.map { (path: $0.path, dims: $0.tensor.shape.dims, bytes: $0.tensor.dtype.byteCount) }
         let lists = integers.map { (path: $0.path, dims: [$0.values.count], bytes: 8) }
         let texts = documents.map { (path: "\(CheckpointLimits.documentGroup)/\($0.key)", dims: [$0.value.utf8.count], bytes: 1) }
-        var groups: Set<Substring> = [], total = CheckpointHeader.byteCount + 4096
+        // Members of each group.
+        var groups: [Substring: Set<Substring>] = [:], total = CheckpointHeader.byteCount + 4096
         for (path, dims, bytes) in tensors + lists + texts {
             // The object's header, and its entry in the group's table of names, which grows by doubling.
             total += 300 + 2 * (path.utf8.count + 24)
-            for end in path.indices where path[end] == "/" { groups.insert(path[..<end]) }
+            var parent = Substring()
+            for end in path.indices.filter({ path[$0] == "/" }) + [path.endIndex] {
+                groups[parent, default: []].insert(path[..<end])
+                parent = path[..<end]
+            }
             if dims.contains(0) { continue }
             // Chunks are written whole, with a checksum and an entry in an index.
             let chunk = ArchiveWriter.chunk(dims, elementBytes: bytes)
             let count = zip(dims, chunk).map { ($0 + $1 - 1) / $1 }.saturatedProduct
             total += count * (chunk.reduce(bytes, *) + 32)
         }
-        return total + groups.count * 2560
+        // More than eight members are kept in a heap of their own.
+        return total + groups.values.reduce(0) { $0 + ($1.count > 8 ? 2560 : 350) }
     }
 }

@@ -36,6 +36,8 @@ extension SavedModel {
         let new = try experiment.model(input: data.input, target: data.target)
         try resizing.move(model, to: new)
         var archive = archive
+        // It is no longer what the file holds, and a run that begins with it has no earlier log.
+        archive.source = nil
         for parameter in new.parameters.all { archive[tensor: "model/" + parameter.path] = parameter.value }
         let moments = try resizing.resize(archive.tensors(under: "optimizer"), of: model.parameters)
         for (path, tensor) in moments { archive[tensor: "optimizer/" + path] = tensor }

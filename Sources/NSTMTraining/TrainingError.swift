@@ -64,6 +64,7 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
             : loss.isFinite
                 ? "Lower the learning rate, or make the model less deep." : "Lower the learning rate, or clip the gradient."
         let isElement = !loss.isFinite || gradient != nil
-        return "\(what). Nothing was updated. \(remedy)" + (isElement ? " --check-finite names the operation that overflows." : "")
+        return "\(what). Nothing was updated. \(remedy)"
+            + (isElement ? " --check-finite names the operation that overflows." : "")
     }
 }

@@ -180,7 +180,7 @@ import Testing
             let text = try JSONEncoder().encode(firstLife.memory)
             let (second, secondLife) = try make()
             for (p, q) in zip(first.store.all, second.store.all) { q.value = p.value }
-            try secondLife.restore(try JSONDecoder().decode(Lifecycle.Memory.self, from: text))
+            try secondLife.restoration(of: try JSONDecoder().decode(Lifecycle.Memory.self, from: text))()
             #expect(before + run(second, secondLife, cut + 1...40) == all)
             for (p, q) in zip(whole.store.all, second.store.all) { #expect(same(p.value, q.value), "\(p.path)") }
         }

@@ -36,7 +36,7 @@ import NSTMTraining
         _ = try ok(["train", "--resume", run, "--data", "\(new)/text.txt", "--until", "3"], elsewhere)
         _ = try ok(["train", "--resume", run, "--set", "data.file=\(new)/text.txt"], elsewhere)
 
-        try scratch.write("new/text.txt", sampleText() + "!")
+        try scratch.write("new/text.txt", sampleText() + "and")
         for words in [["states", run], ["train", "--resume", run]] {
             let other = try Tool.run(words + ["--data", new], in: elsewhere)
             #expect(other.status == 1 && other.error.contains("fingerprint"), "\(other.error)")

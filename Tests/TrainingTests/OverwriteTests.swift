@@ -42,7 +42,7 @@ import NSTMTraining
             "--set", "training.schedule.kind=constant", "--set", "training.steps=10000",
             "--set", "training.checkpoint.interval=20000", "--set", "training.evaluation.interval=20000")
         #expect(diverged.status == 1, "\(diverged.output)")
-        #expect(diverged.error.contains("this run has saved no checkpoint yet"), "\(diverged.error)")
+        #expect(diverged.error.lowercased().contains("this run has saved no checkpoint yet"), "\(diverged.error)")
         let after = try contents("a")
         for (name, bytes) in before { #expect(after[name] == bytes, "\(name)") }
     }
@@ -78,7 +78,7 @@ import NSTMTraining
         bytes[bytes.firstIndex(of: UInt8(ascii: ":"))! + 1] = 0xFF
         try bytes.write(to: other)
         let resumed = try train("--resume", "d", "--until", "4")
-        #expect(resumed.status == 0 && resumed.error.contains("1 line(s)"), "\(resumed.error)")
+        #expect(resumed.status == 0 && resumed.output.contains("1 line(s)"), "\(resumed.output) \(resumed.error)")
         let lines = try Data(contentsOf: other).split(separator: UInt8(ascii: "\n"))
         #expect(lines.count == (try metricLines(scratch["a"]).count) && lines.count > count)
         #expect(lines[0].contains(0xFF))

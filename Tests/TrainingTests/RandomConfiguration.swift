@@ -1,3 +1,4 @@
+import NSTMLayers
 import NSTMModules
 import NSTMTensor
 import NSTMTraining

@@ -110,8 +110,8 @@ struct Tool {
         process.waitUntilExit()
         late.cancel()
         return Result(
-            status: process.terminationStatus, output: try String(contentsOf: output, encoding: .utf8),
-            error: try String(contentsOf: error, encoding: .utf8))
+            status: process.terminationStatus, output: String(decoding: try Data(contentsOf: output), as: UTF8.self),
+            error: String(decoding: try Data(contentsOf: error), as: UTF8.self))
     }
     func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 

@@ -10,7 +10,7 @@ import NSTMTraining
 @Suite struct UnfitConfigurationTests {
     private func experiment(_ text: String...) throws -> Experiment {
         var config = ConfigValue.map([:])
-        try config.apply(overrides: ["data.kind=copy", "data.maximum-length=4", "model.width=8", "model.heads=2"] + text)
+        try config.apply(overrides: ["data.kind=copy", "data.maximum-length=4", "model.width=8"] + text)
         return try Experiment(config)
     }
     private func refusal(_ experiment: Experiment, input: InputKind? = nil) throws -> String {
@@ -58,7 +58,7 @@ import NSTMTraining
     /// The outline has the shapes of the model for every kind, and no memory.
     @Test func outlinesHaveTheShapesOfModels() throws {
         for kind in Catalogue.standard.models.names {
-            let own = try experiment("model.kind=\(kind)"), input = InputKind.tokens(vocabulary: 7)
+            let own = try experiment("model.kind=\(kind)", "model.width=32"), input = InputKind.tokens(vocabulary: 7)
             let outline = try own.outline(input: input, target: .nextToken(vocabulary: 7))
             let model = try own.model(input: input, target: .nextToken(vocabulary: 7))
             #expect(outline.parameters.all.map(\.path) == model.parameters.all.map(\.path))
