@@ -12,12 +12,12 @@ package struct AddressSpaceError: Error, CustomStringConvertible {
 
     /// OpenBLAS 0.3 maps a buffer of this size for each thread that multiplies. Its own threads have theirs before the check.
     private static let bufferBytes = 128 << 20
-    /// For everything else that comes before a model: stacks, heaps of threads, files.
-    private static let otherBytes = 64 << 20
+    /// What the C library reserves for the heap of a thread, ours, the main one and one of the system's.
+    private static let heapBytes = 64 << 20
 
     /// Nil when there is room enough, or no limit.
     package static func check() -> AddressSpaceError? {
-        let needed = bufferBytes * Parallel.threadCount + otherBytes
+        let needed = bufferBytes * Parallel.threadCount + heapBytes * (Parallel.threadCount + 2)
         guard let available = AvailableMemory.addressSpace, available < needed else { return nil }
         return AddressSpaceError(needed: needed, available: available)
     }
