@@ -29,7 +29,6 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.7.0"),
-        .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
     ],
     targets: [
@@ -44,6 +43,9 @@ let package = Package(
             providers: [.apt(["libkissfft-dev"]), .brew(["kissfft"])]),
         // Every system has the header where compilers look; macOS has no package for it.
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        // SHA-256 on Linux; macOS has CommonCrypto.
+        .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "NSTMSystem", dependencies: [.target(name: "CCrypto", condition: .when(platforms: [.linux]))]),
         .target(name: "CNSTMKernels"),
         .target(name: "CNSTMFourier", dependencies: ["CKissFFT", "CNSTMKernels"]),
         .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels", "CNSTMFourier"]),
@@ -54,10 +56,10 @@ let package = Package(
         .target(name: "NSTMBaselines", dependencies: ["NSTMModules"]),
         .target(
             name: "NSTMData",
-            dependencies: ["CZlib", "NSTMTensor", .product(name: "Crypto", package: "swift-crypto")]),
+            dependencies: ["CZlib", "NSTMSystem", "NSTMTensor"]),
         .target(
             name: "NSTMIO",
-            dependencies: ["CHDF5", "NSTMTensor", "NSTMModules", .product(name: "Crypto", package: "swift-crypto")]),
+            dependencies: ["CHDF5", "NSTMSystem", "NSTMTensor", "NSTMModules"]),
         .target(
             name: "NSTMTraining",
             dependencies: ["COpenBLAS", "CNSTMKernels", "NSTMLayers", "NSTMBaselines", "NSTMOptim", "NSTMData", "NSTMIO"]),
@@ -93,6 +95,7 @@ let package = Package(
 
         // What the tests of several targets need.
         .target(name: "TestSupport", dependencies: ["NSTMModules"], path: "Tests/Support"),
+        .testTarget(name: "SystemTests", dependencies: ["NSTMSystem"]),
         .testTarget(name: "TensorTests", dependencies: ["NSTMTensor", "CNSTMKernels", "COpenBLAS", "TestSupport"]),
         .testTarget(name: "AutogradTests", dependencies: ["NSTMAutograd", "TestSupport"], resources: [.copy("Golden")]),
         .testTarget(

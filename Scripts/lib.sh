@@ -1,7 +1,7 @@
 # Shared by the scripts of this folder: `. Scripts/lib.sh`, then `nstm_setup`. Runs on bash 3.2, which macOS has.
 
 NSTM_SWIFT_MAJOR=6
-NSTM_SWIFT_MINOR=1
+NSTM_SWIFT_MINOR=3
 
 nstm_say() { printf '==> %s\n' "$*"; }
 nstm_fail() {
@@ -91,7 +91,8 @@ nstm_missing() {
         pkg-config --exists hdf5 2>/dev/null || list="$list libhdf5-dev"
         pkg-config --exists kissfft-float 2>/dev/null || list="$list libkissfft-dev"
         pkg-config --exists zlib 2>/dev/null || list="$list zlib1g-dev"
-        # swift-crypto has C++ in it. g++ brings the library's headers in the version that fits.
+        pkg-config --exists libcrypto 2>/dev/null || list="$list libssl-dev"
+        # KISS FFT's template is C++. g++ brings the library's headers in the version that fits.
         ls /usr/include/c++/*/vector >/dev/null 2>&1 || list="$list g++"
     fi
     printf '%s' "${list# }"
@@ -109,7 +110,7 @@ nstm_install() {
         return
     fi
     if ! command -v apt-get >/dev/null 2>&1; then
-        nstm_fail "there is no apt-get here. Install what Debian calls '$packages' (OpenBLAS, HDF5, KISS FFT and zlib with headers" \
+        nstm_fail "there is no apt-get here. Install what Debian calls '$packages' (OpenBLAS, HDF5, KISS FFT, OpenSSL and zlib with headers" \
             "and pkg-config files, pkg-config, git, a C++ library) with your package manager, then run this again."
     fi
     if [ "$(id -u)" -ne 0 ]; then

@@ -1,5 +1,5 @@
-import Crypto
 import Foundation
+import NSTMSystem
 
 /// Size and SHA-256 of some bytes.
 public struct FileDigest: Sendable, Hashable, Codable, CustomStringConvertible {
@@ -21,24 +21,24 @@ public struct FileDigest: Sendable, Hashable, Codable, CustomStringConvertible {
 }
 
 /// Collects a digest piece by piece.
-struct DigestCounter {
+struct DigestCounter: ~Copyable {
     private var hash = SHA256()
     private var byteCount = 0
 
     mutating func update(_ piece: Data) {
-        hash.update(data: piece)
+        piece.withUnsafeBytes { hash.update($0) }
         byteCount += piece.count
     }
     mutating func update(_ text: String) {
         var text = text
         text.withUTF8 { bytes in
-            hash.update(bufferPointer: UnsafeRawBufferPointer(bytes))
+            hash.update(UnsafeRawBufferPointer(bytes))
             byteCount += bytes.count
         }
     }
-    func finish() -> FileDigest {
+    mutating func finish() -> FileDigest {
         let digits = Array("0123456789abcdef".utf8)
-        let hex = hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+        let byteCount = byteCount, hex = hash.finish().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
         return FileDigest(byteCount: byteCount, sha256: String(decoding: hex, as: UTF8.self))
     }
 }

@@ -1,4 +1,4 @@
-internal import Crypto
+import NSTMSystem
 import Foundation
 
 /// The first 512 bytes of a checkpoint: the HDF5 user block, which libhdf5 leaves alone.
@@ -44,7 +44,7 @@ public struct CheckpointHeader: Sendable, Equatable {
         bytes += (0..<8).map { UInt8(truncatingIfNeeded: payloadBytes >> ($0 * 8)) }
         bytes += payloadDigest
         bytes += [UInt8](repeating: 0, count: CheckpointHeader.digestOffset - bytes.count)
-        bytes += SHA256.hash(data: bytes)
+        bytes += SHA256.digest(of: bytes)
         return bytes
     }
 
@@ -60,7 +60,7 @@ public struct CheckpointHeader: Sendable, Equatable {
             throw .truncated(path: path, expected: CheckpointHeader.byteCount, actual: fileBytes)
         }
         let stored = Array(bytes[CheckpointHeader.digestOffset..<CheckpointHeader.byteCount])
-        let actual = Array(SHA256.hash(data: bytes[..<CheckpointHeader.digestOffset]))
+        let actual = SHA256.digest(of: bytes[..<CheckpointHeader.digestOffset])
         guard stored == actual else {
             throw .digestMismatch(path: path, part: "header", expected: hexadecimal(stored), actual: hexadecimal(actual))
         }

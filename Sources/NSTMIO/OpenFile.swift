@@ -1,5 +1,5 @@
-internal import Crypto
 import Foundation
+import NSTMSystem
 import NSTMTensor
 
 /// An open regular file, closed when it goes out of scope.
@@ -88,10 +88,10 @@ struct OpenFile: ~Copyable {
         while true {
             let n = try read(into: buffer, at: position)
             if n == 0 { break }
-            hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<n]))
+            hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<n]))
             position += n
         }
-        return Array(hasher.finalize())
+        return hasher.finish()
     }
 
     /// Waits until the file's contents are on the medium.
