@@ -8,7 +8,7 @@ import PackageDescription
     let kissFFT: String? = "kissfft-float"
 #endif
 
-/// Floors of the house, lowest first; a target depends only on targets above it in this list.
+/// Targets in dependency order, lowest first.
 /// `Documentation/Architecture.md` says what lives where.
 let package = Package(
     name: "NSTM",
@@ -46,17 +46,18 @@ let package = Package(
         // SHA-256 on Linux; macOS has CommonCrypto.
         .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "NSTMSystem", dependencies: [.target(name: "CCrypto", condition: .when(platforms: [.linux]))]),
-        .target(name: "CNSTMKernels"),
+        .target(name: "NSTMConfiguration"),
+        .target(name: "CNSTMKernels", cSettings: [.headerSearchPath("Support")]),
         .target(name: "CNSTMFourier", dependencies: ["CKissFFT", "CNSTMKernels"]),
         .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels", "CNSTMFourier"]),
         .target(name: "NSTMAutograd", dependencies: ["NSTMTensor", "CNSTMKernels"]),
-        .target(name: "NSTMModules", dependencies: ["NSTMAutograd"]),
+        .target(name: "NSTMModules", dependencies: ["NSTMConfiguration", "NSTMAutograd"]),
         .target(name: "NSTMOptim", dependencies: ["NSTMAutograd", "CNSTMKernels"]),
-        .target(name: "NSTMLayers", dependencies: ["NSTMModules", "CNSTMKernels"]),
+        .target(name: "NSTMLayers", dependencies: ["NSTMModules"]),
         .target(name: "NSTMBaselines", dependencies: ["NSTMModules"]),
         .target(
             name: "NSTMData",
-            dependencies: ["CZlib", "NSTMSystem", "NSTMTensor"]),
+            dependencies: ["CZlib", "NSTMSystem", "NSTMConfiguration", "NSTMTensor"]),
         .target(
             name: "NSTMIO",
             dependencies: ["CHDF5", "NSTMSystem", "NSTMTensor", "NSTMModules"]),
@@ -72,7 +73,8 @@ let package = Package(
         .target(
             name: "NSTM",
             dependencies: [
-                "NSTMTensor", "NSTMAutograd", "NSTMModules", "NSTMOptim", "NSTMLayers", "NSTMBaselines", "NSTMData", "NSTMIO",
+                "NSTMConfiguration", "NSTMTensor", "NSTMAutograd", "NSTMModules", "NSTMOptim", "NSTMLayers", "NSTMBaselines",
+                "NSTMData", "NSTMIO",
                 "NSTMTraining",
             ]),
         .plugin(
@@ -86,7 +88,7 @@ let package = Package(
         .executableTarget(name: "TinyShakespeare", dependencies: ["NSTM"], path: "Examples/TinyShakespeare"),
         .executableTarget(name: "MNIST", dependencies: ["NSTM"], path: "Examples/MNIST"),
 
-        // Strategies of somebody else, as it were: they see the public API only.
+        // Third-party strategies: they use the public API only.
         .target(name: "AssociativePack", dependencies: ["NSTM"], path: "Plugins/AssociativePack", packageAccess: false),
         .target(name: "ReservoirPack", dependencies: ["NSTM"], path: "Plugins/ReservoirPack", packageAccess: false),
         .executableTarget(
@@ -96,11 +98,14 @@ let package = Package(
         // What the tests of several targets need.
         .target(name: "TestSupport", dependencies: ["NSTMModules"], path: "Tests/Support"),
         .testTarget(name: "SystemTests", dependencies: ["NSTMSystem"]),
+        .testTarget(name: "ConfigurationTests", dependencies: ["NSTMConfiguration", "NSTMCommand"]),
         .testTarget(name: "TensorTests", dependencies: ["NSTMTensor", "CNSTMKernels", "COpenBLAS", "TestSupport"]),
         .testTarget(name: "AutogradTests", dependencies: ["NSTMAutograd", "TestSupport"], resources: [.copy("Golden")]),
         .testTarget(
             name: "ModulesTests", dependencies: ["NSTMModules", "NSTMOptim", "NSTMBaselines", "TestSupport"],
             resources: [.copy("Golden")]),
+        .testTarget(
+            name: "OptimTests", dependencies: ["NSTMOptim", "NSTMModules", "TestSupport"], resources: [.copy("Golden")]),
         .testTarget(name: "LayersTests", dependencies: ["NSTMLayers", "NSTMOptim", "TestSupport"]),
         .testTarget(name: "ConformanceTests", dependencies: ["NSTMTesting", "AssociativePack", "ReservoirPack"]),
         .testTarget(

@@ -42,7 +42,7 @@ func makeTask() throws -> CopyTask {
 
 /// A layer whose states are written and read by two heads that move over them (`PointerRouting`).
 func makeModel(_ task: CopyTask, states: Int = Choice.states, seed: Int) -> NSTMModel {
-    var shape = ModelShape(input: ModelInput(task.inputKind), output: ModelOutput(task.targetKind))
+    var shape = ModelConfiguration(input: ModelInput(task.inputKind), output: ModelOutput(task.targetKind))
     (shape.layers, shape.width, shape.heads, shape.hidden) = (Choice.layers, Choice.width, Choice.heads, Choice.hidden)
     return NSTMModel(
         ParameterBuilder(seed: UInt64(seed)), shape, states: states, router: .pointer, update: .gatedSlots, read: .routed,
@@ -50,7 +50,7 @@ func makeModel(_ task: CopyTask, states: Int = Choice.states, seed: Int) -> NSTM
 }
 
 func makeLSTM(_ task: CopyTask, seed: Int) -> LSTM {
-    var shape = ModelShape(input: ModelInput(task.inputKind), output: ModelOutput(task.targetKind))
+    var shape = ModelConfiguration(input: ModelInput(task.inputKind), output: ModelOutput(task.targetKind))
     (shape.layers, shape.width) = (Choice.lstmLayers, Choice.lstmWidth)
     return LSTM(ParameterBuilder(seed: UInt64(seed)), shape, forgetBias: 1)
 }
@@ -123,7 +123,7 @@ func demonstrate() throws {
     var isExact = true
     for length in Choice.testedLengths {
         let larger = try expanded(model, task, to: max(Choice.states, length))
-        let mine = wrongBits(larger, task, length), its = wrongBits(lstm, task, length)
+        let mine = bitErrors(larger, task, length), its = bitErrors(lstm, task, length)
         if mine.contains(where: { $0 > 0 }) { isExact = false }
         let note = length == Choice.trainedLength ? "as trained" : "\(length / Choice.trainedLength) × as long"
         say(
@@ -166,7 +166,7 @@ func trySeeds(_ count: Int) throws {
         try trainer(model, task, steps: steps, seed: seed).run()
         let seconds = Date().timeIntervalSince(start)
         let means = try Choice.testedLengths.enumerated().map { i, length in
-            let wrong = wrongBits(try expanded(model, task, to: max(Choice.states, length)), task, length)
+            let wrong = bitErrors(try expanded(model, task, to: max(Choice.states, length)), task, length)
             if wrong.allSatisfy({ $0 == 0 }) { exact[i] += 1 }
             return Double(wrong.reduce(0, +)) / Double(wrong.count)
         }
@@ -186,11 +186,11 @@ func verify(_ checkpoint: String) throws {
 // MARK: Measuring
 
 /// Wrong bits of test sequences of a length, none of which were used in training or to watch it.
-func wrongBits(_ model: SequenceModel, _ task: CopyTask, _ length: Int) -> [Int] {
+func bitErrors(_ model: SequenceModel, _ task: CopyTask, _ length: Int) -> [Int] {
     let size = Choice.testedSequences
     // Training was watched with the first sequences of an evaluation set.
     return task.evaluationBatches(length: length, count: 2 * size, size: size).dropFirst().flatMap { batch in
-        batch.wrongBits(logits: model(batch.inputs, ForwardContext(.evaluate)).value)
+        batch.bitErrors(logits: model(batch.inputs, ForwardContext(.evaluate)).value)
     }
 }
 
@@ -202,5 +202,5 @@ func report(_ model: SequenceModel, _ task: CopyTask) -> String {
             hash = (hash ^ UInt64(x.bitPattern)) &* 0x0000_0100_0000_01b3
         }
     }
-    return "wrong bits \(wrongBits(model, task, Choice.trainedLength).reduce(0, +)), outputs \(String(hash, radix: 16))\n"
+    return "wrong bits \(bitErrors(model, task, Choice.trainedLength).reduce(0, +)), outputs \(String(hash, radix: 16))\n"
 }

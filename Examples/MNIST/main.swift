@@ -22,13 +22,13 @@ do {
     say("\(digits.trainingCount) images to train, \(digits.validationCount) to validate, \(digits.testCount) to test\n")
 
     // 2. A model: three layers with 16 states each, and one answer for the whole sequence.
-    var shape = ModelShape(input: .features(width: 16), output: .pooled(classes: MNIST.classes))
+    var shape = ModelConfiguration(input: .features(width: 16), output: .pooled(classes: MNIST.classes))
     shape.width = 64
     shape.layers = 3
     shape.hidden = 128
     let parts = NSTMLayer.Parts(
         routing: { TopKRouting($0, width: 64, states: 16, k: 4) },
-        update: { GatedSlots($0, width: 64, states: 16) })
+        update: { GatedSlotsRule($0, width: 64, states: 16) })
     let model = NSTMModel(ParameterBuilder(seed: 1), shape) { parameters, _, residual in
         NSTMLayer(parameters, width: 64, heads: 4, states: 16, parts: parts, residual: residual)
     }

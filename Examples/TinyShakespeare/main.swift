@@ -22,11 +22,11 @@ do {
 
     // 2. A model: four layers, each with 32 states of its own. A router sends every token to four of them, a rule changes these,
     //    and the token reads all states by content.
-    var shape = ModelShape(input: .tokens(vocabulary: vocabulary), output: .nextToken(vocabulary: vocabulary))
+    var shape = ModelConfiguration(input: .tokens(vocabulary: vocabulary), output: .nextToken(vocabulary: vocabulary))
     shape.hidden = 160
     let parts = NSTMLayer.Parts(
         routing: { TopKRouting($0, width: 128, states: 32, k: 4) },
-        update: { GatedSlots($0, width: 128, states: 32) })
+        update: { GatedSlotsRule($0, width: 128, states: 32) })
     let model = NSTMModel(ParameterBuilder(seed: 1), shape) { parameters, _, residual in
         NSTMLayer(parameters, width: 128, heads: 4, states: 32, parts: parts, residual: residual)
     }

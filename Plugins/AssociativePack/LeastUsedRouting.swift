@@ -20,7 +20,7 @@ public final class LeastUsedRouting: CarryingRoutingPolicy {
         self.states = states
         self.memory = memory
     }
-    public func beginning(batch: Int, _ dtype: DType) -> Tensor { .zeros([batch, states], dtype: dtype) }
+    public func initialState(batch: Int, _ dtype: DType) -> Tensor { .zeros([batch, states], dtype: dtype) }
 
     public func route(
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable, _ context: ForwardContext

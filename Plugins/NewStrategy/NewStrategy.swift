@@ -20,24 +20,24 @@ import PackagePlugin
         var extractor = ArgumentExtractor(arguments)
         let kinds = extractor.extractOption(named: "kind"), names = extractor.extractOption(named: "name")
         let targets = extractor.extractOption(named: "target"), tests = extractor.extractOption(named: "tests")
-        var faults = Faults()
-        faults.list += extractor.remainingArguments.map { "'\($0)' is not an option" }
+        var issues = Issues()
+        issues.list += extractor.remainingArguments.map { "'\($0)' is not an option" }
 
-        let kind = faults.one(kinds, "--kind", or: nil).flatMap { text -> Kind? in
+        let kind = issues.one(kinds, "--kind", or: nil).flatMap { text -> Kind? in
             if let kind = Kind(rawValue: text) { return kind }
-            faults.list.append(
+            issues.list.append(
                 "--kind '\(text)' is none of \(Kind.allCases.map(\.rawValue).joined(separator: ", "))")
             return nil
         }
-        let name = faults.one(names, "--name", or: nil).flatMap { text -> String? in
+        let name = issues.one(names, "--name", or: nil).flatMap { text -> String? in
             if isTypeName(text) { return text }
-            faults.list.append(
+            issues.list.append(
                 "--name '\(text)' is no name for a type: a capital letter, then letters and digits, such as MyRule")
             return nil
         }
         let home = Home(context.package)
-        let target = home.target(faults.one(targets, "--target", or: ""), &faults)
-        let test = home.tests(faults.one(tests, "--tests", or: ""), &faults)
+        let target = home.target(issues.one(targets, "--target", or: ""), &issues)
+        let test = home.tests(issues.one(tests, "--tests", or: ""), &issues)
 
         var files: [(path: URL, text: String)] = []
         if let kind, let name {
@@ -50,10 +50,10 @@ import PackagePlugin
                     template.configuration
                 ))
             for (file, _) in files where FileManager.default.fileExists(atPath: file.path) {
-                faults.list.append("\(home.relative(file)) exists")
+                issues.list.append("\(home.relative(file)) exists")
             }
         }
-        guard faults.list.isEmpty, let kind, let name, let target else { throw faults }
+        guard issues.list.isEmpty, let kind, let name, let target else { throw issues }
         try write(files)
         print("wrote \(files.map { home.relative($0.path) }.joined(separator: ", "))")
         print(Template(kind: kind, name: name, home: home, target: target.name).next)
@@ -79,10 +79,10 @@ import PackagePlugin
 }
 
 /// Everything that is wrong with the arguments, in one message.
-struct Faults: Error, CustomStringConvertible {
+struct Issues: Error, CustomStringConvertible {
     var list: [String] = []
     var description: String {
-        (list.count == 1 ? list[0] : "\(list.count) faults:" + list.map { "\n  - \($0)" }.joined()) + "\n" + NewStrategy.usage
+        (list.count == 1 ? list[0] : "\(list.count) issues:" + list.map { "\n  - \($0)" }.joined()) + "\n" + NewStrategy.usage
     }
     /// The value of an option that may be given once; without a default it has to be.
     mutating func one(_ values: [String], _ option: String, or fallback: String?) -> String? {
@@ -104,32 +104,32 @@ struct Home {
     }
     private var sources: [any SourceModuleTarget] { package.targets.compactMap { $0 as? any SourceModuleTarget } }
 
-    func target(_ name: String?, _ faults: inout Faults) -> (any SourceModuleTarget)? {
+    func target(_ name: String?, _ issues: inout Issues) -> (any SourceModuleTarget)? {
         let all = sources.filter { $0.kind != .test && $0.kind != .snippet && uses($0, "NSTM") }
         guard let name, !name.isEmpty else {
             if isFramework { return sources.first { $0.name == "NSTMLayers" } }
             let first = all.first { $0.kind == .generic } ?? all.first
             if first == nil {
-                faults.list.append("no target of this package depends on the product NSTM; add one to Package.swift")
+                issues.list.append("no target of this package depends on the product NSTM; add one to Package.swift")
             }
             return first
         }
         guard let target = sources.first(where: { $0.name == name && $0.kind != .test }) else {
-            faults.list.append("--target '\(name)' is none of \(all.map(\.name).joined(separator: ", "))")
+            issues.list.append("--target '\(name)' is none of \(all.map(\.name).joined(separator: ", "))")
             return nil
         }
         return target
     }
-    func tests(_ name: String?, _ faults: inout Faults) -> (any SourceModuleTarget)? {
+    func tests(_ name: String?, _ issues: inout Issues) -> (any SourceModuleTarget)? {
         let all = sources.filter { $0.kind == .test && uses($0, "NSTMTesting") }
         guard let name, !name.isEmpty else {
             if all.isEmpty {
-                faults.list.append("no test target of this package depends on the product NSTMTesting; add one to Package.swift")
+                issues.list.append("no test target of this package depends on the product NSTMTesting; add one to Package.swift")
             }
             return all.first
         }
         guard let target = all.first(where: { $0.name == name }) else {
-            faults.list.append(
+            issues.list.append(
                 "--tests '\(name)' is no test target that depends on NSTMTesting; there are: "
                     + (all.isEmpty ? "none" : all.map(\.name).joined(separator: ", ")))
             return nil

@@ -32,7 +32,7 @@ struct Template {
     let home: Home
     let target: String
 
-    /// MyRule → my-rule, GRUStates → gru-states.
+    /// MyRule → my-rule, GRURule → gru-states.
     var label: String {
         let letters = Array(name)
         var text = ""
@@ -55,7 +55,7 @@ struct Template {
         extension Strategies {
             /// Adds `\(label)` to what configurations can name.
             public mutating func register\(name)() {
-                \(kind.registry).register("\(label)") { config, site in
+                \(kind.registry).register("\(label)") { config, dimensions in
                     \(factory)
                 }
             }
@@ -68,11 +68,11 @@ struct Template {
         case .updateRule:
             """
             let rate = config.double("rate", default: 0.5, in: 0...1)
-                        return { parameters in \(name)(parameters, width: site.width, rate: rate) }
+                        return { parameters in \(name)(parameters, width: dimensions.width, rate: rate) }
             """
-        case .routing: "{ parameters in \(name)(parameters, width: site.width, states: site.states) }"
-        case .interaction: "{ parameters in \(name)(parameters, width: site.width) }"
-        case .readout: "{ parameters in \(name)(parameters, width: site.width) }"
+        case .routing: "{ parameters in \(name)(parameters, width: dimensions.width, states: dimensions.states) }"
+        case .interaction: "{ parameters in \(name)(parameters, width: dimensions.width) }"
+        case .readout: "{ parameters in \(name)(parameters, width: dimensions.width) }"
         }
     }
     private var body: String {
@@ -128,7 +128,7 @@ struct Template {
                     // softmax of the logarithms of activity: shares of the active states, [B, N, 1].
                     let size: Shape = [states.batch, states.count]
                     let activity = states.activity.readBias ?? context.constant(.zeros(size, dtype: states.keys.dtype))
-                    let mean = (activity.softmax().expanded(2) * states.values).sum([1], keepingAxes: true)
+                    let mean = (activity.softmax().expanded(2) * states.values).sum([1], keepDims: true)
                     var next = states
                     next.values = states.values + context[gate].sigmoid() * (mean - states.values)
                     return next
@@ -195,7 +195,7 @@ struct Template {
     var next: String {
         """
         next:
-          1. make it known: call register\(name)() \(home.isFramework ? "in Strategies.standard" : "on catalogue.strategies in your program")
+          1. make it known: call register\(name)() \(home.isFramework ? "in Strategies.standard" : "on registries.strategies in your program")
           2. check it:      swift test -c release --filter \(name.prefix(1).lowercased() + name.dropFirst())Conforms
           3. train it:      train Configurations/\(label).yaml, with \(home.isFramework ? "nstm" : "your program")
         """

@@ -7,7 +7,7 @@ import NSTM
 import NSTMCommand
 import ReservoirPack
 
-var catalogue = Catalogue.standard
-catalogue.strategies.registerAssociativePack()
-catalogue.strategies.registerReservoirPack()
-NSTMCommand.main(catalogue)
+var registries = Registries.standard
+registries.strategies.registerAssociativePack()
+registries.strategies.registerReservoirPack()
+NSTMCommand.main(registries)

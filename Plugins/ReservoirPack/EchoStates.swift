@@ -16,8 +16,8 @@ public final class EchoStates: StateUpdateRule {
     /// - Parameter radius: ρ.
     public init(_ parameters: ParameterBuilder, width: Int, radius: Double = 0.9, leak: Double = 0.5) {
         let size = 1 / Double(width).squareRoot()
-        recurrent = parameters("recurrent", [width, width], .normal(deviation: radius * size), trainable: false)
-        input = parameters("input", [width, width], .normal(deviation: size), trainable: false)
+        recurrent = parameters("recurrent", [width, width], .normal(standardDeviation: radius * size), trainable: false)
+        input = parameters("input", [width, width], .normal(standardDeviation: size), trainable: false)
         self.leak = leak
     }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {

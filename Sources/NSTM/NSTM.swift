@@ -4,6 +4,7 @@
 @_exported import NSTMOptim
 @_exported import NSTMLayers
 @_exported import NSTMBaselines
+@_exported import NSTMConfiguration
 @_exported import NSTMData
 @_exported import NSTMIO
 @_exported import NSTMTraining

@@ -11,13 +11,13 @@ public final class Parameter {
     /// Whether weight decay applies by default: matrices yes; gains, biases and other vectors no.
     public let decays: Bool
     /// Multiplies the learning rate, and bounds the product.
-    public let rateFactor: Double
-    public let rateLimit: Double
+    public let learningRateScale: Double
+    public let maxLearningRate: Double
     /// The axis that counts the explicit states of a layer, if there is one: what has one is cut and grows with them.
     public let stateAxis: Int?
 
     public init(
-        path: String, index: Int, value: Tensor, decays: Bool, rateFactor: Double = 1, rateLimit: Double = .infinity,
+        path: String, index: Int, value: Tensor, decays: Bool, learningRateScale: Double = 1, maxLearningRate: Double = .infinity,
         stateAxis: Int? = nil
     ) {
         self.path = path
@@ -25,7 +25,7 @@ public final class Parameter {
         self.value = value
         self.decays = decays
         self.stateAxis = stateAxis
-        self.rateFactor = rateFactor
-        self.rateLimit = rateLimit
+        self.learningRateScale = learningRateScale
+        self.maxLearningRate = maxLearningRate
     }
 }

@@ -26,7 +26,7 @@ extension ComplexVariable {
     }
 }
 
-extension MixerState {
+extension MixerCache {
     /// A complex state by name: two variables.
     subscript(complex name: String) -> ComplexVariable? {
         get {

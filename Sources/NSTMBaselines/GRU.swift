@@ -8,7 +8,7 @@ import NSTMTensor
 ///     r, z = σ(W x + b + U h + b');  m = tanh(W x + b + r ⊙ (U h + b'));  h ← (1 − z) ⊙ m + z ⊙ h
 public final class GRU: SequenceModel {
     /// - Parameter shape: `width` is that of embedding and cells; heads and hidden width mean nothing here.
-    public init(_ builder: ParameterBuilder, _ shape: ModelShape) {
+    public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration) {
         super.init(builder, shape.withoutFeedForward, norm: .none, style: .recurrent) { parameters, _, _ in
             GRULayer(parameters, width: shape.width)
         }
@@ -20,12 +20,12 @@ public final class GRULayer: SequenceMixer {
     private let weights: CellWeights
 
     public init(_ parameters: ParameterBuilder, width: Int) { weights = CellWeights(parameters, width: width, gates: 3) }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        var s = MixerState()
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var s = MixerCache()
         s["hidden"] = weights.zeros(batch, context)
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let scan = context.linear(x, weights.input, bias: context[weights.inputBias]).gruScan(
             recurrent: context[weights.recurrent], bias: context[weights.recurrentBias], hidden: state?["hidden"])
         if state != nil {

@@ -15,14 +15,14 @@ public final class Hyena: SequenceModel {
     private let length: Int
 
     /// - Parameter filter: what the filters are made of; its length is that of the longest sequence.
-    public init(_ builder: ParameterBuilder, _ shape: ModelShape, filter: HyenaFilter.Shape) {
+    public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration, filter: HyenaFilter.Shape) {
         length = filter.length
         super.init(builder, shape, norm: .layer) { parameters, _, residual in
             HyenaLayer(parameters, width: shape.width, filter: filter, residual: residual)
         }
     }
-    public override var longestSequence: Int? { min(length, shape.positions ?? length) }
-    public override var carriesEveryToken: Bool { true }
+    public override var maxSequenceLength: Int? { min(length, shape.positions ?? length) }
+    public override var cacheGrowsWithLength: Bool { true }
 }
 
 /// The mixer of a `Hyena`; its state is the last inputs of the short convolution and all inputs of the long one.
@@ -39,20 +39,21 @@ public final class HyenaLayer: SequenceMixer {
         residual: Initializer = .fanIn
     ) {
         self.width = width
-        projection = Linear(parameters.child("projection"), in: width, out: 3 * width, initializer: .normal(deviation: 0.02))
+        projection = Linear(
+            parameters.child("projection"), in: width, out: 3 * width, initializer: .normal(standardDeviation: 0.02))
         self.convolution = CausalConvolution(
             parameters.child("convolution"), channels: 3 * width, width: convolution, bias: true)
         self.filter = HyenaFilter(parameters.child("filter"), width: width, filter)
-        skip = parameters("skip", [width], .normal(deviation: 1))
+        skip = parameters("skip", [width], .normal(standardDeviation: 1))
         output = Linear(parameters.child("output"), in: width, out: width, initializer: residual)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        var s = MixerState()
-        s["convolution"] = convolution.beginning(batch: batch, context)
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var s = MixerCache()
+        s["convolution"] = convolution.initialState(batch: batch, context)
         s["inputs"] = context.constant(.zeros([batch, 0, width], dtype: skip.value.dtype))
         return s
     }
-    public func callAsFunction(_ u: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ u: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let parts = convolution(projection(u, context), &state, "convolution", context).split(2, into: 3)
         let new = parts[1] * parts[2], T = u.shape[1]
         let all = state.map { .concatenate([$0["inputs"]!, new], axis: 1) } ?? new, length = all.shape[1]

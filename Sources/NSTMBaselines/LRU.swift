@@ -12,14 +12,14 @@ public final class LRU: SequenceModel {
     ///   - states: complex numbers of a layer's state.
     ///   - radii: where |λ| starts, uniform on the ring; close to 1 for long memories.
     ///   - phase: where the angle of λ starts at most.
-    ///   - rateFactor: of the recurrence's own parameters.
+    ///   - learningRateScale: of the recurrence's own parameters.
     public init(
-        _ builder: ParameterBuilder, _ shape: ModelShape, states: Int = 256, radii: ClosedRange<Double> = 0...1,
-        phase: Double = 6.28, rateFactor: Double = 0.5
+        _ builder: ParameterBuilder, _ shape: ModelConfiguration, states: Int = 256, radii: ClosedRange<Double> = 0...1,
+        phase: Double = 6.28, learningRateScale: Double = 0.5
     ) {
         super.init(builder, shape.withoutFeedForward, norm: .layer) { parameters, _, _ in
             LRULayer(
-                parameters, width: shape.width, states: states, radii: radii, phase: phase, rateFactor: rateFactor)
+                parameters, width: shape.width, states: states, radii: radii, phase: phase, learningRateScale: learningRateScale)
         }
     }
 }
@@ -42,30 +42,31 @@ public final class LRULayer: SequenceMixer {
 
     public init(
         _ parameters: ParameterBuilder, width: Int, states: Int = 256, radii: ClosedRange<Double> = 0...1, phase: Double = 6.28,
-        rateFactor: Double = 0.5
+        learningRateScale: Double = 0.5
     ) {
         self.states = states
         let low = radii.lowerBound * radii.lowerBound, high = radii.upperBound * radii.upperBound
         // A square of 0 or 1 would be an infinite logarithm.
         let ring = Initializer.uniform(low, high) { log(-0.5 * log(min(max($0, 1e-12), 1 - 1e-7))) }
-        logDecay = parameters("logDecay", [states], ring, rateFactor: rateFactor)
-        logPhase = parameters("logPhase", [states], .uniform(0, 1) { log(phase * max($0, 1e-6)) }, rateFactor: rateFactor)
+        logDecay = parameters("logDecay", [states], ring, learningRateScale: learningRateScale)
+        logPhase = parameters(
+            "logPhase", [states], .uniform(0, 1) { log(phase * max($0, 1e-6)) }, learningRateScale: learningRateScale)
         let scales = logDecay.value.doubles().map { 0.5 * log(1 - exp(-2 * exp($0))) }
-        logScale = parameters("logScale", [states], .values(Tensor(scales, [states])), rateFactor: rateFactor)
+        logScale = parameters("logScale", [states], .values(Tensor(scales, [states])), learningRateScale: learningRateScale)
         input = parameters(
-            "input", [2 * states, width], .normal(deviation: 1 / (2 * Double(width)).squareRoot()), decays: false,
-            rateFactor: rateFactor)
-        output = parameters("output", [width, 2 * states], .normal(deviation: 1 / Double(states).squareRoot()))
-        skip = parameters("skip", [width], .normal(deviation: 1))
+            "input", [2 * states, width], .normal(standardDeviation: 1 / (2 * Double(width)).squareRoot()), decays: false,
+            learningRateScale: learningRateScale)
+        output = parameters("output", [width, 2 * states], .normal(standardDeviation: 1 / Double(states).squareRoot()))
+        skip = parameters("skip", [width], .normal(standardDeviation: 1))
         glu = GLUOutput(parameters.child("glu"), width: width)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        var s = MixerState()
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var s = MixerCache()
         let zeros = context.constant(.zeros([batch, states], dtype: input.value.dtype))
         s[complex: "hidden"] = ComplexVariable(real: zeros, imaginary: zeros)
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let scale = context[logScale].exp(), driven = context.linear(x, input).split(2, into: 2)
         let decay = ComplexVariable.exponential(
             ComplexVariable(real: -context[logDecay].exp(), imaginary: context[logPhase].exp())

@@ -11,7 +11,7 @@ public final class LSTM: SequenceModel {
     /// - Parameters:
     ///   - shape: `width` is that of embedding and cells; heads and hidden width mean nothing here.
     ///   - forgetBias: where the forget gate's first bias starts; nil as all others (Jozefowicz et al. 2015 want 1).
-    public init(_ builder: ParameterBuilder, _ shape: ModelShape, forgetBias: Double? = nil) {
+    public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration, forgetBias: Double? = nil) {
         super.init(builder, shape.withoutFeedForward, norm: .none, style: .recurrent) { parameters, _, _ in
             LSTMLayer(parameters, width: shape.width, forgetBias: forgetBias)
         }
@@ -25,13 +25,13 @@ public final class LSTMLayer: SequenceMixer {
     public init(_ parameters: ParameterBuilder, width: Int, forgetBias: Double? = nil) {
         weights = CellWeights(parameters, width: width, gates: 4, secondGateBias: forgetBias)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        var s = MixerState()
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var s = MixerCache()
         s["hidden"] = weights.zeros(batch, context)
         s["cell"] = weights.zeros(batch, context)
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         // Both biases go the same way; there are two of them so that parameters are PyTorch's.
         let bias = context[weights.inputBias] + context[weights.recurrentBias]
         let scan = context.linear(x, weights.input, bias: bias).lstmScan(
@@ -72,20 +72,20 @@ struct CellWeights {
     }
 }
 
-extension ModelShape {
+extension ModelConfiguration {
     /// The same with blocks of one part.
-    var withoutFeedForward: ModelShape {
+    var withoutFeedForward: ModelConfiguration {
         var shape = self
         shape.hidden = 0
         return shape
     }
 }
-extension StackStyle {
+extension BlockOptions {
     /// Layer on layer, between PyTorch's `Embedding` and `Linear`.
-    static var recurrent: StackStyle {
-        var style = StackStyle()
+    static var recurrent: BlockOptions {
+        var style = BlockOptions()
         style.isResidual = false
-        style.embedding = .normal(deviation: 1)
+        style.embedding = .normal(standardDeviation: 1)
         style.isTied = false
         style.head = .fanIn
         style.headBias = true

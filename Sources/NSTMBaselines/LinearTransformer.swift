@@ -10,11 +10,13 @@ public final class LinearTransformer: SequenceModel {
     /// - Parameter shape: `positions` is the longest sequence it can read; nil for no positions, and then, but for a convolution, the
     ///   order of earlier tokens does not matter.
     public init(
-        _ builder: ParameterBuilder, _ shape: ModelShape, options: AttentionFrame.Options = AttentionFrame.Options()
+        _ builder: ParameterBuilder, _ shape: ModelConfiguration,
+        options: AttentionProjections.Options = AttentionProjections.Options()
     ) {
         super.init(builder, shape, norm: .layer) { parameters, _, residual in
             LinearAttention(
-                parameters, width: shape.width, heads: shape.heads, options: options, initializer: .normal(deviation: 0.02),
+                parameters, width: shape.width, heads: shape.heads, options: options,
+                initializer: .normal(standardDeviation: 0.02),
                 outputInitializer: residual)
         }
     }
@@ -22,30 +24,31 @@ public final class LinearTransformer: SequenceModel {
 
 /// The mixer of a `LinearTransformer`; its state is S with z as one more column, for every head.
 public final class LinearAttention: SequenceMixer {
-    private let frame: AttentionFrame
+    private let frame: AttentionProjections
     public let heads: Int
     private let width: Int
     /// Keeps the denominator from 0, as in the authors' code.
     private static let epsilon = 1e-6
 
     public init(
-        _ parameters: ParameterBuilder, width: Int, heads: Int, options: AttentionFrame.Options = AttentionFrame.Options(),
+        _ parameters: ParameterBuilder, width: Int, heads: Int,
+        options: AttentionProjections.Options = AttentionProjections.Options(),
         initializer: Initializer = .fanIn, outputInitializer: Initializer = .fanIn
     ) {
         precondition(width % heads == 0, "width \(width) is not a multiple of \(heads) heads")
-        frame = AttentionFrame(
+        frame = AttentionProjections(
             parameters, width: width, options, initializer: initializer, outputInitializer: outputInitializer)
         self.heads = heads
         self.width = width
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        var s = MixerState()
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var s = MixerCache()
         frame.begin(&s, batch: batch, context)
         let d = width / heads
         s["sums"] = context.constant(.zeros([batch, heads, d, d + 1], dtype: frame.output.weight.value.dtype))
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = x.shape[0], T = x.shape[1], d = width / heads
         let parts = frame.queriesKeysValues(x, &state, context).split(2, into: 3)
         let ones = Variable(.ones([B, T, heads, 1], dtype: x.dtype))

@@ -12,7 +12,9 @@ public final class Mamba: SequenceModel {
     /// - Parameters:
     ///   - states: N for each channel.
     ///   - expansion: channels of the state space for each of the model.
-    public init(_ builder: ParameterBuilder, _ shape: ModelShape, states: Int = 16, expansion: Int = 2, convolution: Int = 4) {
+    public init(
+        _ builder: ParameterBuilder, _ shape: ModelConfiguration, states: Int = 16, expansion: Int = 2, convolution: Int = 4
+    ) {
         super.init(builder, shape.withoutFeedForward, norm: .rms) { parameters, _, _ in
             MambaLayer(
                 parameters, width: shape.width, channels: expansion * shape.width, states: states, convolution: convolution,
@@ -55,13 +57,13 @@ public final class MambaLayer: SequenceMixer {
         output = Linear(
             parameters.child("output"), in: channels, out: width, bias: false, initializer: .residual(channels, layers))
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        var s = MixerState()
-        s["convolution"] = convolution.beginning(batch: batch, context)
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var s = MixerCache()
+        s["convolution"] = convolution.initialState(batch: batch, context)
         s["hidden"] = context.constant(.zeros([batch, channels, states], dtype: logDecay.value.dtype))
         return s
     }
-    public func callAsFunction(_ u: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ u: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let parts = projection(u, context).split(2, into: 2)
         let x = convolution(parts[0], &state, "convolution", context)
         let selected = selection(x, context).split(2, [rank, states, states])

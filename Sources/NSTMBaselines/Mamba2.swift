@@ -13,7 +13,7 @@ public final class Mamba2: SequenceModel {
     ///   - states: N rows of S, shared by the heads as B and C are.
     ///   - headWidth: P columns of S; it divides expansion · width.
     public init(
-        _ builder: ParameterBuilder, _ shape: ModelShape, states: Int = 128, expansion: Int = 2, headWidth: Int = 64,
+        _ builder: ParameterBuilder, _ shape: ModelConfiguration, states: Int = 128, expansion: Int = 2, headWidth: Int = 64,
         convolution: Int = 4
     ) {
         super.init(builder, shape.withoutFeedForward, norm: .rms) { parameters, _, _ in
@@ -58,14 +58,14 @@ public final class Mamba2Layer: SequenceMixer {
         output = Linear(
             parameters.child("output"), in: channels, out: width, bias: false, initializer: .residual(channels, layers))
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        var s = MixerState()
-        s["convolution"] = convolution.beginning(batch: batch, context)
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var s = MixerCache()
+        s["convolution"] = convolution.initialState(batch: batch, context)
         s["hidden"] = context.constant(
             .zeros([batch, heads, states, channels / heads], dtype: logDecay.value.dtype))
         return s
     }
-    public func callAsFunction(_ u: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ u: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = u.shape[0], T = u.shape[1], P = channels / heads
         let parts = projection(u, context).split(2, [channels, channels + 2 * states, heads])
         let mixed = convolution(parts[1], &state, "convolution", context).split(2, [channels, states, states])

@@ -12,7 +12,7 @@ public final class MinGRU: SequenceModel {
     /// - Parameters:
     ///   - expansion: channels of the recurrence for each of the model.
     ///   - convolution: width of the short causal convolution before it (the paper's language models have 4); nil for none.
-    public init(_ builder: ParameterBuilder, _ shape: ModelShape, expansion: Int = 1, convolution: Int? = 4) {
+    public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration, expansion: Int = 1, convolution: Int? = 4) {
         super.init(builder, shape, norm: .rms) { parameters, _, residual in
             MinGRULayer(
                 parameters, width: shape.width, channels: expansion * shape.width, convolution: convolution, residual: residual)
@@ -37,13 +37,13 @@ public final class MinGRULayer: SequenceMixer {
         output = Linear(parameters.child("output"), in: channels, out: width, bias: false, initializer: residual)
         self.channels = channels
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        var s = MixerState()
-        if let convolution { s["convolution"] = convolution.beginning(batch: batch, context) }
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var s = MixerCache()
+        if let convolution { s["convolution"] = convolution.initialState(batch: batch, context) }
         s["hidden"] = context.constant(.zeros([batch, channels], dtype: gates.weight.value.dtype))
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let u = convolution.map { $0(x, &state, "convolution", context) } ?? x
         let parts = gates(u, context).split(2, into: 2), z = parts[0].sigmoid()
         let scan = (z * parts[1]).diagonalScan(decay: 1 - z, state: state?["hidden"])

@@ -12,7 +12,7 @@ import NSTMTensor
 /// x⁻ is the token before, and wkv the weighted sum of values of `Variable.wkvScan`. Everything starts as in the authors' code.
 public final class RWKV: SequenceModel {
     /// - Parameter shape: `hidden` is that of channel mixing, 4 · width with the authors.
-    public init(_ builder: ParameterBuilder, _ shape: ModelShape) {
+    public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration) {
         super.init(builder, shape, norm: .biasedLayer, style: .rwkv(shape, .shared)) { parameters, block, _ in
             RWKVTimeMix(parameters, width: shape.width, depth: RWKVDepth(block, of: shape.layers))
         }
@@ -45,7 +45,7 @@ enum RWKVShift {
 
 extension Variable {
     /// The token before each, of which the first is carried under a name, or 0.
-    func previous(_ state: inout MixerState?, _ name: String) -> Variable {
+    func previous(_ state: inout MixerCache?, _ name: String) -> Variable {
         let T = shape[1]
         guard T > 0 else { return self }
         let first = state?[name] ?? Variable(.zeros([shape[0], 1, shape[2]], dtype: dtype))
@@ -78,11 +78,11 @@ public final class RWKVTimeMix: SequenceMixer {
         output = Linear(parameters.child("output"), in: width, out: width, bias: false, initializer: .zeros)
         let power = 0.7 + 1.3 * depth.rising
         decay = parameters(
-            "decay", [width], .alongRow { i, n in -5 + 8 * pow(Double(i) / Double(max(1, n - 1)), power) }, rateFactor: 2)
-        bonus = parameters("bonus", [width], .alongRow { i, _ in log(0.3) + 0.5 * Double((i + 1) % 3 - 1) }, rateFactor: 3)
+            "decay", [width], .alongRow { i, n in -5 + 8 * pow(Double(i) / Double(max(1, n - 1)), power) }, learningRateScale: 2)
+        bonus = parameters("bonus", [width], .alongRow { i, _ in log(0.3) + 0.5 * Double((i + 1) % 3 - 1) }, learningRateScale: 3)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        var s = MixerState()
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var s = MixerCache()
         let dtype = decay.value.dtype
         s["last"] = context.constant(.zeros([batch, 1, width], dtype: dtype))
         let empty = Tensor.concatenate(
@@ -90,7 +90,7 @@ public final class RWKVTimeMix: SequenceMixer {
         s["sums"] = context.constant(empty)
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let last = x.previous(&state, "last"), new = x - last
         let mixed = mixes.map { last + new * context[$0] }
         let scan = key(mixed[0], context).wkvScan(
@@ -130,12 +130,12 @@ public final class RWKVChannelMix: SequenceMixer {
         value = Linear(parameters.child("value"), in: hidden, out: width, bias: false, initializer: .zeros)
         receptance = Linear(parameters.child("receptance"), in: width, out: width, bias: false, initializer: .zeros)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        var s = MixerState()
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var s = MixerCache()
         s["channels.last"] = context.constant(.zeros([batch, 1, width], dtype: key.weight.value.dtype))
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let last = x.previous(&state, "channels.last")
         let mixed = mixes.map { m in
             switch shift {
@@ -147,10 +147,10 @@ public final class RWKVChannelMix: SequenceMixer {
     }
 }
 
-extension StackStyle {
+extension BlockOptions {
     /// Channel mixing in place of feed-forward parts, a norm behind a tiny embedding, an orthogonal head.
-    static func rwkv(_ shape: ModelShape, _ shift: RWKVShift) -> StackStyle {
-        var style = StackStyle()
+    static func rwkv(_ shape: ModelConfiguration, _ shift: RWKVShift) -> BlockOptions {
+        var style = BlockOptions()
         style.feedForward = { parameters, block, _ in
             RWKVChannelMix(
                 parameters, width: shape.width, hidden: shape.hidden, depth: RWKVDepth(block, of: shape.layers), shift: shift)

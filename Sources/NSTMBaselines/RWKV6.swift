@@ -14,7 +14,7 @@ public final class RWKV6: SequenceModel {
     ///   - shape: `heads` of one matrix each (the authors' have 64 channels); `hidden` is that of channel mixing, 3.5 · width with
     ///     the authors.
     ///   - mixRank, decayRank: inner widths of the maps behind moves and decays.
-    public init(_ builder: ParameterBuilder, _ shape: ModelShape, mixRank: Int = 32, decayRank: Int = 64) {
+    public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration, mixRank: Int = 32, decayRank: Int = 64) {
         super.init(builder, shape, norm: .biasedLayer, style: .rwkv(shape, .ofPrevious)) { parameters, block, _ in
             RWKV6TimeMix(
                 parameters, width: shape.width, heads: shape.heads, block: block, layers: shape.layers, mixRank: mixRank,
@@ -65,7 +65,7 @@ public final class RWKV6TimeMix: SequenceMixer {
         }
         let power = 0.7 + 1.3 * depth.rising, rising = depth.rising
         decay = parameters(
-            "decay", [width], .alongRow { i, n in -6 + 5 * pow(Double(i) / Double(max(1, n - 1)), power) }, rateFactor: 2)
+            "decay", [width], .alongRow { i, n in -6 + 5 * pow(Double(i) / Double(max(1, n - 1)), power) }, learningRateScale: 2)
         decayDown = parameters("decay.down", [decayRank, width], .zeros, decays: false)
         decayUp = parameters("decay.up", [width, decayRank], tiny, decays: false)
         bonus = parameters(
@@ -81,14 +81,14 @@ public final class RWKV6TimeMix: SequenceMixer {
         norm.gain.value = Tensor(repeating: size, [width], dtype: norm.gain.value.dtype)
         output = Linear(parameters.child("output"), in: width, out: width, bias: false, initializer: .zeros)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        var s = MixerState()
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var s = MixerCache()
         let dtype = decay.value.dtype, d = width / heads
         s["last"] = context.constant(.zeros([batch, 1, width], dtype: dtype))
         s["matrices"] = context.constant(.zeros([batch, heads, d, d], dtype: dtype))
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = x.shape[0], T = x.shape[1], away = x.previous(&state, "last") - x
         let low = context.linear(x + away * context[firstMix], mixDown, activation: .tanh).split(2, into: 5)
         let mixed = zip(mixes, low).map { mix, low in

@@ -13,7 +13,7 @@ public final class S4D: SequenceModel {
     ///   - states: real dimensions of a channel's state; half as many complex numbers, the other half being their conjugates.
     ///   - stepSizes: bounds of Δ, which starts log-uniform.
     public init(
-        _ builder: ParameterBuilder, _ shape: ModelShape, states: Int = 64, stepSizes: ClosedRange<Double> = 1e-3...0.1
+        _ builder: ParameterBuilder, _ shape: ModelConfiguration, states: Int = 64, stepSizes: ClosedRange<Double> = 1e-3...0.1
     ) {
         super.init(builder, shape.withoutFeedForward, norm: .layer) { parameters, _, _ in
             S4DLayer(parameters, width: shape.width, states: states, stepSizes: stepSizes)
@@ -46,24 +46,24 @@ public final class S4DLayer: SequenceMixer {
         self.width = width
         count = states / 2
         let low = log(stepSizes.lowerBound), high = log(stepSizes.upperBound)
-        logStep = parameters("logStep", [width], .uniform(low, high) { $0 }, rateLimit: 1e-3)
-        logDecay = parameters("logDecay", [width, count], .constant(log(0.5)), decays: false, rateLimit: 1e-3)
+        logStep = parameters("logStep", [width], .uniform(low, high) { $0 }, maxLearningRate: 1e-3)
+        logDecay = parameters("logDecay", [width, count], .constant(log(0.5)), decays: false, maxLearningRate: 1e-3)
         frequency = parameters(
-            "frequency", [width, count], .alongRow { n, _ in .pi * Double(n) }, decays: false, rateLimit: 1e-3)
+            "frequency", [width, count], .alongRow { n, _ in .pi * Double(n) }, decays: false, maxLearningRate: 1e-3)
         // Real and imaginary parts of variance ½.
-        let normal = Initializer.normal(deviation: 0.5.squareRoot())
+        let normal = Initializer.normal(standardDeviation: 0.5.squareRoot())
         outputReal = parameters("output.real", [width, count], normal)
         outputImaginary = parameters("output.imaginary", [width, count], normal)
-        skip = parameters("skip", [width], .normal(deviation: 1))
+        skip = parameters("skip", [width], .normal(standardDeviation: 1))
         output = GLUOutput(parameters.child("glu"), width: width)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
-        var s = MixerState()
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var s = MixerCache()
         let zeros = context.constant(.zeros([batch, width * count], dtype: logStep.value.dtype))
         s[complex: "hidden"] = ComplexVariable(real: zeros, imaginary: zeros)
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = x.shape[0], T = x.shape[1], all = width * count
         let step = context[logStep].exp().expanded(1)
         let a = ComplexVariable(real: -context[logDecay].exp(), imaginary: context[frequency])

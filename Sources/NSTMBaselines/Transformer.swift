@@ -12,22 +12,22 @@ public final class Transformer: SequenceModel {
     ///   - rotary: whether queries and keys are turned by their positions.
     ///   - options: what NSTM layers have too, for comparisons that leave nothing but the mixing of tokens.
     public init(
-        _ builder: ParameterBuilder, _ shape: ModelShape, rotary: Bool = false, feedForward: FeedForwardKind = .gelu,
-        options: AttentionFrame.Options = AttentionFrame.Options()
+        _ builder: ParameterBuilder, _ shape: ModelConfiguration, rotary: Bool = false, feedForward: FeedForwardKind = .gelu,
+        options: AttentionProjections.Options = AttentionProjections.Options()
     ) {
-        var style = StackStyle()
+        var style = BlockOptions()
         if feedForward == .swiglu && shape.hidden > 0 {
             style.feedForward = { parameters, _, residual in
-                GatedFeedForward(
-                    parameters, width: shape.width, hidden: shape.hidden, initializer: .normal(deviation: 0.02),
+                SwiGLU(
+                    parameters, width: shape.width, hidden: shape.hidden, initializer: .normal(standardDeviation: 0.02),
                     outputInitializer: residual)
             }
         }
         super.init(builder, shape, norm: .layer, style: style) { parameters, _, residual in
             CausalSelfAttention(
                 parameters, width: shape.width, heads: shape.heads, rotary: rotary, options: options,
-                initializer: .normal(deviation: 0.02), outputInitializer: residual)
+                initializer: .normal(standardDeviation: 0.02), outputInitializer: residual)
         }
     }
-    public override var carriesEveryToken: Bool { true }
+    public override var cacheGrowsWithLength: Bool { true }
 }

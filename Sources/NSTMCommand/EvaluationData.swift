@@ -8,13 +8,13 @@ struct EvaluationData {
 
     /// - Throws: also when the data is not for the model.
     init(_ path: String, set: [String], data: String?) throws {
-        let catalogue = NSTMCommand.catalogue
+        let registries = NSTMCommand.registries
         let others = set.filter { !$0.hasPrefix("data.") && !$0.hasPrefix("training.evaluation.") }
         guard others.isEmpty else { throw CommandError.onlyData(keys: others) }
         saved = try savedModel(path)
         var config = saved.configuration
         try config.apply(overrides: set)
-        let experiment = try Experiment(config, catalogue: catalogue, folder: DatasetFolder(data))
+        let experiment = try Experiment(config, registries: registries, folder: DatasetFolder(data))
         let opened = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress, tokenizer: saved.tokenizer))
         if let warning = opened.warning { NSTMCommand.complain("warning: \(warning)") }
         dataset = opened.dataset

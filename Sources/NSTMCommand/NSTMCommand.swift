@@ -8,23 +8,23 @@ import NSTM
 /// import NSTM
 /// import NSTMCommand
 ///
-/// var catalogue = Catalogue.standard
-/// catalogue.strategies.updates.register("my-rule") { config, site in { MyRule($0, width: site.width) } }
-/// NSTMCommand.main(catalogue)
+/// var registries = Registries.standard
+/// registries.strategies.updates.register("my-rule") { config, dimensions in { MyRule($0, width: dimensions.width) } }
+/// NSTMCommand.main(registries)
 /// ```
 public enum NSTMCommand {
     /// What configurations can name, for the commands: ArgumentParser makes those itself, so it cannot be handed over.
-    @TaskLocal static var catalogue = Catalogue.standard
+    @TaskLocal static var registries = Registries.standard
 
     /// Runs the command that the program's arguments ask for, and ends the program.
-    public static func main(_ catalogue: Catalogue = .standard) -> Never {
+    public static func main(_ registries: Registries = .standard) -> Never {
         Console.prepare()
         if let error = AddressSpaceError.check() {
             complain("error: \(error)")
             // A usual exit would wait for the threads of OpenBLAS.
             _exit(1)
         }
-        let status = $catalogue.withValue(catalogue) {
+        let status = $registries.withValue(registries) {
             do {
                 var command = try Root.parseAsRoot()
                 try command.run()
@@ -55,9 +55,9 @@ public enum NSTMCommand {
     }
 
     private static func text(_ error: any Error) -> String {
-        guard let error = error as? ConfigurationError, error.faults.count > 1 else { return "\(error)".withShortLists }
-        let list = error.faults.map { "\n  - \($0)" }.joined()
-        return "the configuration has \(error.faults.count) faults:\(list)".withShortLists
+        guard let error = error as? ConfigurationError, error.issues.count > 1 else { return "\(error)".withShortLists }
+        let list = error.issues.map { "\n  - \($0)" }.joined()
+        return "the configuration has \(error.issues.count) issues:\(list)".withShortLists
     }
     static func complain(_ text: String) { Console.line(text, to: .error) }
     static func say(_ text: String) { Console.line(text) }
@@ -116,7 +116,7 @@ let checkpointHelp: ArgumentHelp = "A checkpoint, or the folder of a run, of whi
 
 /// The model of a checkpoint, or of the newest intact one of a run's folder; says which newer ones were passed over.
 func savedModel(_ path: String) throws -> SavedModel {
-    let saved = try SavedModel(fileURL(path), catalogue: NSTMCommand.catalogue)
+    let saved = try SavedModel(fileURL(path), registries: NSTMCommand.registries)
     if let warning = saved.warning { NSTMCommand.complain(warning) }
     return saved
 }

@@ -10,7 +10,7 @@ extension RunEnvironment {
 
 /// What goes wrong between the arguments and the library.
 enum CommandError: Error, CustomStringConvertible {
-    case otherConfiguration(checkpoint: String, differences: [ConfigDifference])
+    case otherConfiguration(checkpoint: String, differences: [ConfigurationDifference])
     case nothingToResume(folder: String)
     case notLanguage(path: String, data: String)
     case notStreamable(path: String, obstacle: String)

@@ -2,17 +2,19 @@ import Foundation
 import NSTM
 import Yams
 
-extension ConfigValue {
+extension ConfigurationValue {
     /// Reads a configuration file: YAML made of plain scalars, lists and maps. Tags, anchors and aliases are refused, because a
     /// configuration that has to be worked out is one that will be misread.
-    /// - Throws: `ConfigurationError` that names the file and the line of every fault.
+    /// - Throws: `ConfigurationError` that names the file and the line of every issue.
     init(yamlFile url: URL) throws {
         let bytes: Data
         do { bytes = try InputFile.read(url, atMost: InputFile.largestConfiguration) } catch {
-            throw ConfigurationError([ConfigFault(path: url.path, kind: .missing, message: "cannot be read: \(error.reason)")])
+            throw ConfigurationError([
+                ConfigurationIssue(path: url.path, kind: .missing, message: "cannot be read: \(error.reason)")
+            ])
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw ConfigurationError([ConfigFault(path: url.path, kind: .syntax, message: "is not UTF-8 text")])
+            throw ConfigurationError([ConfigurationIssue(path: url.path, kind: .syntax, message: "is not UTF-8 text")])
         }
         try self.init(yamlDocument: text, name: url.path)
     }
@@ -20,19 +22,21 @@ extension ConfigValue {
     package init(yamlDocument text: String, name: String) throws(ConfigurationError) {
         // A byte order mark is allowed, and no part of the first key.
         let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
-        func fault(_ mark: Mark?, _ message: String) -> ConfigurationError {
-            ConfigurationError([ConfigFault(path: mark.map { "\(name):\($0.line)" } ?? name, kind: .syntax, message: message)])
+        func issue(_ mark: Mark?, _ message: String) -> ConfigurationError {
+            ConfigurationError([
+                ConfigurationIssue(path: mark.map { "\(name):\($0.line)" } ?? name, kind: .syntax, message: message)
+            ])
         }
         let node: Node?
         do { node = try Yams.compose(yaml: text) } catch {
             switch error as? YamlError {
             case .scanner(_, let problem, let mark, _)?, .parser(_, let problem, let mark, _)?,
                 .composer(_, let problem, let mark, _)?:
-                throw fault(mark, problem)
+                throw issue(mark, problem)
             case .duplicatedKeysInMapping(let keys, let context)?:
-                throw fault(context.mark, "the key \(keys.map { "'\($0)'" }.joined(separator: ", ")) comes twice in one map")
-            case .reader(let problem, _, _, _)?: throw fault(nil, problem)
-            default: throw fault(nil, "\(error)")
+                throw issue(context.mark, "the key \(keys.map { "'\($0)'" }.joined(separator: ", ")) comes twice in one map")
+            case .reader(let problem, _, _, _)?: throw issue(nil, problem)
+            default: throw issue(nil, "\(error)")
             }
         }
         guard let node else {
@@ -41,40 +45,40 @@ extension ConfigValue {
         }
         var reader = NodeReader(name: name)
         self = reader.value(node)
-        guard reader.faults.isEmpty else { throw ConfigurationError(reader.faults) }
+        guard reader.issues.isEmpty else { throw ConfigurationError(reader.issues) }
     }
 }
 
 private struct NodeReader {
     let name: String
-    var faults: [ConfigFault] = []
+    var issues: [ConfigurationIssue] = []
     /// Where nodes stand. An alias comes as a copy of its anchor's node, at the same place.
     private var places: Set<String> = []
 
     init(name: String) { self.name = name }
 
-    mutating func value(_ node: Node) -> ConfigValue {
+    mutating func value(_ node: Node) -> ConfigurationValue {
         let mark = node.mark
-        guard faults.count < 20, isNew(node) else { return .null }
+        guard issues.count < 20, isNew(node) else { return .null }
         switch node {
         case .scalar(let scalar):
             // Quotes alone make a string tag.
             let isString = scalar.style != .plain && scalar.tag.description == "tag:yaml.org,2002:str"
-            if !isImplicit(scalar.tag) && !isString { addFault(mark, "tags such as \(scalar.tag.description) are not supported") }
-            return scalar.style == .plain ? ConfigValue(yaml: scalar.string) : .string(scalar.string)
+            if !isImplicit(scalar.tag) && !isString { addIssue(mark, "tags such as \(scalar.tag.description) are not supported") }
+            return scalar.style == .plain ? ConfigurationValue(yaml: scalar.string) : .string(scalar.string)
         case .sequence(let list):
-            if !isImplicit(list.tag) { addFault(mark, "tags such as \(list.tag.description) are not supported") }
+            if !isImplicit(list.tag) { addIssue(mark, "tags such as \(list.tag.description) are not supported") }
             return .list(list.map { value($0) })
         case .mapping(let map):
-            if !isImplicit(map.tag) { addFault(mark, "tags such as \(map.tag.description) are not supported") }
-            var result = ConfigMap()
+            if !isImplicit(map.tag) { addIssue(mark, "tags such as \(map.tag.description) are not supported") }
+            var result = ConfigurationMap()
             for (key, element) in map {
                 guard case .scalar(let key) = key else {
-                    addFault(key.mark ?? mark, "a key must be a plain word")
+                    addIssue(key.mark ?? mark, "a key must be a plain word")
                     continue
                 }
                 // The parser compares keys with their tags; for a configuration `a` and `"a"` are one key.
-                if result[key.string] != nil { addFault(key.mark ?? mark, "the key '\(key.string)' comes twice in one map") }
+                if result[key.string] != nil { addIssue(key.mark ?? mark, "the key '\(key.string)' comes twice in one map") }
                 result[key.string] = value(element)
             }
             return .map(result)
@@ -83,8 +87,8 @@ private struct NodeReader {
     }
 
     private func isImplicit(_ tag: Tag) -> Bool { ["", "!"].contains(tag.description) }
-    private mutating func addFault(_ mark: Mark?, _ message: String) {
-        faults.append(ConfigFault(path: mark.map { "\(name):\($0.line)" } ?? name, kind: .syntax, message: message))
+    private mutating func addIssue(_ mark: Mark?, _ message: String) {
+        issues.append(ConfigurationIssue(path: mark.map { "\(name):\($0.line)" } ?? name, kind: .syntax, message: message))
     }
     private mutating func isNew(_ node: Node) -> Bool {
         let kind: String
@@ -98,7 +102,7 @@ private struct NodeReader {
         case .alias: kind = "alias"
         }
         guard let mark = node.mark, kind != "alias", places.insert("\(kind) \(mark)").inserted else {
-            addFault(node.mark, "the value that begins here is used again through an alias; aliases are not supported")
+            addIssue(node.mark, "the value that begins here is used again through an alias; aliases are not supported")
             return false
         }
         return true

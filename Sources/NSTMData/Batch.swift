@@ -26,7 +26,7 @@ public struct Batch: Sendable {
     /// Shapes and types that do not fit together are a programmer's error and stop the program.
     /// - Parameter tokenCount: counted from the mask and the targets when nil.
     public init(inputs: Tensor, and others: [Tensor] = [], targets: Tensor, mask: Tensor? = nil, tokenCount: Int? = nil) {
-        if let fault = Batch.fault(inputs, others, targets, mask) { nstmFatal(.other(op: "Batch", fault)) }
+        if let issue = Batch.issue(inputs, others, targets, mask) { nstmFatal(.other(op: "Batch", issue)) }
         self.inputs = inputs
         self.others = others
         self.targets = targets
@@ -39,7 +39,7 @@ public struct Batch: Sendable {
         return targets.rank == 1 ? targets.shape[0] : targets.shape[0] * targets.shape[1]
     }
 
-    private static func fault(_ inputs: Tensor, _ others: [Tensor], _ targets: Tensor, _ mask: Tensor?) -> String? {
+    private static func issue(_ inputs: Tensor, _ others: [Tensor], _ targets: Tensor, _ mask: Tensor?) -> String? {
         for x in [inputs] + others {
             guard x.dtype == .int32 && x.rank == 2 || x.dtype == .float32 && x.rank == 3 else {
                 return "inputs are \(x.dtype) \(x.shape); they must be int32 [B, T] or float32 [B, T, F]"
@@ -66,13 +66,13 @@ extension Batch {
     /// Right answers of every sequence, [B] numbers, at the positions that count: those where the target's logit stands above all
     /// others. Ties and what is not a number are wrong.
     /// - Parameter logits: floating-point [B, T, vocabulary]; the targets must be int32 [B, T].
-    public func rightTokens(logits: Tensor) -> [Int] {
+    public func correctTokens(logits: Tensor) -> [Int] {
         guard targets.dtype == .int32, targets.rank == 2, logits.dtype.isFloatingPoint, logits.rank == 3,
             logits.shape.dropLast() == targets.shape
         else {
             nstmFatal(
                 .other(
-                    op: "rightTokens",
+                    op: "correctTokens",
                     "logits \(logits.dtype) \(logits.shape), targets \(targets.dtype) \(targets.shape); "
                         + "need floating-point [B, T, vocabulary] and int32 [B, T]"))
         }
@@ -94,12 +94,12 @@ extension Batch {
     ///
     /// The measure of the copy experiments of Graves, Wayne and Danihelka, "Neural Turing Machines" (2014), section 4.1.
     /// - Parameter logits: floating-point [B, T, C], the shape of the targets, which must be binary.
-    public func wrongBits(logits: Tensor) -> [Int] {
+    public func bitErrors(logits: Tensor) -> [Int] {
         guard targets.dtype == .float32, targets.rank == 3 else {
-            nstmFatal(.other(op: "wrongBits", "targets are \(targets.dtype) \(targets.shape), need float32 [B, T, C]"))
+            nstmFatal(.other(op: "bitErrors", "targets are \(targets.dtype) \(targets.shape), need float32 [B, T, C]"))
         }
         guard logits.dtype.isFloatingPoint, logits.shape == targets.shape else {
-            nstmFatal(.other(op: "wrongBits", "logits are \(logits.dtype) \(logits.shape), targets \(targets.shape)"))
+            nstmFatal(.other(op: "bitErrors", "logits are \(logits.dtype) \(logits.shape), targets \(targets.shape)"))
         }
         let width = targets.shape[2]
         let answers = logits.doubles(), wanted = targets.elements(Float.self), counts = mask?.elements(Float.self)

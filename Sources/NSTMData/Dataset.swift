@@ -39,7 +39,7 @@ public protocol Dataset: Sendable {
     /// dataset with one input, of any length up to the longest.
     var inputLengths: [ClosedRange<Int>] { get }
     /// SHA-256 in hexadecimal of the content and of how it is split: equal fingerprints mean equal batches for equal keys,
-    /// steps and contexts. Kept in checkpoints.
+    /// steps and contexts. Saved in checkpoints.
     var fingerprint: String { get }
     /// How features were made from values in 0 … 1, for noise on them; nil where they were not, or are none.
     var featureScale: FeatureScale? { get }

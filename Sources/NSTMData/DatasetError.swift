@@ -12,7 +12,7 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
     case unreadable(path: String, reason: String)
     case invalidUTF8(path: String, byteOffset: Int)
     /// Parameters or content that cannot work, all of them.
-    case invalid(dataset: String, faults: [String])
+    case invalid(dataset: String, issues: [String])
     case tokenizer(TokenizerError)
 
     public var description: String {
@@ -42,7 +42,7 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
             "cannot write \(path): \(reason). Choose another cache with XDG_CACHE_HOME, or pass the data with --data FOLDER"
         case .unreadable(let path, let reason): "cannot read \(path): \(reason)"
         case .invalidUTF8(let path, let offset): "\(path) is not UTF-8 text: byte \(offset) fits no character"
-        case .invalid(let dataset, let faults): "dataset '\(dataset)':\n\(DatasetError.list(faults))"
+        case .invalid(let dataset, let issues): "dataset '\(dataset)':\n\(DatasetError.list(issues))"
         case .tokenizer(let error): error.description
         }
     }

@@ -18,9 +18,9 @@ public final class BidirectionalLayer: SequenceMixer {
         self.forward = forward
         self.backward = backward
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState { refuse(context) }
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache { refuse(context) }
 
-    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         if state != nil { refuse(context) }
         let there = context.scope("forward") { forward(x, &state, context) }
         return there + context.scope("backward") { backward(x.flipped([1]), &state, context).flipped([1]) }

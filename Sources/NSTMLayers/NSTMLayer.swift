@@ -15,7 +15,7 @@ public final class NSTMLayer: SequenceMixer {
     /// What the paths of all its parameters begin with, such as `blocks.0.mixer`; empty for a layer by itself.
     public let path: String
     /// How states live and die in training; nil: they all live for ever.
-    public let life: LifePlan?
+    public let life: StateLifecycleConfiguration?
     public let manager: StateManager
     public let router: TokenToStateRouter
     public let propagator: StatePropagator
@@ -42,7 +42,7 @@ public final class NSTMLayer: SequenceMixer {
             routing: @escaping (ParameterBuilder) -> any RoutingPolicy,
             update: @escaping (ParameterBuilder) -> any StateUpdateRule,
             interaction: ((ParameterBuilder) -> any StateInteraction)? = nil,
-            readout: @escaping (ParameterBuilder) -> any StateReadout = { _ in ContentRead() }
+            readout: @escaping (ParameterBuilder) -> any StateReadout = { _ in ContentReadout() }
         ) {
             self.routing = routing
             self.update = update
@@ -55,18 +55,19 @@ public final class NSTMLayer: SequenceMixer {
     ///   - states: number of states N.
     ///   - interval: tokens between two conversations of the states.
     ///   - window: local causal window W, nil for none.
-    ///   - keepPenalty: weight of the learned keep gate's price, nil for no gate.
+    ///   - l0Penalty: weight of the learned keep gate's price, nil for no gate.
     ///   - life: how states live and die in training; nil: they all live for ever.
     public init(
         _ parameters: ParameterBuilder, width: Int, heads: Int, states: Int, parts: Parts, interval: Int = 64, window: Int? = nil,
-        convolutionWidth: Int = 4, keepPenalty: Double? = nil, life: LifePlan? = nil, residual: Initializer = .fanIn
+        convolutionWidth: Int = 4, l0Penalty: Double? = nil, life: StateLifecycleConfiguration? = nil,
+        residual: Initializer = .fanIn
     ) {
         self.width = width
         path = parameters.path
         store = parameters.store
         self.life = life
         activation = life?.activation
-        manager = StateManager(parameters.child("states"), width: width, states: states, heads: heads, keepPenalty: keepPenalty)
+        manager = StateManager(parameters.child("states"), width: width, states: states, heads: heads, l0Penalty: l0Penalty)
         router = TokenToStateRouter(parts.routing(parameters.child("router")))
         looks = [life?.activation?.interval, router.interval].compactMap(\.self)
         propagator = StatePropagator(
@@ -86,7 +87,7 @@ public final class NSTMLayer: SequenceMixer {
     /// part looks at keys.
     public var unusedParameters: [Parameter] {
         let isUnused =
-            attention.readout is RoutedRead && propagator.rule is any TokenDrivenUpdateRule && propagator.interaction == nil
+            attention.readout is RoutedReadout && propagator.rule is any TokenDrivenUpdateRule && propagator.interaction == nil
         return isUnused ? [manager.initialKeys] : []
     }
     /// The parameters that have one row for each state.
@@ -98,36 +99,36 @@ public final class NSTMLayer: SequenceMixer {
         for p in stateParameters where p !== manager.mask && p !== manager.identityNumbers {
             let axis = p.stateAxis!, row = p.value.select(axis, from),
                 deviation = noise * p.value.standardDeviation(correction: 0).item()
-            let shift = Tensor.normal(row.shape, deviation: deviation, key: key.fold(p.path), dtype: row.dtype)
+            let shift = Tensor.normal(row.shape, standardDeviation: deviation, key: key.fold(p.path), dtype: row.dtype)
             p.value.write(row + shift) { $0.select(axis, to) }
         }
     }
 
     /// The states before the first token of new sequences, with what the rule counts.
-    package func beginning(batch: Int, _ activity: StateActivity, _ context: ForwardContext) -> StateBank {
-        var states = manager.beginning(batch: batch, activity, context)
+    package func initialState(batch: Int, _ activity: StateActivity, _ context: ForwardContext) -> StateBank {
+        var states = manager.initialState(batch: batch, activity, context)
         states.usage = propagator.rule.initialUsage.map {
             context.constant(Tensor(repeating: $0, [batch, manager.count], dtype: manager.initialKeys.value.dtype))
         }
         return states
     }
 
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerState {
+    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         // Who is active does not matter yet; each pass over tokens asks the manager, and pays for the keep gates, once.
-        let bank = beginning(batch: batch, StateActivity(heads: manager.heads), context)
+        let bank = initialState(batch: batch, StateActivity(heads: manager.heads), context)
         let dtype = bank.keys.dtype
-        var s = MixerState()
+        var s = MixerCache()
         s["keys"] = bank.keys
         s["values"] = bank.values
         if let usage = bank.usage { s["usage"] = usage }
-        s["convolution"] = convolution.beginning(batch: batch, context)
-        if let carried = router.beginning(batch: batch, dtype) { s["routing"] = context.constant(carried) }
-        if let own = activation { s["activity"] = context.constant(own.beginning(batch: batch, manager, dtype)) }
+        s["convolution"] = convolution.initialState(batch: batch, context)
+        if let carried = router.initialState(batch: batch, dtype) { s["routing"] = context.constant(carried) }
+        if let own = activation { s["activity"] = context.constant(own.initialState(batch: batch, manager, dtype)) }
         if attention.window != nil { s["window"] = context.constant(Tensor(repeating: 0, [batch, 0, 3 * width], dtype: dtype)) }
         return s
     }
 
-    public func callAsFunction(_ x: Variable, _ state: inout MixerState?, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let batch = x.shape[0], position = state?.position ?? 0
         let activity = manager.activity(batch: batch, context)
             .observed(batch: batch, count: manager.count, x.dtype, context)
@@ -135,7 +136,7 @@ public final class NSTMLayer: SequenceMixer {
         if let state {
             states = StateBank(keys: state["keys"]!, values: state["values"]!, usage: state["usage"], activity: activity)
         } else {
-            states = beginning(batch: batch, activity, context)
+            states = initialState(batch: batch, activity, context)
         }
         var routing = state?["routing"], own = state?["activity"]?.value
         let projected = context.scope("projection") { projection(x, context) }
@@ -166,12 +167,12 @@ public final class NSTMLayer: SequenceMixer {
         _ position: Int, _ context: ForwardContext
     ) -> Variable {
         let activity = states.activity
-        if let policy = activation, own == nil { own = policy.beginning(batch: x.shape[0], manager, x.dtype) }
+        if let policy = activation, own == nil { own = policy.initialState(batch: x.shape[0], manager, x.dtype) }
         if looks.isEmpty { return part(x, qkv, activity, &states, &routing, &own, position, context) }
         let lengths = StatePropagator.lengths(of: x.shape[1], from: position, looks)
         // A sequence that is not streamed has parts all the same.
         if routing == nil, lengths.count > 1 {
-            routing = router.beginning(batch: x.shape[0], x.dtype).map { context.constant($0) }
+            routing = router.initialState(batch: x.shape[0], x.dtype).map { context.constant($0) }
         }
         var at = position, reads: [Variable] = []
         for (x, qkv) in zip(x.split(1, lengths), qkv.split(1, lengths)) {
@@ -209,26 +210,44 @@ public final class NSTMLayer: SequenceMixer {
     }
 }
 
-/// A sequence model whose mixers are layers of explicit states, each an `NSTMLayer` or two in a `BidirectionalLayer`.
-public final class NSTMModel: SequenceModel {
-    public init(
-        _ builder: ParameterBuilder, _ shape: ModelShape,
-        embedder: ((_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder)? = nil,
-        layer: (_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> any SequenceMixer
-    ) {
-        var style = StackStyle()
-        style.embedder = embedder
-        super.init(builder, shape, norm: .rms, style: style) { layer($0, $1, $2) }
-    }
-}
+// MARK: Cost
 
-extension SequenceModel {
-    /// The layers of explicit states, first to last, of a block that reads both ways the forward one first; none in a model of
-    /// another kind.
-    public var stateLayers: [NSTMLayer] {
-        blocks.flatMap { block in
-            if let both = block.mixer as? BidirectionalLayer { return [both.forward, both.backward] }
-            return (block.mixer as? NSTMLayer).map { [$0] } ?? []
+extension NSTMLayer: CostReporting {
+    /// nil also for a layer whose sequences switch states on as they need them: that depends on the tokens.
+    public func multiplyAdds(_ pass: PassSize) -> Int? {
+        let dimensions = LayerDimensions(width: width, heads: manager.heads, states: manager.count)
+        let active = manager.activity(batch: 1, ForwardContext(.evaluate)).active(of: manager.count).count
+        guard life?.activation == nil, let router = router.policy as? any RoutingCost else { return nil }
+        let states = StatePass(size: pass, dimensions: dimensions, active: active, reached: router.reached(of: active))
+        let position = pass.carriesState ? pass.position : 0, interval = propagator.interval
+        var sum = router.multiplyAdds(states), cuts = looks
+        if let interaction = propagator.interaction {
+            guard let talk = interaction as? any StrategyCost else { return nil }
+            // Multiples of the interval among the positions of this pass, without 0.
+            let times = (position + pass.tokens - 1) / interval - max(0, position - 1) / interval
+            sum += times * talk.multiplyAdds(states)
+            cuts.append(interval)
         }
+        for length in StatePropagator.lengths(of: pass.tokens, from: position, cuts) {
+            var stretch = states
+            stretch.size.tokens = length
+            guard let cost = propagator.multiplyAdds(stretch, reading: attention.readout) else { return nil }
+            sum += cost
+        }
+        // Projection, gate and output.
+        sum += pass.rows * 5 * width * width + convolution.multiplyAdds(pass)
+        return attention.window.map { sum + windowMultiplyAdds(pass, width: width, window: $0) } ?? sum
+    }
+
+    /// Bytes that are carried after a pass: keys and values of the states, what a rule counts and a router carries, the activity of each
+    /// sequence, the last inputs of the convolution and the window.
+    public func stateBytes(_ pass: PassSize) -> Int? {
+        let dtype = manager.initialKeys.value.dtype, n = manager.count
+        var elements = n * 2 * width + (convolution.width - 1) * 3 * width
+        if propagator.rule.initialUsage != nil { elements += n }
+        elements += router.initialState(batch: 1, dtype)?.count ?? 0
+        if life?.activation != nil { elements += n }
+        if let window = attention.window { elements += min(window - 1, pass.position + pass.tokens) * 3 * width }
+        return pass.batch * elements * dtype.byteCount
     }
 }

@@ -7,12 +7,12 @@ import NSTMTensor
 public struct ParameterGroup: Sendable {
     public let matches: @Sendable (_ path: String) -> Bool
     /// Multiplies the learning rate.
-    public var rateFactor: Double
+    public var learningRateScale: Double
     /// Replaces the optimizer's weight decay, also for parameters that do not decay by default.
     public var decay: Double?
-    public init(rateFactor: Double = 1, decay: Double? = nil, matches: @escaping @Sendable (_ path: String) -> Bool) {
+    public init(learningRateScale: Double = 1, decay: Double? = nil, matches: @escaping @Sendable (_ path: String) -> Bool) {
         self.matches = matches
-        self.rateFactor = rateFactor
+        self.learningRateScale = learningRateScale
         self.decay = decay
     }
 }
@@ -25,7 +25,7 @@ public final class Optimizer {
         case sgd(momentum: Double = 0.9, nesterov: Bool = false)
         /// Loshchilov & Hutter 2019: Adam with decoupled weight decay.
         case adamW(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8)
-        /// Graves 2013 (eq. 38–41): RMSProp with centred second moment and momentum.
+        /// Graves 2013 (eq. 38–41): RMSProp with centered second moment and momentum.
         case rmsProp(rho: Double = 0.95, momentum: Double = 0.9, epsilon: Double = 1e-4)
 
         public var slots: [String] {
@@ -68,7 +68,7 @@ public final class Optimizer {
         step += 1
         gradients.forEach { parameter, gradient in
             let group = groups.first { $0.matches(parameter.path) }
-            let rate = min(rate * parameter.rateFactor, parameter.rateLimit) * (group?.rateFactor ?? 1)
+            let rate = min(rate * parameter.learningRateScale, parameter.maxLearningRate) * (group?.learningRateScale ?? 1)
             let decay = group?.decay ?? (parameter.decays ? self.decay : 0)
             apply(parameter, gradient.contiguous(), rate, decay, scale)
         }

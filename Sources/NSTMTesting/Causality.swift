@@ -5,49 +5,49 @@ import NSTMTensor
 extension Subject {
     /// No output depends on a later token or on another sequence: by perturbation to the bit, and by derivatives that are exactly 0.
     func checkCausality(_ report: inout ConformanceReport) {
-        for surrounding in surroundings {
-            perturb(surrounding, &report)
-            differentiate(surrounding, &report)
+        for harness in surroundings {
+            perturb(harness, &report)
+            differentiate(harness, &report)
         }
     }
 
-    private func perturb(_ surrounding: Surrounding, _ report: inout ConformanceReport) {
-        let specimen = surrounding.specimen(Subject.site, .float32), n = 11
-        let x = specimen.tokens(n), other = specimen.tokens(n, "other")
+    private func perturb(_ harness: Harness, _ report: inout ConformanceReport) {
+        let fixture = harness.fixture(Subject.dimensions, .float32), n = 11
+        let x = fixture.tokens(n), other = fixture.tokens(n, "other")
         for mode in [ForwardContext.Mode.evaluate, .train] {
             func run(_ x: Tensor) -> Tensor {
                 let context = ForwardContext(mode, key: RandomKey(5))
-                return specimen.whole(context.constant(x), context).value
+                return fixture.whole(context.constant(x), context).value
             }
             let y = run(x)
-            for j in specimen.mixer.isCausal ? [1, 4, 5, 10] : [] {
+            for j in fixture.mixer.isCausal ? [1, 4, 5, 10] : [] {
                 let moved = run(.concatenate([x.slice(1, 0..<j), other.slice(1, j..<n)], axis: 1))
                 let c = changes(y.slice(1, 0..<j), moved.slice(1, 0..<j))
                 report.note(
                     .causality, "earlier outputs that later tokens change", c.count, bound: 0,
                     at:
-                        "at output \(place(c.element, in: [2, j, specimen.width])), tokens from \(j) on changed, \(surrounding.name)"
+                        "at output \(place(c.element, in: [2, j, fixture.width])), tokens from \(j) on changed, \(harness.name)"
                 )
             }
             let moved = run(.concatenate([x.slice(0, 0..<1), other.slice(0, 1..<2)], axis: 0))
             let c = changes(y.slice(0, 0..<1), moved.slice(0, 0..<1))
             report.note(
                 .causality, "outputs that another sequence changes", c.count, bound: 0,
-                at: "at output \(place(c.element, in: [1, n, specimen.width])), \(mode) mode, \(surrounding.name)")
+                at: "at output \(place(c.element, in: [1, n, fixture.width])), \(mode) mode, \(harness.name)")
         }
     }
 
-    private func differentiate(_ surrounding: Surrounding, _ report: inout ConformanceReport) {
-        let specimen = surrounding.specimen(Subject.site, .float64), n = 9
+    private func differentiate(_ harness: Harness, _ report: inout ConformanceReport) {
+        let fixture = harness.fixture(Subject.dimensions, .float64), n = 9
         for i in [0, 3, 4, 7] {
-            let context = ForwardContext(.train, key: RandomKey(5)), x = context.input(specimen.tokens(n))
-            let y = specimen.whole(x, context).slice(0, 0..<1).slice(1, i..<i + 1)
+            let context = ForwardContext(.train, key: RandomKey(5)), x = context.input(fixture.tokens(n))
+            let y = fixture.whole(x, context).slice(0, 0..<1).slice(1, i..<i + 1)
             guard let g = weighted(y, "y").gradients(of: [x])[0] else { continue }
-            for (b, j) in (0..<2).flatMap({ b in (0..<n).map { (b, $0) } }) where b == 1 || j > i && specimen.mixer.isCausal {
-                let size = deviation(g.select(0, b).select(0, j), .zeros([specimen.width], dtype: .float64))
+            for (b, j) in (0..<2).flatMap({ b in (0..<n).map { (b, $0) } }) where b == 1 || j > i && fixture.mixer.isCausal {
+                let size = deviation(g.select(0, b).select(0, j), .zeros([fixture.width], dtype: .float64))
                 report.note(
                     .causality, "derivatives by later tokens and other sequences", size.value, bound: 0,
-                    at: "of output \(i) of sequence 0 by token \(j) of sequence \(b), \(surrounding.name)")
+                    at: "of output \(i) of sequence 0 by token \(j) of sequence \(b), \(harness.name)")
             }
         }
     }

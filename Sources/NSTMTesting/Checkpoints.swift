@@ -8,51 +8,51 @@ extension Subject {
     /// Parameters and state in the middle of a sequence go through a checkpoint file into a layer built anew, which then goes on as
     /// the old one does, to the bit.
     func checkCheckpoints(_ report: inout ConformanceReport) {
-        for surrounding in surroundings {
+        for harness in surroundings {
             do {
-                try roundTrip(surrounding, &report)
+                try roundTrip(harness, &report)
             } catch {
-                report.note(.checkpoints, "files written and read", 1, bound: 0, at: "\(error), \(surrounding.name)")
+                report.note(.checkpoints, "files written and read", 1, bound: 0, at: "\(error), \(harness.name)")
             }
         }
     }
 
-    private func roundTrip(_ surrounding: Surrounding, _ report: inout ConformanceReport) throws {
-        let old = surrounding.specimen(Subject.site, .float32), x = old.tokens(12), y = old.tokens(7, "more")
+    private func roundTrip(_ harness: Harness, _ report: inout ConformanceReport) throws {
+        let old = harness.fixture(Subject.dimensions, .float32), x = old.tokens(12), y = old.tokens(7, "more")
         let training = ForwardContext(.train, key: RandomKey(5))
         // What a strategy moves in training is part of what has to be saved.
         _ = old.loss(old.whole(training.constant(x), training), nil, training).backward()
         let context = ForwardContext(.evaluate)
-        var state: MixerState? = old.mixer.initialState(batch: 2, context)
+        var state: MixerCache? = old.mixer.initialState(batch: 2, context)
         _ = old.run(context.constant(x), [5, 7], &state, context)
 
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("nstm-conformance-\(UUID().uuidString).h5")
         defer { try? FileManager.default.removeItem(at: file) }
         var archive = CheckpointArchive()
         archive.append(old.store.all.map { ($0.path, $0.value) }, under: "model")
-        archive.append(ModelState(layers: [state!]).tensors, under: "state")
+        archive.append(ModelCache(layers: [state!]).tensors, under: "state")
         try CheckpointFile.write(archive, to: file)
         let saved = try CheckpointFile.read(file)
 
-        let new = surrounding.specimen(Subject.site, .float32, seed: 2)
+        let new = harness.fixture(Subject.dimensions, .float32, seed: 2)
         for p in new.store.all { p.value = saved[tensor: "model/\(p.path)"] ?? p.value }
-        var restored = ModelState(tensors: saved.tensors(under: "state"))?.layers.first
+        var restored = ModelCache(tensors: saved.tensors(under: "state"))?.layers.first
         let same = restored != nil && new.store.all.map(\.path) == old.store.all.map(\.path)
         report.note(
             .checkpoints, "files written and read", same ? 0 : 1, bound: 0,
-            at: "the state or the names of the parameters differ, \(surrounding.name)")
+            at: "the state or the names of the parameters differ, \(harness.name)")
         guard same else { return }
         let a = old.run(context.constant(y), [3, 4], &state, context),
             b = new.run(context.constant(y), [3, 4], &restored, context)
         let c = changes(a.value, b.value)
         report.note(
             .checkpoints, "outputs that differ after loading", c.count, bound: 0,
-            at: "at output \(place(c.element, in: a.shape)), \(surrounding.name)")
+            at: "at output \(place(c.element, in: a.shape)), \(harness.name)")
         for name in state!.names {
             let c = changes(state![name]!.value, restored![name]!.value)
             report.note(
                 .checkpoints, "elements of the state that differ after loading", c.count, bound: 0,
-                at: "at \(name)\(place(c.element, in: state![name]!.shape)), \(surrounding.name)")
+                at: "at \(name)\(place(c.element, in: state![name]!.shape)), \(harness.name)")
         }
     }
 }

@@ -1,3 +1,4 @@
+import NSTMConfiguration
 import NSTMLayers
 import NSTMModules
 import NSTMTensor
@@ -24,105 +25,105 @@ public enum Conformance {
             self.excluding = excluding
         }
     }
-    public typealias Make<Product> = (ParameterBuilder, StrategySite) -> Product
+    public typealias Make<Product> = (ParameterBuilder, LayerDimensions) -> Product
 
-    /// - Parameter readout: the one that the rule is fused with; nil: `ContentRead`.
+    /// - Parameter readout: the one that the rule is fused with; nil: `ContentReadout`.
     public static func check(
         updateRule make: @escaping Make<any StateUpdateRule>, readout: Make<any StateReadout>? = nil,
         _ options: Options = Options()
     ) -> ConformanceReport {
-        run(Subject("update rule \(kind(make))", Surrounding.around(update: make, readout: readout)), options)
+        run(Subject("update rule \(kind(make))", Harness.around(update: make, readout: readout)), options)
     }
-    /// - Parameter readout: the one that the policy is used with; nil: `ContentRead`.
+    /// - Parameter readout: the one that the policy is used with; nil: `ContentReadout`.
     public static func check(
         routing make: @escaping Make<any RoutingPolicy>, readout: Make<any StateReadout>? = nil, _ options: Options = Options()
     ) -> ConformanceReport {
-        run(Subject("routing policy \(kind(make))", Surrounding.around(routing: make, readout: readout)), options)
+        run(Subject("routing policy \(kind(make))", Harness.around(routing: make, readout: readout)), options)
     }
     public static func check(interaction make: @escaping Make<any StateInteraction>, _ options: Options = Options())
         -> ConformanceReport
     {
-        run(Subject("state interaction \(kind(make))", Surrounding.around(interaction: make)), options)
+        run(Subject("state interaction \(kind(make))", Harness.around(interaction: make)), options)
     }
     public static func check(readout make: @escaping Make<any StateReadout>, _ options: Options = Options()) -> ConformanceReport
     {
-        run(Subject("readout \(kind(make))", Surrounding.around(readout: make)), options)
+        run(Subject("readout \(kind(make))", Harness.around(readout: make)), options)
     }
     /// Any layer that lets tokens of a sequence influence later ones, or with `isCausal` false all others. What concerns inactive states is checked of an `NSTMLayer`.
     public static func check(layer make: @escaping Make<any SequenceMixer>, _ options: Options = Options()) -> ConformanceReport {
-        run(Subject("layer \(kind(make))", Surrounding.of(layer: make)), options)
+        run(Subject("layer \(kind(make))", Harness.of(layer: make)), options)
     }
 
     // MARK: By name
 
     /// - Parameter settings: what stands beside the name in a configuration.
-    /// - Throws: `ConfigurationError` with all faults of the name and the settings; so do the functions below.
+    /// - Throws: `ConfigurationError` with all issues of the name and the settings; so do the functions below.
     public static func check(
-        updateRule name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()
+        updateRule name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
         let make = try factory(name, in: strategies.updates, settings)
         let read = try factory(strategies.usualReadout(routing: nil, update: name), in: strategies.readouts, [:])
-        return run(Subject("update rule '\(name)'", Surrounding.around(update: make, readout: read)), options)
+        return run(Subject("update rule '\(name)'", Harness.around(update: make, readout: read)), options)
     }
     public static func check(
-        routing name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()
+        routing name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
         let make = try factory(name, in: strategies.routings, settings)
         let read = try factory(strategies.usualReadout(routing: name, update: nil), in: strategies.readouts, [:])
-        return run(Subject("routing policy '\(name)'", Surrounding.around(routing: make, readout: read)), options)
+        return run(Subject("routing policy '\(name)'", Harness.around(routing: make, readout: read)), options)
     }
     public static func check(
-        interaction name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()
+        interaction name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
         let make = try factory(name, in: strategies.interactions, settings)
-        return run(Subject("state interaction '\(name)'", Surrounding.around(interaction: make)), options)
+        return run(Subject("state interaction '\(name)'", Harness.around(interaction: make)), options)
     }
     public static func check(
-        readout name: String, in strategies: Strategies, settings: ConfigMap = [:], _ options: Options = Options()
+        readout name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
         let make = try factory(name, in: strategies.readouts, settings)
-        return run(Subject("readout '\(name)'", Surrounding.around(readout: make)), options)
+        return run(Subject("readout '\(name)'", Harness.around(readout: make)), options)
     }
     /// A whole layer as a configuration says it, below `model`; `states` is the kit's.
     public static func check(
-        layer settings: ConfigMap, in strategies: Strategies, _ options: Options = Options()
+        layer settings: ConfigurationMap, in strategies: Strategies, _ options: Options = Options()
     ) throws -> ConformanceReport {
-        func plan(_ site: StrategySite) -> (NSTMLayerPlan, ConfigReader) {
+        func plan(_ dimensions: LayerDimensions) -> (NSTMLayerConfiguration, ConfigurationReader) {
             var settings = settings
-            settings["states"] = .int(site.states)
-            let reader = ConfigReader(.map(settings))
-            let plan = NSTMLayerPlan(reader, width: site.width, heads: site.heads, strategies: strategies)
+            settings["states"] = .int(dimensions.states)
+            let reader = ConfigurationReader(.map(settings))
+            let plan = NSTMLayerConfiguration(reader, width: dimensions.width, heads: dimensions.heads, strategies: strategies)
             reader.finish()
             return (plan, reader)
         }
-        for site in Subject.sites { try plan(site).1.throwIfFaulty() }
-        return run(Subject("layer", Surrounding.of { plan($1).0.layer($0, residual: .fanIn) }), options)
+        for dimensions in Subject.sites { try plan(dimensions).1.throwIfInvalid() }
+        return run(Subject("layer", Harness.of { plan($1).0.layer($0, residual: .fanIn) }), options)
     }
 
     /// What builds a registered strategy at any of the kit's sizes.
     private static func factory<Product>(
-        _ name: String, in registry: Registry<Strategies.Factory<Product>>, _ settings: ConfigMap
+        _ name: String, in registry: Registry<Strategies.Factory<Product>>, _ settings: ConfigurationMap
     ) throws -> Make<Product> {
-        func resolved(_ site: StrategySite) -> ((ParameterBuilder) -> Product, ConfigReader)? {
+        func resolved(_ dimensions: LayerDimensions) -> ((ParameterBuilder) -> Product, ConfigurationReader)? {
             var map = settings
             map["name"] = .string(name)
-            let reader = ConfigReader(.map(map))
-            guard let make = reader.factory("name", in: registry)?(reader, site) else { return nil }
+            let reader = ConfigurationReader(.map(map))
+            guard let make = reader.factory("name", in: registry)?(reader, dimensions) else { return nil }
             reader.finish()
             return (make, reader)
         }
-        for site in Subject.sites {
-            guard let (_, reader) = resolved(site) else {
+        for dimensions in Subject.sites {
+            guard let (_, reader) = resolved(dimensions) else {
                 // Says which names there are.
                 _ = try registry.resolve(name)
                 continue
             }
-            try reader.throwIfFaulty()
+            try reader.throwIfInvalid()
         }
         return { resolved($1)!.0($0) }
     }
     private static func kind<Product>(_ make: Make<Product>) -> String {
-        "\(type(of: make(ParameterBuilder(seed: 1), Subject.site)))"
+        "\(type(of: make(ParameterBuilder(seed: 1), Subject.dimensions)))"
     }
     private static func run(_ subject: Subject, _ options: Options) -> ConformanceReport {
         var report = ConformanceReport(subject.name)

@@ -7,22 +7,22 @@ extension Subject {
     /// What a layer says it costs and carries is what the kernels count and what lies in the state: whole sequences of several
     /// lengths, and parts that go on from a state.
     func checkCosts(_ report: inout ConformanceReport) {
-        for surrounding in surroundings {
-            for site in [Subject.site, Subject.smallSite] {
-                let specimen = surrounding.specimen(site, .float32)
-                guard let layer = specimen.mixer as? any CostReporting,
+        for harness in surroundings {
+            for dimensions in [Subject.dimensions, Subject.smallSite] {
+                let fixture = harness.fixture(dimensions, .float32)
+                guard let layer = fixture.mixer as? any CostReporting,
                     layer.multiplyAdds(PassSize(batch: 2, tokens: 1)) != nil
                 else {
                     report.note("8 costs: not stated")
                     continue
                 }
-                compareWork(specimen, layer, surrounding.name, &report)
+                compareWork(fixture, layer, harness.name, &report)
             }
         }
     }
 
     private func compareWork(
-        _ specimen: Specimen, _ layer: any CostReporting, _ name: String, _ report: inout ConformanceReport
+        _ fixture: Fixture, _ layer: any CostReporting, _ name: String, _ report: inout ConformanceReport
     ) {
         let context = ForwardContext(.evaluate)
         func compare(_ pass: PassSize, _ counted: Work) {
@@ -32,25 +32,25 @@ extension Subject {
                 stated.map { Double(abs($0 - counted.multiplyAdds)) } ?? .infinity, bound: 0,
                 at:
                     "\(stated?.description ?? "nothing") stated, \(counted.multiplyAdds) counted of 2 × \(pass.tokens) tokens\(at), "
-                    + "width \(specimen.width), \(name)")
+                    + "width \(fixture.width), \(name)")
         }
         // One token, less and more than a chunk of a scan, more than a block of queries.
         for length in [1, 13, 75] {
-            let x = context.constant(specimen.tokens(length))
-            compare(PassSize(batch: 2, tokens: length), Work.counting { _ = specimen.whole(x, context) })
+            let x = context.constant(fixture.tokens(length))
+            compare(PassSize(batch: 2, tokens: length), Work.counting { _ = fixture.whole(x, context) })
         }
-        guard specimen.mixer.isCausal else { return }
-        specimen.reset()
-        var state: MixerState? = specimen.mixer.initialState(batch: 2, context), position = 0
-        for part in context.constant(specimen.tokens(43)).split(1, [5, 1, 20, 17]) {
+        guard fixture.mixer.isCausal else { return }
+        fixture.reset()
+        var state: MixerCache? = fixture.mixer.initialState(batch: 2, context), position = 0
+        for part in context.constant(fixture.tokens(43)).split(1, [5, 1, 20, 17]) {
             let pass = PassSize(batch: 2, tokens: part.shape[1], position: position, carriesState: true)
-            compare(pass, Work.counting { _ = specimen.mixer(part, &state, context) })
+            compare(pass, Work.counting { _ = fixture.mixer(part, &state, context) })
             position += part.shape[1]
             guard let stated = layer.stateBytes(pass) else { continue }
             report.note(
                 .costs, "bytes of the state stated and not carried, or the other way round",
                 Double(abs(stated - state!.byteCount)), bound: 0,
-                at: "\(stated) stated, \(state!.byteCount) carried after \(position) tokens, width \(specimen.width), \(name)")
+                at: "\(stated) stated, \(state!.byteCount) carried after \(position) tokens, width \(fixture.width), \(name)")
         }
     }
 }

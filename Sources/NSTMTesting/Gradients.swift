@@ -7,24 +7,24 @@ extension Subject {
     /// Every trainable parameter gets a gradient, and it is the derivative: against central differences in float64, along random
     /// directions over all its elements and for single elements.
     func checkGradients(_ report: inout ConformanceReport) {
-        for surrounding in surroundings {
-            let specimen = surrounding.specimen(Subject.smallSite, .float64), x = specimen.tokens(9)
+        for harness in surroundings {
+            let fixture = harness.fixture(Subject.smallSite, .float64), x = fixture.tokens(9)
             func loss(_ recording: Bool) -> Variable {
                 let context = ForwardContext(.train, key: RandomKey(9), recording: recording)
-                var state = specimen.mixer.isCausal ? specimen.mixer.initialState(batch: 2, context) : nil
-                let y = specimen.run(context.constant(x), [9], &state, context)
-                return specimen.loss(y, state, context)
+                var state = fixture.mixer.isCausal ? fixture.mixer.initialState(batch: 2, context) : nil
+                let y = fixture.run(context.constant(x), [9], &state, context)
+                return fixture.loss(y, state, context)
             }
-            specimen.reset()
+            fixture.reset()
             let gradients = loss(true).backward()
-            specimen.reset()
-            for p in specimen.store.all where p.isTrainable {
+            fixture.reset()
+            for p in fixture.store.all where p.isTrainable {
                 let analytic = gradients[p]?.doubles() ?? []
                 report.note(
                     .gradients, "parameters without a gradient", analytic.contains { $0 != 0 } ? 0 : 1, bound: 0,
-                    at: "\(p.path), \(surrounding.name)")
+                    at: "\(p.path), \(harness.name)")
                 guard !analytic.isEmpty else { continue }
-                if specimen.isEstimated(p) {
+                if fixture.isEstimated(p) {
                     report.note("3 gradients: those of \(p.path) are declared to be estimates and were not compared")
                     continue
                 }
@@ -39,7 +39,7 @@ extension Subject {
                     p.value = original
                     report.note(
                         .gradients, "analytic and numeric", abs(moved - numeric) / max(1, abs(moved), abs(numeric)), bound: 1e-6,
-                        at: "\(p.path)\(label): \(moved) against \(numeric), \(surrounding.name)")
+                        at: "\(p.path)\(label): \(moved) against \(numeric), \(harness.name)")
                 }
             }
         }
@@ -58,7 +58,7 @@ extension Subject {
     }
 }
 
-extension Specimen {
+extension Fixture {
     /// Whether a declared estimate lies on the way back to a parameter.
     func isEstimated(_ p: Parameter) -> Bool {
         if mixer is any EstimatesGradient { return true }

@@ -7,39 +7,39 @@ extension Subject {
     /// Inactive states contribute exactly 0, whatever they hold, and are left untouched to the bit; so is a state that tokens reach
     /// with weight 0.
     func checkInactivity(_ report: inout ConformanceReport) {
-        for surrounding in surroundings {
-            guard surrounding.specimen(Subject.site, .float32).layer != nil else {
+        for harness in surroundings {
+            guard harness.fixture(Subject.dimensions, .float32).layer != nil else {
                 report.note("4 inactive states: not a layer of states")
                 continue
             }
-            checkContents(surrounding, &report)
-            checkGradientsReached(surrounding, &report)
-            compareWithSmaller(surrounding, &report)
-            if let partial = surrounding.partial { checkUnrouted(Specimen(partial, Subject.site, .float32), &report) }
+            checkContents(harness, &report)
+            checkGradientsReached(harness, &report)
+            compareWithSmaller(harness, &report)
+            if let partial = harness.partial { checkUnrouted(Fixture(partial, Subject.dimensions, .float32), &report) }
         }
     }
 
     /// A layer with inactive states that begin as something else.
-    private func filled(_ surrounding: Surrounding, _ dtype: DType, _ value: Double?) -> Specimen {
-        let specimen = surrounding.specimen(Subject.site, dtype, masked: true), manager = specimen.layer!.manager
-        guard let value else { return specimen }
+    private func filled(_ harness: Harness, _ dtype: DType, _ value: Double?) -> Fixture {
+        let fixture = harness.fixture(Subject.dimensions, dtype, masked: true), manager = fixture.layer!.manager
+        guard let value else { return fixture }
         for p in [manager.initialKeys, manager.initialValues] {
             let fill = Tensor(repeating: value, p.value.shape, dtype: dtype)
             p.value = .where((manager.mask.value .> 0).expanded(1), p.value, fill)
         }
-        return specimen.refreshed
+        return fixture.refreshed
     }
 
-    private func checkContents(_ surrounding: Surrounding, _ report: inout ConformanceReport) {
-        let reference = filled(surrounding, .float32, nil), x = reference.tokens(11)
+    private func checkContents(_ harness: Harness, _ report: inout ConformanceReport) {
+        let reference = filled(harness, .float32, nil), x = reference.tokens(11)
         let context = ForwardContext(.evaluate), lengths = [3, 8], input = context.constant(x)
         let y = reference.split(input, lengths, context).y.value
         for value in [1e6, .nan] {
-            let specimen = filled(surrounding, .float32, value), manager = specimen.layer!.manager
-            let (z, end) = specimen.split(input, lengths, context), c = changes(y, z.value)
+            let fixture = filled(harness, .float32, value), manager = fixture.layer!.manager
+            let (z, end) = fixture.split(input, lengths, context), c = changes(y, z.value)
             report.note(
                 .inactivity, "outputs that what they hold changes", c.count, bound: 0,
-                at: "at output \(place(c.element, in: y.shape)), holding \(value), \(surrounding.name)")
+                at: "at output \(place(c.element, in: y.shape)), holding \(value), \(harness.name)")
             for n in 0..<manager.count where !manager.active[n] {
                 for (part, beginning) in [("keys", manager.initialKeys), ("values", manager.initialValues)] {
                     guard let now = end[part]?.value else { continue }
@@ -47,41 +47,41 @@ extension Subject {
                     let c = changes(now.select(1, n), beginning.value.select(0, n).expanded(0).broadcast(to: [b, width]))
                     report.note(
                         .inactivity, "elements of inactive states that change", c.count, bound: 0,
-                        at: "at \(part) of state \(n), holding \(value), \(surrounding.name)")
+                        at: "at \(part) of state \(n), holding \(value), \(harness.name)")
                 }
             }
         }
     }
 
-    private func checkGradientsReached(_ surrounding: Surrounding, _ report: inout ConformanceReport) {
-        let specimen = filled(surrounding, .float64, .nan), manager = specimen.layer!.manager
-        let context = ForwardContext(.train, key: RandomKey(9)), y = specimen.whole(context.constant(specimen.tokens(9)), context)
-        let gradients = specimen.loss(y, nil, context).backward(), fault = gradients.firstNonFinite
+    private func checkGradientsReached(_ harness: Harness, _ report: inout ConformanceReport) {
+        let fixture = filled(harness, .float64, .nan), manager = fixture.layer!.manager
+        let context = ForwardContext(.train, key: RandomKey(9)), y = fixture.whole(context.constant(fixture.tokens(9)), context)
+        let gradients = fixture.loss(y, nil, context).backward(), issue = gradients.firstNonFinite
         report.note(
-            .inactivity, "gradients that are not finite", fault == nil ? 0 : 1, bound: 0,
-            at: "in \(fault?.path ?? ""), inactive states holding NaN, \(surrounding.name)")
+            .inactivity, "gradients that are not finite", issue == nil ? 0 : 1, bound: 0,
+            at: "in \(issue?.path ?? ""), inactive states holding NaN, \(harness.name)")
         for p in [manager.initialKeys, manager.initialValues] {
             guard let gradient = gradients[p] else { continue }
             for n in 0..<manager.count where !manager.active[n] {
                 let size = deviation(gradient.select(0, n), .zeros([gradient.shape[1]], dtype: .float64))
                 report.note(
                     .inactivity, "gradients that reach inactive states", size.value, bound: 0,
-                    at: "\(p.path) of state \(n), \(surrounding.name)")
+                    at: "\(p.path) of state \(n), \(harness.name)")
             }
         }
     }
 
     /// A layer with inactive states is the layer without them: rows of parameters that belong to active states are carried over.
-    private func compareWithSmaller(_ surrounding: Surrounding, _ report: inout ConformanceReport) {
-        let large = surrounding.specimen(Subject.site, .float64, masked: true)
-        let small = surrounding.specimen(Subject.activeSite, .float64, masked: false, seed: 2)
-        let rest = Tensor(Specimen.flags(Subject.site.states).enumerated().filter(\.element).map { Int32($0.offset) })
+    private func compareWithSmaller(_ harness: Harness, _ report: inout ConformanceReport) {
+        let large = harness.fixture(Subject.dimensions, .float64, masked: true)
+        let small = harness.fixture(Subject.activeSite, .float64, masked: false, seed: 2)
+        let rest = Tensor(Fixture.flags(Subject.dimensions.states).enumerated().filter(\.element).map { Int32($0.offset) })
         for p in small.store.all {
             guard var value = large.store[p.path]?.value, value.rank == p.value.rank else {
                 report.note("4 inactive states: no smaller layer to compare with, \(p.path) depends on the number of states")
                 return
             }
-            for axis in 0..<value.rank where value.shape[axis] == Subject.site.states && p.value.shape[axis] == rest.count {
+            for axis in 0..<value.rank where value.shape[axis] == Subject.dimensions.states && p.value.shape[axis] == rest.count {
                 value = .stack(rest.elements(Int32.self).map { value.select(axis, Int($0)) }, axis: axis)
             }
             guard value.shape == p.value.shape else {
@@ -95,21 +95,21 @@ extension Subject {
         let d = deviation(y.value, z.value)
         report.note(
             .inactivity, "outputs of a layer without them", d.value, bound: 1e-10,
-            at: "at output \(place(d.element, in: y.shape)), \(surrounding.name)")
+            at: "at output \(place(d.element, in: y.shape)), \(harness.name)")
         for part in ["keys", "values"] {
             guard let a = end[part]?.value, let b = smallEnd[part]?.value else { continue }
             let left = Tensor.stack(rest.elements(Int32.self).map { a.select(1, Int($0)) }, axis: 1), d = deviation(left, b)
             report.note(
                 .inactivity, "states of a layer without them", d.value, bound: 1e-10,
-                at: "at \(part)\(place(d.element, in: b.shape)) of the active states, \(surrounding.name)")
+                at: "at \(part)\(place(d.element, in: b.shape)) of the active states, \(harness.name)")
         }
     }
 
     /// Tokens that reach some states with weight 0: longer than a chunk of a scan.
-    private func checkUnrouted(_ specimen: Specimen, _ report: inout ConformanceReport) {
-        let context = ForwardContext(.evaluate), start = specimen.mixer.initialState(batch: 2, context)
-        let end = specimen.split(context.constant(specimen.tokens(70)), [70], context).state
-        for n in 0..<Subject.site.states where !Surrounding.isReached(n) {
+    private func checkUnrouted(_ fixture: Fixture, _ report: inout ConformanceReport) {
+        let context = ForwardContext(.evaluate), start = fixture.mixer.initialState(batch: 2, context)
+        let end = fixture.split(context.constant(fixture.tokens(70)), [70], context).state
+        for n in 0..<Subject.dimensions.states where !Harness.isReached(n) {
             for part in ["keys", "values"] {
                 guard let before = start[part]?.value, let after = end[part]?.value else { continue }
                 let c = changes(before.select(1, n), after.select(1, n))

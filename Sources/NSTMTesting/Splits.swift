@@ -7,19 +7,19 @@ extension Subject {
     /// The whole = any split with carried state, in values and gradients; a scan = the loop of steps; and a pass run twice is the
     /// same to the bit.
     func checkSplits(_ report: inout ConformanceReport) {
-        for surrounding in surroundings {
+        for harness in surroundings {
             for (dtype, bound) in [(DType.float32, 1e-4), (.float64, 1e-10)] {
-                let specimen = surrounding.specimen(Subject.site, dtype)
+                let fixture = harness.fixture(Subject.dimensions, dtype)
                 // Longer than two chunks of a scan, and no multiple of one or of the interval.
                 for length in [1, 13, 131] {
-                    compareValues(specimen, length, bound, surrounding.name, &report)
+                    compareValues(fixture, length, bound, harness.name, &report)
                 }
-                for length in [13, 70] { compareGradients(specimen, length, bound, surrounding.name, &report) }
-                if let stepwise = surrounding.stepwise, let layer = specimen.layer,
+                for length in [13, 70] { compareGradients(fixture, length, bound, harness.name, &report) }
+                if let stepwise = harness.stepwise, let layer = fixture.layer,
                     layer.propagator.rule is any TokenDrivenUpdateRule
                 {
-                    let steps = Specimen(stepwise, Subject.site, dtype, masked: surrounding.masked)
-                    for length in [1, 13, 131] { compareScan(specimen, steps, length, bound, surrounding.name, &report) }
+                    let steps = Fixture(stepwise, Subject.dimensions, dtype, masked: harness.masked)
+                    for length in [1, 13, 131] { compareScan(fixture, steps, length, bound, harness.name, &report) }
                 }
             }
         }
@@ -32,46 +32,46 @@ extension Subject {
     }
 
     private func compareValues(
-        _ specimen: Specimen, _ length: Int, _ bound: Double, _ name: String, _ report: inout ConformanceReport
+        _ fixture: Fixture, _ length: Int, _ bound: Double, _ name: String, _ report: inout ConformanceReport
     ) {
-        let context = ForwardContext(.evaluate), x = context.constant(specimen.tokens(length))
-        let whole = specimen.whole(x, context).value, again = changes(whole, specimen.whole(x, context).value)
+        let context = ForwardContext(.evaluate), x = context.constant(fixture.tokens(length))
+        let whole = fixture.whole(x, context).value, again = changes(whole, fixture.whole(x, context).value)
         report.note(
             .splits, "elements that differ when a pass is repeated", again.count, bound: 0,
             at: "at output \(place(again.element, in: whole.shape)) of \(length) tokens, \(name)")
-        let (_, end) = specimen.split(x, [length], context)
+        let (_, end) = fixture.split(x, [length], context)
         for lengths in splits(of: length) {
-            let (y, state) = specimen.split(x, lengths, context), where_ = "\(length) tokens in parts \(brief(lengths)), \(name)"
+            let (y, state) = fixture.split(x, lengths, context), where_ = "\(length) tokens in parts \(brief(lengths)), \(name)"
             let d = deviation(whole, y.value)
             report.note(
-                .splits, "outputs, \(specimen.dtype)", d.value, bound: bound,
+                .splits, "outputs, \(fixture.dtype)", d.value, bound: bound,
                 at: "at output \(place(d.element, in: whole.shape)), \(where_)")
             report.note(
-                .splits, "carried states, \(specimen.dtype)",
+                .splits, "carried states, \(fixture.dtype)",
                 state.names == end.names && state.position == length ? 0 : .infinity, bound: bound,
                 at: "in names or position: \(state.names) at \(state.position) after \(where_)")
             for part in end.names {
                 guard let got = state[part] else { continue }
                 let d = deviation(end[part]!.value, got.value)
                 report.note(
-                    .splits, "carried states, \(specimen.dtype)", d.value, bound: bound,
+                    .splits, "carried states, \(fixture.dtype)", d.value, bound: bound,
                     at: "at \(part)\(place(d.element, in: got.shape)) after \(where_)")
             }
         }
     }
 
     private func compareGradients(
-        _ specimen: Specimen, _ length: Int, _ bound: Double, _ name: String, _ report: inout ConformanceReport
+        _ fixture: Fixture, _ length: Int, _ bound: Double, _ name: String, _ report: inout ConformanceReport
     ) {
-        let x = specimen.tokens(length), whole = gradients(specimen, x, nil)
+        let x = fixture.tokens(length), whole = gradients(fixture, x, nil)
         for lengths in splits(of: length) {
             compare(
-                whole, gradients(specimen, x, lengths), "gradients, \(specimen.dtype)", bound,
+                whole, gradients(fixture, x, lengths), "gradients, \(fixture.dtype)", bound,
                 "\(length) tokens in parts \(brief(lengths)), \(name)", &report)
         }
     }
     private func compareScan(
-        _ scan: Specimen, _ steps: Specimen, _ length: Int, _ bound: Double, _ name: String, _ report: inout ConformanceReport
+        _ scan: Fixture, _ steps: Fixture, _ length: Int, _ bound: Double, _ name: String, _ report: inout ConformanceReport
     ) {
         let x = scan.tokens(length), a = gradients(scan, x, [length]), b = gradients(steps, x, [length])
         for (name, pair) in zip(a.values.map(\.name), zip(a.values, b.values)) {
@@ -85,19 +85,19 @@ extension Subject {
 
     private typealias Pass = (values: [(name: String, value: Tensor)], gradients: [(name: String, value: Tensor?)])
     /// What a training pass leaves, and the gradients of the tokens and of every parameter.
-    private func gradients(_ specimen: Specimen, _ x: Tensor, _ lengths: [Int]?) -> Pass {
+    private func gradients(_ fixture: Fixture, _ x: Tensor, _ lengths: [Int]?) -> Pass {
         let context = ForwardContext(.train, key: RandomKey(5)), input = context.input(x)
-        let y: Variable, state: MixerState?
+        let y: Variable, state: MixerCache?
         if let lengths {
-            (y, state) = specimen.split(input, lengths, context)
+            (y, state) = fixture.split(input, lengths, context)
         } else {
-            y = specimen.whole(input, context)
+            y = fixture.whole(input, context)
             state = nil
         }
         let values = [("output", y.value)] + (state?.names ?? []).map { ($0, state![$0]!.value) }
-        let trained = specimen.store.all.filter(\.isTrainable)
+        let trained = fixture.store.all.filter(\.isTrainable)
         // Of the outputs only: without a state there is nothing else.
-        let loss = specimen.loss(y, nil, context), all = loss.gradients(of: [input] + trained.map { context[$0] })
+        let loss = fixture.loss(y, nil, context), all = loss.gradients(of: [input] + trained.map { context[$0] })
         return (values, Array(zip(["tokens"] + trained.map(\.path), all)))
     }
     private func compare(

@@ -5,23 +5,23 @@ import NSTMTensor
 extension Subject {
     /// A long stream of random tokens: everything stays finite and does not grow, and neither does the memory.
     func checkStream(_ report: inout ConformanceReport, tokens: Int) {
-        let specimen = surroundings[0].specimen(Subject.smallSite, .float32), count = 100, length = max(1, tokens / count)
-        specimen.reset()
-        var state: MixerState? = specimen.mixer.initialState(batch: 1, ForwardContext(.evaluate))
+        let fixture = surroundings[0].fixture(Subject.smallSite, .float32), count = 100, length = max(1, tokens / count)
+        fixture.reset()
+        var state: MixerCache? = fixture.mixer.initialState(batch: 1, ForwardContext(.evaluate))
         var sizes: [(early: Double, late: Double)] = [], names: [String] = [], bytes: [Int] = [], live: [Int] = []
         /// Works on the next tokens, and measures everything they leave.
         func work(_ part: Int) {
             let context = ForwardContext(.evaluate)
-            let y = specimen.mixer(context.constant(specimen.tokens(length, batch: 1, "part \(part)")), &state, context).value
+            let y = fixture.mixer(context.constant(fixture.tokens(length, batch: 1, "part \(part)")), &state, context).value
             if part == 0 {
                 names = ["outputs"] + state!.names
                 sizes = Array(repeating: (0, 0), count: names.count)
             }
             for (i, value) in ([y] + names.dropFirst().map { state![$0]!.value }).enumerated() {
-                let fault = value.firstNonFinite()
+                let issue = value.firstNonFinite()
                 report.note(
-                    .boundedness, "parts with something that is not finite", fault == nil ? 0 : 1, bound: 0,
-                    at: "in \(names[i])\(fault.map { place($0, in: value.shape) } ?? "") after \((part + 1) * length) tokens")
+                    .boundedness, "parts with something that is not finite", issue == nil ? 0 : 1, bound: 0,
+                    at: "in \(names[i])\(issue.map { place($0, in: value.shape) } ?? "") after \((part + 1) * length) tokens")
                 let size = value.doubles().reduce(0.0) { max($0, abs($1)) }
                 // Means over ten parts: a single largest element goes up and down.
                 if (10..<20).contains(part) { sizes[i].early += size / 10 }
@@ -44,6 +44,6 @@ extension Subject {
         report.note(
             .memory, "bytes by which live tensors grow", Double(live[10...].max()! - live[10]), bound: 0,
             at: "of tensors made on this thread, in \((count - 11) * length) tokens")
-        report.note("6 constant memory: \(bytes[count - 1]) bytes of state at width \(specimen.width)")
+        report.note("6 constant memory: \(bytes[count - 1]) bytes of state at width \(fixture.width)")
     }
 }

@@ -6,72 +6,73 @@ import NSTMTensor
 /// What is checked, in the layers it is checked in.
 struct Subject {
     let name: String
-    let surroundings: [Surrounding]
-    init(_ name: String, _ surroundings: [Surrounding]) {
+    let surroundings: [Harness]
+    init(_ name: String, _ surroundings: [Harness]) {
         self.name = name
         self.surroundings = surroundings
     }
 
-    var isCausal: Bool { surroundings.allSatisfy { $0.specimen(Subject.smallSite, .float32).mixer.isCausal } }
+    var isCausal: Bool { surroundings.allSatisfy { $0.fixture(Subject.smallSite, .float32).mixer.isCausal } }
 
     /// The number of states is no other size, and three of four of them are 8 active ones.
-    static let site = StrategySite(width: 8, heads: 2, states: 11)
-    /// What `site` is without its inactive states.
-    static let activeSite = StrategySite(width: 8, heads: 2, states: 8)
+    static let dimensions = LayerDimensions(width: 8, heads: 2, states: 11)
+    /// What `dimensions` is without its inactive states.
+    static let activeSite = LayerDimensions(width: 8, heads: 2, states: 8)
     /// For what takes many passes or many tokens.
-    static let smallSite = StrategySite(width: 4, heads: 2, states: 6)
-    static let sites = [site, activeSite, smallSite]
+    static let smallSite = LayerDimensions(width: 4, heads: 2, states: 6)
+    static let sites = [dimensions, activeSite, smallSite]
     /// Tokens between two conversations of states.
     static let interval = 4
 }
 
 /// A layer with the strategy in question among standard parts.
-struct Surrounding {
+struct Harness {
     let name: String
-    let make: (ParameterBuilder, StrategySite) -> any SequenceMixer
+    let make: (ParameterBuilder, LayerDimensions) -> any SequenceMixer
     /// The same layer and parameters, but a rule runs step by step that could run as a scan.
-    var stepwise: ((ParameterBuilder, StrategySite) -> any SequenceMixer)?
+    var stepwise: ((ParameterBuilder, LayerDimensions) -> any SequenceMixer)?
     /// The same layer, whose router reaches only some states: those for which `isReached`.
-    var partial: ((ParameterBuilder, StrategySite) -> any SequenceMixer)?
+    var partial: ((ParameterBuilder, LayerDimensions) -> any SequenceMixer)?
     static func isReached(_ state: Int) -> Bool { state % 3 != 2 }
     /// Whether states are switched off where a check does not say otherwise.
     let masked: Bool
 
-    func specimen(_ site: StrategySite, _ dtype: DType, masked: Bool? = nil, seed: UInt64 = 1) -> Specimen {
-        Specimen(make, site, dtype, masked: masked ?? self.masked, seed: seed)
+    func fixture(_ dimensions: LayerDimensions, _ dtype: DType, masked: Bool? = nil, seed: UInt64 = 1) -> Fixture {
+        Fixture(make, dimensions, dtype, masked: masked ?? self.masked, seed: seed)
     }
 
     // MARK: Standard parts
 
     private typealias Make<Product> = Conformance.Make<Product>
-    private static func sparse(_ p: ParameterBuilder, _ site: StrategySite) -> any RoutingPolicy {
-        TopKRouting(p, width: site.width, states: site.states, k: 2)
+    private static func sparse(_ p: ParameterBuilder, _ dimensions: LayerDimensions) -> any RoutingPolicy {
+        TopKRouting(p, width: dimensions.width, states: dimensions.states, k: 2)
     }
-    private static func dense(_ p: ParameterBuilder, _ site: StrategySite) -> any RoutingPolicy {
-        TopKRouting(p, width: site.width, states: site.states, k: nil)
+    private static func dense(_ p: ParameterBuilder, _ dimensions: LayerDimensions) -> any RoutingPolicy {
+        TopKRouting(p, width: dimensions.width, states: dimensions.states, k: nil)
     }
-    private static func slots(_ p: ParameterBuilder, _ site: StrategySite) -> any StateUpdateRule {
-        GatedSlots(p, width: site.width, states: site.states, secondGate: true)
+    private static func slots(_ p: ParameterBuilder, _ dimensions: LayerDimensions) -> any StateUpdateRule {
+        GatedSlotsRule(p, width: dimensions.width, states: dimensions.states, secondGate: true)
     }
-    private static func gru(_ p: ParameterBuilder, _ site: StrategySite) -> any StateUpdateRule {
-        GRUStates(p, width: site.width)
+    private static func gru(_ p: ParameterBuilder, _ dimensions: LayerDimensions) -> any StateUpdateRule {
+        GRURule(p, width: dimensions.width)
     }
-    private static func talk(_ p: ParameterBuilder, _ site: StrategySite) -> any StateInteraction {
-        GatedStateAttention(p, width: site.width, states: site.states, heads: site.heads)
+    private static func talk(_ p: ParameterBuilder, _ dimensions: LayerDimensions) -> any StateInteraction {
+        StateAttentionInteraction(p, width: dimensions.width, states: dimensions.states, heads: dimensions.heads)
     }
-    private static func content(_ p: ParameterBuilder, _ site: StrategySite) -> any StateReadout { ContentRead() }
+    private static func content(_ p: ParameterBuilder, _ dimensions: LayerDimensions) -> any StateReadout { ContentReadout() }
 
     /// The plain layer, whose rule and read can be fused, …
     private static func plain(
         _ routing: @escaping Make<any RoutingPolicy> = sparse, _ update: @escaping Make<any StateUpdateRule> = slots,
         _ interaction: Make<any StateInteraction>? = nil, _ readout: @escaping Make<any StateReadout> = content
     ) -> Make<any SequenceMixer> {
-        { parameters, site in
+        { parameters, dimensions in
             let parts = NSTMLayer.Parts(
-                routing: { routing($0, site) }, update: { update($0, site) },
-                interaction: interaction.map { make in { make($0, site) } }, readout: { readout($0, site) })
+                routing: { routing($0, dimensions) }, update: { update($0, dimensions) },
+                interaction: interaction.map { make in { make($0, dimensions) } }, readout: { readout($0, dimensions) })
             return NSTMLayer(
-                parameters, width: site.width, heads: site.heads, states: site.states, parts: parts, interval: Subject.interval,
+                parameters, width: dimensions.width, heads: dimensions.heads, states: dimensions.states, parts: parts,
+                interval: Subject.interval,
                 convolutionWidth: 3)
         }
     }
@@ -80,21 +81,23 @@ struct Surrounding {
         _ routing: @escaping Make<any RoutingPolicy> = dense, _ update: @escaping Make<any StateUpdateRule> = gru,
         _ interaction: @escaping Make<any StateInteraction> = talk, _ readout: @escaping Make<any StateReadout> = content
     ) -> Make<any SequenceMixer> {
-        { parameters, site in
+        { parameters, dimensions in
             let parts = NSTMLayer.Parts(
-                routing: { routing($0, site) }, update: { update($0, site) }, interaction: { interaction($0, site) },
-                readout: { readout($0, site) })
+                routing: { routing($0, dimensions) }, update: { update($0, dimensions) },
+                interaction: { interaction($0, dimensions) },
+                readout: { readout($0, dimensions) })
             return NSTMLayer(
-                parameters, width: site.width, heads: site.heads, states: site.states, parts: parts, interval: Subject.interval,
-                window: 3, convolutionWidth: 3, keepPenalty: 0.1)
+                parameters, width: dimensions.width, heads: dimensions.heads, states: dimensions.states, parts: parts,
+                interval: Subject.interval,
+                window: 3, convolutionWidth: 3, l0Penalty: 0.1)
         }
     }
     private static func both(
         _ plain: @escaping Make<any SequenceMixer>, _ rich: @escaping Make<any SequenceMixer>
-    ) -> [Surrounding] {
+    ) -> [Harness] {
         [
-            Surrounding(name: "plain layer", make: plain, masked: false),
-            Surrounding(name: "layer with interaction, window, keep gates and inactive states", make: rich, masked: true),
+            Harness(name: "plain layer", make: plain, masked: false),
+            Harness(name: "layer with interaction, window, keep gates and inactive states", make: rich, masked: true),
         ]
     }
 
@@ -103,7 +106,7 @@ struct Surrounding {
     /// - Parameter readout: the one that the rule is fused with; nil: by content.
     static func around(
         update: @escaping Conformance.Make<any StateUpdateRule>, readout: Conformance.Make<any StateReadout>? = nil
-    ) -> [Surrounding] {
+    ) -> [Harness] {
         let stepwise: Make<any StateUpdateRule> = { Stepwise(update($0, $1)) }, read = readout ?? content
         var all = both(plain(sparse, update, nil, read), rich(dense, update, talk, read))
         all[0].stepwise = plain(sparse, stepwise, nil, read)
@@ -114,20 +117,20 @@ struct Surrounding {
     /// - Parameter readout: the one that the policy is used with; nil: by content.
     static func around(
         routing: @escaping Conformance.Make<any RoutingPolicy>, readout: Conformance.Make<any StateReadout>? = nil
-    ) -> [Surrounding] {
+    ) -> [Harness] {
         let read = readout ?? content
         return both(plain(routing, slots, nil, read), rich(routing, gru, talk, read))
     }
-    static func around(interaction: @escaping Conformance.Make<any StateInteraction>) -> [Surrounding] {
+    static func around(interaction: @escaping Conformance.Make<any StateInteraction>) -> [Harness] {
         both(plain(sparse, slots, interaction), rich(dense, gru, interaction))
     }
-    static func around(readout: @escaping Conformance.Make<any StateReadout>) -> [Surrounding] {
+    static func around(readout: @escaping Conformance.Make<any StateReadout>) -> [Harness] {
         both(plain(sparse, slots, nil, readout), rich(dense, gru, talk, readout))
     }
-    static func of(layer: @escaping Conformance.Make<any SequenceMixer>) -> [Surrounding] {
+    static func of(layer: @escaping Conformance.Make<any SequenceMixer>) -> [Harness] {
         [
-            Surrounding(name: "layer", make: layer, masked: false),
-            Surrounding(name: "layer with inactive states", make: layer, masked: true),
+            Harness(name: "layer", make: layer, masked: false),
+            Harness(name: "layer with inactive states", make: layer, masked: true),
         ]
     }
 }
@@ -138,7 +141,7 @@ private final class PartialRouting: RoutingPolicy {
     init(_ policy: any RoutingPolicy) { self.policy = policy }
     func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext) -> Variable {
         let weights = policy(tokens, activity, position: position, context)
-        let reached = (0..<weights.shape[2]).map { Surrounding.isReached($0) ? 1.0 : 0 }
+        let reached = (0..<weights.shape[2]).map { Harness.isReached($0) ? 1.0 : 0 }
         return weights * context.constant(Tensor(reached, [reached.count]).cast(to: weights.dtype))
     }
 }

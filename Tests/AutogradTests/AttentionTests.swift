@@ -26,7 +26,7 @@ import Testing
             var s = q.matmul(part(1, h), transposeOther: true) / Double(d).squareRoot()
             if let bias { s = s + bias.reshaped([B, 1, T]) }
             let e = s.exp() * m
-            let sum = e.sum([-1], keepingAxes: true)
+            let sum = e.sum([-1], keepDims: true)
             let empty = Tensor(sum.value.doubles().map { $0 == 0 ? 1 : 0 }, sum.shape)
             outputs.append((e / (sum + Variable(empty))).matmul(part(2, h)))
         }

@@ -66,16 +66,16 @@ import Testing
         let n = dims.last!, inputs = [random.tensor(dims), random.tensor([n]), random.tensor([n])]
         #expect(
             same(inputs, within: 1e-10, { $1[0].layerNorm(gain: $1[1], bias: $1[2], epsilon: 1e-3) }) { _, x in
-                let centred = x[0] - x[0].mean([-1], keepingAxes: true)
-                let variance = centred.squared().mean([-1], keepingAxes: true)
-                return centred / (variance + 1e-3).sqrt() * x[1] + x[2]
+                let centered = x[0] - x[0].mean([-1], keepDims: true)
+                let variance = centered.squared().mean([-1], keepDims: true)
+                return centered / (variance + 1e-3).sqrt() * x[1] + x[2]
             })
     }
 
     @Test(arguments: sizes) func rmsNorm(_ dims: [Int]) {
         var random = TestRandom(4)
         let n = dims.last!, inputs = [random.tensor(dims), random.tensor([n]), random.tensor(dims)]
-        func naive(_ x: [Variable]) -> Variable { x[0] / (x[0].squared().mean([-1], keepingAxes: true) + 1e-6).sqrt() * x[1] }
+        func naive(_ x: [Variable]) -> Variable { x[0] / (x[0].squared().mean([-1], keepDims: true) + 1e-6).sqrt() * x[1] }
         #expect(same(Array(inputs.prefix(2)), within: 1e-10, { $1[0].rmsNorm(gain: $1[1]) }) { naive($1) })
         #expect(
             same(inputs, within: 1e-10, { $1[0].gatedRMSNorm(gain: $1[1], gate: $1[2]) }) {
@@ -87,7 +87,7 @@ import Testing
         var random = TestRandom(5)
         #expect(
             same([random.tensor(dims)], within: 1e-10, { $1[0].l2Normalized(scale: 3, epsilon: 1e-5) }) { _, x in
-                x[0] / (x[0].squared().sum([-1], keepingAxes: true) + 1e-5).sqrt() * 3
+                x[0] / (x[0].squared().sum([-1], keepDims: true) + 1e-5).sqrt() * 3
             })
     }
 
@@ -108,8 +108,8 @@ import Testing
     @Test(arguments: sizes) func softmax(_ dims: [Int]) {
         var random = TestRandom(6)
         let x = random.tensor(dims, -5..<5)
-        #expect(same([x], { $1[0].softmax() }) { _, x in x[0].exp() / x[0].exp().sum([-1], keepingAxes: true) })
-        #expect(same([x], { $1[0].logSoftmax() }) { _, x in x[0] - x[0].exp().sum([-1], keepingAxes: true).log() })
+        #expect(same([x], { $1[0].softmax() }) { _, x in x[0].exp() / x[0].exp().sum([-1], keepDims: true) })
+        #expect(same([x], { $1[0].logSoftmax() }) { _, x in x[0] - x[0].exp().sum([-1], keepDims: true).log() })
     }
 
     @Test func softmaxOfExtremes() {

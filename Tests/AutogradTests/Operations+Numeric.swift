@@ -41,7 +41,7 @@ extension Operation {
     ]
 
     private static let axesShapes: [[[Int]]] = [[[2, 3, 4]], [[3, 1, 2]], [[2, 3, 2, 2]], [[2, 0, 3]]]
-    /// A reduction over everything, over neighbouring axes, over axes apart (which are rearranged), and keeping them. Choices
+    /// A reduction over everything, over neighboring axes, over axes apart (which are rearranged), and keeping them. Choices
     /// have no derivative at the ties of repeated elements, and nothing to choose from in an empty axis.
     private static func reduction(
         _ name: String, empty: Bool = true, in range: Range<Double> = -2..<2,
@@ -58,20 +58,20 @@ extension Operation {
         ]
     }
     private static let reductions: [Operation] =
-        reduction("variance, population", empty: false) { $0.variance($1, correction: 0, keepingAxes: $2) }
+        reduction("variance, population", empty: false) { $0.variance($1, correction: 0, keepDims: $2) }
         + [
             .init("variance", axesShapes.prefix(3) + []) { $1[0].variance([0, 2]) },
             // Away from a deviation of 0, where it has no derivative.
             .init("standardDeviation", [[[3, 4]], [[2, 5, 2]]]) { ($1[0] + ramp(like: $1[0])).standardDeviation([-2]) },
         ]
-        + reduction("choice of the maximum", empty: false) { $0.maximum($1, keepingAxes: $2) }
-        + reduction("choice of the minimum", empty: false) { $0.minimum($1, keepingAxes: $2) }
-        + reduction("product") { $0.product($1, keepingAxes: $2) }
-        + reduction("L1 norm") { $0.norm($1, order: 1, keepingAxes: $2) }
-        + reduction("L2 norm", in: 0.3..<2) { $0.norm($1, keepingAxes: $2) }
-        + reduction("L3 norm", in: 0.3..<2) { $0.norm($1, order: 3, keepingAxes: $2) }
-        + reduction("choice of the infinite norm", empty: false) { $0.norm($1, order: .infinity, keepingAxes: $2) }
-        + reduction("logSumExp", empty: false) { $0.logSumExp($1, keepingAxes: $2) }
+        + reduction("choice of the maximum", empty: false) { $0.maximum($1, keepDims: $2) }
+        + reduction("choice of the minimum", empty: false) { $0.minimum($1, keepDims: $2) }
+        + reduction("product") { $0.product($1, keepDims: $2) }
+        + reduction("L1 norm") { $0.norm($1, order: 1, keepDims: $2) }
+        + reduction("L2 norm", in: 0.3..<2) { $0.norm($1, keepDims: $2) }
+        + reduction("L3 norm", in: 0.3..<2) { $0.norm($1, order: 3, keepDims: $2) }
+        + reduction("choice of the infinite norm", empty: false) { $0.norm($1, order: .infinity, keepDims: $2) }
+        + reduction("logSumExp", empty: false) { $0.logSumExp($1, keepDims: $2) }
 
     private static func ramp(like x: Variable) -> Variable {
         Variable(Tensor((0..<x.shape.count).map { Double($0) }, x.shape).cast(to: x.dtype))

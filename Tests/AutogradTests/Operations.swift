@@ -113,7 +113,7 @@ struct Operation: Sendable, CustomTestStringConvertible {
         .init("stack 0", [[[2, 3], [2, 3]], [[0], [0]]]) { Variable.stack($1, axis: 0) },
         .init("sum", elementShapes) { $1[0].sum() },
         .init("sum over some axes", [[[2, 3, 4]], [[1, 3, 1]], [[2, 0, 3]]]) { $1[0].sum([0, -1]) },
-        .init("sum keeping axes", [[[2, 3, 4]], [[1, 3, 1]], [[2, 0, 3]]]) { $1[0].sum([1], keepingAxes: true) },
+        .init("sum keeping axes", [[[2, 3, 4]], [[1, 3, 1]], [[2, 0, 3]]]) { $1[0].sum([1], keepDims: true) },
         .init("mean", elementShapes) { $1[0].mean() },
         .init("mean over some axes", [[[2, 3, 4]], [[1, 3, 1]]]) { $1[0].mean([0, -1]) },
         .init("rows", [[[4, 3]], [[4, 2, 1]], [[4]]]) { $1[0].rows(Tensor([3, 0, 3, 1, 1, 3] as [Int32], [2, 3])) },

@@ -12,7 +12,7 @@ import Testing
         return Heads(writes: w.value, reads: r.value)
     }
     private func shares(_ shape: [Int], _ name: String, _ dtype: DType = .float64) -> Tensor {
-        Variable(.normal(Shape(shape), deviation: 2, key: RandomKey(4).fold(name), dtype: dtype)).softmax().value
+        Variable(.normal(Shape(shape), standardDeviation: 2, key: RandomKey(4).fold(name), dtype: dtype)).softmax().value
     }
     private func rest(_ batch: Int, _ places: Int, _ dtype: DType = .float64) -> Tensor {
         Tensor((0..<2 * batch * places).map { $0 % places == 0 ? 1.0 : 0 }, [batch, 2, places]).cast(to: dtype)

@@ -24,7 +24,7 @@ enum NaiveScan {
             if let u = bonus { read(S + u.reshaped([1, H, dk, 1]) * kt * row(v, t)) }
             if let a = decay { S = column(a, t, a.shape[2] / H) * S }
             var w = row(v, t)
-            if let b = beta { w = column(b, t, 1) * (w - (kt * S).sum([2], keepingAxes: true)) }
+            if let b = beta { w = column(b, t, 1) * (w - (kt * S).sum([2], keepDims: true)) }
             S = S + kt * w
             if bonus == nil { read(S) }
         }
@@ -166,8 +166,8 @@ struct MatrixForm: Sendable, CustomTestStringConvertible {
         #expect(bits(scan(true).state.value) == bits(scan(false).state.value))
     }
 
-    /// Linear attention with its normaliser is a column of ones appended to the values.
-    @Test func normaliserIsAColumnOfOnes() {
+    /// Linear attention with its normalizer is a column of ones appended to the values.
+    @Test func normalizerIsAColumnOfOnes() {
         var random = TestRandom(6)
         let B = 2, T = 19, dk = 3, dv = 4
         let x = [random.tensor([B, T, dk], 0.1..<1), random.tensor([B, T, dk], 0.1..<1), random.tensor([B, T, dv])]
@@ -180,7 +180,7 @@ struct MatrixForm: Sendable, CustomTestStringConvertible {
             var outputs: [Variable] = []
             for t in 0..<T {
                 let q = x[0].select(1, t).expanded(1), k = x[1].slice(1, 0..<t + 1), v = x[2].slice(1, 0..<t + 1)
-                let w = (q * k).sum([-1], keepingAxes: true)
+                let w = (q * k).sum([-1], keepDims: true)
                 outputs.append((w * v).sum([1]) / w.sum([1]))
             }
             return Variable.stack(outputs, axis: 1)

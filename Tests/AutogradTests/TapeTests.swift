@@ -273,7 +273,7 @@ import Testing
         }
         #expect(message(r).contains("log in 'blocks.3': first non-finite value at index 2 of shape [2, 2]"))
     }
-    /// The operation at fault is the one named, and its path, not the one that happens to receive the gradient.
+    /// The operation at issue is the one named, and its path, not the one that happens to receive the gradient.
     @Test func nonFiniteGradientsAreNamed() async {
         let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             let c = ForwardContext(.train)

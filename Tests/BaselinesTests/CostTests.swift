@@ -23,7 +23,7 @@ import Testing
 
     /// Widths that are whole vectors, values in several blocks of columns, chunks of 16 tokens and a rest.
     @Test func ofUsualWidths() {
-        var shape = ModelShape(input: .features(width: 3), output: .pooled(classes: 5))
+        var shape = ModelConfiguration(input: .features(width: 3), output: .pooled(classes: 5))
         (shape.width, shape.layers, shape.heads, shape.hidden) = (96, 1, 1, 32)
         let b = ParameterBuilder(seed: 1)
         let models: [SequenceModel] = [
@@ -41,7 +41,7 @@ import Testing
     /// 3 D² + D and a feed-forward part, LRU with N complex numbers 4 N D + 4 N + 2 D².
     @Test func byHand() {
         let (D, T, N, F) = (24, 10, 5, 40)
-        var shape = ModelShape(input: .tokens(vocabulary: 11), output: .nextToken(vocabulary: 11))
+        var shape = ModelConfiguration(input: .tokens(vocabulary: 11), output: .nextToken(vocabulary: 11))
         (shape.width, shape.layers, shape.hidden) = (D, 2, F)
         func cost(_ m: SequenceModel) -> Int { m.multiplyAdds(PassSize(batch: 1, tokens: T))! - T * 11 * D }
         let b = ParameterBuilder(seed: 1)

@@ -18,7 +18,8 @@ import Testing
         init(_ model: SequenceModel, length: Int = 7, second: Bool = false) {
             self.model = model
             for p in model.parameters.all {
-                p.value = p.value + .normal(p.value.shape, deviation: 0.3, key: RandomKey(5).fold(p.path), dtype: .float64)
+                p.value =
+                    p.value + .normal(p.value.shape, standardDeviation: 0.3, key: RandomKey(5).fold(p.path), dtype: .float64)
             }
             part = second ? model.blocks[0].feedForward! : model.blocks[0].mixer
             prefix = second ? "blocks.0.feedForward." : "blocks.0.mixer."
@@ -30,14 +31,14 @@ import Testing
         }
         /// Compares with rows of the same sequence.
         func expect(_ rows: Rows) {
-            var none: MixerState?
+            var none: MixerCache?
             let width = model.shape.width, input = Tensor(x.flatMap { $0 }, [1, x.count, width])
             let y = part(Variable(input), &none, ForwardContext(.evaluate)).value
             #expect(difference(y, Tensor(rows.flatMap { $0 }, [1, x.count, width])) <= 1e-9)
         }
     }
-    private func shape(hidden: Int = 0) -> ModelShape {
-        var s = ModelShape(input: .tokens(vocabulary: 5), output: .nextToken(vocabulary: 5))
+    private func shape(hidden: Int = 0) -> ModelConfiguration {
+        var s = ModelConfiguration(input: .tokens(vocabulary: 5), output: .nextToken(vocabulary: 5))
         s.width = 4
         s.layers = 1
         s.heads = 2

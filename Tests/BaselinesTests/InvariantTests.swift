@@ -23,7 +23,7 @@ import Testing
     @Test(arguments: Peer.all) func halfWeightsAreTheSameWeights(_ peer: Peer) {
         let m = peer.built(dtype: .float32), x = tokens([2, 9])
         cutToBFloat16(m.parameters)
-        let half = ForwardContext(.evaluate, weights: HalfWeights(of: m.parameters.all)),
+        let half = ForwardContext(.evaluate, weights: BFloat16Weights(of: m.parameters.all)),
             whole = m(x, ForwardContext(.evaluate)).value
         #expect(difference(m(x, half).value, whole) <= 1e-5)
         #expect(difference(m.split(x, Array(repeating: 1, count: 9), half).y.value, whole) <= 1e-5)
@@ -122,16 +122,18 @@ import Testing
         func undecayed(_ peer: String) throws -> [String] { try names(peer) { $0.value.rank >= 2 && !$0.decays } }
         #expect(try undecayed("mamba") == ["convolution.weight", "logDecay"])
         #expect(try undecayed("s4d") == ["logDecay", "frequency"])
-        #expect(try names("s4d") { $0.rateLimit == 1e-3 } == ["logStep", "logDecay", "frequency"])
+        #expect(try names("s4d") { $0.maxLearningRate == 1e-3 } == ["logStep", "logDecay", "frequency"])
         #expect(try undecayed("lru") == ["input"])
-        #expect(try names("lru") { $0.rateFactor == 0.5 } == ["logDecay", "logPhase", "logScale", "input"])
-        #expect(try names("rwkv") { $0.rateFactor == 2 } == ["decay"] && names("rwkv") { $0.rateFactor == 3 } == ["bonus"])
+        #expect(try names("lru") { $0.learningRateScale == 0.5 } == ["logDecay", "logPhase", "logScale", "input"])
+        #expect(
+            try names("rwkv") { $0.learningRateScale == 2 } == ["decay"]
+                && names("rwkv") { $0.learningRateScale == 3 } == ["bonus"])
         #expect(try undecayed("hyena").filter { $0.hasPrefix("filter.") }.count == 4)
         #expect(try undecayed("transformer").isEmpty)
     }
     /// Step sizes and decays start where the papers put them.
     @Test func beginnings() throws {
-        var shape = ModelShape(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
+        var shape = ModelConfiguration(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
         shape.width = 64
         shape.layers = 2
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
@@ -165,7 +167,7 @@ import Testing
 
     @Test(arguments: Peer.all) func aSavedStateGoesOn(_ peer: Peer) throws {
         let m = peer.built(dtype: .float32), x = tokens([1, 9]), context = ForwardContext(.evaluate)
-        var (_, state) = m.split(x, [9], context), loaded = try #require(ModelState(tensors: state.tensors))
+        var (_, state) = m.split(x, [9], context), loaded = try #require(ModelCache(tensors: state.tensors))
         let next = tokens([1, 3], 5)
         #expect(same(m(next, state: &state, context).value, m(next, state: &loaded, context).value))
     }

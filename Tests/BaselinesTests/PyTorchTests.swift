@@ -11,8 +11,8 @@ import Testing
     private struct ModelGolden: Decodable {
         let tokens: GoldenTensor, targets: GoldenTensor, logits: GoldenTensor, loss: Double, gradients: [String: GoldenTensor]
     }
-    private func shape(width: Int) -> ModelShape {
-        var s = ModelShape(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
+    private func shape(width: Int) -> ModelConfiguration {
+        var s = ModelConfiguration(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
         s.width = width
         s.layers = 2
         s.heads = 2
@@ -33,7 +33,7 @@ import Testing
 
     /// A `state_dict` is read by name; outputs and gradients are PyTorch's.
     @Test(arguments: ["lstm", "gru", "transformer"]) func models(_ name: String) throws {
-        let g = try golden("\(name).json", as: ModelGolden.self), m = model(name)
+        let g = try golden("\(name).json", in: .module, as: ModelGolden.self), m = model(name)
         try m.load(SafetensorsFile.read(goldenURL("\(name).safetensors")))
         let context = ForwardContext(.train), logits = m(g.tokens.indices, context)
         #expect(difference(logits.value, g.logits.tensor) <= 1e-10)
@@ -47,7 +47,7 @@ import Testing
     }
     /// In float32 the kernels are others.
     @Test(arguments: ["lstm", "gru", "transformer"]) func modelsInFloat32(_ name: String) throws {
-        let g = try golden("\(name).json", as: ModelGolden.self), m = model(name, .float32)
+        let g = try golden("\(name).json", in: .module, as: ModelGolden.self), m = model(name, .float32)
         try m.load(SafetensorsFile.read(goldenURL("\(name).safetensors")))
         let logits = m(g.tokens.indices, ForwardContext(.train))
         #expect(difference(logits.value, g.logits.tensor) <= 1e-5)
@@ -92,7 +92,7 @@ import Testing
     private func compare(
         _ name: String, _ store: ParameterStore, _ names: [String: String], _ run: (Variable, ForwardContext) -> Variable
     ) throws {
-        let all = try golden("modules.json", as: ModuleGolden.self).modules, g = try #require(all[name])
+        let all = try golden("modules.json", in: .module, as: ModuleGolden.self).modules, g = try #require(all[name])
         #expect(names.values.sorted() == g.parameters.keys.sorted())
         for p in store.all {
             let theirs = try #require(names[p.path])
@@ -135,7 +135,7 @@ import Testing
             "feedForward.down.weight": "linear2.weight",
         ]
         try compare("block", b.store, names) { x, context in
-            var none: MixerState?
+            var none: MixerCache?
             let y = x + mixer(norm1(x, context), &none, context)
             return y + feedForward(norm2(y, context), context)
         }

@@ -9,15 +9,15 @@ import Testing
 /// One way to build a model that is compared with.
 struct Peer: Sendable, CustomTestStringConvertible {
     let testDescription: String
-    let make: @Sendable (ParameterBuilder, ModelShape) -> SequenceModel
+    let make: @Sendable (ParameterBuilder, ModelConfiguration) -> SequenceModel
 
-    init(_ name: String, _ make: @escaping @Sendable (ParameterBuilder, ModelShape) -> SequenceModel) {
+    init(_ name: String, _ make: @escaping @Sendable (ParameterBuilder, ModelConfiguration) -> SequenceModel) {
         testDescription = name
         self.make = make
     }
     /// Small, with parameters away from their beginnings.
     func built(width: Int = 8, layers: Int = 2, hidden: Int = 12, dtype: DType = .float64, seed: UInt64 = 1) -> SequenceModel {
-        var shape = ModelShape(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
+        var shape = ModelConfiguration(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
         shape.width = width
         shape.layers = layers
         shape.heads = 2
@@ -25,7 +25,7 @@ struct Peer: Sendable, CustomTestStringConvertible {
         let model = make(ParameterBuilder(seed: seed, dtype: dtype), shape)
         for p in model.parameters.all where p.isTrainable {
             let key = RandomKey(seed).fold("shake").fold(p.path)
-            p.value = p.value + .normal(p.value.shape, deviation: 0.3, key: key, dtype: dtype)
+            p.value = p.value + .normal(p.value.shape, standardDeviation: 0.3, key: key, dtype: dtype)
         }
         return model
     }
@@ -36,7 +36,7 @@ struct Peer: Sendable, CustomTestStringConvertible {
         Peer("min-gru") { MinGRU($0, $1) },
         Peer("min-gru, wide, no convolution") { MinGRU($0, $1, expansion: 2, convolution: nil) },
         Peer("linear-transformer, convolution, gate") {
-            LinearTransformer($0, $1, options: AttentionFrame.Options(convolution: 4, gatesOutput: true))
+            LinearTransformer($0, $1, options: AttentionProjections.Options(convolution: 4, gatesOutput: true))
         },
         Peer("mamba") { Mamba($0, $1, states: 3) }, Peer("mamba2") { Mamba2($0, $1, states: 3, headWidth: $1.width) },
         Peer("s4d") { S4D($0, $1, states: 6) }, Peer("lru") { LRU($0, $1, states: 5) },
@@ -47,7 +47,7 @@ struct Peer: Sendable, CustomTestStringConvertible {
             Peer("transformer") { Transformer($0, $1.with(positions: 40)) },
             Peer("transformer, rotary, swiglu") { Transformer($0, $1, rotary: true, feedForward: .swiglu) },
             Peer("transformer, rotary, convolution, gate") {
-                Transformer($0, $1, rotary: true, options: AttentionFrame.Options(convolution: 4, gatesOutput: true))
+                Transformer($0, $1, rotary: true, options: AttentionProjections.Options(convolution: 4, gatesOutput: true))
             },
             Peer("linear-transformer") { LinearTransformer($0, $1.with(positions: 40)) },
             // Sines of frequency 14 in three layers are too steep for differences.
@@ -55,8 +55,8 @@ struct Peer: Sendable, CustomTestStringConvertible {
         ]
 }
 
-extension ModelShape {
-    func with(positions: Int) -> ModelShape {
+extension ModelConfiguration {
+    func with(positions: Int) -> ModelConfiguration {
         var shape = self
         shape.positions = positions
         return shape
@@ -70,7 +70,7 @@ func tokens(_ shape: Shape, _ seed: UInt64 = 1, below n: Int = 7) -> Tensor {
 
 extension SequenceModel {
     /// Runs tokens in parts of given lengths with a carried state.
-    func split(_ x: Tensor, _ lengths: [Int], _ context: ForwardContext) -> (y: Variable, state: ModelState) {
+    func split(_ x: Tensor, _ lengths: [Int], _ context: ForwardContext) -> (y: Variable, state: ModelCache) {
         var state = initialState(batch: x.shape[0], context), start = 0
         let ys = lengths.map { n in
             defer { start += n }
@@ -85,7 +85,7 @@ func weighted(_ y: Variable, _ name: String = "y") -> Variable {
     (y * Variable(Tensor.uniform(y.shape, low: 0.5, high: 1.5, key: RandomKey(17).fold(name), dtype: y.dtype))).sum()
 }
 /// The same of outputs and of everything that a state carries.
-func total(_ y: Variable, _ state: ModelState) -> Variable {
+func total(_ y: Variable, _ state: ModelCache) -> Variable {
     var sum = weighted(y)
     for (i, layer) in state.layers.enumerated() {
         for name in layer.names { sum = sum + weighted(layer[name]!, "\(i) \(name)") }
@@ -93,15 +93,6 @@ func total(_ y: Variable, _ state: ModelState) -> Variable {
     return sum
 }
 
-/// A tensor of a golden file.
-struct GoldenTensor: Decodable {
-    let shape: [Int], values: [Double]
-    var tensor: Tensor { Tensor(values, Shape(shape)) }
-    var indices: Tensor { Tensor(values.map { Int32($0) }, Shape(shape)) }
-}
 func goldenURL(_ name: String) throws -> URL {
     try #require(Bundle.module.url(forResource: "Golden/\(name)", withExtension: nil))
-}
-func golden<T: Decodable>(_ name: String, as type: T.Type) throws -> T {
-    try JSONDecoder().decode(type, from: Data(contentsOf: goldenURL(name)))
 }

@@ -1,35 +1,37 @@
 import AssociativePack
 import Foundation
 import NSTM
+import NSTMConfiguration
 import NSTMTesting
 import ReservoirPack
 import Testing
 
 /// Strategies that use nothing but the public API: they keep the rules, and train by name.
 @Suite struct PackTests {
-    static var catalogue: Catalogue {
-        var catalogue = Catalogue.standard
-        catalogue.strategies.registerAssociativePack()
-        catalogue.strategies.registerReservoirPack()
-        return catalogue
+    static var registries: Registries {
+        var registries = Registries.standard
+        registries.strategies.registerAssociativePack()
+        registries.strategies.registerReservoirPack()
+        return registries
     }
     private static func added(_ names: (Strategies) -> [String]) -> [String] {
-        names(catalogue.strategies).filter { !names(.standard).contains($0) }
+        names(registries.strategies).filter { !names(.standard).contains($0) }
     }
     static let rules = added { $0.updates.names }
     static let policies = added { $0.routings.names }
 
     @Test(arguments: rules) func rulesConform(_ name: String) throws {
         let report = try Conformance.check(
-            updateRule: name, in: PackTests.catalogue.strategies, Conformance.Options(tokens: 10_000))
+            updateRule: name, in: PackTests.registries.strategies, Conformance.Options(tokens: 10_000))
         #expect(report.passed, "\(report)")
     }
     @Test(arguments: policies) func policiesConform(_ name: String) throws {
-        let report = try Conformance.check(routing: name, in: PackTests.catalogue.strategies, Conformance.Options(tokens: 10_000))
+        let report = try Conformance.check(
+            routing: name, in: PackTests.registries.strategies, Conformance.Options(tokens: 10_000))
         #expect(report.passed, "\(report)")
     }
     @Test(arguments: zip(rules, policies)) func trainsByName(_ rule: String, _ policy: String) throws {
-        let config: ConfigValue = [
+        let config: ConfigurationValue = [
             "data": ["kind": "copy", "bits": 3, "maximum-length": 2],
             "model": [
                 "layers": 1, "width": 8, "heads": 2, "states": 4, "update": ["rule": .string(rule)],
@@ -37,7 +39,7 @@ import Testing
             ],
             "training": ["steps": 60, "batch": 8, "schedule": ["peak": 1e-2, "warmup": 5]],
         ]
-        let experiment = try Experiment(config, catalogue: PackTests.catalogue)
+        let experiment = try Experiment(config, registries: PackTests.registries)
         let trainer = try experiment.trainer(try experiment.openDataset())
         var losses: [Double] = []
         trainer.onEvent = { if case .step(let report) = $0 { losses.append(report.loss) } }

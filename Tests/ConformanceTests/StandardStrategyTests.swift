@@ -1,3 +1,4 @@
+import NSTMConfiguration
 import NSTMLayers
 import NSTMModules
 import NSTMTesting
@@ -19,7 +20,7 @@ import Testing
         #expect(report.passed, "\(report)")
     }
     @Test func routingAgainstStates() throws {
-        for settings: ConfigMap in [["interval": 4], ["interval": 5, "k": 2], [:]] {
+        for settings: ConfigurationMap in [["interval": 4], ["interval": 5, "k": 2], [:]] {
             var settings = settings
             settings["against"] = "states"
             let report = try Conformance.check(
@@ -29,10 +30,11 @@ import Testing
     }
     /// What needs no state holds of a layer that reads both ways too, and the report says that the rest was not checked.
     @Test func bothDirections() {
-        let report = Conformance.check(layer: { parameters, site in
+        let report = Conformance.check(layer: { parameters, dimensions in
             func direction(_ name: String) -> NSTMLayer {
                 NSTMLayer(
-                    parameters.child(name), width: site.width, heads: site.heads, states: site.states, router: .topK(2),
+                    parameters.child(name), width: dimensions.width, heads: dimensions.heads, states: dimensions.states,
+                    router: .topK(2),
                     update: .gatedSlots)
             }
             return BidirectionalLayer(forward: direction("forward"), backward: direction("backward"))

@@ -28,7 +28,7 @@ extension DataTests {
             let batch = Batch(inputs: .zeros([2, 2, 3]), targets: targets, mask: mask)
             // First sequence: bit 0 wrong, position 1 masked. Second: one wrong, one not a number where 0 is wanted.
             let logits = Tensor([-2, -1, -9, -9, 3, -1, 4, .nan] as [Float], [2, 2, 2])
-            #expect(batch.wrongBits(logits: logits) == [1, 2])
+            #expect(batch.bitErrors(logits: logits) == [1, 2])
         }
 
         @Test func limitSpreadsEvenly() {

@@ -33,9 +33,9 @@ extension DataTests {
                 let mask = [Double](repeating: 0, count: length + 1) + [Double](repeating: 1, count: length)
                 #expect(batch.mask?.doubles() == mask + mask)
                 #expect(batch.tokenCount == 2 * length)
-                #expect(batch.wrongBits(logits: Self.perfect(batch)) == [0, 0])
+                #expect(batch.bitErrors(logits: Self.perfect(batch)) == [0, 0])
                 let opposite = Tensor(Self.perfect(batch).elements(Float.self).map { -$0 }, batch.targets.shape)
-                #expect(batch.wrongBits(logits: opposite) == [length * bits, length * bits])
+                #expect(batch.bitErrors(logits: opposite) == [length * bits, length * bits])
             }
             #expect(lengths == Set(minimum...maximum))
         }
@@ -81,16 +81,16 @@ extension DataTests {
             #expect(try CopyTask(evaluationCount: 10).fingerprint != base)
         }
 
-        @Test func namesAllFaults() {
+        @Test func namesAllIssues() {
             let error = #expect(throws: DatasetError.self) {
                 try CopyTask(bits: 0, minimumLength: 9, maximumLength: 0, evaluationLengths: [-1], evaluationCount: 0)
             }
-            guard case .invalid("copy", let faults) = error else {
+            guard case .invalid("copy", let issues) = error else {
                 Issue.record("\(error as Any)")
                 return
             }
-            #expect(faults.count == 5)
-            #expect(faults.first == "the number of bits is 0; it must lie in 1...1024")
+            #expect(issues.count == 5)
+            #expect(issues.first == "the number of bits is 0; it must lie in 1...1024")
         }
     }
 }

@@ -54,7 +54,7 @@ private struct Plain: Dataset {
             Double(x * s.deviations[i % s.means.count] + s.means[i % s.means.count])
         }
     }
-    private func moments(_ x: [Double]) -> (mean: Double, deviation: Double) {
+    private func moments(_ x: [Double]) -> (mean: Double, standardDeviation: Double) {
         let mean = x.reduce(0, +) / Double(x.count)
         return (mean, (x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(x.count)).squareRoot())
     }
@@ -75,7 +75,7 @@ private struct Plain: Dataset {
         #expect(isLikely(hits, of: 600 * 99, p))
     }
 
-    @Test(arguments: [0.05, 0.5, 1]) func neighboursAreSwapped(_ p: Double) throws {
+    @Test(arguments: [0.05, 0.5, 1]) func neighborsAreSwapped(_ p: Double) throws {
         var moved = 0, starts = 0
         for row in try tokens(.swapped, p) {
             var t = 0
@@ -129,10 +129,10 @@ private struct Plain: Dataset {
     @Test func gaussianAndSpeckle() throws {
         for scale in [FeatureScale(), FeatureScale(means: [0.2, 0.4], deviations: [0.5, 3]), nil] {
             let noise = moments(try values(.gaussian, 0.08, 0.5, scale))
-            #expect(abs(noise.mean - 0.5) < 0.002 && abs(noise.deviation - 0.08) < 0.001, "\(noise)")
+            #expect(abs(noise.mean - 0.5) < 0.002 && abs(noise.standardDeviation - 0.08) < 0.001, "\(noise)")
         }
         let speckle = moments(try values(.speckle, 0.2, 0.5))
-        #expect(abs(speckle.mean - 0.5) < 0.002 && abs(speckle.deviation - 0.1) < 0.001)
+        #expect(abs(speckle.mean - 0.5) < 0.002 && abs(speckle.standardDeviation - 0.1) < 0.001)
         #expect(try values(.speckle, 0.2, 0).allSatisfy { $0 == 0 })
         // Values stay in 0 … 1 where the dataset has such; half of what starts at 1 would leave.
         let cut = try values(.gaussian, 0.1, 1)
@@ -140,7 +140,7 @@ private struct Plain: Dataset {
     }
 
     @Test func impulse() throws {
-        let all = try values(.impulse, 0.07, 0.3, FeatureScale(mean: 0, deviation: 1))
+        let all = try values(.impulse, 0.07, 0.3, FeatureScale(mean: 0, standardDeviation: 1))
         let black = all.count { $0 == 0 }, white = all.count { $0 == 1 }
         #expect(isLikely(black, of: all.count, 0.035) && isLikely(white, of: all.count, 0.035))
         #expect(all.allSatisfy { $0 == 0 || $0 == 1 || $0 == Double(Float(0.3)) })
@@ -151,7 +151,7 @@ private struct Plain: Dataset {
         let noise = moments(try values(.shot, strength, Float(value)))
         let deviation = (value * strength).squareRoot()
         #expect(abs(noise.mean - value) < deviation / 60, "\(noise)")
-        #expect(abs(noise.deviation / deviation - 1) < 0.02, "\(noise)")
+        #expect(abs(noise.standardDeviation / deviation - 1) < 0.02, "\(noise)")
         #expect(try values(.shot, strength, 0).allSatisfy { $0 == 0 })
         // Numbers of particles are whole.
         #expect(
@@ -207,13 +207,13 @@ private struct Plain: Dataset {
             InputNoise(.replaced, strength: 0.1), InputNoise(.shot, strength: 0.1),
         ]
         let error = #expect(throws: DatasetError.self) { try NoisyDataset.check(noises, on: Plain.features(0.5, nil)) }
-        guard case .invalid("plain", let faults)? = error else { return }
-        #expect(faults.count == 7, "\(faults)")
+        guard case .invalid("plain", let issues)? = error else { return }
+        #expect(issues.count == 7, "\(issues)")
         for part in [
             "dropped-tokens: the strength is 1.5", "dropped-tokens: the dataset has no tokens", "gaussian: the strength is -1.0",
             "impulse: the strength is nan", "impulse: the dataset does not say", "replaced-tokens: the dataset has no tokens",
             "shot: the dataset does not say",
-        ] { #expect(faults.contains { $0.hasPrefix(part) }, "\(part)") }
+        ] { #expect(issues.contains { $0.hasPrefix(part) }, "\(part)") }
         #expect(throws: DatasetError.self) { try NoisyDataset(Plain(), InputNoise(.gaussian, strength: 0.1)) }
     }
 

@@ -41,13 +41,13 @@ extension DataTests {
     @Suite struct Digits {
         let digits = try! DigitFiles()
 
-        private func faults(_ body: () throws -> Void) -> [String] {
+        private func issues(_ body: () throws -> Void) -> [String] {
             let error = #expect(throws: DatasetError.self) { try body() }
-            guard case .invalid("mnist", let faults)? = error else {
+            guard case .invalid("mnist", let issues)? = error else {
                 Issue.record("\(error as Any)")
                 return []
             }
-            return faults
+            return issues
         }
 
         @Test func imagesBecomePatches() throws {
@@ -200,7 +200,7 @@ extension DataTests {
         // MARK: Damage
 
         @Test func parametersAreCheckedTogether() throws {
-            let found = faults { _ = try MNIST(digits.files, patch: 3, shift: -1, validationCount: 20) }
+            let found = issues { _ = try MNIST(digits.files, patch: 3, shift: -1, validationCount: 20) }
             #expect(
                 found == [
                     "patches of 3 pixels do not divide images of 4 × 6",
@@ -218,7 +218,7 @@ extension DataTests {
             try scratch.write("t10k-labels-idx1-ubyte", Data(DigitFiles.labels(6) + [0, 0]))
             let f = digits.files
             #expect(
-                faults { _ = try MNIST(f) } == [
+                issues { _ = try MNIST(f) } == [
                     "\(f.trainingImages.path): begins with 00 00 08 01; expected 00 00 08 03, idx with 3 axes of bytes, "
                         + "or gzip (1f 8b)",
                     "\(f.trainingLabels.path): label 10 at index 1 (1 more); labels go from 0 to 9",
@@ -232,53 +232,53 @@ extension DataTests {
             try digits.scratch.write("t10k-images-idx3-ubyte", Data(DigitFiles.idx([6, 2, 0], [])))
             let f = digits.files
             #expect(
-                faults { _ = try MNIST(f) } == [
+                issues { _ = try MNIST(f) } == [
                     "\(f.trainingImages.path) has 20 images, \(f.trainingLabels.path) has 19 labels",
                     "\(f.testImages.path): has 6 images of 2 × 0 pixels",
                 ])
             try digits.write("train", 20)
             try digits.scratch.write("t10k-images-idx3-ubyte", Data(DigitFiles.idx([6, 2, 2], [UInt8](repeating: 0, count: 24))))
             #expect(
-                faults { _ = try MNIST(digits.files, patch: 2, validationCount: 5) } == [
+                issues { _ = try MNIST(digits.files, patch: 2, validationCount: 5) } == [
                     "training images have 4 × 6 pixels, test images 2 × 2"
                 ])
         }
 
         @Test func damagedGzipIsNamed() throws {
             let packed = try DigitFiles.gzip(DigitFiles.images(20))
-            func fault(_ bytes: [UInt8]) throws -> String {
+            func issue(_ bytes: [UInt8]) throws -> String {
                 try digits.scratch.write("train-images-idx3-ubyte", Data(bytes))
-                return faults { _ = try MNIST(digits.files, patch: 2, validationCount: 5) }.joined(separator: "\n")
+                return issues { _ = try MNIST(digits.files, patch: 2, validationCount: 5) }.joined(separator: "\n")
             }
             // Cut inside the checksum: everything came out, and yet the file is not whole.
             let unpacked = DigitFiles.images(20).count
             #expect(
-                try fault(packed.dropLast(3)).hasSuffix(
+                try issue(packed.dropLast(3)).hasSuffix(
                     "the gzip data ends too early, after \(packed.count - 3) packed and \(unpacked) unpacked bytes"))
-            #expect(try fault(Array(packed.prefix(packed.count / 2))).contains("the gzip data ends too early"))
-            #expect(try fault([0x1F, 0x8B]).contains("the gzip data ends too early, after 2 packed and 0 unpacked bytes"))
+            #expect(try issue(Array(packed.prefix(packed.count / 2))).contains("the gzip data ends too early"))
+            #expect(try issue([0x1F, 0x8B]).contains("the gzip data ends too early, after 2 packed and 0 unpacked bytes"))
             var wrong = packed
             wrong[packed.count - 6] ^= 1
-            #expect(try fault(wrong).contains("incorrect data check"))
-            #expect(try fault(packed + [1, 2, 3]).contains("3 bytes follow the end of the gzip data"))
-            #expect(try fault(Array("<html>".utf8)).contains("begins with 3c 68 74 6d; expected 00 00 08 03"))
-            #expect(try fault([]).contains("is empty"))
-            #expect(try fault([0, 0, 8, 3, 0]).contains("ends after 5 of the 16 bytes of the header"))
-            #expect(try fault(DigitFiles.gzip(Array("<html>".utf8))).contains("unpacked, it begins with 3c 68 74 6d"))
-            #expect(try fault(DigitFiles.gzip(DigitFiles.images(20) + [0])).contains("there are more"))
-            #expect(try fault(DigitFiles.gzip(DigitFiles.images(20).dropLast())).contains("there are 479"))
+            #expect(try issue(wrong).contains("incorrect data check"))
+            #expect(try issue(packed + [1, 2, 3]).contains("3 bytes follow the end of the gzip data"))
+            #expect(try issue(Array("<html>".utf8)).contains("begins with 3c 68 74 6d; expected 00 00 08 03"))
+            #expect(try issue([]).contains("is empty"))
+            #expect(try issue([0, 0, 8, 3, 0]).contains("ends after 5 of the 16 bytes of the header"))
+            #expect(try issue(DigitFiles.gzip(Array("<html>".utf8))).contains("unpacked, it begins with 3c 68 74 6d"))
+            #expect(try issue(DigitFiles.gzip(DigitFiles.images(20) + [0])).contains("there are more"))
+            #expect(try issue(DigitFiles.gzip(DigitFiles.images(20).dropLast())).contains("there are 479"))
             // Sizes whose product is beyond any memory.
             let huge = [UInt8(0), 0, 8, 3] + [UInt8](repeating: 255, count: 12)
-            #expect(try fault(huge).contains("says that it has 4294967295 × 4294967295 × 4294967295 elements"))
+            #expect(try issue(huge).contains("says that it has 4294967295 × 4294967295 × 4294967295 elements"))
             // Sizes that no machine has the memory for, behind some packed bytes.
             let large = try DigitFiles.gzip([0, 0, 8, 3] + [UInt8](repeating: 255, count: 4) + [0, 16, 0, 0, 0, 0, 0, 1])
-            #expect(try fault(large).contains("its 4294967295 × 1048576 × 1 elements: needs"))
-            #expect(try fault(DigitFiles.gzip(DigitFiles.idx([1 << 20, 1, 1], [0]))).contains("1048576 bytes; there are 1"))
+            #expect(try issue(large).contains("its 4294967295 × 1048576 × 1 elements: needs"))
+            #expect(try issue(DigitFiles.gzip(DigitFiles.idx([1 << 20, 1, 1], [0]))).contains("1048576 bytes; there are 1"))
         }
 
         @Test func missingFilesAreNamed() throws {
             try FileManager.default.removeItem(at: digits.files.testLabels)
-            let found = faults { _ = try MNIST(digits.files, patch: 2, validationCount: 5) }
+            let found = issues { _ = try MNIST(digits.files, patch: 2, validationCount: 5) }
             #expect(found.count == 1 && found[0].hasPrefix(digits.files.testLabels.path + ": cannot be read: "))
         }
 

@@ -105,18 +105,18 @@ extension DataTests {
             ] { #expect(other.fingerprint != base) }
         }
 
-        @Test func namesAllFaults() {
+        @Test func namesAllIssues() {
             let error = #expect(throws: DatasetError.self) {
                 try RecallTask(
                     vocabulary: 16, length: 31, pairs: 4, evaluation: [.init(length: 64, pairs: 8), .init(length: 8, pairs: 0)],
                     evaluationCount: 0, alpha: .nan)
             }
-            guard case .invalid("recall", let faults) = error else {
+            guard case .invalid("recall", let issues) = error else {
                 Issue.record("\(error as Any)")
                 return
             }
-            #expect(faults.count == 5, "\(faults)")
-            #expect(faults.contains { $0.contains("even") } && faults.contains { $0.contains("only 7 keys") })
+            #expect(issues.count == 5, "\(issues)")
+            #expect(issues.contains { $0.contains("even") } && issues.contains { $0.contains("only 7 keys") })
         }
 
         /// Right is what stands above all others; ties and what is not a number are wrong.
@@ -125,7 +125,7 @@ extension DataTests {
             let mask = Tensor([1, 1, 0, 1, 1, 1] as [Float], [2, 3])
             let batch = Batch(inputs: Tensor([Int32](repeating: 0, count: 6), [2, 3]), targets: targets, mask: mask)
             let logits: [Float] = [3, 1, 2, 0, 9, 1, 5, 5, 5, 1, 1, 0, 0, 2, .nan, -3, -2, -1]
-            #expect(batch.rightTokens(logits: Tensor(logits, [2, 3, 3])) == [1, 1])
+            #expect(batch.correctTokens(logits: Tensor(logits, [2, 3, 3])) == [1, 1])
         }
     }
 }

@@ -65,15 +65,15 @@ extension DataTests {
             #expect(try print(Self.text, 4, 0.8) != base)
         }
 
-        @Test func namesAllFaults() {
+        @Test func namesAllIssues() {
             let error = #expect(throws: DatasetError.self) {
                 try TextDataset(name: "t", text: "abc", context: 0, trainingFraction: 1)
             }
-            guard case .invalid("t", let faults) = error else {
+            guard case .invalid("t", let issues) = error else {
                 Issue.record("\(error as Any)")
                 return
             }
-            #expect(faults.count == 2)
+            #expect(issues.count == 2)
         }
 
         @Test func bothPartsNeedAWindow() throws {
@@ -82,7 +82,7 @@ extension DataTests {
                 error
                     == .invalid(
                         dataset: "t",
-                        faults: [
+                        issues: [
                             "the training part has 9 of the text's 10 characters; a context of 9 needs at least 10",
                             "the validation part has 1 of the text's 10 characters; a context of 9 needs at least 10",
                         ]))

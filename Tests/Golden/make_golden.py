@@ -123,7 +123,7 @@ def optimizers():
     }.items():
         settings = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": decay}
         adamw[name] = run(settings, lambda p: torch.optim.AdamW(p, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=decay))
-    write("ModulesTests", "adamw", adamw)
+    write("OptimTests", "adamw", adamw)
 
     sgd = {}
     for name, (momentum, nesterov, decay) in {
@@ -132,7 +132,7 @@ def optimizers():
         settings = {"lr": 0.05, "momentum": momentum, "nesterov": int(nesterov), "weight_decay": decay}
         sgd[name] = run(
             settings, lambda p: torch.optim.SGD(p, lr=0.05, momentum=momentum, nesterov=nesterov, weight_decay=decay))
-    write("ModulesTests", "sgd", sgd)
+    write("OptimTests", "sgd", sgd)
 
 
 attention()

@@ -1,4 +1,4 @@
-"""Writes Tests/ModulesTests/Golden/transformer.json and optimizers.json with PyTorch, in float64.
+"""Writes Tests/ModulesTests/Golden/transformer.json and Tests/OptimTests/Golden/optimizers.json with PyTorch, in float64.
 
     python Tests/Golden/make_transformer_golden.py
 
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 torch.set_default_dtype(torch.float64)
-folder = pathlib.Path(__file__).resolve().parent.parent / "ModulesTests" / "Golden"
+tests = pathlib.Path(__file__).resolve().parent.parent
 g = torch.Generator().manual_seed(7)
 
 
@@ -20,8 +20,8 @@ def rounded(t):
     return {"shape": list(t.shape), "values": t.detach().flatten().tolist()}
 
 
-def write(name, value):
-    (folder / name).write_text(json.dumps(value, separators=(",", ":")) + "\n")
+def write(target, name, value):
+    (tests / target / "Golden" / name).write_text(json.dumps(value, separators=(",", ":")) + "\n")
 
 
 def transformer():
@@ -53,6 +53,7 @@ def transformer():
     loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
     loss.backward()
     write(
+        "ModulesTests",
         "transformer.json",
         {
             "torch": torch.__version__,
@@ -85,6 +86,7 @@ def optimizers():
             optimizer.step()
             results[name].append(rounded(p))
     write(
+        "OptimTests",
         "optimizers.json",
         {"torch": torch.__version__, "start": rounded(start), "gradients": [rounded(t) for t in gradients], "results": results},
     )

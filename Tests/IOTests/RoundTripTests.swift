@@ -156,7 +156,7 @@ struct ArchiveTests {
             error
                 == .tensorMismatch(
                     path: "archive in memory", prefix: "model",
-                    faults: [
+                    issues: [
                         .shape(path: "shape", expected: [3, 2], found: [2, 3]),
                         .dtype(path: "type", expected: .float32, found: .float64),
                         .missing(path: "gone", shape: [], dtype: .int32),

@@ -14,17 +14,17 @@ struct SafetensorsTests {
         try scratch.write(
             url.lastPathComponent, Data((0..<8).map { UInt8(truncatingIfNeeded: n >> ($0 * 8)) } + Array(header.utf8) + data))
     }
-    private func faults(_ header: String, data: [UInt8] = [], length: UInt64? = nil) throws -> [String] {
+    private func issues(_ header: String, data: [UInt8] = [], length: UInt64? = nil) throws -> [String] {
         try write(header, data: data, length: length)
-        return readingFaults()
+        return readingIssues()
     }
-    private func readingFaults() -> [String] {
+    private func readingIssues() -> [String] {
         let error = checkpointError { () throws(CheckpointError) in _ = try SafetensorsFile.read(url) }
-        guard case .invalidSafetensors(url.path, let faults)? = error else {
+        guard case .invalidSafetensors(url.path, let issues)? = error else {
             Issue.record("\(error as Any)")
             return []
         }
-        return faults
+        return issues
     }
 
     /// Made with numpy: `Tests/Golden/make_safetensors_golden.py`.
@@ -108,7 +108,7 @@ struct SafetensorsTests {
         #expect(
             error
                 == .invalidSafetensors(
-                    path: url.path, faults: ["two tensors have the name 'a'", "'__metadata__' is not a name for a tensor"]))
+                    path: url.path, issues: ["two tensors have the name 'a'", "'__metadata__' is not a name for a tensor"]))
         #expect(try SafetensorsFile.read(url)["old"]?.item() == 1)
         #expect(scratch.names == [url.lastPathComponent])
     }
@@ -117,28 +117,28 @@ struct SafetensorsTests {
 
     @Test func headsThatAreNone() throws {
         try scratch.write(url.lastPathComponent, Data([1, 2, 3]))
-        #expect(readingFaults() == ["3 bytes; the length of the header alone takes 8"])
-        #expect(try faults("{}", length: .max) == ["a header of 18446744073709551615 bytes; at most 100000000"])
-        #expect(try faults("{}", length: 3) == ["a header of 3 bytes in a file of 10"])
-        #expect(try faults("") == ["the header is not a JSON map in UTF-8"])
-        #expect(try faults(" {}") == ["the header is not a JSON map in UTF-8"])
-        #expect(try faults("{").first?.hasPrefix("header: line 1") == true)
-        #expect(try faults("{}{}").first?.contains("something follows the value") == true)
+        #expect(readingIssues() == ["3 bytes; the length of the header alone takes 8"])
+        #expect(try issues("{}", length: .max) == ["a header of 18446744073709551615 bytes; at most 100000000"])
+        #expect(try issues("{}", length: 3) == ["a header of 3 bytes in a file of 10"])
+        #expect(try issues("") == ["the header is not a JSON map in UTF-8"])
+        #expect(try issues(" {}") == ["the header is not a JSON map in UTF-8"])
+        #expect(try issues("{").first?.hasPrefix("header: line 1") == true)
+        #expect(try issues("{}{}").first?.contains("something follows the value") == true)
         let one = #""a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}"#
-        #expect(try faults("{\(one),\(one)}", data: [1]).first?.contains(#"the key "a" comes twice"#) == true)
+        #expect(try issues("{\(one),\(one)}", data: [1]).first?.contains(#"the key "a" comes twice"#) == true)
         #expect(
             checkpointError { () throws(CheckpointError) in _ = try SafetensorsFile.read(scratch["none"]) }
                 == .notFound(path: scratch["none"].path))
         let folder = checkpointError { () throws(CheckpointError) in _ = try SafetensorsFile.read(scratch.url) }
-        #expect(folder == .invalidSafetensors(path: scratch.path, faults: ["expected a file, found a folder"]))
+        #expect(folder == .invalidSafetensors(path: scratch.path, issues: ["expected a file, found a folder"]))
         var bytes = [UInt8](Data("{\"a\":0}".utf8))
         bytes[2] = 0xFF
         try scratch.write(url.lastPathComponent, Data([7, 0, 0, 0, 0, 0, 0, 0] + bytes))
-        #expect(readingFaults() == ["the header is not a JSON map in UTF-8"])
+        #expect(readingIssues() == ["the header is not a JSON map in UTF-8"])
     }
 
     @Test func allFaultsComeTogether() throws {
-        let found = try faults(
+        let found = try issues(
             """
             {"__metadata__": {"a": 1},
              "type": {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]},
@@ -173,14 +173,14 @@ struct SafetensorsTests {
         }
         let bytes = [UInt8](repeating: 7, count: 8)
         #expect(
-            try faults("{\(entry("b", 6, 7)),\(entry("a", 1, 3))}", data: bytes) == [
+            try issues("{\(entry("b", 6, 7)),\(entry("a", 1, 3))}", data: bytes) == [
                 "bytes 0..<1 belong to no tensor", "bytes 3..<6 belong to no tensor", "bytes 7..<8 belong to no tensor",
             ])
         #expect(
-            try faults("{\(entry("a", 0, 5)),\(entry("b", 1, 2)),\(entry("c", 4, 8))}", data: bytes) == [
+            try issues("{\(entry("a", 0, 5)),\(entry("b", 1, 2)),\(entry("c", 4, 8))}", data: bytes) == [
                 "'a' (bytes 0..<5) and 'b' (bytes 1..<2) overlap", "'a' (bytes 0..<5) and 'c' (bytes 4..<8) overlap",
             ])
-        #expect(try faults("{}", data: [1]) == ["bytes 0..<1 belong to no tensor"])
+        #expect(try issues("{}", data: [1]) == ["bytes 0..<1 belong to no tensor"])
         // An empty tensor takes nothing, wherever it lies.
         try write("{\(entry("a", 0, 8)),\(entry("none", 3, 3))}", data: bytes)
         #expect(try SafetensorsFile.read(url)["none"]?.count == 0)
@@ -188,6 +188,6 @@ struct SafetensorsTests {
 
     @Test func booleansAreZeroOrOne() throws {
         let header = #"{"m":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}}"#
-        #expect(try faults(header, data: [1, 2, 0]) == ["'m': element 1 is 2; a BOOL is 0 or 1"])
+        #expect(try issues(header, data: [1, 2, 0]) == ["'m': element 1 is 2; a BOOL is 0 or 1"])
     }
 }

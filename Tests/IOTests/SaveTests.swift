@@ -12,7 +12,7 @@ struct FailedSaveTests {
         checkpointError { () throws(CheckpointError) in try CheckpointFile.write(archive, to: url) }
     }
 
-    @Test func invalidArchivesNameAllFaults() throws {
+    @Test func invalidArchivesNameAllIssues() throws {
         let url = scratch.file()
         try CheckpointFile.write(sampleArchive(), to: url)
         var archive = CheckpointArchive()
@@ -24,11 +24,11 @@ struct FailedSaveTests {
         archive[tensor: "both"] = .scalar(1)
         archive[integers: "both"] = [1]
         archive[document: "a/b"] = "{}"
-        guard case .invalidArchive(url.path, let faults) = failure(archive, to: url) else {
+        guard case .invalidArchive(url.path, let issues) = failure(archive, to: url) else {
             Issue.record("not refused")
             return
         }
-        #expect(faults.count == names.count + 4, "\(faults)")
+        #expect(issues.count == names.count + 4, "\(issues)")
         expectEqual(try CheckpointFile.read(url), sampleArchive())
         #expect(scratch.names == ["step-1.h5"])
     }

@@ -1,3 +1,4 @@
+import NSTMConfiguration
 import NSTMAutograd
 import NSTMLayers
 import NSTMModules
@@ -15,17 +16,17 @@ import Testing
     private func built(
         _ strategy: (String, String, String), above: Double = 0.6, budget: Int = 5, dtype: DType = .float64, states: Int = 6
     ) throws -> Built {
-        let talk: ConfigValue = strategy.2 == "none" ? ["kind": "none"] : ["kind": .string(strategy.2), "interval": 4]
-        let reader = ConfigReader([
+        let talk: ConfigurationValue = strategy.2 == "none" ? ["kind": "none"] : ["kind": .string(strategy.2), "interval": 4]
+        let reader = ConfigurationReader([
             "states": .int(states), "router": ["policy": .string(strategy.0)], "update": ["rule": .string(strategy.1)],
             "interaction": talk,
             "life": [
                 "activation": ["policy": "novelty", "interval": 3, "start": 2, "above": .double(above), "budget": .int(budget)]
             ],
         ])
-        let plan = NSTMLayerPlan(reader, width: 8, heads: 2, strategies: .standard)
+        let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard)
         reader.finish()
-        try reader.throwIfFaulty()
+        try reader.throwIfInvalid()
         let builder = ParameterBuilder(seed: 1, dtype: dtype), layer = plan.layer(builder, residual: .fanIn)
         shake(builder.store, seed: 1)
         return Built(layer: layer, store: builder.store)
@@ -48,7 +49,7 @@ import Testing
         #expect(activity(try built(Self.strategies[0], above: 0, budget: 6), many)[0].reduce(0, +) == 6)
         #expect(activity(try built(Self.strategies[0], above: 0, budget: 6), many.slice(1, 0..<4))[0].reduce(0, +) == 3)
     }
-    @Test(arguments: strategies) func neighboursDoNotMatter(_ strategy: (String, String, String)) throws {
+    @Test(arguments: strategies) func neighborsDoNotMatter(_ strategy: (String, String, String)) throws {
         let m = try built(strategy), parts = (0..<3).map { random([1, 11, 8], "x\($0)") }
         let context = ForwardContext(.evaluate), all = m.whole(context.constant(joined(parts)), context).value
         for (b, x) in parts.enumerated() {

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMAutograd
 import NSTMLayers
 import NSTMModules
@@ -204,9 +205,11 @@ import Testing
     /// No policy gives anything to inactive states, also when more are wanted than there are, or when there are none.
     @Test(arguments: Strategies.standard.routings.names) func inactiveStatesGetNothing(_ name: String) throws {
         for flags in [[1.0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0]] {
-            let reader = ConfigReader(["policy": .string(name)]), site = StrategySite(width: 8, heads: 2, states: 6)
-            let factory = try #require(reader.factory("policy", in: Strategies.standard.routings)), make = factory(reader, site)
-            try reader.throwIfFaulty()
+            let reader = ConfigurationReader(["policy": .string(name)]),
+                dimensions = LayerDimensions(width: 8, heads: 2, states: 6)
+            let factory = try #require(reader.factory("policy", in: Strategies.standard.routings)),
+                make = factory(reader, dimensions)
+            try reader.throwIfInvalid()
             let router = TokenToStateRouter(make(ParameterBuilder(seed: 1, dtype: .float64)))
             let context = ForwardContext(.train), x = context.input(random([2, 9, 8], "x"))
             let y = router(x, StateActivity(mask: Tensor(flags), heads: 2), context)
@@ -239,11 +242,11 @@ import Testing
             func observe(_ name: String, _ value: Tensor, at path: String) { writes += rows(value) }
         }
         let observer = Watcher()
-        var none: MixerState?
+        var none: MixerCache?
         let watched = ForwardContext(.evaluate)
         watched.observer = observer
         _ = layer(Variable(x), &none, watched)
-        var state: MixerState? = layer.initialState(batch: 1, context), keys: [Row] = []
+        var state: MixerCache? = layer.initialState(batch: 1, context), keys: [Row] = []
         for t in 0..<10 {
             if t % interval == 0 { keys = rows(state!["keys"]!.value) }
             let q = unit(map(rows(x)[t], rows(router.query.weight.value)))

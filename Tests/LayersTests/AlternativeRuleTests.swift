@@ -34,7 +34,7 @@ import Testing
     }
 
     @Test func lstm() throws {
-        let (rule, p) = built { LSTMStates($0, width: 4) }, (k, v) = step(rule), old = rows(values)
+        let (rule, p) = built { LSTMRule($0, width: 4) }, (k, v) = step(rule), old = rows(values)
         let a = added(map(rows(value)[0], try p("input.weight")), try p("input.bias")[0]), u = try p("recurrent.weight")
         for n in 0..<3 {
             let g = added(a, map(Array(old[n][2...]), u))
@@ -49,12 +49,12 @@ import Testing
         #expect(v[0] == old[0] && k[0] == rows(keys)[0])
     }
 
-    /// Normalised, minLSTM is f/(f + i) c + i/(f + i) v.
+    /// Normalized, minLSTM is f/(f + i) c + i/(f + i) v.
     @Test func minimalUnits() throws {
         let x = rows(value)[0], old = rows(values)
-        let (gru, p) = built { MinGRU($0, width: 4) }, a = step(gru)
+        let (gru, p) = built { MinGRURule($0, width: 4) }, a = step(gru)
         let z = added(map(x, try p("gate.weight")), try p("gate.bias")[0]).map { sigmoid($0) }
-        let (lstm, q) = built { MinLSTM($0, width: 4) }, b = step(lstm)
+        let (lstm, q) = built { MinLSTMRule($0, width: 4) }, b = step(lstm)
         let g = added(map(x, try q("gates.weight")), try q("gates.bias")[0]).map { sigmoid($0) }
         for n in 0..<3 {
             var gated = old[n], new = old[n]
@@ -71,7 +71,7 @@ import Testing
 
     /// The first token finds nothing and takes the first state in reach; the same key again finds it there.
     @Test func contentSlots() throws {
-        let (rule, p) = built { ContentSlots($0, width: 4) }, x = rows(value)[0], k = rows(key)[0]
+        let (rule, p) = built { ContentSlotsRule($0, width: 4) }, x = rows(value)[0], k = rows(key)[0]
         let e = sigmoid(dot(x, try p("strength.weight")[0]) + (try p("strength.bias")[0][0]))
         let f = sigmoid(dot(x, try p("forget.weight")[0]) + (try p("forget.bias")[0][0]))
         let beta = exp(try p("sharpness")[0][0]), theta = try p("threshold")[0][0]
@@ -104,7 +104,7 @@ import Testing
     }
 
     @Test(arguments: [false, true]) func slotAttention(_ masked: Bool) throws {
-        let (rule, p) = built { SlotAttentionStates($0, width: 4, hidden: 5) },
+        let (rule, p) = built { SlotAttentionRule($0, width: 4, hidden: 5) },
             (k, v) = step(rule, mask: masked ? Tensor([1.0, 0, 1]) : nil),
             old = rows(values)
         let query = try p("query.weight"), gain = try p("norm.gain")[0], x = rows(value)[0], token = rows(key)[0]
@@ -123,7 +123,7 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 3]) func independentMechanisms(_ count: Int) throws {
-        let (rule, p) = built { IndependentMechanisms($0, width: 4, states: 3, k: count) }, (k, v) = step(rule)
+        let (rule, p) = built { IndependentMechanismsRule($0, width: 4, states: 3, k: count) }, (k, v) = step(rule)
         let old = rows(values), query = try p("query.weight"), gain = try p("norm.gain")[0], null = try p("null")[0]
         let x = rows(value)[0], token = rows(key)[0], difference = zip(token, null).map { $0 - $1 }
         let preference = old.map { dot(map(rms($0, gain), query), difference) / 2 }, chosen = largest(preference, count)
@@ -138,7 +138,7 @@ import Testing
         }
     }
     @Test func inactiveMechanismsTakeNoPlace() {
-        let (rule, _) = built { IndependentMechanisms($0, width: 4, states: 3, k: 1) }
+        let (rule, _) = built { IndependentMechanismsRule($0, width: 4, states: 3, k: 1) }
         // The first has weight 0, so that either it is chosen and nothing changes, or one of the others.
         let all = step(rule).values, last = step(rule, mask: Tensor([0.0, 0, 1])).values
         #expect(last[2] != rows(values)[2] && last[1] == rows(values)[1])

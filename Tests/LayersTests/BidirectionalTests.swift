@@ -16,7 +16,7 @@ import Testing
         return layer
     }
     private func run(_ layer: any SequenceMixer, _ x: Tensor) -> Tensor {
-        var none: MixerState?
+        var none: MixerCache?
         return layer(Variable(x), &none, ForwardContext(.evaluate)).value
     }
     /// Tokens in the order of the numbers.
@@ -45,7 +45,7 @@ import Testing
         let builder = ParameterBuilder(seed: 1, dtype: .float64), both = layer(builder)
         let x = random([2, 7, 8], "x")
         func loss(_ context: ForwardContext, _ input: Variable) -> Variable {
-            var none: MixerState?
+            var none: MixerCache?
             return weighted(both(input, &none, context), "y")
         }
         let training = ForwardContext(.train), input = training.input(x)
@@ -75,8 +75,8 @@ import Testing
         #expect(both.multiplyAdds(PassSize(batch: 2, tokens: 20)) == counted.multiplyAdds)
     }
 
-    private static func shape(_ output: ModelOutput) -> ModelShape {
-        var shape = ModelShape(input: .features(width: 6), output: output)
+    private static func shape(_ output: ModelOutput) -> ModelConfiguration {
+        var shape = ModelConfiguration(input: .features(width: 6), output: output)
         (shape.width, shape.layers, shape.heads, shape.hidden) = (8, 2, 2, 12)
         return shape
     }
@@ -87,7 +87,7 @@ import Testing
     @Test func models() {
         let m = BidirectionalTests.model()
         #expect(m.stateLayers.map(\.path) == (0..<2).flatMap { ["blocks.\($0).mixer.forward", "blocks.\($0).mixer.backward"] })
-        #expect(m.obstacleToStreaming == "reads sequences in both directions")
+        #expect(m.streamingLimitation == "reads sequences in both directions")
         #expect(m.summary().contains("reads sequences in both directions: nothing is carried from token to token"))
         #expect(m(random([2, 9, 6], "x", .float32), ForwardContext(.evaluate)).shape == [2, 3])
         #expect(m.multiplyAdds(PassSize(batch: 2, tokens: 9)) == m.work(batch: 2, tokens: 9).multiplyAdds)
@@ -97,7 +97,7 @@ import Testing
         await #expect(processExitsWith: .failure) { _ = BidirectionalTests.model().initialState(batch: 1) }
         await #expect(processExitsWith: .failure) { _ = BidirectionalTests.model(.nextToken(vocabulary: 5)) }
         await #expect(processExitsWith: .failure) {
-            var state: MixerState? = MixerState()
+            var state: MixerCache? = MixerCache()
             let layer = BidirectionalTests().layer(ParameterBuilder(seed: 1))
             _ = layer(Variable(.zeros([1, 2, 8])), &state, ForwardContext(.evaluate))
         }

@@ -94,7 +94,7 @@ import Testing
         #expect(routing3.selectionBias.value.doubles().contains { $0 != 0 })
     }
 
-    /// A stranger's rule with a table of its own: annotated it is cut, else the fault names it.
+    /// A stranger's rule with a table of its own: annotated it is cut, else the issue names it.
     private final class Table: TokenDrivenUpdateRule {
         let gain: Parameter
         init(_ parameters: ParameterBuilder, states: Int, annotated: Bool) {

@@ -1,3 +1,4 @@
+import NSTMConfiguration
 import NSTMAutograd
 import NSTMLayers
 import NSTMModules
@@ -6,7 +7,7 @@ import Testing
 
 /// A composition in Swift is the same as one in a configuration: the same parameters, the same bits, the same summary.
 @Suite struct CompositionTests {
-    private static let routers: [(StrategyChoice<any RoutingPolicy>, ConfigMap)] = [
+    private static let routers: [(StrategyChoice<any RoutingPolicy>, ConfigurationMap)] = [
         (.topK(2), ["policy": "top-k", "k": 2]), (.sigmoid, ["policy": "sigmoid"]), (.softmax, ["policy": "softmax"]),
         (
             .balancedTopK(2, rate: 0.01, balanceLoss: 0.5, entropyLoss: 0.25),
@@ -26,7 +27,7 @@ import Testing
         (.roundRobin(strength: 0.5), ["policy": "round-robin", "strength": 0.5]),
         (.all(strength: 0.5), ["policy": "all", "strength": 0.5]),
     ]
-    private static let updates: [(StrategyChoice<any StateUpdateRule>, ConfigMap)] = [
+    private static let updates: [(StrategyChoice<any StateUpdateRule>, ConfigurationMap)] = [
         (.gatedSlots, ["rule": "gated-slots"]),
         (.gatedSlots(slowness: 2, secondGate: true), ["rule": "gated-slots", "slowness": 2, "second-gate": true]),
         (.contentSlots, ["rule": "content-slots"]), (.minGRU, ["rule": "min-gru"]), (.minLSTM, ["rule": "min-lstm"]),
@@ -41,7 +42,7 @@ import Testing
         (.selectiveDiagonal, ["rule": "selective-diagonal"]),
         (.selectiveDiagonal(rank: 3), ["rule": "selective-diagonal", "rank": 3]), (.diagonalSSM, ["rule": "diagonal-ssm"]),
     ]
-    private static let interactions: [(StrategyChoice<any StateInteraction>, ConfigMap)] = [
+    private static let interactions: [(StrategyChoice<any StateInteraction>, ConfigurationMap)] = [
         (.none, ["kind": "none"]), (.attention(heads: 4, interval: 3), ["kind": "attention", "heads": 4, "interval": 3]),
         (
             .relational(heads: 2, hidden: 12, interval: 3),
@@ -53,24 +54,26 @@ import Testing
         ),
         (.lowRank(2, interval: 3), ["kind": "low-rank", "rank": 2, "interval": 3]),
     ]
-    private static let reads: [(StrategyChoice<any StateReadout>, ConfigMap)] = [
+    private static let reads: [(StrategyChoice<any StateReadout>, ConfigurationMap)] = [
         (.content, ["kind": "content"]), (.linear, ["kind": "linear"]), (.routed, ["kind": "routed"]),
         (.hybrid(window: 3), ["window": 3]), (.hybrid(window: 3, .linear), ["kind": "linear", "window": 3]),
     ]
 
-    private let shape: ModelShape = {
-        var shape = ModelShape(input: .tokens(vocabulary: 11), output: .pooled(classes: 3))
+    private let shape: ModelConfiguration = {
+        var shape = ModelConfiguration(input: .tokens(vocabulary: 11), output: .pooled(classes: 3))
         (shape.width, shape.layers, shape.heads, shape.hidden) = (8, 2, 2, 12)
         return shape
     }()
     /// - Parameter sections: what a configuration says beside the number of states.
-    private func expectSame(_ model: NSTMModel, _ sections: ConfigMap, at location: SourceLocation = #_sourceLocation) throws {
+    private func expectSame(_ model: NSTMModel, _ sections: ConfigurationMap, at location: SourceLocation = #_sourceLocation)
+        throws
+    {
         var map = sections
         map["states"] = 5
-        let reader = ConfigReader(.map(map))
-        let plan = NSTMLayerPlan(reader, width: 8, heads: 2, layers: 2, strategies: .standard)
+        let reader = ConfigurationReader(.map(map))
+        let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, layers: 2, strategies: .standard)
         reader.finish()
-        try reader.throwIfFaulty()
+        try reader.throwIfInvalid()
         let other = NSTMModel(ParameterBuilder(seed: 1), shape) { plan.mixer($0, block: $1, residual: $2) }
         #expect(model.summary("nstm") == other.summary("nstm"), sourceLocation: location)
         #expect(model.parameters.all.map(\.path) == other.parameters.all.map(\.path), sourceLocation: location)
@@ -84,7 +87,7 @@ import Testing
     private func model(
         router: StrategyChoice<any RoutingPolicy> = .topK(2), update: StrategyChoice<any StateUpdateRule> = .gatedSlots,
         interaction: StrategyChoice<any StateInteraction> = .none, read: StrategyChoice<any StateReadout> = .usual,
-        bidirectional: Bool = false, life: LifePlan? = nil
+        bidirectional: Bool = false, life: StateLifecycleConfiguration? = nil
     ) -> NSTMModel {
         NSTMModel(
             ParameterBuilder(seed: 1), shape, states: 5, router: router, update: update, interaction: interaction, read: read,
@@ -93,7 +96,7 @@ import Testing
 
     /// Every name has a value in Swift, so that what is new gets one.
     @Test func everyNameIsThere() {
-        func names<P>(_ all: [(StrategyChoice<P>, ConfigMap)]) -> Set<String> { Set(all.compactMap(\.0.name)) }
+        func names<P>(_ all: [(StrategyChoice<P>, ConfigurationMap)]) -> Set<String> { Set(all.compactMap(\.0.name)) }
         let standard = Strategies.standard
         #expect(names(CompositionTests.routers) == Set(standard.routings.names))
         #expect(names(CompositionTests.updates) == Set(standard.updates.names))
@@ -117,7 +120,7 @@ import Testing
         try expectSame(model(read: choice), ["router": ["policy": "top-k", "k": 2], "read": .map(section)])
     }
     @Test func everythingAtOnce() throws {
-        var life = LifePlan()
+        var life = StateLifecycleConfiguration()
         life.start = 3
         try expectSame(
             model(
@@ -134,19 +137,19 @@ import Testing
         let layer = NSTMLayer(
             builder, width: 8, heads: 2, states: 5, router: .topK(2), update: .gatedDelta,
             interaction: .attention(heads: 4, interval: 3), read: .hybrid(window: 4))
-        let reader = ConfigReader(
+        let reader = ConfigurationReader(
             .map([
                 "states": 5, "router": ["policy": "top-k", "k": 2], "update": ["rule": "gated-delta"],
                 "interaction": ["kind": "attention", "heads": 4, "interval": 3], "read": ["window": 4],
             ]))
-        let plan = NSTMLayerPlan(reader, width: 8, heads: 2, strategies: .standard), other = ParameterBuilder(seed: 1)
+        let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard), other = ParameterBuilder(seed: 1)
         let twin = plan.layer(other, residual: .fanIn), x = Variable(random([2, 9, 8], "x", .float32))
         #expect(builder.store.all.map(\.path) == other.store.all.map(\.path))
-        var none: MixerState?
+        var none: MixerCache?
         let context = ForwardContext(.evaluate)
         #expect(same(layer(x, &none, context).value, twin(x, &none, context).value))
     }
-    /// A name that nobody knows is a fault of the program, in the words of a configuration.
+    /// A name that nobody knows is an issue of the program, in the words of a configuration.
     @Test func unknownNames() async {
         await #expect(processExitsWith: .failure) {
             _ = NSTMLayer(

@@ -12,7 +12,7 @@ import Testing
         let whole = Work.counting { _ = m.whole(x, context) }
         #expect(m.layer.multiplyAdds(PassSize(batch: 2, tokens: 13)) == whole.multiplyAdds)
         // Parts of 5, 1 and 7 tokens from a carried state: what each costs depends on where it is.
-        var state: MixerState? = m.layer.initialState(batch: 2, context), position = 0
+        var state: MixerCache? = m.layer.initialState(batch: 2, context), position = 0
         for part in x.split(1, [5, 1, 7]) {
             let length = part.shape[1], counted = Work.counting { _ = m.layer(part, &state, context) }
             let pass = PassSize(batch: 2, tokens: length, position: position, carriesState: true)
@@ -61,19 +61,19 @@ import Testing
         let layer = NSTMLayer(builder, width: 8, heads: 2, states: 5, parts: parts)
         let x = Variable(random([2, 7, 8], "x", .float32))
         let counted = Work.counting {
-            var none: MixerState?
+            var none: MixerCache?
             _ = layer(x, &none, ForwardContext(.evaluate))
         }
         #expect(layer.multiplyAdds(PassSize(batch: 2, tokens: 7)) == counted.multiplyAdds)
     }
     /// What sequences switch on depends on what they say.
     @Test func activation() throws {
-        var life = LifePlan()
+        var life = StateLifecycleConfiguration()
         life.activation = NoveltyActivation(interval: 4, start: 2, above: 0.5, budget: 4)
         let layer = NSTMLayer(
             ParameterBuilder(seed: 1), width: 8, heads: 2, states: 4,
             parts: .init(
-                routing: { TopKRouting($0, width: 8, states: 4, k: 2) }, update: { GatedSlots($0, width: 8, states: 4) }),
+                routing: { TopKRouting($0, width: 8, states: 4, k: 2) }, update: { GatedSlotsRule($0, width: 8, states: 4) }),
             life: life)
         #expect(layer.multiplyAdds(PassSize(tokens: 3)) == nil)
     }
@@ -89,20 +89,21 @@ import Testing
         }
         let layer = NSTMLayer(
             ParameterBuilder(seed: 1), width: 8, heads: 2, states: 4,
-            parts: .init(routing: { _ in Everything() }, update: { GatedSlots($0, width: 8, states: 4) }))
+            parts: .init(routing: { _ in Everything() }, update: { GatedSlotsRule($0, width: 8, states: 4) }))
         #expect(layer.multiplyAdds(PassSize(tokens: 3)) == nil)
     }
 
     @Test(arguments: [ModelOutput.nextToken(vocabulary: 11), .perToken(width: 3), .pooled(classes: 5)])
     func models(_ output: ModelOutput) {
         for input in [ModelInput.tokens(vocabulary: 11), .features(width: 6)] {
-            var shape = ModelShape(input: input, output: output)
+            var shape = ModelConfiguration(input: input, output: output)
             (shape.width, shape.heads, shape.layers, shape.hidden) = (16, 2, 2, 24)
             let model = NSTMModel(ParameterBuilder(seed: 1), shape) { parameters, _, residual in
                 NSTMLayer(
                     parameters, width: 16, heads: 2, states: 8,
                     parts: .init(
-                        routing: { TopKRouting($0, width: 16, states: 8, k: 3) }, update: { GatedSlots($0, width: 16, states: 8) }
+                        routing: { TopKRouting($0, width: 16, states: 8, k: 3) },
+                        update: { GatedSlotsRule($0, width: 16, states: 8) }
                     ),
                     residual: residual)
             }
@@ -112,14 +113,14 @@ import Testing
 
     /// By hand: two blocks of 13 D² + 2 D (k + N) + D N + 4 · 3 D, without what the first three tokens do not convolve; the head.
     @Test func aModelByHand() {
-        var shape = ModelShape(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
+        var shape = ModelConfiguration(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
         let (D, N, k, T) = (64, 16, 4, 100)
         (shape.width, shape.layers, shape.hidden) = (D, 2, 4 * D)
         let model = NSTMModel(ParameterBuilder(seed: 1), shape) { parameters, _, residual in
             NSTMLayer(
                 parameters, width: D, heads: 4, states: N,
                 parts: .init(
-                    routing: { TopKRouting($0, width: D, states: N, k: k) }, update: { GatedSlots($0, width: D, states: N) }),
+                    routing: { TopKRouting($0, width: D, states: N, k: k) }, update: { GatedSlotsRule($0, width: D, states: N) }),
                 residual: residual)
         }
         let block = T * (13 * D * D + 2 * D * (k + N) + D * N + 12 * D) - 6 * 3 * D

@@ -56,7 +56,7 @@ import Testing
     /// V ← γ V + (1 − γ) RMSNorm(MHA(RMSNorm(V + identity))).
     @Test func stateAttention() throws {
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
-        let attention = GatedStateAttention(builder, width: 6, states: 4, heads: 2)
+        let attention = StateAttentionInteraction(builder, width: 6, states: 4, heads: 2)
         shake(builder.store, seed: 1)
         func p(_ path: String) throws -> [Row] { rows(try #require(builder.store[path]).value) }
         let bank = StateBank(

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMAutograd
 import NSTMLayers
 import NSTMModules
@@ -11,9 +12,10 @@ import Testing
         StateBank(keys: Variable(random([2, 5, 8], "keys")), values: Variable(random([2, 5, 8], "values")), activity: activity)
     }
     private func built(_ name: String, shaken: Bool = false) throws -> (any StateInteraction, ParameterStore) {
-        let reader = ConfigReader(["kind": .string(name)]), site = StrategySite(width: 8, heads: 2, states: 5)
-        let factory = try #require(reader.factory("kind", in: Strategies.standard.interactions)), make = factory(reader, site)
-        try reader.throwIfFaulty()
+        let reader = ConfigurationReader(["kind": .string(name)]), dimensions = LayerDimensions(width: 8, heads: 2, states: 5)
+        let factory = try #require(reader.factory("kind", in: Strategies.standard.interactions)),
+            make = factory(reader, dimensions)
+        try reader.throwIfInvalid()
         let builder = ParameterBuilder(seed: 1, dtype: .float64), interaction = make(builder)
         if shaken { shake(builder.store, seed: 1) }
         return (interaction, builder.store)
@@ -71,7 +73,7 @@ import Testing
     @Test func sparseAttentionToAllIsAttention() throws {
         let (dense, store) = try built("attention", shaken: true)
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
-        let sparse = SparseStateAttention(builder, width: 8, states: 5, heads: 2, k: 5)
+        let sparse = SparseAttentionInteraction(builder, width: 8, states: 5, heads: 2, k: 5)
         for p in builder.store.all { p.value = try #require(store[p.path]).value }
         #expect(store.all.map(\.path) == builder.store.all.map(\.path))
         let activity = StateActivity(readBias: Variable(random([2, 5], "bias")), heads: 2)
@@ -87,7 +89,7 @@ import Testing
     /// Each head of a state hears its 2 best of 5.
     @Test func sparseAttentionFollowsItsFormula() throws {
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
-        let interaction = SparseStateAttention(builder, width: 8, states: 5, heads: 2, k: 2)
+        let interaction = SparseAttentionInteraction(builder, width: 8, states: 5, heads: 2, k: 2)
         shake(builder.store, seed: 1)
         func p(_ path: String) throws -> [Row] { rows(try #require(builder.store[path]).value) }
         let states = bank(), v = rows(states.values.value.select(0, 0)), gain = try p("norm.gain")[0]
@@ -127,7 +129,7 @@ import Testing
 
     @Test func lowRankFollowsItsFormula() throws {
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
-        let interaction = LowRankMixing(builder, width: 8, states: 5, rank: 2)
+        let interaction = LowRankInteraction(builder, width: 8, states: 5, rank: 2)
         shake(builder.store, seed: 1)
         func p(_ path: String) throws -> [Row] { rows(try #require(builder.store[path]).value) }
         let strength = [1.0, 0.5, 1, 0.25, 1]

@@ -57,7 +57,7 @@ import Testing
     /// Detached, the state cuts the way back and nothing else.
     @Test func aDetachedStateCutsGradients() throws {
         let m = try Recipe().built(), context = ForwardContext(.train), x = random([1, 6, 8], "x")
-        var state: MixerState? = m.layer.initialState(batch: 1, context)
+        var state: MixerCache? = m.layer.initialState(batch: 1, context)
         let first = context.input(x.slice(1, 0..<3)), second = context.input(x.slice(1, 3..<6))
         _ = m.layer(first, &state, context)
         let whole = m.whole(context.constant(x), context).value.slice(1, 3..<6)
@@ -132,7 +132,7 @@ import Testing
     func frozenProjectionsDoNotStopTheRest() throws {
         let m = try Recipe().built()
         for p in m.store.all where !p.path.hasPrefix("router") { p.isTrainable = false }
-        var state: MixerState? = m.layer.initialState(batch: 1, ForwardContext(.evaluate))
+        var state: MixerCache? = m.layer.initialState(batch: 1, ForwardContext(.evaluate))
         let context = ForwardContext(.train)
         let g = m.layer(context.constant(random([1, 5, 8], "x")), &state, context).sum().backward()
         #expect(g.paths == ["router.weight", "router.bias"])
@@ -146,7 +146,7 @@ import Testing
         func filled(_ t: Tensor, _ key: String, _ size: Double) -> Tensor {
             let noise =
                 size.isNaN
-                ? Tensor(repeating: .nan, t.shape) : .normal(t.shape, deviation: size, key: RandomKey(8).fold(key))
+                ? Tensor(repeating: .nan, t.shape) : .normal(t.shape, standardDeviation: size, key: RandomKey(8).fold(key))
             let axis = t.rank - 2
             return .stack((0..<5).map { (off.contains($0) ? noise : t).select(axis, $0) }, axis: axis)
         }
@@ -240,7 +240,7 @@ import Testing
 
     @Test(arguments: streams) func manyTokensStayBounded(_ recipe: Recipe) throws {
         let m = try recipe.built(dtype: .float32)
-        var state: MixerState? = m.layer.initialState(batch: 1, ForwardContext(.evaluate))
+        var state: MixerCache? = m.layer.initialState(batch: 1, ForwardContext(.evaluate))
         let first = state!["keys"]!.value
         var early = 0.0, late = 0.0, bytes: Int?
         for i in 0..<100 {
@@ -267,7 +267,7 @@ import Testing
     /// Rules that run step by step take longer; their values are convex in something within ±1 and the beginning.
     @Test(arguments: Recipe.Rule.allCases.filter(\.isStepwise)) func manyStepsStayBounded(_ rule: Recipe.Rule) throws {
         let m = try Recipe(rule: rule, routing: "sigmoid").built(width: 4, heads: 1, states: 2, dtype: .float32)
-        var state: MixerState? = m.layer.initialState(batch: 1, ForwardContext(.evaluate))
+        var state: MixerCache? = m.layer.initialState(batch: 1, ForwardContext(.evaluate))
         let bound = max(1, largest(state!["values"]!.value))
         for i in 0..<20 {
             let context = ForwardContext(.evaluate)
@@ -281,11 +281,11 @@ import Testing
     @Test func statesAreConvexCombinations() {
         let qkv = random([1, 500, 24], "qkv"), w = Tensor.uniform([1, 500, 3], key: RandomKey(2), dtype: .float64)
         let start = random([1, 3, 8], "start"), activity = StateActivity(heads: 2)
-        let rule = GatedSlots(ParameterBuilder(seed: 1, dtype: .float64), width: 8, states: 3)
+        let rule = GatedSlotsRule(ParameterBuilder(seed: 1, dtype: .float64), width: 8, states: 3)
         let bank = StateBank(keys: Variable(start), values: Variable(start), activity: activity)
         let end = StatePropagator(rule, interaction: nil, interval: 64)(
             tokens: Variable(qkv), qkv: Variable(qkv), routing: Routing(weights: Variable(w)), states: bank,
-            readout: ContentRead(), position: 0,
+            readout: ContentReadout(), position: 0,
             ForwardContext(.evaluate)
         ).states.values.value
         for c in 0..<8 {

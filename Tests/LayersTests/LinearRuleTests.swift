@@ -92,7 +92,8 @@ import Testing
         var bank = StateBank(keys: variable(keys), values: variable(beginning), activity: StateActivity(heads: H))
         bank.usage = built.initialUsage.map { Variable(Tensor(repeating: $0, [1, N], dtype: .float64)) }
         let (y, end) = StatePropagator(built, interaction: nil, interval: 64)(
-            tokens: variable(x), qkv: variable(qkv), routing: Routing(weights: variable(w)), states: bank, readout: LinearRead(),
+            tokens: variable(x), qkv: variable(qkv), routing: Routing(weights: variable(w)), states: bank,
+            readout: LinearReadout(),
             position: 0,
             ForwardContext(.evaluate))
         #expect(near(rows(y.value), expected) && near(rows(end.values.value), V))
@@ -112,16 +113,16 @@ import Testing
         let context = ForwardContext(.evaluate), v = rows(bank.values.value), k = rows(bank.keys.value)
         let q = rows(token.query.value)[0], root = 2.0.squareRoot()
         let routed = (0..<4).map { 0.25 * v[0][$0] + 0.5 * v[2][$0] }
-        #expect(near(rows(RoutedRead()(token, bank, context).value), [routed]))
+        #expect(near(rows(RoutedReadout()(token, bank, context).value), [routed]))
         let linear = (0..<4).map { i -> Double in
             let at = i / 2 * 2..<i / 2 * 2 + 2
             func score(_ n: Int) -> Double { dot(Array(q[at]), Array(k[n][at])) / root }
             return score(0) * v[0][i] + 0.5 * score(2) * v[2][i]
         }
-        #expect(near(rows(LinearRead()(token, bank, context).value), [linear]))
+        #expect(near(rows(LinearReadout()(token, bank, context).value), [linear]))
         // The two ways to read by content, with a scan and with weights.
-        let weights = rows(ContentRead().weights(token.query.expanded(1), routing: token.weights.expanded(1), bank).value)
-        let read = rows(ContentRead()(token, bank, context).value)[0]
+        let weights = rows(ContentReadout().weights(token.query.expanded(1), routing: token.weights.expanded(1), bank).value)
+        let read = rows(ContentReadout()(token, bank, context).value)[0]
         for i in 0..<4 { #expect(abs(dot(weights[i / 2], (0..<3).map { v[$0][i] }) - read[i]) < 1e-12) }
     }
 }

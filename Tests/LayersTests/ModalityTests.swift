@@ -98,11 +98,11 @@ import Testing
     /// Two streams are one sequence: the states carry the first to every position of the second, and nothing back.
     @Test func streamsShareStates() throws {
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
-        var shape = ModelShape(
+        var shape = ModelConfiguration(
             input: .streams([.features(width: 3), .tokens(vocabulary: 5)]), output: .perToken(width: 2))
         (shape.width, shape.layers, shape.heads, shape.hidden) = (8, 1, 2, 0)
         let parts = NSTMLayer.Parts(
-            routing: { TopKRouting($0, width: 8, states: 4, k: 2) }, update: { GatedSlots($0, width: 8, states: 4) })
+            routing: { TopKRouting($0, width: 8, states: 4, k: 2) }, update: { GatedSlotsRule($0, width: 8, states: 4) })
         let model = NSTMModel(builder, shape) { parameters, _, _ in
             NSTMLayer(parameters, width: 8, heads: 2, states: 4, parts: parts, convolutionWidth: 1)
         }
@@ -124,7 +124,7 @@ import Testing
 
     @Test func aMissingStreamStops() async {
         await #expect(processExitsWith: .failure) {
-            var shape = ModelShape(
+            var shape = ModelConfiguration(
                 input: .streams([.features(width: 3), .tokens(vocabulary: 5)]), output: .perToken(width: 2))
             (shape.width, shape.layers, shape.hidden) = (8, 0, 0)
             let model = NSTMModel(ParameterBuilder(seed: 1), shape) { _, _, _ in fatalError("no layers") }

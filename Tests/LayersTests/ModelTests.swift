@@ -1,3 +1,4 @@
+import NSTMConfiguration
 import NSTMAutograd
 import NSTMLayers
 import NSTMModules
@@ -8,7 +9,7 @@ import Testing
     private func model(
         _ recipe: Recipe, dtype: DType = .float32, seed: UInt64 = 1, dropout: Double = 0, recompute: Bool = false
     ) throws -> NSTMModel {
-        var shape = ModelShape(input: .tokens(vocabulary: 11), output: .nextToken(vocabulary: 11))
+        var shape = ModelConfiguration(input: .tokens(vocabulary: 11), output: .nextToken(vocabulary: 11))
         shape.width = 8
         shape.layers = 2
         shape.heads = 2
@@ -17,8 +18,9 @@ import Testing
         shape.recompute = recompute
         guard case .map(var map) = recipe.config else { fatalError() }
         map["states"] = 5
-        let reader = ConfigReader(.map(map)), plan = NSTMLayerPlan(reader, width: 8, heads: 2, strategies: .standard)
-        try reader.throwIfFaulty()
+        let reader = ConfigurationReader(.map(map)),
+            plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard)
+        try reader.throwIfInvalid()
         let m = NSTMModel(ParameterBuilder(seed: seed, dtype: dtype), shape) { p, _, end in plan.layer(p, residual: end) }
         shake(m.parameters, seed: seed)
         return m
@@ -30,10 +32,10 @@ import Testing
 
     /// The Tiny Shakespeare setting: 65 characters, 4 layers of width 128 with 4 heads, 32 states.
     @Test func parameterCount() throws {
-        var shape = ModelShape(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
+        var shape = ModelConfiguration(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
         shape.hidden = 416
-        let reader = ConfigReader([:]), plan = NSTMLayerPlan(reader, width: 128, heads: 4, strategies: .standard)
-        try reader.throwIfFaulty()
+        let reader = ConfigurationReader([:]), plan = NSTMLayerConfiguration(reader, width: 128, heads: 4, strategies: .standard)
+        try reader.throwIfInvalid()
         let model = NSTMModel(ParameterBuilder(seed: 1), shape) { p, _, residual in plan.layer(p, residual: residual) }
         // A layer: beginnings, router, projection, convolution, gate, norm, output; then two norms and the feed-forward part.
         let layer = 2 * 32 * 128 + 32 * 129 + 3 * 128 * 128 + 4 * 384 + 128 * 128 + 128 + 128 * 128
@@ -61,7 +63,7 @@ import Testing
     func halfWeightsAreTheSameWeights(_ recipe: Recipe) throws {
         let m = try model(recipe), x = tokens([2, 17], 1)
         cutToBFloat16(m.parameters)
-        let half = ForwardContext(.evaluate, weights: HalfWeights(of: m.parameters.all)),
+        let half = ForwardContext(.evaluate, weights: BFloat16Weights(of: m.parameters.all)),
             whole = m(x, ForwardContext(.evaluate)).value
         #expect(difference(m(x, half).value, whole) <= 1e-5)
         var state = m.initialState(batch: 2)
@@ -149,7 +151,7 @@ import Testing
         for first in [0, 1, 9] {
             var state = m.initialState(batch: 2)
             if first > 0 { _ = m(tokens([2, first], 1), state: &state, context) }
-            var back = try #require(ModelState(tensors: state.tensors))
+            var back = try #require(ModelCache(tensors: state.tensors))
             #expect(back.position == first && back.byteCount == state.byteCount)
             #expect(zip(back.tensors, state.tensors).allSatisfy { $0.path == $1.path && same($0.tensor, $1.tensor) })
             let x = tokens([2, 6], 2)
@@ -157,10 +159,10 @@ import Testing
         }
         var far = m.initialState(batch: 1)
         far.layers[0].position = 1 << 40 | 12345
-        #expect(ModelState(tensors: far.tensors)?.position == 1 << 40 | 12345)
-        #expect(ModelState(tensors: [("layers.1.keys", .zeros([1]))]) == nil)
-        #expect(ModelState(tensors: [("blocks.0.keys", .zeros([1]))]) == nil)
-        #expect(ModelState(tensors: [("layers.0.position", .zeros([2]))]) == nil)
+        #expect(ModelCache(tensors: far.tensors)?.position == 1 << 40 | 12345)
+        #expect(ModelCache(tensors: [("layers.1.keys", .zeros([1]))]) == nil)
+        #expect(ModelCache(tensors: [("blocks.0.keys", .zeros([1]))]) == nil)
+        #expect(ModelCache(tensors: [("layers.0.position", .zeros([2]))]) == nil)
     }
 
     @Test func copiesAreIndependent() throws {

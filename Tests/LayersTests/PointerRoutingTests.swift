@@ -1,3 +1,4 @@
+import NSTMConfiguration
 import NSTMAutograd
 import NSTMLayers
 import NSTMModules
@@ -32,11 +33,11 @@ import Testing
     }
     /// The default readout of a configuration is the one that reads where the policy says.
     @Test func readsWhereThePolicySays() throws {
-        let reader = ConfigReader(.map(["states": 4, "router": ["policy": "pointer"]]))
-        let plan = NSTMLayerPlan(reader, width: 8, heads: 2, strategies: .standard)
+        let reader = ConfigurationReader(.map(["states": 4, "router": ["policy": "pointer"]]))
+        let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard)
         reader.finish()
-        try reader.throwIfFaulty()
-        #expect(plan.layer(ParameterBuilder(seed: 1), residual: .fanIn).attention.readout is RoutedRead)
+        try reader.throwIfInvalid()
+        #expect(plan.layer(ParameterBuilder(seed: 1), residual: .fanIn).attention.readout is RoutedReadout)
         #expect(reader.resolved[path: "read.kind"] == "routed")
     }
     /// More states change nothing for a sequence that fits into the trained ones, and longer sequences have a place to go.

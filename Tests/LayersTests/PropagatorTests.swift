@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMAutograd
 import NSTMLayers
 import NSTMModules
@@ -70,9 +71,9 @@ private final class Counter: StateInteraction {
         let rule: Recipe.Rule, read: String, length: Int, masked: Bool
         var testDescription: String { "\(rule) with \(read) read, \(length) tokens\(masked ? ", masked" : "")" }
         func readout() throws -> any StateReadout {
-            let reader = ConfigReader(["kind": .string(read)]), site = StrategySite(width: 6, heads: 2, states: 4)
+            let reader = ConfigurationReader(["kind": .string(read)]), dimensions = LayerDimensions(width: 6, heads: 2, states: 4)
             let factory = try #require(reader.factory("kind", in: Strategies.standard.readouts))
-            return factory(reader, site)(ParameterBuilder(seed: 1))
+            return factory(reader, dimensions)(ParameterBuilder(seed: 1))
         }
         static let all: [Fusion] = [false, true].flatMap { masked in
             let slots =
@@ -135,8 +136,8 @@ private final class Counter: StateInteraction {
     /// The scan against loops written from the formulas, in double.
     @Test(arguments: [false, true]) func scanFollowsTheFormulas(_ masked: Bool) {
         let length = 70, input = Input(length, masked: masked)
-        let rule = GatedSlots(ParameterBuilder(seed: 1, dtype: .float64), width: 6, states: 4)
-        let (y, _, end) = input.run(rule, ContentRead(), ForwardContext(.evaluate))
+        let rule = GatedSlotsRule(ParameterBuilder(seed: 1, dtype: .float64), width: 6, states: 4)
+        let (y, _, end) = input.run(rule, ContentReadout(), ForwardContext(.evaluate))
         let got = y.value.doubles(), gotKeys = end.keys.value.doubles(), gotValues = end.values.value.doubles()
         let qkv = input.qkv.doubles(), w = input.weights.doubles(), bias = input.bias?.doubles(), d = 3
         var worst = 0.0
@@ -174,7 +175,7 @@ private final class Counter: StateInteraction {
     }
 
     @Test func slownessFollowsItsFormula() throws {
-        let rule = GatedSlots(ParameterBuilder(seed: 1, dtype: .float64), width: 2, states: 3, slowness: 8)
+        let rule = GatedSlotsRule(ParameterBuilder(seed: 1, dtype: .float64), width: 2, states: 3, slowness: 8)
         let w = [0, 0.25, 0.9]
         let token = Variable(.zeros([1, 1, 2], dtype: .float64)), routing = Variable(Tensor(w, [1, 1, 3]))
         let update = rule.update(token, routing, usage: nil, ForwardContext(.evaluate)) as? ConvexUpdate
@@ -186,14 +187,14 @@ private final class Counter: StateInteraction {
     /// Stepping only the states that tokens reach gives what stepping all of them gives; `Unfused` does not say that its rule could.
     @Test(arguments: [false, true], [false, true]) func reachedStatesAreEnough(masked: Bool, lstm: Bool) throws {
         let input = Input(40, masked: masked), builder = ParameterBuilder(seed: 1, dtype: .float64)
-        let rule: any StateUpdateRule = lstm ? LSTMStates(builder, width: 6) : GRUStates(builder, width: 6)
+        let rule: any StateUpdateRule = lstm ? LSTMRule(builder, width: 6) : GRURule(builder, width: 6)
         shake(builder.store, seed: 4)
         let reached = input.weights.doubles().map { $0 == 0 ? 0.0 : 1 }
         let counts = stride(from: 0, to: reached.count, by: 4).map { Int(reached[$0..<$0 + 4].reduce(0, +)) }
         #expect(Set(counts).isSuperset(of: [0, 1, 2]))
         func run(_ rule: any StateUpdateRule) -> [Tensor] {
             let context = ForwardContext(.train)
-            let (y, v, end) = input.run(rule, ContentRead(), context)
+            let (y, v, end) = input.run(rule, ContentReadout(), context)
             let loss = weighted(y, "y") + weighted(end.keys, "keys") + weighted(end.values, "values")
             var gradients = loss.gradients(of: v + builder.store.all.map { context[$0] })
             gradients[2] = gradients[2].map { $0 * Tensor(reached, input.weights.shape) }
@@ -206,7 +207,7 @@ private final class Counter: StateInteraction {
 
     /// One GRU step against the published equations.
     @Test func gruFollowsItsEquations() throws {
-        let builder = ParameterBuilder(seed: 1, dtype: .float64), rule = GRUStates(builder, width: 2)
+        let builder = ParameterBuilder(seed: 1, dtype: .float64), rule = GRURule(builder, width: 2)
         shake(builder.store, seed: 1)
         func p(_ path: String) throws -> [Double] { try #require(builder.store[path]).value.doubles() }
         let wi = try p("input.weight"), bi = try p("input.bias"), wh = try p("recurrent.weight"), bh = try p("recurrent.bias")
@@ -243,12 +244,12 @@ private final class Counter: StateInteraction {
     @Test(arguments: [(0, 4, 0), (0, 5, 1), (4, 1, 1), (3, 10, 3), (1, 3, 0), (8, 4, 1), (7, 1, 0)])
     func statesTalkAtMultiplesOfTheInterval(_ position: Int, _ length: Int, _ calls: Int) {
         let input = Input(length, masked: false), counter = Counter()
-        let rule = GatedSlots(ParameterBuilder(seed: 1, dtype: .float64), width: 6, states: 4)
+        let rule = GatedSlotsRule(ParameterBuilder(seed: 1, dtype: .float64), width: 6, states: 4)
         let bank = StateBank(keys: Variable(input.keys), values: Variable(input.values), activity: StateActivity(heads: 2))
         let (y, end) = StatePropagator(rule, interaction: counter, interval: 4)(
             tokens: Variable(input.tokens), qkv: Variable(input.qkv),
             routing: Routing(weights: Variable(.zeros([2, length, 4], dtype: .float64))),
-            states: bank, readout: ContentRead(), position: position, ForwardContext(.evaluate))
+            states: bank, readout: ContentReadout(), position: position, ForwardContext(.evaluate))
         #expect(counter.calls == calls)
         // Nothing is written here, so what a token reads tells how often states had talked before it.
         for t in 0..<length {

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMAutograd
 import NSTMLayers
 import NSTMModules
@@ -67,7 +68,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
         for i in 0..<10 {
             let context = ForwardContext(.evaluate), x = context.constant(random([1, 1, 8], "x\(i)", .float32))
             let routed = rows(m.layer.router(x, everyone, context).value)[0]
-            var state: MixerState? = start
+            var state: MixerCache? = start
             _ = m.layer(x, &state, context)
             for n in 0..<5 {
                 for part in ["keys", "values"] {
@@ -100,7 +101,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
     /// States that hold the same do not stay the same: their learned identities differ.
     @Test func identitiesTellStatesApart() {
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
-        let attention = GatedStateAttention(builder, width: 8, states: 5, heads: 2)
+        let attention = StateAttentionInteraction(builder, width: 8, states: 5, heads: 2)
         var states = bank()
         states.values = Variable(random([1, 1, 8], "v").broadcast(to: [2, 5, 8]))
         let after = attention(states, ForwardContext(.evaluate)).values.value
@@ -109,7 +110,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
     }
     @Test func doesNotDependOnTheOrderOfStates() throws {
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
-        let attention = GatedStateAttention(builder, width: 8, states: 5, heads: 2)
+        let attention = StateAttentionInteraction(builder, width: 8, states: 5, heads: 2)
         let order = [3, 0, 4, 1, 2], context = ForwardContext(.evaluate), states = bank()
         let after = attention(states, context).values.value
         let identity = try #require(builder.store["identity"])
@@ -128,9 +129,9 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
         let x = Variable(Tensor([logit]))
         #expect(abs(HardConcrete.expectedOpen(x).value.item() - open) < 1e-10)
         #expect(abs(HardConcrete.gate(x, ForwardContext(.evaluate)).value.item() - gate) < 1e-10)
-        let manager = StateManager(ParameterBuilder(seed: 1, dtype: .float64), width: 2, states: 1, heads: 1, keepPenalty: 0)
+        let manager = StateManager(ParameterBuilder(seed: 1, dtype: .float64), width: 2, states: 1, heads: 1, l0Penalty: 0)
         manager.keepLogits!.value = Tensor([logit])
-        #expect(abs(manager.keepGates[0] - gate) < 1e-10)
+        #expect(abs(manager.l0Gates[0] - gate) < 1e-10)
     }
     /// Draws are open as often as P(z ≠ 0) says, and exactly 0 or 1 with finite probability.
     @Test func drawsFollowTheDistribution() {
@@ -191,14 +192,14 @@ private final class Leaky: TokenDrivenUpdateRule {
 }
 
 @Suite struct RegistryTests {
-    private func faults(_ config: ConfigValue, _ strategies: Strategies = .standard) -> [String] {
-        let reader = ConfigReader(config)
-        _ = NSTMLayerPlan(reader, width: 8, heads: 2, strategies: strategies)
+    private func issues(_ config: ConfigurationValue, _ strategies: Strategies = .standard) -> [String] {
+        let reader = ConfigurationReader(config)
+        _ = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: strategies)
         reader.finish()
-        return reader.faults.map(\.description)
+        return reader.issues.map(\.description)
     }
     @Test func unknownNamesListTheKnownOnes() {
-        let found = faults([
+        let found = issues([
             "router": ["policy": "top_k"], "update": ["rule": "elman"], "interaction": ["kind": "atention"],
             "read": ["kind": "x"],
         ])
@@ -221,7 +222,7 @@ private final class Leaky: TokenDrivenUpdateRule {
         ] { #expect(found.count { $0.hasPrefix(start) && $0.hasSuffix(end) } == 1, "\(start) in \(found)") }
     }
     @Test func allFaultsComeAtOnce() {
-        let found = faults([
+        let found = issues([
             "states": 0, "convolution": "four", "keep-penalty": -1, "widht": 3, "router": ["policy": "top-k", "k": 99],
             "update": ["slowness": 0.5, "gate": true], "interaction": ["kind": "attention", "heads": 3, "interval": 0],
             "read": ["window": 0],
@@ -233,29 +234,29 @@ private final class Leaky: TokenDrivenUpdateRule {
         #expect(found.count == 10)
     }
     @Test func defaultsAreTheFlagship() throws {
-        let reader = ConfigReader([:])
-        let plan = NSTMLayerPlan(reader, width: 8, heads: 2, strategies: .standard)
-        try reader.throwIfFaulty()
+        let reader = ConfigurationReader([:])
+        let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard)
+        try reader.throwIfInvalid()
         let layer = plan.layer(ParameterBuilder(seed: 1), residual: .zeros)
         #expect(layer.manager.count == 32 && layer.attention.window == nil && layer.propagator.interaction == nil)
         #expect((layer.router.policy as? TopKRouting)?.k == 4)
-        #expect((layer.propagator.rule as? GatedSlots)?.slowness == 1)
+        #expect((layer.propagator.rule as? GatedSlotsRule)?.slowness == 1)
         // What was read, written down, reads the same.
-        let again = ConfigReader(reader.resolved)
-        _ = NSTMLayerPlan(again, width: 8, heads: 2, strategies: .standard)
+        let again = ConfigurationReader(reader.resolved)
+        _ = NSTMLayerConfiguration(again, width: 8, heads: 2, strategies: .standard)
         again.finish()
-        #expect(again.faults.isEmpty && again.resolved == reader.resolved)
+        #expect(again.issues.isEmpty && again.resolved == reader.resolved)
     }
     @Test func everyRecipeReadsBack() throws {
         for recipe in Recipe.all {
-            let reader = ConfigReader(recipe.config)
-            _ = NSTMLayerPlan(reader, width: 8, heads: 2, strategies: .standard)
+            let reader = ConfigurationReader(recipe.config)
+            _ = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard)
             reader.finish()
-            try reader.throwIfFaulty()
-            let again = ConfigReader(reader.resolved)
-            _ = NSTMLayerPlan(again, width: 8, heads: 2, strategies: .standard)
+            try reader.throwIfInvalid()
+            let again = ConfigurationReader(reader.resolved)
+            _ = NSTMLayerConfiguration(again, width: 8, heads: 2, strategies: .standard)
             again.finish()
-            #expect(again.faults.isEmpty && again.resolved == reader.resolved)
+            #expect(again.issues.isEmpty && again.resolved == reader.resolved)
         }
     }
     @Test func aRuleOfOnesOwnIsBuilt() throws {
@@ -264,14 +265,14 @@ private final class Leaky: TokenDrivenUpdateRule {
             let rate = config.double("rate", default: 0.5, in: 0...1)
             return { _ in Leaky(rate: rate) }
         }
-        #expect(faults(["update": ["rule": "leaky", "rate": 2]], strategies) == ["update.rate: 2.0 is outside 0.0...1.0"])
-        #expect(faults(["update": ["rule": "leaky"]])[0].contains("unknown update rule 'leaky'"))
-        let reader = ConfigReader(["update": ["rule": "leaky", "rate": 0.25]])
-        let plan = NSTMLayerPlan(reader, width: 8, heads: 2, strategies: strategies)
-        try reader.throwIfFaulty()
+        #expect(issues(["update": ["rule": "leaky", "rate": 2]], strategies) == ["update.rate: 2.0 is outside 0.0...1.0"])
+        #expect(issues(["update": ["rule": "leaky"]])[0].contains("unknown update rule 'leaky'"))
+        let reader = ConfigurationReader(["update": ["rule": "leaky", "rate": 0.25]])
+        let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: strategies)
+        try reader.throwIfInvalid()
         let layer = plan.layer(ParameterBuilder(seed: 1), residual: .fanIn)
         #expect((layer.propagator.rule as? Leaky)?.rate == 0.25)
-        var none: MixerState?
+        var none: MixerCache?
         let y = layer(Variable(random([1, 3, 8], "x", .float32)), &none, ForwardContext(.evaluate))
         #expect(y.value.firstNonFinite() == nil)
     }

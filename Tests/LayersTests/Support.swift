@@ -1,3 +1,4 @@
+import NSTMConfiguration
 import NSTMAutograd
 import NSTMLayers
 import NSTMModules
@@ -31,7 +32,7 @@ struct Recipe: Sendable, CustomTestStringConvertible {
         static let linear: [Rule] = [
             .gatedLinear, .scalarDecay, .retention, .linearAttention, .delta, .gatedDelta, .wkv, .selective, .diagonal,
         ]
-        var settings: ConfigMap {
+        var settings: ConfigurationMap {
             switch self {
             case .plain: ["rule": "gated-slots"]
             case .slow: ["rule": "gated-slots", "slowness": 8.0]
@@ -43,10 +44,12 @@ struct Recipe: Sendable, CustomTestStringConvertible {
         }
         /// The rule alone, as a configuration would build it.
         func built(_ parameters: ParameterBuilder, width: Int, heads: Int, states: Int) throws -> any StateUpdateRule {
-            let reader = ConfigReader(.map(settings)), site = StrategySite(width: width, heads: heads, states: states)
-            let factory = try #require(reader.factory("rule", in: Strategies.standard.updates)), rule = factory(reader, site)
+            let reader = ConfigurationReader(.map(settings)),
+                dimensions = LayerDimensions(width: width, heads: heads, states: states)
+            let factory = try #require(reader.factory("rule", in: Strategies.standard.updates)),
+                rule = factory(reader, dimensions)
             reader.finish()
-            try reader.throwIfFaulty()
+            try reader.throwIfInvalid()
             return rule(parameters)
         }
     }
@@ -126,21 +129,21 @@ struct Recipe: Sendable, CustomTestStringConvertible {
             masked ? "masked" : nil,
         ].compactMap { $0 }.joined(separator: ", ")
     }
-    var config: ConfigValue {
-        var router: ConfigMap = ["policy": .string(routing)]
+    var config: ConfigurationValue {
+        var router: ConfigurationMap = ["policy": .string(routing)]
         if ["top-k", "balanced-top-k", "content", "hash", "random"].contains(routing) { router["k"] = 2 }
         // Most tests make several passes and compare them; a selection bias would move in between.
         if routing == "balanced-top-k" { router["rate"] = 0 }
         // A weight of 1 forgets the beginning at once, and nothing of it is left to test.
         if ["all", "hash", "random", "round-robin"].contains(routing) { router["strength"] = 0.75 }
-        var map: ConfigMap = ["convolution": 3, "router": .map(router), "update": .map(rule.settings)]
+        var map: ConfigurationMap = ["convolution": 3, "router": .map(router), "update": .map(rule.settings)]
         if talks {
-            var talk: ConfigMap = ["kind": .string(interaction), "interval": .int(Recipe.interval)]
+            var talk: ConfigurationMap = ["kind": .string(interaction), "interval": .int(Recipe.interval)]
             if interaction == "sparse-attention" { talk["k"] = 2 }
             if interaction == "low-rank" { talk["rank"] = 2 }
             map["interaction"] = .map(talk)
         }
-        var reading: ConfigMap = [:]
+        var reading: ConfigurationMap = [:]
         if let window { reading["window"] = .int(window) }
         if let read { reading["kind"] = .string(read) }
         map["read"] = .map(reading)
@@ -152,10 +155,10 @@ struct Recipe: Sendable, CustomTestStringConvertible {
     ) throws -> Built {
         guard case .map(var map) = config else { fatalError() }
         map["states"] = .int(states)
-        let reader = ConfigReader(.map(map))
-        let plan = NSTMLayerPlan(reader, width: width, heads: heads, strategies: .standard)
+        let reader = ConfigurationReader(.map(map))
+        let plan = NSTMLayerConfiguration(reader, width: width, heads: heads, strategies: .standard)
         reader.finish()
-        try reader.throwIfFaulty()
+        try reader.throwIfInvalid()
         let builder = ParameterBuilder(seed: seed, dtype: dtype)
         let layer = plan.layer(builder, residual: .fanIn)
         shake(builder.store, seed: seed)
@@ -169,13 +172,13 @@ struct Built {
     let store: ParameterStore
 
     /// Runs x [B, T, D] in parts of given lengths with a carried state.
-    func split(_ x: Variable, _ lengths: [Int], _ context: ForwardContext) -> (y: Variable, state: MixerState) {
-        var state: MixerState? = layer.initialState(batch: x.shape[0], context)
+    func split(_ x: Variable, _ lengths: [Int], _ context: ForwardContext) -> (y: Variable, state: MixerCache) {
+        var state: MixerCache? = layer.initialState(batch: x.shape[0], context)
         let ys = x.split(1, lengths).map { layer($0, &state, context) }
         return (Variable.concatenate(ys, axis: 1), state!)
     }
     func whole(_ x: Variable, _ context: ForwardContext) -> Variable {
-        var none: MixerState?
+        var none: MixerCache?
         return layer(x, &none, context)
     }
 }
@@ -184,7 +187,7 @@ struct Built {
 func weighted(_ y: Variable, _ name: String) -> Variable {
     (y * Variable(Tensor.uniform(y.shape, low: 0.5, high: 1.5, key: RandomKey(17).fold(name), dtype: y.dtype))).sum()
 }
-func total(_ y: Variable, _ state: MixerState?, _ context: ForwardContext) -> Variable {
+func total(_ y: Variable, _ state: MixerCache?, _ context: ForwardContext) -> Variable {
     var loss = weighted(y, "y")
     if let state { loss = loss + weighted(state["keys"]!, "keys") + weighted(state["values"]!, "values") }
     return context.auxiliaryLosses.reduce(loss) { $0 + $1.value }

@@ -14,7 +14,7 @@ import Testing
         #expect(builder.store.all.map(\.isTrainable) == [true, true, false, false] && builder.store.trainableCount == 6)
         var mean = [0.0, 0, 0], variance = [1.0, 1, 1]
         for step in 0..<3 {
-            let x = Tensor.normal([4, 3, 5], mean: 2, deviation: 3, key: RandomKey(UInt64(step)), dtype: .float64)
+            let x = Tensor.normal([4, 3, 5], mean: 2, standardDeviation: 3, key: RandomKey(UInt64(step)), dtype: .float64)
             let context = ForwardContext(.train), y = norm(context.constant(x), context)
             for c in 0..<3 {
                 let v = channel(x, c), m = v.reduce(0, +) / 20, squares = v.reduce(0) { $0 + ($1 - m) * ($1 - m) }
@@ -47,7 +47,7 @@ import Testing
         #expect(gradients.paths == ["gain", "bias", "g.gain", "g.bias"])
     }
 
-    /// With one group a channel is normalised with all others of its example: LayerNorm over [channels, ...].
+    /// With one group a channel is normalized with all others of its example: LayerNorm over [channels, ...].
     @Test func oneGroupIsLayerNorm() {
         let builder = ParameterBuilder(seed: 1, dtype: .float64), norm = GroupNorm(builder, groups: 1, channels: 4)
         let context = ForwardContext(.evaluate), x = Tensor.normal([3, 4, 5], key: RandomKey(2), dtype: .float64)

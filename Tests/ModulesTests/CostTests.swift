@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct CostTests {
     private func transformer(positions: Int = 300) -> Transformer {
-        var shape = ModelShape(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
+        var shape = ModelConfiguration(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
         (shape.width, shape.layers, shape.heads, shape.hidden, shape.positions) = (32, 2, 4, 128, positions)
         return Transformer(ParameterBuilder(seed: 1), shape)
     }

@@ -11,17 +11,6 @@ func tokens(_ shape: Shape, below n: Int, _ seed: UInt64 = 1) -> Tensor {
     return Tensor((0..<shape.count).map { Int32(key.integer($0, below: n)) }, shape)
 }
 
-/// A tensor of a golden file.
-struct GoldenTensor: Decodable {
-    let shape: [Int], values: [Double]
-    var tensor: Tensor { Tensor(values, Shape(shape)) }
-    var indices: Tensor { Tensor(values.map { Int32($0) }, Shape(shape)) }
-}
-func golden<T: Decodable>(_ name: String, as type: T.Type) throws -> T {
-    let url = try #require(Bundle.module.url(forResource: "Golden/\(name)", withExtension: nil))
-    return try JSONDecoder().decode(type, from: Data(contentsOf: url))
-}
-
 /// Every parameter that is stored anywhere inside a model, by identity.
 func parameters(inside model: AnyObject) -> [ObjectIdentifier: String] {
     var found: [ObjectIdentifier: String] = [:], seen: Set<ObjectIdentifier> = []

@@ -6,8 +6,8 @@ import NSTMTensor
 import Testing
 
 @Suite struct TransformerTests {
-    private func shape(width: Int = 8, layers: Int = 2, positions: Int? = 20, dropout: Double = 0) -> ModelShape {
-        var s = ModelShape(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
+    private func shape(width: Int = 8, layers: Int = 2, positions: Int? = 20, dropout: Double = 0) -> ModelConfiguration {
+        var s = ModelConfiguration(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
         s.width = width
         s.layers = layers
         s.heads = 2
@@ -25,7 +25,7 @@ import Testing
 
     /// Character-level Tiny Shakespeare: 65·128 + 64·128 + 4·(12·128² + 2·128) + 128.
     @Test func parameterCount() {
-        var s = ModelShape(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
+        var s = ModelConfiguration(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
         s.positions = 64
         let m = Transformer(ParameterBuilder(seed: 1), s)
         #expect(m.parameters.trainableCount == 804_096)
@@ -77,14 +77,14 @@ import Testing
 
     @Test func tokensBeyondThePositionsStop() async {
         await #expect(processExitsWith: .failure) {
-            var s = ModelShape(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
+            var s = ModelConfiguration(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
             s.positions = 4
             let m = Transformer(ParameterBuilder(seed: 1), s)
             _ = m(Tensor.zeros([1, 5], dtype: .int32), ForwardContext(.evaluate))
         }
         // Also when they come one at a time; the last one that fits does fit.
         await #expect(processExitsWith: .failure) {
-            var s = ModelShape(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
+            var s = ModelConfiguration(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
             s.positions = 2
             let m = Transformer(ParameterBuilder(seed: 1), s), token = Tensor.zeros([1, 1], dtype: .int32)
             var state = m.initialState(batch: 1)
@@ -98,7 +98,7 @@ import Testing
     @Test func stoppingNamesTheOperation() async throws {
         let result = try #require(
             await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-                var s = ModelShape(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
+                var s = ModelConfiguration(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
                 s.positions = 4
                 _ = Transformer(ParameterBuilder(seed: 1), s)(Tensor.zeros([1, 5], dtype: .int32), ForwardContext(.evaluate))
             })
@@ -114,7 +114,7 @@ import Testing
     }
     /// Values and gradients of a one-layer model by PyTorch (Tests/Golden/make_transformer_golden.py).
     @Test func agreesWithPyTorch() throws {
-        let g = try golden("transformer.json", as: Golden.self)
+        let g = try golden("transformer.json", in: .module, as: Golden.self)
         let m = Transformer(ParameterBuilder(seed: 1, dtype: .float64), shape(layers: 1, positions: 6))
         #expect(m.parameters.all.map(\.path).sorted() == g.parameters.keys.sorted())
         for p in m.parameters.all { p.value = try #require(g.parameters[p.path]).tensor }
@@ -238,10 +238,10 @@ import Testing
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
         let mixer = CausalSelfAttention(builder, width: 8, heads: 2, window: window)
         let context = ForwardContext(.evaluate), x = Variable(random([2, 17, 8], "x"))
-        var none: MixerState?
+        var none: MixerCache?
         let whole = mixer(x, &none, context).value
         for lengths in [Array(repeating: 1, count: 17), [17], [3, 1, 13], [9, 8]] {
-            var state: MixerState? = mixer.initialState(batch: 2, context)
+            var state: MixerCache? = mixer.initialState(batch: 2, context)
             let y = Variable.concatenate(x.split(1, lengths).map { mixer($0, &state, context) }, axis: 1)
             #expect(difference(y.value, whole) <= 1e-12)
             #expect(state!["window"]!.shape[1] == min(17, window.map { $0 - 1 } ?? 17))
@@ -251,7 +251,7 @@ import Testing
     @Test func windowsEnd() {
         let builder = ParameterBuilder(seed: 1, dtype: .float64), context = ForwardContext(.train)
         let mixer = CausalSelfAttention(builder, width: 8, heads: 2, window: 3), x = context.input(random([1, 9, 8], "x"))
-        var none: MixerState?
+        var none: MixerCache?
         let g = mixer(x, &none, context).slice(1, 6..<7).sum().gradients(of: [x])[0]!
         for t in 0..<9 { #expect((largest(g.select(1, t)) > 0) == (4...6).contains(t)) }
 
@@ -278,10 +278,10 @@ import Testing
 }
 
 @Suite struct ParameterBuilderTests {
-    @Test func initialisationDependsOnSeedAndPathOnly() throws {
+    @Test func initializationDependsOnSeedAndPathOnly() throws {
         func declare(_ seed: UInt64, _ names: [String]) -> ParameterStore {
             let b = ParameterBuilder(seed: seed)
-            for name in names { _ = Linear(b.child(name), in: 4, out: 3, initializer: .normal(deviation: 1)) }
+            for name in names { _ = Linear(b.child(name), in: 4, out: 3, initializer: .normal(standardDeviation: 1)) }
             return b.store
         }
         let a = declare(1, ["x", "y", "z"]), b = declare(1, ["z", "x"]), c = declare(2, ["x"])
@@ -295,16 +295,16 @@ import Testing
         let b = ParameterBuilder(seed: 4, dtype: .float64)("w", [5, 3], .fanIn).value
         #expect(same(a, b.cast(to: .float32)))
     }
-    @Test func initialisersHaveTheirSpread() {
+    @Test func initializersHaveTheirSpread() {
         let b = ParameterBuilder(seed: 4, dtype: .float64)
-        func spread(_ name: String, _ i: Initializer) -> (deviation: Double, largest: Double) {
+        func spread(_ name: String, _ i: Initializer) -> (standardDeviation: Double, largest: Double) {
             let w = b(name, [300, 200], i).value
             return ((w.sumOfSquares() / 60_000).squareRoot(), largest(w))
         }
-        let fanIn = spread("a", .fanIn), xavier = spread("b", .xavier), normal = spread("c", .normal(deviation: 0.02))
-        #expect(fanIn.largest <= 1 / 200.0.squareRoot() && abs(fanIn.deviation - 1 / 600.0.squareRoot()) < 5e-4)
-        #expect(xavier.largest <= (6 / 500.0).squareRoot() && abs(xavier.deviation - (2 / 500.0).squareRoot()) < 5e-4)
-        #expect(abs(normal.deviation - 0.02) < 2e-4)
+        let fanIn = spread("a", .fanIn), xavier = spread("b", .xavier), normal = spread("c", .normal(standardDeviation: 0.02))
+        #expect(fanIn.largest <= 1 / 200.0.squareRoot() && abs(fanIn.standardDeviation - 1 / 600.0.squareRoot()) < 5e-4)
+        #expect(xavier.largest <= (6 / 500.0).squareRoot() && abs(xavier.standardDeviation - (2 / 500.0).squareRoot()) < 5e-4)
+        #expect(abs(normal.standardDeviation - 0.02) < 2e-4)
         #expect(b("d", [5], .spaced(1, 3)).value.doubles() == [1, 1.5, 2, 2.5, 3])
         #expect(b("e", [1], .spaced(1, 3)).value.doubles() == [1])
     }

@@ -125,15 +125,15 @@ CHECK(nstm_gemm_split_rows, {
 })
 
 // MARK: Weights of half the size
-CHECK(nstm_half_bytes, if (nstm_half_bytes(17, 3) != 2 * 16 * 2 * 4) abort())
-CHECK(nstm_half_pack, nstm_half_pack(some(span(rows, n, n + 1)), n + 1, rows, n, block(nstm_half_bytes(rows, n) / 4, 4)))
-CHECK(nstm_half_rows, {
+CHECK(nstm_bf16_bytes, if (nstm_bf16_bytes(17, 3) != 2 * 16 * 2 * 4) abort())
+CHECK(nstm_bf16_pack, nstm_bf16_pack(some(span(rows, n, n + 1)), n + 1, rows, n, block(nstm_bf16_bytes(rows, n) / 4, 4)))
+CHECK(nstm_bf16_rows, {
     static const ptrdiff_t depths[] = {0, 1, 15, 17, 33};
     for (int d = 0; d < 5; d++) {
-        ptrdiff_t k = depths[d], size = nstm_half_bytes(n, k);
+        ptrdiff_t k = depths[d], size = nstm_bf16_bytes(n, k);
         void *packed = block(size / 4, 4);
         memset(packed, 0, (size_t)size);
-        nstm_half_rows(block(rows * k, sizeof(float)), rows, packed, block(rows * n, sizeof(float)), n, k);
+        nstm_bf16_rows(block(rows * k, sizeof(float)), rows, packed, block(rows * n, sizeof(float)), n, k);
     }
 })
 
@@ -145,9 +145,9 @@ CHECK(nstm_dropout_mask, nstm_dropout_mask(7, 3, 0.5, 2, block(n, sizeof(float))
 CHECK(nstm_map, for (int op = NSTM_NEG; op <= NSTM_LOGSIGMOID; op++) nstm_map(t, (nstm_unary)op, some(n), blank(n), n))
 CHECK(nstm_map_backward, for (int op = NSTM_NEG; op <= NSTM_LOGSIGMOID; op++)
           nstm_map_backward(t, (nstm_unary)op, some(n), some(n), some(n), blank(n), n))
-CHECK(nstm_map_slope, {
-    nstm_map_slope(t, NSTM_SILU, some(n), blank(n), blank(n), n);
-    nstm_map_slope(t, NSTM_GELU, some(n), blank(n), blank(n), n);
+CHECK(nstm_map_with_derivative, {
+    nstm_map_with_derivative(t, NSTM_SILU, some(n), blank(n), blank(n), n);
+    nstm_map_with_derivative(t, NSTM_GELU, some(n), blank(n), blank(n), n);
 })
 CHECK(nstm_zip, {
     for (int op = NSTM_ADD; op <= NSTM_MIN; op++) {

@@ -1,5 +1,5 @@
 // Calls every function of Sources/*/include/*.h at sizes around the widths of vectors, on heap blocks of exactly the size that
-// the contract asks for: built with the address and undefined-behaviour sanitizers, a read or write beyond a block ends the
+// the contract asks for: built with the address and undefined-behavior sanitizers, a read or write beyond a block ends the
 // program. `Scripts/sanitize-kernels` builds and runs it, and fails when a header declares a function without a CHECK in this
 // folder.
 //

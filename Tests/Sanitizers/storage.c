@@ -12,37 +12,37 @@ static nstm_tensor *matrix(ptrdiff_t length, ptrdiff_t columns) {
     return nstm_tensor_make(&sizes, &strides, 2, 3, length * columns, length * columns * 4);
 }
 
-CHECK(nstm_memory_take, {
+CHECK(nstm_memory_allocate, {
     int64_t live = nstm_memory_now().live, own = nstm_memory_of_thread();
-    char *taken = nstm_memory_take(n);
+    char *taken = nstm_memory_allocate(n);
     memset(taken, 1, (size_t)n);
     demand((uintptr_t)taken % 64 == 0 && nstm_memory_now().live >= live + n && nstm_memory_of_thread() - own == nstm_memory_now().live - live);
-    nstm_memory_give(taken, n);
+    nstm_memory_free(taken, n);
     demand(nstm_memory_now().live == live && nstm_memory_of_thread() == own);
 })
-CHECK(nstm_memory_give, {
-    void *first = nstm_memory_take(n);
-    nstm_memory_give(first, n);
-    void *again = nstm_memory_take(n);
+CHECK(nstm_memory_free, {
+    void *first = nstm_memory_allocate(n);
+    nstm_memory_free(first, n);
+    void *again = nstm_memory_allocate(n);
     demand(first == again);
-    nstm_memory_give(again, n);
+    nstm_memory_free(again, n);
 })
 CHECK(nstm_memory_now, demand(nstm_memory_now().peak >= nstm_memory_now().live))
 CHECK(nstm_memory_of_thread, (void)nstm_memory_of_thread())
 CHECK(nstm_memory_reset_peak, {
-    nstm_memory_give(nstm_memory_take(n), n);
+    nstm_memory_free(nstm_memory_allocate(n), n);
     nstm_memory_reset_peak();
     demand(nstm_memory_now().peak == nstm_memory_now().live);
 })
 CHECK(nstm_memory_release_cached, {
-    nstm_memory_give(nstm_memory_take(n), n);
+    nstm_memory_free(nstm_memory_allocate(n), n);
     nstm_memory_release_cached();
     demand(nstm_memory_now().cached == 0);
 })
 CHECK(nstm_memory_poisons, {
-    unsigned char *taken = nstm_memory_take(n);
+    unsigned char *taken = nstm_memory_allocate(n);
     for (ptrdiff_t i = 0; nstm_memory_poisons() && i < n; i++) demand(taken[i] == 255);
-    nstm_memory_give(taken, n);
+    nstm_memory_free(taken, n);
 })
 CHECK(nstm_tensor_make, {
     nstm_tensor *made = matrix(rows, n);
@@ -62,19 +62,19 @@ CHECK(nstm_tensor_view, {
     nstm_tensor_release(part);
     demand(nstm_memory_now().live == live);
 })
-CHECK(nstm_tensor_is_alone, {
+CHECK(nstm_tensor_is_unique, {
     nstm_tensor *made = matrix(rows, n), *view;
-    demand(nstm_tensor_is_alone(&made));
+    demand(nstm_tensor_is_unique(&made));
     nstm_tensor_retain(made);
-    demand(!nstm_tensor_is_alone(&made));
+    demand(!nstm_tensor_is_unique(&made));
     nstm_tensor_release(made);
     nstm_axes sizes, strides;
     nstm_tensor_sizes(made, &sizes);
     nstm_tensor_strides(made, &strides);
     view = nstm_tensor_view(made, nstm_tensor_base(made), &sizes, &strides, 2, rows * n, true);
-    demand(!nstm_tensor_is_alone(&made) && !nstm_tensor_is_alone(&view));
+    demand(!nstm_tensor_is_unique(&made) && !nstm_tensor_is_unique(&view));
     nstm_tensor_release(made);
-    demand(nstm_tensor_is_alone(&view));
+    demand(nstm_tensor_is_unique(&view));
     nstm_tensor_release(view);
 })
 CHECK(nstm_tensor_free, {

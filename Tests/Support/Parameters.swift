@@ -9,7 +9,7 @@ public func shake(_ store: ParameterStore, seed: UInt64 = 1) {
             // Around 0, gates between shut and open are likely.
             p.value = .normal(p.value.shape, mean: 0.5, key: key, dtype: dtype)
         } else {
-            p.value = p.value + .normal(p.value.shape, deviation: 0.3, key: key, dtype: dtype)
+            p.value = p.value + .normal(p.value.shape, standardDeviation: 0.3, key: key, dtype: dtype)
         }
     }
 }

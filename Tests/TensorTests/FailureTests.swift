@@ -1,7 +1,7 @@
 import NSTMTensor
 import Testing
 
-/// A programmer's error stops the program with a message that names the operation and the sizes, also in optimised code.
+/// A programmer's error stops the program with a message that names the operation and the sizes, also in optimized code.
 @Suite struct FailureTests {
     private func message(_ result: ExitTest.Result?) -> String {
         String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)

@@ -108,7 +108,7 @@ struct FurtherFunction: Sendable, CustomTestStringConvertible {
             }
         }
     }
-    /// Slopes against central differences of the reference, in both types.
+    /// Derivatives against central differences of the reference, in both types.
     @Test(arguments: FurtherFunction.all) func slopes(_ f: FurtherFunction) {
         let grid: [Float] = (0..<2000).map { Float($0) * 0.0131 - 13.0553 }
         let x = grid.filter { (v: Float) -> Bool in abs(v) > 0.02 && abs(abs(v) - 3) > 1e-3 }

@@ -105,8 +105,8 @@ import Testing
             let x = Tensor(m.permuted(order).values, Shape(m.permuted(order).dims)).cast(to: .bool).permuted(inverse)
             let counts = m.sum(Set(axes), keeping: keeping),
                 zeros = Model(dims, values.map { 1 - $0 }).sum(Set(axes), keeping: keeping)
-            #expect(Model(x.any(axes, keepingAxes: keeping)) == Model(counts.dims, counts.values.map { $0 > 0 ? 1 : 0 }))
-            #expect(Model(x.all(axes, keepingAxes: keeping)) == Model(zeros.dims, zeros.values.map { $0 == 0 ? 1 : 0 }))
+            #expect(Model(x.any(axes, keepDims: keeping)) == Model(counts.dims, counts.values.map { $0 > 0 ? 1 : 0 }))
+            #expect(Model(x.all(axes, keepDims: keeping)) == Model(zeros.dims, zeros.values.map { $0 == 0 ? 1 : 0 }))
         }
         #expect(Tensor.zeros([0], dtype: .bool).any().item() == 0 && Tensor.zeros([0], dtype: .bool).all().item() == 1)
         #expect(Tensor([0, 7] as [UInt8]).any().item() == 1)

@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test func normalMoments() {
-        let n = 400_001, x = Tensor.normal([n], mean: 2, deviation: 3, key: RandomKey(5), dtype: .float64).doubles()
+        let n = 400_001, x = Tensor.normal([n], mean: 2, standardDeviation: 3, key: RandomKey(5), dtype: .float64).doubles()
         let z = x.map { ($0 - 2) / 3 }, count = Double(n)
         let moments = (1...4).map { k in z.reduce(0) { $0 + pow($1, Double(k)) } / count }
         // Variances of the sample moments of a normal variable: 1, 2, 15, 96.

@@ -33,7 +33,7 @@ import Testing
     @Test(arguments: [(-1.0, 2.0), (0.5, 0.6), (3.0, .infinity), (-.infinity, -6.0), (9.0, 9.5), (-.infinity, .infinity)])
     func truncatedNormal(low: Double, high: Double) {
         let x = Tensor.truncatedNormal(
-            [n], mean: 1, deviation: 2, low: 1 + 2 * low, high: 1 + 2 * high, key: RandomKey(3), dtype: .float64
+            [n], mean: 1, standardDeviation: 2, low: 1 + 2 * low, high: 1 + 2 * high, key: RandomKey(3), dtype: .float64
         )
         .doubles()
         #expect(x.allSatisfy { $0 >= 1 + 2 * low && $0 <= 1 + 2 * high && $0.isFinite })
@@ -49,7 +49,7 @@ import Testing
     @Test func normalQuantiles() {
         for z in stride(from: -37.0, through: 8, by: 0.01) {
             let p = Normal.distribution(z)
-            // Near 1 neighbouring doubles are far apart in z.
+            // Near 1 neighboring doubles are far apart in z.
             let spacing = z > 0 ? 2e-16 / (exp(-z * z / 2) * 0.3989) : 0
             #expect(abs(Normal.quantile(p) - z) <= 1e-12 * max(1, abs(z)) + 4 * spacing, "\(z)")
         }
@@ -103,7 +103,7 @@ import Testing
             #expect(make([n], .float32).elements(Float.self) == long.map { Float($0) })
         }
         check { .uniform($0, low: -1, high: 3, key: key, dtype: $1) }
-        check { .normal($0, mean: 1, deviation: 2, key: key, dtype: $1) }
+        check { .normal($0, mean: 1, standardDeviation: 2, key: key, dtype: $1) }
         check { .exponential($0, key: key, dtype: $1) }
         check { .gumbel($0, key: key, dtype: $1) }
         check { .truncatedNormal($0, low: -2, high: 2, key: key, dtype: $1) }

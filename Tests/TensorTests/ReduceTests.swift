@@ -16,12 +16,12 @@ import Testing
             let keep = random.int(0..<2) == 0
             let named = axes.map { random.int(0..<2) == 0 ? $0 : $0 - rank }.shuffled(using: &random)
             let expected = Model(t).sum(Set(axes), keeping: keep)
-            #expect(close(t.sum(named, keepingAxes: keep), expected), "\(t.shape) over \(axes)")
-            #expect(close(t.cast(to: .float32).sum(named, keepingAxes: keep), expected, 1e-5))
+            #expect(close(t.sum(named, keepDims: keep), expected), "\(t.shape) over \(axes)")
+            #expect(close(t.cast(to: .float32).sum(named, keepDims: keep), expected, 1e-5))
             let n = axes.reduce(1) { $0 * t.shape[$1] }
             if n > 0 {
                 let mean = Model(expected.dims, expected.values.map { $0 / Double(n) })
-                #expect(close(t.mean(named, keepingAxes: keep), mean))
+                #expect(close(t.mean(named, keepDims: keep), mean))
             }
         }
     }
@@ -29,7 +29,7 @@ import Testing
     @Test func sumOverEverything() {
         let t = Viewed([3, 4, 5]).tensor
         #expect(t.sum().shape == [] && t.sum().item() == 60 * 59 / 2)
-        #expect(t.sum(keepingAxes: true).shape == [1, 1, 1])
+        #expect(t.sum(keepDims: true).shape == [1, 1, 1])
         #expect(Tensor.zeros([0]).sum().item() == 0)
         #expect(Tensor.scalar(3).sum().item() == 3)
         #expect(t.mean().item() == 29.5)

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 import NSTMTraining
@@ -6,10 +7,10 @@ import Testing
 
 @Suite struct BenchmarkTests {
     private func small(_ kind: String) throws -> ModelUnderTest {
-        let config: ConfigValue = [
+        let config: ConfigurationValue = [
             "model": ["kind": .string(kind), "width": 16, "layers": 2, "heads": 2, "hidden": 32]
         ]
-        return try ModelUnderTest(kind, config, catalogue: .standard)
+        return try ModelUnderTest(kind, config, registries: .standard)
     }
     private func cells(_ kind: String, _ change: (inout Benchmark) -> Void = { _ in }) throws -> [Benchmark.Cell] {
         var benchmark = Benchmark(lengths: [64, 32]), cells: [Benchmark.Cell] = []
@@ -48,7 +49,7 @@ import Testing
     }
 
     @Test func unknownModelsAreNamed() {
-        let error = #expect(throws: ConfigurationError.self) { try ModelUnderTest(named: "trnsformer", catalogue: .standard) }
+        let error = #expect(throws: ConfigurationError.self) { try ModelUnderTest(named: "trnsformer", registries: .standard) }
         #expect(error?.description.contains("trnsformer") == true && error?.description.contains("transformer") == true)
     }
 

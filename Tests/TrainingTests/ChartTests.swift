@@ -112,7 +112,7 @@ struct ChartTests {
         }
     }
 
-    /// More lines than colours: no two look alike.
+    /// More lines than colors: no two look alike.
     @Test func manyLinesDiffer() throws {
         var chart = LineChart("t", x: .linear("x"), y: .linear("y"))
         chart.series = (0..<20).map { .init("line \($0)", [0, 1], [Double($0), 2], .line) }

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMData
 import NSTMModules
 import NSTMTensor
@@ -35,7 +36,7 @@ struct ClassificationTests {
             try scratch.write("\(part)-images-idx3-ubyte", idx([count, 8, 8], images))
             try scratch.write("\(part)-labels-idx1-ubyte", idx([count], labels))
         }
-        var config: ConfigValue = [
+        var config: ConfigurationValue = [
             "data": ["kind": "mnist", "patch": 4, "shift": 1, "validation": 30],
             "model": ["kind": .string(model), "width": 16, "layers": 1, "heads": 2, "hidden": 16],
             "training": ["steps": 150, "batch": 16, "schedule": ["peak": 1e-2], "evaluation": ["interval": 150]],
@@ -55,10 +56,10 @@ struct ClassificationTests {
         #expect(evaluate(trainer.model, on: test.evaluationBatches(size: 16), target: test.targetKind)["accuracy"] == 1)
     }
 
-    /// Where tokens are to be foretold, reading both ways is a fault of the configuration; a block has two layers, each with its states.
+    /// Where tokens are to be foretold, reading both ways is an issue of the configuration; a block has two layers, each with its states.
     @Test func bothWays() throws {
-        func model(_ target: TargetKind, _ states: ConfigValue) throws -> SequenceModel {
-            let config: ConfigValue = [
+        func model(_ target: TargetKind, _ states: ConfigurationValue) throws -> SequenceModel {
+            let config: ConfigurationValue = [
                 "model": ["width": 8, "layers": 2, "heads": 2, "states": states, "router": ["k": 2], "bidirectional": true]
             ]
             return try Experiment(config).model(input: .features(width: 4), target: target)

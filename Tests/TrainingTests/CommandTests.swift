@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMIO
 import NSTMModules
 import Testing
@@ -114,9 +115,9 @@ import NSTMTraining
         #expect(try generate(1) == first)
         #expect(try generate(2) != first)
         #expect(try generate(1, "--top-k", "1") == generate(2, "--top-k", "1"))
-        let half = try generate(1, "--half-weights")
+        let half = try generate(1, "--bf16-weights")
         #expect(half.unicodeScalars.count == 65)
-        #expect(try generate(1, "--half-weights") == half)
+        #expect(try generate(1, "--bf16-weights") == half)
         let unknown = try run("generate", "run", "--prompt", "Ω")
         #expect(unknown.status == 1 && unknown.error.contains("Ω"))
     }
@@ -128,7 +129,7 @@ import NSTMTraining
         let logged = try metricLines(scratch["run"]).last { $0.contains("validation-loss") }
         let loss = evaluated.output.split(separator: "\n").first { $0.hasPrefix("loss ") }.map { $0.dropFirst(5) }
         #expect(logged?.contains("\"validation-loss\":\(loss ?? "?")") == true)
-        let half = try run("evaluate", "run", "--half-weights").output.split(separator: "\n").first { $0.hasPrefix("loss ") }
+        let half = try run("evaluate", "run", "--bf16-weights").output.split(separator: "\n").first { $0.hasPrefix("loss ") }
         let near = half.flatMap { Double($0.dropFirst(5)) }, exact = loss.flatMap { Double($0) }
         #expect(near != exact && abs((near ?? 0) - (exact ?? 9)) < 0.01, "\(half ?? "no loss")")
         // Other text with the checkpoint's tokenizer; characters that it lacks are named.
@@ -179,7 +180,7 @@ import NSTMTraining
         #expect(plan.status == 0 && rows.count == 2 && rows.first?.hasPrefix("\"a, b\",8,") == true, "\(plan.error) \(rows)")
         let long = try run("bench", "--models", "c.yaml", "--stream", "20")
         #expect(long.status == 0 && long.output.contains("Largest deviation"), "\(long.error)")
-        let half = try run("bench", "--models", "c.yaml", "--stream", "20", "--half-weights")
+        let half = try run("bench", "--models", "c.yaml", "--stream", "20", "--bf16-weights")
         #expect(half.status == 0 && half.output.contains("weights in bfloat16") && !long.output.contains("bfloat16"))
         #expect(try run("bench", "--lengths", "16,x").status == 64)
         #expect(try run("bench", "--models", "trnsformer").error.contains("did you mean 'transformer'"))
@@ -193,16 +194,16 @@ import NSTMTraining
 
     @Test func yaml() throws {
         let text = "a: 1\nb: [1, x, 2.5]\nc:\n  d: \"1\"\n  e: ~\nf: {g: true}\n"
-        let value = try ConfigValue(yamlDocument: text, name: "c.yaml")
+        let value = try ConfigurationValue(yamlDocument: text, name: "c.yaml")
         #expect(value == ["a": 1, "b": [1, "x", 2.5], "c": ["d": "1", "e": .null], "f": ["g": true]])
-        #expect(try ConfigValue(yamlDocument: "", name: "c.yaml") == [:])
+        #expect(try ConfigurationValue(yamlDocument: "", name: "c.yaml") == [:])
         for (text, place, message) in [
             ("a: 1\nb: 2\na: 3", "c.yaml:1", "'a' comes twice"), ("a: 1\n\"a\": 2", "c.yaml:", "comes twice"),
             ("a: &x [1]\nb: *x", "c.yaml:", "alias"), ("a: 1\nb: !!str 3", "c.yaml:2", "tags"),
             ("a: [1\nb: 2", "c.yaml:2", "expected"),
             ("[1]: 2", "c.yaml:1", "plain word"),
         ] {
-            let error = #expect(throws: ConfigurationError.self) { try ConfigValue(yamlDocument: text, name: "c.yaml") }
+            let error = #expect(throws: ConfigurationError.self) { try ConfigurationValue(yamlDocument: text, name: "c.yaml") }
             #expect(error?.description.contains(place) == true && error?.description.contains(message) == true, "\(error!)")
         }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMData
 import NSTMIO
 import NSTMLayers
@@ -17,13 +18,13 @@ import NSTMTraining
         scratch = try Scratch()
         text = try scratch.write("text.txt", sampleText())
     }
-    private func trainer(_ config: ConfigValue, _ folder: String) throws -> Trainer {
+    private func trainer(_ config: ConfigurationValue, _ folder: String) throws -> Trainer {
         let experiment = try Experiment(config)
         return try experiment.trainer(try experiment.openDataset(), folder: scratch[folder])
     }
     /// Four steps with all states, and then with 5 and 7 of the 8.
     private func masked(_ folder: String) throws -> Trainer {
-        let t = try trainer(ConfigValue(yamlDocument: sampleConfiguration(text: text), name: "c"), folder)
+        let t = try trainer(ConfigurationValue(yamlDocument: sampleConfiguration(text: text), name: "c"), folder)
         try t.run(until: 4)
         t.model.stateLayers[0].manager.active = [true, true, false, true, false, true, false, true]
         t.model.stateLayers[1].manager.active = [false, true, true, true, true, true, true, true]
@@ -32,7 +33,7 @@ import NSTMTraining
     }
     private func losses(_ folder: String) throws -> [Double] {
         try metricLines(scratch[folder]).compactMap { line in
-            guard case .double(let loss)? = try ConfigValue(json: line)[path: "loss"] else { return nil }
+            guard case .double(let loss)? = try ConfigurationValue(json: line)[path: "loss"] else { return nil }
             return loss
         }
     }
@@ -84,19 +85,19 @@ import NSTMTraining
         #expect(none.status == 1 && none.error.contains("no layers of explicit states"))
     }
     @Test func statesOfEachLayerAreAList() throws {
-        func faults(_ states: ConfigValue) throws -> [String] {
-            var config = try ConfigValue(yamlDocument: sampleConfiguration(text: text), name: "c")
+        func issues(_ states: ConfigurationValue) throws -> [String] {
+            var config = try ConfigurationValue(yamlDocument: sampleConfiguration(text: text), name: "c")
             try config.set(path: "model.states", to: states)
             do {
                 _ = try Experiment(config)
                 return []
-            } catch let error as ConfigurationError { return error.faults.map(\.description) }
+            } catch let error as ConfigurationError { return error.issues.map(\.description) }
         }
-        #expect(try faults(.list([5, 7])) == [])
-        #expect(try faults(.list([5])) == ["model.states: 1 numbers of states for 2 layers"])
-        #expect(try faults(.list([0, 5])).first?.contains("element 0: 0 is outside 1...65536") == true)
+        #expect(try issues(.list([5, 7])) == [])
+        #expect(try issues(.list([5])) == ["model.states: 1 numbers of states for 2 layers"])
+        #expect(try issues(.list([0, 5])).first?.contains("element 0: 0 is outside 1...65536") == true)
         // A layer may have fewer states than its settings name: those mean all.
-        #expect(try faults(.list([2, 7])) == [])
-        #expect(try faults(2).first?.hasPrefix("model.router.k: 3 is outside 1...2") == true)
+        #expect(try issues(.list([2, 7])) == [])
+        #expect(try issues(2).first?.hasPrefix("model.router.k: 3 is outside 1...2") == true)
     }
 }

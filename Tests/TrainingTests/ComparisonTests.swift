@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMData
 import NSTMModules
 import Testing
@@ -14,7 +15,7 @@ import NSTMTraining
     init() throws { scratch = try Scratch() }
 
     /// Three models, two seeds, four steps each.
-    private static let plan: ConfigValue = [
+    private static let plan: ConfigurationValue = [
         "title": "Small & <odd>",
         "base": [
             "data": ["kind": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 4],
@@ -29,53 +30,53 @@ import NSTMTraining
         "equal": ["steps": 4],
         "parameters": ["count": 2000, "multiple": 1],
     ]
-    private func comparison(_ name: String, _ changes: String..., plan: ConfigValue = plan) throws -> Comparison {
+    private func comparison(_ name: String, _ changes: String..., plan: ConfigurationValue = plan) throws -> Comparison {
         var plan = plan
         try plan.apply(overrides: changes)
         return Comparison(try ComparisonPlan(plan), in: scratch[name])
     }
-    private func results(_ name: String) throws -> ConfigValue {
-        func withoutClock(_ value: ConfigValue) -> ConfigValue {
+    private func results(_ name: String) throws -> ConfigurationValue {
+        func withoutClock(_ value: ConfigurationValue) -> ConfigurationValue {
             switch value {
             case .map(let map):
                 let kept = map.pairs.filter { !["tokens-per-second", "seconds", "provenance"].contains($0.key) }
-                return .map(ConfigMap(kept.map { ($0.key, withoutClock($0.value)) }))
+                return .map(ConfigurationMap(kept.map { ($0.key, withoutClock($0.value)) }))
             case .list(let list): return .list(list.map(withoutClock))
             default: return value
             }
         }
-        return withoutClock(try ConfigValue(json: String(contentsOf: scratch[name + "/results.json"], encoding: .utf8)))
+        return withoutClock(try ConfigurationValue(json: String(contentsOf: scratch[name + "/results.json"], encoding: .utf8)))
     }
 
     @Test func parametersAreBroughtNear() throws {
-        let contestants = try comparison("a").contestants()
-        #expect(contestants.map(\.model) == ["transformer", "nstm, gated-slots", "nstm, gru"])
-        for contestant in contestants {
-            #expect(abs(contestant.parameters - 2000) <= 40, "\(contestant)")
+        let candidates = try comparison("a").candidates()
+        #expect(candidates.map(\.model) == ["transformer", "nstm, gated-slots", "nstm, gru"])
+        for candidate in candidates {
+            #expect(abs(candidate.parameters - 2000) <= 40, "\(candidate)")
             // Counted by themselves, in a model that is built from the configuration.
-            let experiment = try Experiment(contestant.configuration)
+            let experiment = try Experiment(candidate.configuration)
             let all = try experiment.model(for: try experiment.openDataset().dataset).parameters.all
-            #expect(all.filter(\.isTrainable).reduce(0) { $0 + $1.value.count } == contestant.parameters)
-            #expect(contestant.configuration[path: "model.hidden"] == .int(contestant.adjusted!.value))
-            #expect(contestant.configuration[path: "training.steps"] == 4)
+            #expect(all.filter(\.isTrainable).reduce(0) { $0 + $1.value.count } == candidate.parameters)
+            #expect(candidate.configuration[path: "model.hidden"] == .int(candidate.adjusted!.value))
+            #expect(candidate.configuration[path: "training.steps"] == 4)
         }
-        #expect(Set(contestants.map { $0.adjusted!.value }).count == 3)
+        #expect(Set(candidates.map { $0.adjusted!.value }).count == 3)
         // By another key, for one model.
         let wide = try comparison("b", "parameters.key=width", "parameters.multiple=2", "parameters.tolerance=0.3")
-        #expect(try wide.contestants().allSatisfy { abs($0.parameters - 2000) <= 600 && $0.adjusted!.key == "width" })
+        #expect(try wide.candidates().allSatisfy { abs($0.parameters - 2000) <= 600 && $0.adjusted!.key == "width" })
     }
 
     @Test func sizesThatAreThereAlreadyAreChecked() throws {
         var plan = Self.plan
-        let size = try comparison("a").contestants()[0].parameters
-        let own: ConfigValue = ["kind": "transformer", "positions": 8]
+        let size = try comparison("a").candidates()[0].parameters
+        let own: ConfigurationValue = ["kind": "transformer", "positions": 8]
         try plan.set(path: "models", to: [["name": "own", "model": own, "adjust": "nothing"]])
-        let found = try comparison("b", "parameters.tolerance=1", plan: plan).contestants()[0]
+        let found = try comparison("b", "parameters.tolerance=1", plan: plan).candidates()[0]
         #expect(found.adjusted == nil && found.parameters != size && found.configuration[path: "model.hidden"] == nil)
         let error = #expect(throws: ConfigurationError.self) {
             try comparison("c", "parameters.count=\(found.parameters + 1)", "parameters.tolerance=0", plan: plan).run()
         }
-        #expect(error?.faults.map(\.path) == ["models[0]"] && "\(error!)".contains("\(found.parameters) parameters"), "\(error!)")
+        #expect(error?.issues.map(\.path) == ["models[0]"] && "\(error!)".contains("\(found.parameters) parameters"), "\(error!)")
         // A plan that cannot begin leaves the folder as it was.
         #expect(!FileManager.default.fileExists(atPath: scratch["c"].path))
     }
@@ -83,7 +84,7 @@ import NSTMTraining
     @Test func theNearestValueIsFound() throws {
         let target = ParameterTarget(count: 1000, tolerance: 0.02, multiple: 4)
         // 7 + 33 h: of the multiples of 4, 28 gives 931 and 32 gives 1063; neither is near enough, 30 would be.
-        #expect(throws: ParameterTarget.Fault.self) { try target.fit { 7 + 33 * $0 } }
+        #expect(throws: ParameterTarget.Issue.self) { try target.fit { 7 + 33 * $0 } }
         let fine = ParameterTarget(count: 1000, tolerance: 0.02, multiple: 2)
         #expect(try fine.fit { 7 + 33 * $0 } == (30, 997))
         for count in stride(from: 40, through: 4000, by: 37) {
@@ -92,13 +93,13 @@ import NSTMTraining
             #expect(found == 7 + 33 * value)
             #expect((1...200).allSatisfy { abs(found - count) <= abs(7 + 33 * $0 - count) })
         }
-        #expect(throws: ParameterTarget.Fault.self) { try target.fit { _ in 10 } }
+        #expect(throws: ParameterTarget.Issue.self) { try target.fit { _ in 10 } }
     }
 
     @Test func impossibleCountsAreNamedForEveryModel() throws {
         let error = #expect(throws: ConfigurationError.self) { try comparison("a", "parameters.count=100").run() }
-        #expect(error?.faults.count == 3 && error?.faults.allSatisfy { $0.message.contains("already") } == true, "\(error!)")
-        #expect(error?.faults.map(\.path) == ["models[0]", "models[1]", "models[1]"])
+        #expect(error?.issues.count == 3 && error?.issues.allSatisfy { $0.message.contains("already") } == true, "\(error!)")
+        #expect(error?.issues.map(\.path) == ["models[0]", "models[1]", "models[1]"])
     }
 
     @Test func faultsOfAPlanComeTogether() {
@@ -176,14 +177,14 @@ import NSTMTraining
         #expect(throws: SeriesError.nothingToResume(folder: scratch["b"].path)) { try comparison("b").run(resume: true) }
         #expect(!FileManager.default.fileExists(atPath: scratch["b"].path))
         // The stored plan is a plan.
-        let stored = try ConfigValue(json: String(contentsOf: scratch["a/plan.json"], encoding: .utf8))
+        let stored = try ConfigurationValue(json: String(contentsOf: scratch["a/plan.json"], encoding: .utf8))
         #expect(try comparison("a", plan: stored).run(resume: true))
     }
 
     @Test func oneFailureDoesNotLoseTheOthers() throws {
         // A folder is where the run's log should be: known only once the run begins.
         var plan = Self.plan
-        let short: ConfigValue = ["name": "short|er", "model": ["kind": "transformer", "positions": 8, "width": 8]]
+        let short: ConfigurationValue = ["name": "short|er", "model": ["kind": "transformer", "positions": 8, "width": 8]]
         try FileManager.default.createDirectory(
             at: scratch["b/short-er/seed-4/metrics.jsonl"], withIntermediateDirectories: true)
         if case .list(let all)? = plan[path: "models"] { try plan.set(path: "models", to: .list([short] + all)) }
@@ -208,7 +209,7 @@ import NSTMTraining
         // Mean and deviation by hand, from the logs of the runs.
         let losses = try (1...2).map { seed -> Double in
             let lines = try metricLines(scratch["a/transformer/seed-\(seed)"])
-            let value = try ConfigValue(json: try #require(lines.last { $0.contains("validation-loss") }))
+            let value = try ConfigurationValue(json: try #require(lines.last { $0.contains("validation-loss") }))
             guard case .double(let loss)? = value[path: "validation-loss"] else { return .nan }
             return loss
         }
@@ -227,11 +228,11 @@ import NSTMTraining
     @Test func budgetsOfTokensAndMinutes() throws {
         // 2 sequences of at most 5 positions a step.
         let tokens = try comparison("a", "equal.steps=", "equal.tokens=100")
-        #expect(try tokens.contestants().map(\.steps) == [10, 10, 10])
+        #expect(try tokens.candidates().map(\.steps) == [10, 10, 10])
         // What was measured is kept, so that a comparison that goes on has the same runs.
-        let first = try comparison("b", "equal.steps=", "equal.minutes=0.001").contestants().map(\.steps)
+        let first = try comparison("b", "equal.steps=", "equal.minutes=0.001").candidates().map(\.steps)
         #expect(first.allSatisfy { $0 >= 1 } && scratch.listing("b") == ["steps.json"])
-        #expect(try comparison("b", "equal.steps=", "equal.minutes=0.001").contestants().map(\.steps) == first)
+        #expect(try comparison("b", "equal.steps=", "equal.minutes=0.001").candidates().map(\.steps) == first)
     }
 
     @Test func severalDatasetsHaveTablesOfTheirOwn() throws {

@@ -21,7 +21,7 @@ import Testing
         var trained = 0, refused: [String] = [], tried = 0
         for index in stride(from: shard, to: ConfigurationFuzzTests.count, by: ConfigurationFuzzTests.shards) {
             let random = RandomConfiguration(
-                seed: ConfigurationFuzzTests.seed, index: index, text: text, catalogue: .standard)
+                seed: ConfigurationFuzzTests.seed, index: index, text: text, registries: .standard)
             let journey = try Journey(random, digits: files.url)
             try journey.run()
             tried += 1
@@ -30,7 +30,7 @@ import Testing
                 refused.append("\(index)\(random.isBroken ? "" : " (meant to be valid)"): \(reason)")
             }
             let value = random.value.json()
-            for fault in journey.faults { Issue.record("configuration \(index): \(fault)\n\(value)") }
+            for issue in journey.issues { Issue.record("configuration \(index): \(issue)\n\(value)") }
         }
         print("fuzz, shard \(shard): \(tried) configurations, \(trained) trained, \(refused.count) refused")
         for reason in refused { print("  refused \(reason)") }
@@ -40,10 +40,10 @@ import Testing
 
     /// Every name of every registry is reached by the configurations of a long run.
     @Test func everyNameComesUp() throws {
-        let catalogue = Catalogue.standard, strategies = catalogue.strategies
+        let registries = Registries.standard, strategies = registries.strategies
         var seen: [String: Set<String>] = [:]
         for index in 0..<600 {
-            let value = RandomConfiguration(seed: 1, index: index, text: "x", catalogue: catalogue).value
+            let value = RandomConfiguration(seed: 1, index: index, text: "x", registries: registries).value
             for key in [
                 "data.kind", "model.kind", "model.router.policy", "model.update.rule", "model.interaction.kind",
                 "model.read.kind", "model.life.pruning.policy", "model.life.allocation.policy", "model.life.activation.policy",
@@ -52,8 +52,8 @@ import Testing
                 if case .string(let name)? = value[path: key] { seen[key, default: []].insert(name) }
             }
         }
-        #expect(seen["data.kind"] == Set(catalogue.datasets.names).subtracting(["tinyshakespeare"]))
-        #expect(seen["model.kind"] == Set(catalogue.models.names))
+        #expect(seen["data.kind"] == Set(registries.datasets.names).subtracting(["tinyshakespeare"]))
+        #expect(seen["model.kind"] == Set(registries.models.names))
         #expect(seen["model.router.policy"] == Set(strategies.routings.names))
         #expect(seen["model.update.rule"] == Set(strategies.updates.names))
         #expect(seen["model.interaction.kind"] == Set(strategies.interactions.names))
@@ -88,7 +88,7 @@ private final class Journey {
     private(set) var isTrained = false
     /// Why it was not trained.
     private(set) var refusal: String?
-    private(set) var faults: [String] = []
+    private(set) var issues: [String] = []
 
     init(_ random: RandomConfiguration, digits: URL) throws {
         self.random = random
@@ -105,20 +105,20 @@ private final class Journey {
             return
         }
         isTrained = true
-        if summary.status != 0 { faults.append("summary refuses what can be trained: \(summary.error)") }
+        if summary.status != 0 { issues.append("summary refuses what can be trained: \(summary.error)") }
         // A loss that is no longer a number is an answer, with its step.
         let resumed = try command(["train", "--resume", "run"])
-        if resumed.status != 0, !resumed.error.contains("step ") { faults.append("resume refuses: \(resumed.error)") }
+        if resumed.status != 0, !resumed.error.contains("step ") { issues.append("resume refuses: \(resumed.error)") }
         try must(["evaluate", "run"])
         try must(["summary", "run"])
         try must(["checkpoint", "info", "run"])
         let isText = random.value[path: "data.kind"] == "text"
         let generated = try command(["generate", "run", "--length", "12"])
-        if !isText, generated.status == 0 { faults.append("generate makes text of what is none") }
+        if !isText, generated.status == 0 { issues.append("generate makes text of what is none") }
         _ = try command(["bench", "--models", "c.yaml", "--lengths", "8", "--batch", "8", "--limit", "1"])
         guard random.value[path: "model.kind"] == "nstm" else {
             for words in [["states", "run"], ["compact", "run", "--output", "x"]] where try command(words).status != 1 {
-                faults.append("\(words) of a model without explicit states")
+                issues.append("\(words) of a model without explicit states")
             }
             return
         }
@@ -136,37 +136,37 @@ private final class Journey {
     }
     private func goOn(_ folder: String) throws {
         let more = try command(["train", "--resume", folder])
-        if more.status != 0, !more.error.contains("step ") { faults.append("resume of \(folder) refuses: \(more.error)") }
+        if more.status != 0, !more.error.contains("step ") { issues.append("resume of \(folder) refuses: \(more.error)") }
         try must(["evaluate", folder])
     }
 
     /// A command that has no reason to refuse.
     @discardableResult private func must(_ words: [String]) throws -> Bool {
         let result = try command(words)
-        if result.status != 0, !result.wasTold { faults.append("\(words.joined(separator: " ")) refuses: \(result.error)") }
+        if result.status != 0, !result.wasTold { issues.append("\(words.joined(separator: " ")) refuses: \(result.error)") }
         return result.status == 0
     }
 
     private struct Outcome {
         let status: Int32
         let error: String
-        /// Whether it is already among the faults.
+        /// Whether it is already among the issues.
         let wasTold: Bool
     }
     private func command(_ words: [String]) throws -> Outcome {
         let tool = try Tool(words, in: scratch, threads: 1, environment: ["NSTM_DATA": digits.path])
-        let result = try tool.wait(), name = words.joined(separator: " "), before = faults.count
+        let result = try tool.wait(), name = words.joined(separator: " "), before = issues.count
         let isRefusal = [1, 64].contains(result.status) && result.error.lowercased().contains("error: ")
         if tool.process.terminationReason == .uncaughtSignal {
-            faults.append("\(name) ends by signal \(result.status): \(result.error.prefix(2000))")
+            issues.append("\(name) ends by signal \(result.status): \(result.error.prefix(2000))")
         } else if result.status != 0 && !isRefusal {
-            faults.append("\(name) ends with status \(result.status): \(result.error)")
+            issues.append("\(name) ends with status \(result.status): \(result.error)")
         } else if result.status == 0, ["train", "evaluate"].contains(words[0]) {
             let bad = result.output.split(separator: "\n").first { line in
                 line.split { !$0.isLetter && $0 != "-" }.contains { ["nan", "-nan", "inf", "-inf"].contains($0) }
             }
-            if let bad { faults.append("\(name) says in silence: \(bad)") }
+            if let bad { issues.append("\(name) says in silence: \(bad)") }
         }
-        return Outcome(status: result.status, error: result.error, wasTold: faults.count > before)
+        return Outcome(status: result.status, error: result.error, wasTold: issues.count > before)
     }
 }

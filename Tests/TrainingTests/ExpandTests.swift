@@ -22,7 +22,7 @@ import NSTMTraining
     }
 
     /// The metric that an evaluation prints.
-    private func wrongBits(_ evaluation: Tool.Result) throws -> Double {
+    private func bitErrors(_ evaluation: Tool.Result) throws -> Double {
         let text = try #require(evaluation.output.split(separator: "wrong-bits ").last)
         return try #require(Double(text.prefix { !$0.isWhitespace }))
     }
@@ -34,11 +34,11 @@ import NSTMTraining
         #expect(!trained.output.contains("warning"), "\(trained.output)")
         let lengths = "data.evaluation-lengths=[16, 120]"
         let short = try expectDone("evaluate", "copy", "--set", lengths)
-        #expect(try wrongBits(short) > 1, "\(short.output)")
+        #expect(try bitErrors(short) > 1, "\(short.output)")
         let expanded = try expectDone("expand", "copy", "--states", "120", "--output", "long")
         #expect(expanded.output.contains("blocks.0.mixer  8 states → 120"))
         let long = try expectDone("evaluate", "long", "--set", lengths)
-        #expect(try wrongBits(long) == 0, "\(long.output)")
+        #expect(try bitErrors(long) == 0, "\(long.output)")
         let archive = try newest(scratch["long"])
         #expect(try SavedModel.configuration(archive.documents, path: "")[path: "model.states"] == 120)
         _ = try expectDone("expand", "copy", "--states", "12", "--output", "more", "--set", "training.steps=403")

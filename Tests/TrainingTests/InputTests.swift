@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMData
 import NSTMIO
 import NSTMModules
@@ -66,8 +67,8 @@ import NSTMTraining
 
     @Test func byteOrderMarksAreNoContent() throws {
         let mark = "\u{FEFF}"
-        #expect(try ConfigValue(yamlDocument: mark + "seed: 3\n", name: "c.yaml") == ["seed": 3])
-        #expect(try ConfigValue(yamlDocument: mark, name: "c.yaml") == [:])
+        #expect(try ConfigurationValue(yamlDocument: mark + "seed: 3\n", name: "c.yaml") == ["seed": 3])
+        #expect(try ConfigurationValue(yamlDocument: mark, name: "c.yaml") == [:])
         try scratch.write("marked.yaml", mark + "seed: 3\n")
         #expect(try run("train", "marked.yaml", "--data", "/nonexistent").error.contains("/nonexistent"))
         let plain = try scratch.write("plain.txt", sampleText()), marked = try scratch.write("marked.txt", mark + sampleText())

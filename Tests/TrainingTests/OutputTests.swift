@@ -133,7 +133,7 @@ import NSTMTraining
     @Test func longListsOfIssuesAreCut() throws {
         try scratch.write("bad.yaml", (0..<3000).map { "key\($0): 1\n" }.joined())
         let result = try Tool.run(["train", "bad.yaml"], in: scratch)
-        #expect(result.status == 1 && result.error.contains("the configuration has 3000 faults:"))
+        #expect(result.status == 1 && result.error.contains("the configuration has 3000 issues:"))
         #expect(result.error.split(separator: "\n").count == 22, "\(result.error)")
         #expect(result.error.hasSuffix("  … and 2980 more\n"))
         #expect(result.error.contains("key0: ") && result.error.contains("key19: ") && !result.error.contains("key20: "))

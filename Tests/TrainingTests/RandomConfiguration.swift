@@ -1,3 +1,4 @@
+import NSTMConfiguration
 import NSTMLayers
 import NSTMModules
 import NSTMTensor
@@ -6,7 +7,7 @@ import NSTMTraining
 /// A random configuration with small sizes: most are valid, some break a rule that binds keys together. A function of the seed and
 /// the index. Every registered name comes up: models, update rules and routing policies in turn, all others at random.
 struct RandomConfiguration {
-    let value: ConfigValue
+    let value: ConfigurationValue
     /// A pruning policy and its settings, for `nstm prune`.
     let pruning: (policy: String, settings: [String])
     /// Whether a rule was broken on purpose.
@@ -32,29 +33,29 @@ struct RandomConfiguration {
 
     /// - Parameters:
     ///   - text: a file of at least 600 characters.
-    ///   - catalogue: whose names are used.
-    init(seed: Int, index: Int, text: String, catalogue: Catalogue) {
+    ///   - registries: whose names are used.
+    init(seed: Int, index: Int, text: String, registries: Registries) {
         self.index = index
         draw = Draw(key: RandomKey(UInt64(seed)).fold("fuzz").fold(index))
         let breaks = draw.chance(0.12)
         let data = RandomConfiguration.data(&draw, text, breaks)
-        let baselines = catalogue.models.names.filter { $0 != "nstm" }
+        let baselines = registries.models.names.filter { $0 != "nstm" }
         // Two of three are of this package's own kind, which has most parts.
         let kind = index % 3 == 2 ? baselines[index / 3 % baselines.count] : "nstm"
         var model = RandomConfiguration.shape(&draw, kind, data, breaks)
-        if kind == "nstm" { RandomConfiguration.addParts(&draw, &model, data, index - index / 3, catalogue.strategies, breaks) }
+        if kind == "nstm" { RandomConfiguration.addParts(&draw, &model, data, index - index / 3, registries.strategies, breaks) }
         value = .map([
             "seed": .int(draw.int(0...9)), "data": .map(data.map), "model": .map(model),
             "training": .map(RandomConfiguration.training(&draw, data)),
         ])
-        let policy = draw.pick(catalogue.strategies.prunings.names)
+        let policy = draw.pick(registries.strategies.prunings.names)
         let settings = RandomConfiguration.policy(&draw, policy, states: 3).pairs.map { "\($0.key)=\($0.value.short)" }
         pruning = (policy, settings)
         isBroken = breaks
     }
 
     private struct Data {
-        var map: ConfigMap
+        var map: ConfigurationMap
         /// Positions of the longest sequence.
         var length: Int
         var isPooled = false
@@ -68,7 +69,7 @@ struct RandomConfiguration {
         switch draw.int(0...5) {
         case 0:
             let low = draw.int(1...3), high = low + draw.int(0...4)
-            var map: ConfigMap = [
+            var map: ConfigurationMap = [
                 "kind": "copy", "bits": .int(draw.int(1...3)), "minimum-length": .int(low), "maximum-length": .int(high),
                 "evaluation-count": .int(draw.int(1...5)),
             ]
@@ -80,21 +81,21 @@ struct RandomConfiguration {
             return Data(map: map, length: 2 * longest + 1, hasFeatures: true, metrics: ["loss", "wrong-bits"])
         case 1:
             let pairs = draw.int(1...3), length = 4 * pairs + 2 * draw.int(0...4), vocabulary = 2 * draw.int(4...9)
-            let map: ConfigMap = [
+            let map: ConfigurationMap = [
                 "kind": "recall", "vocabulary": .int(vocabulary), "length": .int(length), "pairs": .int(pairs),
                 "filler": .string(draw.pick(["blank", "random"])), "evaluation-count": .int(draw.int(1...5)),
             ]
             return Data(map: map, length: length, tokens: vocabulary, metrics: ["loss", "recall"])
         case 2, 3:
             let context = draw.int(1...20), isBytes = draw.chance(0.5)
-            let map: ConfigMap = [
+            let map: ConfigurationMap = [
                 "kind": "text", "file": .string(text), "context": .int(context), "unit": .string(isBytes ? "byte" : "character"),
                 "training-fraction": .double(draw.pick([0.5, 0.8, 0.9])),
             ]
             return Data(map: map, length: context, tokens: isBytes ? 256 : 40, metrics: ["loss", "perplexity"])
         default:
             let asks = draw.chance(0.5), patch = breaks && draw.chance(0.3) ? 7 : draw.pick([1, 2, 4, 8])
-            let map: ConfigMap = [
+            let map: ConfigurationMap = [
                 "kind": .string(asks ? "mnist-questions" : "mnist"), "patch": .int(patch), "shift": .int(draw.int(0...2)),
                 "validation": .int(draw.int(1...6)), "evaluation": .string(draw.pick(["validation", "test"])),
             ]
@@ -105,10 +106,10 @@ struct RandomConfiguration {
         }
     }
 
-    private static func shape(_ draw: inout Draw, _ kind: String, _ data: Data, _ breaks: Bool) -> ConfigMap {
+    private static func shape(_ draw: inout Draw, _ kind: String, _ data: Data, _ breaks: Bool) -> ConfigurationMap {
         let heads = draw.pick([1, 2, 4]), width = heads * draw.pick([2, 4, 6])
         let layers = draw.int(1...2)
-        var map: ConfigMap = ["kind": .string(kind), "width": .int(width), "layers": .int(layers)]
+        var map: ConfigurationMap = ["kind": .string(kind), "width": .int(width), "layers": .int(layers)]
         if ["nstm", "transformer", "linear-transformer", "rwkv6"].contains(kind) {
             map["heads"] = .int(breaks && draw.chance(0.2) ? heads + 1 : heads)
         }
@@ -144,7 +145,7 @@ struct RandomConfiguration {
     // MARK: Parts of a layer of states
 
     private static func addParts(
-        _ draw: inout Draw, _ map: inout ConfigMap, _ data: Data, _ turn: Int, _ strategies: Strategies, _ breaks: Bool
+        _ draw: inout Draw, _ map: inout ConfigurationMap, _ data: Data, _ turn: Int, _ strategies: Strategies, _ breaks: Bool
     ) {
         let states = draw.int(1...6)
         let isBothWays = data.isPooled && draw.chance(0.3) || breaks && draw.chance(0.1)
@@ -153,9 +154,9 @@ struct RandomConfiguration {
         if draw.chance(0.2), case .int(let layers)? = map["layers"] {
             map["states"] = .list((0..<layers * (isBothWays ? 2 : 1)).map { _ in .int(draw.int(1...states)) })
         }
-        func within() -> ConfigValue { .int(draw.int(1...states)) }
+        func within() -> ConfigurationValue { .int(draw.int(1...states)) }
         let updates = strategies.updates.names, routings = strategies.routings.names
-        var update: ConfigMap = ["rule": .string(updates[turn % updates.count])]
+        var update: ConfigurationMap = ["rule": .string(updates[turn % updates.count])]
         switch updates[turn % updates.count] {
         case "gated-slots":
             update["slowness"] = .double(draw.pick([1, 8]))
@@ -170,7 +171,7 @@ struct RandomConfiguration {
         map["update"] = .map(update)
 
         let routing = routings[(turn + turn / updates.count) % routings.count]
-        var router: ConfigMap = ["policy": .string(routing)]
+        var router: ConfigurationMap = ["policy": .string(routing)]
         switch routing {
         case "top-k", "gumbel", "hash", "random":
             router["k"] = breaks && draw.chance(0.2) ? .int(states + 1) : within()
@@ -191,13 +192,13 @@ struct RandomConfiguration {
         }
         map["router"] = .map(router)
 
-        var read: ConfigMap = [:]
+        var read: ConfigurationMap = [:]
         if draw.chance(0.5) { read["kind"] = .string(draw.pick(strategies.readouts.names)) }
         if draw.chance(0.4) { read["window"] = .int(draw.int(1...30)) }
         map["read"] = .map(read)
         if draw.chance(0.5) {
             let kind = draw.pick(strategies.interactions.names)
-            var talk: ConfigMap = ["kind": .string(kind), "interval": .int(draw.int(1...9))]
+            var talk: ConfigurationMap = ["kind": .string(kind), "interval": .int(draw.int(1...9))]
             if kind == "sparse-attention" { talk["k"] = within() }
             if kind == "low-rank" { talk["rank"] = within() }
             if kind == "relational" { talk["hidden"] = .int(draw.int(1...5)) }
@@ -208,8 +209,8 @@ struct RandomConfiguration {
         if draw.chance(0.5) { map["life"] = .map(life(&draw, states, strategies)) }
         addEmbedders(&draw, &map, data, strategies, breaks)
     }
-    private static func life(_ draw: inout Draw, _ states: Int, _ strategies: Strategies) -> ConfigMap {
-        var life: ConfigMap = [
+    private static func life(_ draw: inout Draw, _ states: Int, _ strategies: Strategies) -> ConfigurationMap {
+        var life: ConfigurationMap = [
             "interval": .int(draw.int(1...2)), "warmup": .int(draw.int(0...2)), "patience": .int(draw.int(1...2)),
             "budget": .int(draw.int(1...3)), "grace": .int(draw.int(0...2)), "pause": .int(draw.int(0...2)),
             "beginning": .string(draw.pick(["copy", "place"])),
@@ -233,7 +234,7 @@ struct RandomConfiguration {
         return life
     }
     /// Settings of a pruning policy.
-    private static func policy(_ draw: inout Draw, _ name: String, states: Int) -> ConfigMap {
+    private static func policy(_ draw: inout Draw, _ name: String, states: Int) -> ConfigurationMap {
         switch name {
         case "top-k", "random": return ["keep": .int(draw.int(1...states))]
         case "threshold": return ["below": .double(draw.pick([0.05, 0.5])), "above": 0.9]
@@ -243,9 +244,9 @@ struct RandomConfiguration {
         }
     }
     private static func addEmbedders(
-        _ draw: inout Draw, _ map: inout ConfigMap, _ data: Data, _ strategies: Strategies, _ breaks: Bool
+        _ draw: inout Draw, _ map: inout ConfigurationMap, _ data: Data, _ strategies: Strategies, _ breaks: Bool
     ) {
-        var embedders: ConfigMap = [:]
+        var embedders: ConfigurationMap = [:]
         if draw.chance(0.4) {
             let all = strategies.embedders.tokens.names.filter { $0 != "bytes" || breaks || data.tokens ?? 256 == 256 }
             embedders["tokens"] = ["kind": .string(draw.pick(all))]
@@ -265,8 +266,8 @@ struct RandomConfiguration {
 
     // MARK: Training
 
-    private static func training(_ draw: inout Draw, _ data: Data) -> ConfigMap {
-        var map: ConfigMap = [
+    private static func training(_ draw: inout Draw, _ data: Data) -> ConfigurationMap {
+        var map: ConfigurationMap = [
             "steps": 4, "batch": .int(draw.int(1...3)),
             "optimizer": ["kind": .string(draw.pick(["adamw", "sgd", "rmsprop"]))],
             "schedule": [

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 import Testing
@@ -6,10 +7,10 @@ import Testing
 import NSTMTraining
 
 struct PowerLawTests {
-    /// Five sizes, three seeds each, with relative errors of a given deviation.
+    /// Five sizes, three seeds each, with relative errors of a given standardDeviation.
     private func sample(_ law: PowerLaw, noise: Double, seed: Int, from: Double = 1e4) -> (x: [Double], y: [Double]) {
         let x = (0..<5).flatMap { i in [Double](repeating: from * pow(4, Double(i)), count: 3) }
-        let errors = Tensor.normal([15], deviation: noise, key: RandomKey(5).fold(seed), dtype: .float64).doubles()
+        let errors = Tensor.normal([15], standardDeviation: noise, key: RandomKey(5).fold(seed), dtype: .float64).doubles()
         return (x, zip(x, errors).map { law($0) * exp($1) })
     }
 
@@ -36,7 +37,7 @@ struct PowerLawTests {
         }
     }
 
-    /// The interval has the true exponent in it about as often as it says: 95 % of 200 samples are 190, a deviation is 3.1. A
+    /// The interval has the true exponent in it about as often as it says: 95 % of 200 samples are 190, a standardDeviation is 3.1. A
     /// bootstrap of 15 points is a little too sure of itself.
     @Test func intervalsCoverTheTruth() {
         let law = PowerLaw(scale: 40, exponent: 0.25)
@@ -75,7 +76,7 @@ struct PowerLawTests {
     init() throws { scratch = try Scratch() }
 
     private func study(_ name: String, _ changes: String...) throws -> ScalingStudy {
-        var plan: ConfigValue = [
+        var plan: ConfigurationValue = [
             "base": [
                 "data": ["kind": "copy", "bits": 2, "minimum-length": 2, "maximum-length": 2, "evaluation-count": 4],
                 "training": ["batch": 2, "evaluation": ["interval": 100]],
@@ -106,8 +107,8 @@ struct PowerLawTests {
         #expect(try !parts.run())
         #expect(throws: SeriesError.self) { try study("parts", "tokens=[20]").run(resume: true) }
         #expect(try study("parts").run(resume: true))
-        func losses(_ name: String) throws -> [ConfigValue] {
-            let value = try ConfigValue(json: String(contentsOf: scratch[name + "/results.json"], encoding: .utf8))
+        func losses(_ name: String) throws -> [ConfigurationValue] {
+            let value = try ConfigurationValue(json: String(contentsOf: scratch[name + "/results.json"], encoding: .utf8))
             guard case .list(let runs)? = value[path: "runs"] else { return [] }
             return runs.map { $0[path: "losses"] ?? .null }
         }

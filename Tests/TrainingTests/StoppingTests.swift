@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMModules
 import Testing
 
@@ -6,7 +7,7 @@ import NSTMTraining
 
 struct StoppingTests {
     private func trainer(_ changes: String..., folder: URL? = nil) throws -> Trainer {
-        var config: ConfigValue = [
+        var config: ConfigurationValue = [
             "data": ["kind": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 4],
             "model": ["layers": 1, "width": 8, "heads": 2, "states": 4, "router": ["k": 2]],
             "training": ["steps": 40, "batch": 2, "evaluation": ["interval": 2], "checkpoint": ["interval": 1]],
@@ -22,12 +23,12 @@ struct StoppingTests {
     }
 
     @Test func goalsGoEitherWay() throws {
-        func goal(_ config: ConfigValue) throws -> StopGoal? {
-            let reader = ConfigReader(config), goal = StopGoal(reader)
+        func goal(_ config: ConfigurationValue) throws -> StopGoal? {
+            let reader = ConfigurationReader(config), goal = StopGoal(reader)
             reader.finish()
-            try reader.throwIfFaulty()
+            try reader.throwIfInvalid()
             // What is written into a checkpoint means the same.
-            #expect(StopGoal(ConfigReader(reader.resolved)) == goal)
+            #expect(StopGoal(ConfigurationReader(reader.resolved)) == goal)
             return goal
         }
         #expect(try goal([:]) == nil)
@@ -36,7 +37,7 @@ struct StoppingTests {
         #expect(try goal(["metric": "recall", "at-least": 0.99]) == StopGoal("recall", .atLeast(0.99)))
         #expect(try goal(["metric": "recall", "at-most": 0.5]) == StopGoal("recall", .atMost(0.5)))
         let error = #expect(throws: ConfigurationError.self) { try goal(["metric": "lose", "at-most": 1, "at-least": 1]) }
-        #expect(error?.faults.map(\.path) == ["metric", "at-least"])
+        #expect(error?.issues.map(\.path) == ["metric", "at-least"])
         let high = StopGoal("recall", .atLeast(0.9))
         #expect([0.8, 0.9, .nan].map { high.isReached(by: metrics("recall", $0)) } == [false, true, false])
         #expect(!high.isReached(by: metrics("loss", 1)))

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMAutograd
 import NSTMIO
 import NSTMLayers
@@ -10,7 +11,7 @@ import NSTMTraining
 
 /// Checkpoints with right digests and values that no run writes: whatever they say, a typed error or a result, never a trap.
 @Suite(.serialized) struct StoredValueTests {
-    private static let bases: [(name: String, config: ConfigValue)] = [
+    private static let bases: [(name: String, config: ConfigurationValue)] = [
         (
             "copy",
             [
@@ -45,7 +46,7 @@ import NSTMTraining
         _ = saved.model.summary("model", context: 4)
         let limit = dataset.dataset.evaluationBatches(size: 2, limit: 1)
         _ = evaluate(saved.model, on: limit, target: dataset.dataset.targetKind)
-        if saved.model.obstacleToStreaming == nil, case .tokens = saved.data.input {
+        if saved.model.streamingLimitation == nil, case .tokens = saved.data.input {
             Generator(saved.model).generate(after: [0], count: 2) { _ in }
         }
         _ = StateSurvey(saved.model, dataset.dataset, batches: 1, size: 2, needs: [.write, .read, .saliency]).views()
@@ -65,13 +66,13 @@ import NSTMTraining
         } catch { fatalError("\(name): an untyped error: \(error)") }
     }
 
-    private static let wrong: [ConfigValue] = [
+    private static let wrong: [ConfigurationValue] = [
         -1, 0, .int(1 << 31), .int(.max), .int(.min), 1e300, "NaN", "", [], [[[1]]], [:], .null, true,
     ]
 
     /// Calls a body with the text of a document for each of its values and each wrong one in its place.
     private static func eachMutation(_ text: String, _ body: (String, String) throws -> Void) throws {
-        let document = try ConfigValue(json: text)
+        let document = try ConfigurationValue(json: text)
         for (path, _) in leaves(document, []) {
             for value in wrong {
                 let changed = replaced(document, path[...], value)
@@ -80,18 +81,20 @@ import NSTMTraining
         }
         for value in wrong { try body("all = \(value.json(indent: nil))", value.json(indent: nil)) }
     }
-    private static func leaves(_ value: ConfigValue, _ path: [String]) -> [(path: [String], value: ConfigValue)] {
+    private static func leaves(_ value: ConfigurationValue, _ path: [String]) -> [(path: [String], value: ConfigurationValue)] {
         switch value {
         case .map(let map) where !map.pairs.isEmpty: map.pairs.flatMap { leaves($0.1, path + [$0.0]) }
         case .list(let list) where !list.isEmpty: list.enumerated().flatMap { leaves($0.1, path + ["\($0.0)"]) }
         default: [(path, value)]
         }
     }
-    private static func replaced(_ value: ConfigValue, _ path: ArraySlice<String>, _ new: ConfigValue) -> ConfigValue {
+    private static func replaced(_ value: ConfigurationValue, _ path: ArraySlice<String>, _ new: ConfigurationValue)
+        -> ConfigurationValue
+    {
         guard let first = path.first else { return new }
         switch value {
         case .map(let map):
-            return .map(ConfigMap(map.pairs.map { ($0.0, $0.0 == first ? replaced($0.1, path.dropFirst(), new) : $0.1) }))
+            return .map(ConfigurationMap(map.pairs.map { ($0.0, $0.0 == first ? replaced($0.1, path.dropFirst(), new) : $0.1) }))
         case .list(let list):
             return .list(list.enumerated().map { "\($0.0)" == first ? replaced($0.1, path.dropFirst(), new) : $0.1 })
         default: return new
@@ -99,7 +102,7 @@ import NSTMTraining
     }
 
     /// A checkpoint after four steps.
-    private static func base(_ config: ConfigValue) throws -> (archive: CheckpointArchive, dataset: OpenedDataset) {
+    private static func base(_ config: ConfigurationValue) throws -> (archive: CheckpointArchive, dataset: OpenedDataset) {
         let experiment = try Experiment(config), dataset = try experiment.openDataset()
         let trainer = try experiment.trainer(dataset)
         try trainer.run(until: 4)
@@ -133,8 +136,9 @@ import NSTMTraining
                         StoredValueTests.attempt("\(name) \(document).\(what)", other, url, dataset)
                     }
                 }
-                let data = try ConfigValue(json: archive.documents["data"]!), part: ConfigValue = ["features": ["width": 3]]
-                let inputs: [ConfigValue] = [
+                let data = try ConfigurationValue(json: archive.documents["data"]!),
+                    part: ConfigurationValue = ["features": ["width": 3]]
+                let inputs: [ConfigurationValue] = [
                     ["streams": ["_0": []]], ["streams": ["_0": [["streams": ["_0": [part]]]]]],
                     ["streams": ["_0": .list(Array(repeating: part, count: 1000))]], ["streams": ["_0": [part, part]]],
                     ["tokens": ["vocabulary": 3]], ["features": ["width": 3]],
@@ -156,7 +160,7 @@ import NSTMTraining
             defer { try? FileManager.default.removeItem(at: folder) }
             let url = folder.appendingPathComponent("step-4.h5")
             let (archive, dataset) = try StoredValueTests.base(StoredValueTests.bases[0].config)
-            let life = try ConfigValue(json: archive.documents["life"]!)
+            let life = try ConfigurationValue(json: archive.documents["life"]!)
             for (path, value) in StoredValueTests.leaves(life, []) where path.last == "allocation" {
                 guard case .string(let text) = value else { continue }
                 try StoredValueTests.eachMutation(text) { what, changed in

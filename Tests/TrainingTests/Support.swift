@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMData
 import NSTMIO
 import NSTMModules
@@ -134,7 +135,7 @@ func tinyRun(_ changes: String...) -> [String] {
 }
 /// The same, for a trainer in this process.
 func tinyTrainer(_ changes: String..., folder: URL?) throws -> Trainer {
-    var config = ConfigValue.map([:])
+    var config = ConfigurationValue.map([:])
     try config.apply(overrides: tinyRun().filter { $0 != "--set" } + changes)
     let experiment = try Experiment(config)
     return try experiment.trainer(try experiment.openDataset(), folder: folder)
@@ -168,8 +169,8 @@ func expectSame(_ a: CheckpointArchive, _ b: CheckpointArchive, sourceLocation: 
 /// The lines of a metrics log without the one number that a clock makes.
 func metricLines(_ folder: URL) throws -> [String] {
     try String(contentsOf: folder.appendingPathComponent("metrics.jsonl"), encoding: .utf8).split(separator: "\n").map { line in
-        guard case .map(var map) = try ConfigValue(json: String(line)) else { return "not a map: \(line)" }
+        guard case .map(var map) = try ConfigurationValue(json: String(line)) else { return "not a map: \(line)" }
         map["tokens-per-second"] = nil
-        return ConfigValue.map(map).json(indent: nil)
+        return ConfigurationValue.map(map).json(indent: nil)
     }
 }

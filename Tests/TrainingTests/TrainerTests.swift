@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMAutograd
 import NSTMData
 import NSTMIO
@@ -11,7 +12,7 @@ import NSTMTraining
 
 struct TrainerTests {
     private func experiment(_ changes: String...) throws -> Experiment {
-        var config: ConfigValue = [
+        var config: ConfigurationValue = [
             "data": ["kind": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 4],
             "model": ["layers": 1, "width": 8, "heads": 2, "states": 4, "router": ["k": 2]],
             "training": ["steps": 4, "batch": 2, "evaluation": ["interval": 2], "checkpoint": ["interval": 1]],
@@ -87,7 +88,7 @@ struct TrainerTests {
     @Test func recomputationSavesMemory() async {
         await #expect(processExitsWith: .success) {
             func peak(_ recompute: Bool) throws -> Int {
-                let config: ConfigValue = [
+                let config: ConfigurationValue = [
                     "data": ["kind": "copy", "bits": 4, "minimum-length": 20, "maximum-length": 20, "evaluation-count": 1],
                     "model": ["layers": 8, "width": 32, "heads": 2, "states": 8, "recompute": .bool(recompute)],
                     "training": ["steps": 2, "batch": 16],
@@ -110,11 +111,11 @@ struct TrainerTests {
             init(_ parameters: ParameterBuilder) { unused = parameters("unused", [3], .ones) }
             func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank { states }
         }
-        var catalogue = Catalogue.standard
-        catalogue.strategies.updates.register("idle") { _, _ in { Idle($0) } }
+        var registries = Registries.standard
+        registries.strategies.updates.register("idle") { _, _ in { Idle($0) } }
         var config = try experiment().resolved
         try config.set(path: "model.update", to: ["rule": "idle"])
-        let experiment = try Experiment(config, catalogue: catalogue)
+        let experiment = try Experiment(config, registries: registries)
         let trainer = try trainer(experiment)
         var notes: [String] = []
         trainer.onEvent = { if case .note(let text) = $0 { notes.append(text) } }
@@ -179,7 +180,7 @@ struct TrainerTests {
     }
 
     @Test func sequencesBeyondThePositionsAreRefused() throws {
-        let config: ConfigValue = [
+        let config: ConfigurationValue = [
             "data": ["kind": "copy", "maximum-length": 4],
             "model": ["kind": "transformer", "width": 8, "heads": 2, "positions": 8],
         ]

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMData
 import NSTMModules
 import NSTMTensor
@@ -9,7 +10,7 @@ import NSTMTraining
 /// Settings that are valid one by one and cannot work together, and models that are too large, are refused before anything is built.
 @Suite struct UnfitConfigurationTests {
     private func experiment(_ text: String...) throws -> Experiment {
-        var config = ConfigValue.map([:])
+        var config = ConfigurationValue.map([:])
         try config.apply(overrides: ["data.kind=copy", "data.maximum-length=4", "model.width=8"] + text)
         return try Experiment(config)
     }
@@ -46,7 +47,7 @@ import NSTMTraining
             ["model.width=65536", "model.layers=1000"], ["model.kind=transformer", "model.width=65536", "model.layers=1000"],
             ["training.batch=1000000", "data.maximum-length=100000", "model.layers=100"],
         ] {
-            var config = ConfigValue.map([:])
+            var config = ConfigurationValue.map([:])
             try config.apply(overrides: ["data.kind=copy"] + settings)
             let experiment = try Experiment(config)
             let error = #expect(throws: (any Error).self, "\(settings)") { try experiment.trainer(try experiment.openDataset()) }
@@ -57,14 +58,14 @@ import NSTMTraining
     }
     /// The outline has the shapes of the model for every kind, and no memory.
     @Test func outlinesHaveTheShapesOfModels() throws {
-        for kind in Catalogue.standard.models.names {
+        for kind in Registries.standard.models.names {
             let own = try experiment("model.kind=\(kind)", "model.width=32"), input = InputKind.tokens(vocabulary: 7)
             let outline = try own.outline(input: input, target: .nextToken(vocabulary: 7))
             let model = try own.model(input: input, target: .nextToken(vocabulary: 7))
             #expect(outline.parameters.all.map(\.path) == model.parameters.all.map(\.path))
             #expect(outline.parameters.all.map(\.value.shape) == model.parameters.all.map(\.value.shape))
             #expect(outline.parameters.trainableCount == model.parameters.trainableCount)
-            #expect(outline.longestSequence == model.longestSequence)
+            #expect(outline.maxSequenceLength == model.maxSequenceLength)
         }
     }
 }

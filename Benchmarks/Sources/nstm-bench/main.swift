@@ -24,7 +24,7 @@ func tokens(_ batch: Int, _ length: Int, _ name: String) -> Tensor {
 }
 
 func model(_ kind: String, positions: Int) -> SequenceModel {
-    var shape = ModelShape(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
+    var shape = ModelConfiguration(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
     let builder = ParameterBuilder(seed: 1)
     if kind.hasPrefix("transformer") {
         shape.positions = positions
@@ -41,8 +41,8 @@ func model(_ kind: String, positions: Int) -> SequenceModel {
             parts: .init(
                 routing: { TopKRouting($0, width: 128, states: 32, k: 4) },
                 update: { parameters -> any StateUpdateRule in
-                    if kind == "nstm-gru" { return GRUStates(parameters, width: 128) }
-                    return GatedSlots(parameters, width: 128, states: 32)
+                    if kind == "nstm-gru" { return GRURule(parameters, width: 128) }
+                    return GatedSlotsRule(parameters, width: 128, states: 32)
                 }),
             residual: residual)
     }

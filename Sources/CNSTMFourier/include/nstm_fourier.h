@@ -1,5 +1,5 @@
 // Fast Fourier transforms of many channels at once, on KISS FFT. A complex element is a vector of real parts and one of imaginary
-// parts, 32 bytes each, so that neighbouring channels of [time, channel] are transformed together without being moved apart.
+// parts, 32 bytes each, so that neighboring channels of [time, channel] are transformed together without being moved apart.
 #ifndef NSTM_FOURIER_H
 #define NSTM_FOURIER_H
 

@@ -87,7 +87,7 @@ void nstm_map(nstm_real t, nstm_unary op, const void *_Nonnull x, void *_Nonnull
 void nstm_map_backward(nstm_real t, nstm_unary op, const void *_Nonnull dy, const void *_Nonnull x,
                        const void *_Nonnull y, void *_Nonnull dx, ptrdiff_t n);
 /// y ← f(x) and slope ← f'(x) in one pass, for the activations whose derivative needs the same exponential: SiLU and GELU.
-void nstm_map_slope(nstm_real t, nstm_unary op, const void *_Nonnull x, void *_Nonnull y, void *_Nonnull slope, ptrdiff_t n);
+void nstm_map_with_derivative(nstm_real t, nstm_unary op, const void *_Nonnull x, void *_Nonnull y, void *_Nonnull slope, ptrdiff_t n);
 /// y[i,j] ← a[i,j] op b[i,j] for an operand with outer stride (elements per row) and inner stride 0 or 1.
 void nstm_zip(nstm_real t, nstm_binary op, const void *_Nonnull a, ptrdiff_t a_outer, ptrdiff_t a_inner,
               const void *_Nonnull b, ptrdiff_t b_outer, ptrdiff_t b_inner, void *_Nonnull y, ptrdiff_t rows,
@@ -236,13 +236,13 @@ void nstm_top_k_gates(nstm_real t, const void *_Nonnull logits, void *_Nonnull g
 void nstm_activate(nstm_real t, int op, void *_Nonnull x, const void *_Nullable bias, void *_Nullable y, int slope,
                    ptrdiff_t rows, ptrdiff_t columns);
 
-// MARK: Weights of half the size (HalfProducts.c): float32 alone
+// MARK: Weights of half the size (BFloat16Products.c): float32 alone
 /// Bytes of weights [n, k] in bfloat16.
-ptrdiff_t nstm_half_bytes(ptrdiff_t n, ptrdiff_t k);
+ptrdiff_t nstm_bf16_bytes(ptrdiff_t n, ptrdiff_t k);
 /// Rounds weights to bfloat16, to nearest, ties to even, into `out` of so many bytes, which begins at a multiple of 4.
-void nstm_half_pack(const float *_Nonnull w, ptrdiff_t ldw, ptrdiff_t n, ptrdiff_t k, void *_Nonnull out);
+void nstm_bf16_pack(const float *_Nonnull w, ptrdiff_t ldw, ptrdiff_t n, ptrdiff_t k, void *_Nonnull out);
 /// y [m, n] ← x [m, k] · wᵀ, row by row; what is packed in `w` is read once for each.
-void nstm_half_rows(const float *_Nonnull x, ptrdiff_t m, const void *_Nonnull w, float *_Nonnull y, ptrdiff_t n, ptrdiff_t k);
+void nstm_bf16_rows(const float *_Nonnull x, ptrdiff_t m, const void *_Nonnull w, float *_Nonnull y, ptrdiff_t n, ptrdiff_t k);
 
 // MARK: Attention (Attention.c)
 /// One head of one sequence. Rows of `width` elements lie every `stride`: queries ≤ keys of them in q, the others have `keys`. Query r

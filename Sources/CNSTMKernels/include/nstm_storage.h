@@ -24,9 +24,9 @@ typedef struct {
 } nstm_memory_use;
 
 /// A block that begins at a multiple of 64 bytes, of undefined content (NaN with `NSTM_POISON=1`). Ends the program when there is none.
-void *_Nonnull nstm_memory_take(ptrdiff_t bytes);
+void *_Nonnull nstm_memory_allocate(ptrdiff_t bytes);
 /// Gives back a block that was taken with the same number of bytes.
-void nstm_memory_give(void *_Nonnull block, ptrdiff_t bytes);
+void nstm_memory_free(void *_Nonnull block, ptrdiff_t bytes);
 nstm_memory_use nstm_memory_now(void);
 /// Bytes of what this thread has taken, less those of what it gave back.
 int64_t nstm_memory_of_thread(void);
@@ -45,7 +45,7 @@ typedef int32_t nstm_axes __attribute__((ext_vector_type(8), aligned(16)));
 /// What a tensor is: where its elements lie, in what order, and whose memory it is. Immutable but for its count.
 typedef struct __attribute__((swift_attr("import_reference"), swift_attr("retain:nstm_tensor_retain"),
                               swift_attr("release:nstm_tensor_release"))) nstm_tensor {
-    /// Lengths of the axes, 1 beyond the rank, and distances of neighbours in elements.
+    /// Lengths of the axes, 1 beyond the rank, and distances of neighbors in elements.
     const nstm_axes sizes, strides;
     /// Address of the first element; memory of its own begins at a multiple of 64 bytes.
     void *const _Nonnull base;
@@ -69,7 +69,7 @@ __attribute__((swift_attr("returns_retained"))) nstm_tensor *_Nonnull nstm_tenso
     int64_t count, bool contiguous);
 /// Whether only this place holds the tensor, and nothing else shows its memory. By the place's address: a reference that is passed may be
 /// counted.
-bool nstm_tensor_is_alone(void *_Nonnull place);
+bool nstm_tensor_is_unique(void *_Nonnull place);
 /// For `nstm_tensor_release`.
 void nstm_tensor_free(nstm_tensor *_Nonnull tensor);
 

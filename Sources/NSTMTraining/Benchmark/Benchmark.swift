@@ -17,7 +17,7 @@ public struct Benchmark: Sendable {
     /// Seconds for which training and streaming are measured, when passes are short.
     public var secondsMeasured = 1.5
     /// Whether models stream with the weights of their linear maps in bfloat16.
-    public var halvesWeights = false
+    public var usesBFloat16Weights = false
     /// Bytes that tensors may take.
     public var memory = Int(ProcessInfo.processInfo.physicalMemory) / 10 * 7
 
@@ -54,8 +54,8 @@ public struct Benchmark: Sendable {
         for length in lengths {
             let model = try test.model(for: length + Benchmark.streamed)
             var cell = Cell(model: test.name, length: length, parameters: model.parameters.trainableCount)
-            guard model.longestSequence.map({ $0 >= length + Benchmark.streamed }) ?? true else {
-                cell.notes.append("left out: the model reads at most \(model.longestSequence!) tokens")
+            guard model.maxSequenceLength.map({ $0 >= length + Benchmark.streamed }) ?? true else {
+                cell.notes.append("left out: the model reads at most \(model.maxSequenceLength!) tokens")
                 try done(cell)
                 continue
             }
@@ -97,7 +97,7 @@ public struct Benchmark: Sendable {
         cell.bytesMoved = work.bytes / length
         cell.stateBytes = state.byteCount
         let tokens = (0..<64).map { model.sample(batch: 1, tokens: 1, seed: UInt64($0)) }
-        let weights = halvesWeights ? HalfWeights(of: model.parameters.all) : nil
+        let weights = usesBFloat16Weights ? BFloat16Weights(of: model.parameters.all) : nil
         var streamed = 0
         func next() {
             _ = model(tokens[streamed % 64], state: &state, ForwardContext(.evaluate, weights: weights))

@@ -7,7 +7,7 @@ import NSTMTensor
 /// One sequence of very many tokens, streamed token by token or trained on part by part with a carried state, watched in tenths:
 /// speed, memory and states must stay what they are.
 ///
-/// How fast a machine is changes by more than a length could cost: with other programs, with its neighbours, with its temperature.
+/// How fast a machine is changes by more than a length could cost: with other programs, with its neighbors, with its temperature.
 /// So stretches of the long sequence are timed in turn with the same stretches of a sequence that has just begun.
 public struct LongRun: Sendable {
     public enum Kind: String, Sendable, CaseIterable { case streaming, training }
@@ -39,7 +39,7 @@ public struct LongRun: Sendable {
     /// Tokens of a stretch: between two updates in training, where the state goes on and gradients end.
     public var window = 512
     /// Whether a model streams with the weights of its linear maps in bfloat16.
-    public var halvesWeights = false
+    public var usesBFloat16Weights = false
     public init(tokens: Int) { self.tokens = tokens }
 
     /// - Throws: `LongRunError` at the first output, loss or state that is not finite.
@@ -49,10 +49,10 @@ public struct LongRun: Sendable {
         func sample(_ range: Range<Int>) -> Tensor {
             Tensor(range.map { Int32(key.integer($0, below: vocabulary)) }, [1, range.count])
         }
-        let weights = halvesWeights ? HalfWeights(of: model.parameters.all) : nil
+        let weights = usesBFloat16Weights ? BFloat16Weights(of: model.parameters.all) : nil
         let optimizer = Optimizer(.adamW(beta1: 0.9, beta2: 0.99), decay: 0.1)
         /// A pass over tokens, from a state to the next one; in training also the way back.
-        func read(_ range: Range<Int>, _ state: inout ModelState) throws -> (loss: Double, gradients: Gradients?) {
+        func read(_ range: Range<Int>, _ state: inout ModelCache) throws -> (loss: Double, gradients: Gradients?) {
             guard kind == .training else {
                 for at in range {
                     let pass = ForwardContext(.evaluate, weights: weights),

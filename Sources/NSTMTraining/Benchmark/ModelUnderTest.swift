@@ -1,3 +1,4 @@
+import NSTMConfiguration
 import NSTMData
 import NSTMModules
 import NSTMTensor
@@ -5,8 +6,8 @@ import NSTMTensor
 /// A model that a benchmark builds by itself, for sequences of any length.
 public struct ModelUnderTest: Sendable {
     public let name: String
-    private let config: ConfigValue
-    private let catalogue: Catalogue
+    private let config: ConfigurationValue
+    private let registries: Registries
     /// The setting by which a model that cannot read any length is told of it; nil for one that can.
     private let limit: String?
 
@@ -14,17 +15,17 @@ public struct ModelUnderTest: Sendable {
     ///   - config: a configuration of which `model` and `seed` count.
     ///   - vocabulary: tokens that the model reads and predicts.
     /// - Throws: `ConfigurationError`.
-    public init(_ name: String, _ config: ConfigValue, catalogue: Catalogue) throws {
+    public init(_ name: String, _ config: ConfigurationValue, registries: Registries) throws {
         self.name = name
         self.config = config
-        self.catalogue = catalogue
-        let model = try ModelUnderTest.build(config, catalogue)
-        limit = model.longestSequence == nil ? nil : model.shape.positions == nil ? "model.length" : "model.positions"
+        self.registries = registries
+        let model = try ModelUnderTest.build(config, registries)
+        limit = model.maxSequenceLength == nil ? nil : model.shape.positions == nil ? "model.length" : "model.positions"
     }
-    /// What the catalogue has under a name, with default settings.
+    /// What the registries has under a name, with default settings.
     /// - Throws: `ConfigurationError` when it has nothing.
-    public init(named name: String, catalogue: Catalogue) throws {
-        try self.init(name, ["model": ["kind": .string(name)]], catalogue: catalogue)
+    public init(named name: String, registries: Registries) throws {
+        try self.init(name, ["model": ["kind": .string(name)]], registries: registries)
     }
 
     /// Tokens are those of Tiny Shakespeare, in number.
@@ -35,12 +36,12 @@ public struct ModelUnderTest: Sendable {
         if let limit {
             var longer = config
             try longer.set(path: limit, to: .int(tokens))
-            if let model = try? ModelUnderTest.build(longer, catalogue) { return model }
+            if let model = try? ModelUnderTest.build(longer, registries) { return model }
         }
-        return try ModelUnderTest.build(config, catalogue)
+        return try ModelUnderTest.build(config, registries)
     }
-    private static func build(_ config: ConfigValue, _ catalogue: Catalogue) throws -> SequenceModel {
-        try Experiment(config, catalogue: catalogue)
+    private static func build(_ config: ConfigurationValue, _ registries: Registries) throws -> SequenceModel {
+        try Experiment(config, registries: registries)
             .model(input: .tokens(vocabulary: vocabulary), target: .nextToken(vocabulary: vocabulary))
     }
 }

@@ -75,7 +75,7 @@ private struct ChartDrawing {
 
     // MARK: Series
 
-    /// Runs of neighbouring points that have a place, in pixels of the inner picture.
+    /// Runs of neighboring points that have a place, in pixels of the inner picture.
     private func runs(_ points: [LineChart.Point]) -> [[(x: Double, y: Double, low: Double?, high: Double?)]] {
         var runs: [[(x: Double, y: Double, low: Double?, high: Double?)]] = [[]]
         for point in points {
@@ -127,7 +127,7 @@ private struct ChartDrawing {
         for run in runs where run.count == 1 && series.drawing == .line { out += symbol(series.color ?? i, run[0].x, run[0].y) }
         return out + "</g>\n"
     }
-    /// Once the colours are used up, dashes tell lines apart.
+    /// Once the colors are used up, dashes tell lines apart.
     private func dashes(_ series: LineChart.Series, _ i: Int) -> String {
         if series.isDashed { return " stroke-dasharray=\"5 4\"" }
         let patterns = ["", "8 3", "2 3", "8 3 2 3"]

@@ -1,6 +1,6 @@
 /// A line chart that is written as SVG: series of points over linear or logarithmic axes, with bands, marks and a legend.
 ///
-/// The picture needs nothing but itself, follows the reader's light or dark scheme, and tells lines apart by colour, dashes and the
+/// The picture needs nothing but itself, follows the reader's light or dark scheme, and tells lines apart by color, dashes and the
 /// shape of their points. All text is escaped.
 ///
 /// ```swift
@@ -64,7 +64,7 @@ public struct LineChart: Sendable {
         /// In the order in which they are joined. A coordinate that is not finite makes a gap.
         public var points: [Point]
         public var drawing: Drawing
-        /// Number of the colour; nil for the place among the series. A fit has the colour of its points that way.
+        /// Number of the color; nil for the place among the series. A fit has the color of its points that way.
         public var color: Int?
         public var isDashed: Bool
 

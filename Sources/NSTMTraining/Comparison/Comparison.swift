@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
@@ -6,7 +7,7 @@ import NSTMModules
 /// `results.json`, `table.md` and the learning curves, which are written anew after every run.
 public final class Comparison {
     /// A model on a dataset, ready to be trained.
-    public struct Contestant: Sendable {
+    public struct Candidate: Sendable {
         public let model: String
         public let dataset: String
         public let parameters: Int
@@ -16,7 +17,7 @@ public final class Comparison {
         /// Positions that a training step reads, at most.
         public let tokensPerStep: Int
         /// Complete, without the seed.
-        public let configuration: ConfigValue
+        public let configuration: ConfigurationValue
         /// The folder of its runs.
         let id: String
     }
@@ -26,15 +27,15 @@ public final class Comparison {
     public var command = ""
     public var onEvent: (SeriesEvent) -> Void = { _ in }
     public var shouldStop: () -> Bool = { false }
-    private let catalogue: Catalogue
+    private let registries: Registries
     private let datasets: DatasetFolder
 
     public init(
-        _ plan: ComparisonPlan, in folder: URL, catalogue: Catalogue = .standard, datasets: DatasetFolder = DatasetFolder()
+        _ plan: ComparisonPlan, in folder: URL, registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder()
     ) {
         self.plan = plan
         self.folder = SeriesFolder(folder)
-        self.catalogue = catalogue
+        self.registries = registries
         self.datasets = datasets
     }
 
@@ -47,19 +48,19 @@ public final class Comparison {
         let lock = try FolderLock(folder.url)
         defer { lock.release() }
         if let warning = lock.warning { onEvent(.training(.note("warning: \(warning)"))) }
-        try folder.check(plan.resolved, resume: resume) { try ComparisonPlan($0, catalogue: catalogue).resolved }
-        let contestants = try self.contestants()
+        try folder.check(plan.resolved, resume: resume) { try ComparisonPlan($0, registries: registries).resolved }
+        let candidates = try self.candidates()
         try folder.claim(plan.resolved)
-        let runs = plan.seeds.flatMap { seed in contestants.map { planned($0, seed: seed) } }
-        let series = RunSeries(runs, in: folder.url, catalogue: catalogue, datasets: datasets)
+        let runs = plan.seeds.flatMap { seed in candidates.map { planned($0, seed: seed) } }
+        let series = RunSeries(runs, in: folder.url, registries: registries, datasets: datasets)
         series.onEvent = onEvent
         series.shouldStop = shouldStop
         func report() throws {
-            let rows = contestants.map { contestant in
+            let rows = candidates.map { candidate in
                 ComparisonRow(
-                    contestant,
+                    candidate,
                     plan.seeds.map { seed in
-                        let run = planned(contestant, seed: seed), log = RunFolder(series.place(run)).metrics
+                        let run = planned(candidate, seed: seed), log = RunFolder(series.place(run)).metrics
                         return ComparisonRow.Seed(seed: seed, record: series.record(run), history: RunHistory(log))
                     })
             }
@@ -70,28 +71,28 @@ public final class Comparison {
         return isDone
     }
 
-    private func planned(_ contestant: Contestant, seed: Int) -> PlannedRun {
-        var config = contestant.configuration
+    private func planned(_ candidate: Candidate, seed: Int) -> PlannedRun {
+        var config = candidate.configuration
         if case .map(var map) = config {
             map["seed"] = .int(seed)
             config = .map(map)
         }
-        let place = plan.datasets.count > 1 ? " on \(contestant.dataset)" : ""
+        let place = plan.datasets.count > 1 ? " on \(candidate.dataset)" : ""
         return PlannedRun(
-            id: "\(contestant.id)/seed-\(seed)", title: "\(contestant.model)\(place), seed \(seed)", group: contestant.id,
+            id: "\(candidate.id)/seed-\(seed)", title: "\(candidate.model)\(place), seed \(seed)", group: candidate.id,
             configuration: config)
     }
 
     // MARK: Preparing
 
     /// Brings every model to its number of parameters and its number of steps.
-    package func contestants() throws -> [Contestant] {
-        var result: [Contestant] = [], measured = storedSteps
-        for sized in try plan.sizedModels(catalogue: catalogue, datasets: datasets) {
+    package func candidates() throws -> [Candidate] {
+        var result: [Candidate] = [], measured = storedSteps
+        for sized in try plan.sizedModels(registries: registries, datasets: datasets) {
             var config = sized.configuration
             let id = (plan.datasets.count > 1 ? [sized.dataset] : []) + [sized.model]
             let place = id.map(PlanParts.slug).joined(separator: "/")
-            let experiment = try Experiment(config, catalogue: catalogue, folder: datasets)
+            let experiment = try Experiment(config, registries: registries, folder: datasets)
             let perStep = experiment.settings.batch * sized.data.dataset.contextLength
             let steps: Int
             switch plan.budget {
@@ -106,13 +107,13 @@ public final class Comparison {
             }
             try config.set(path: "training.steps", to: .int(steps))
             result.append(
-                Contestant(
+                Candidate(
                     model: sized.model, dataset: sized.dataset, parameters: sized.parameters, adjusted: sized.adjusted,
                     steps: steps, tokensPerStep: perStep, configuration: config, id: place))
         }
         if measured != storedSteps {
-            let map = ConfigMap(measured.sorted { $0.key < $1.key }.map { ($0.key, ConfigValue.int($0.value)) })
-            try folder.write(ConfigValue.map(map).json() + "\n", to: "steps.json")
+            let map = ConfigurationMap(measured.sorted { $0.key < $1.key }.map { ($0.key, ConfigurationValue.int($0.value)) })
+            try folder.write(ConfigurationValue.map(map).json() + "\n", to: "steps.json")
         }
         return result
     }
@@ -120,17 +121,17 @@ public final class Comparison {
     /// Steps that were measured for a budget of minutes: a comparison that goes on keeps them.
     private var storedSteps: [String: Int] {
         guard let bytes = try? InputFile.read(folder.url.appendingPathComponent("steps.json"), atMost: .max),
-            case .map(let map)? = try? ConfigValue(json: String(decoding: bytes, as: UTF8.self))
+            case .map(let map)? = try? ConfigurationValue(json: String(decoding: bytes, as: UTF8.self))
         else { return [:] }
         return Dictionary(map.pairs.compactMap { key, value in if case .int(let n) = value { (key, n) } else { nil } }) { a, _ in
             a
         }
     }
     /// The mean over the steps of some seconds, after the first three.
-    private func secondsPerStep(_ config: ConfigValue, _ data: OpenedDataset, for seconds: Double) throws -> Double {
+    private func secondsPerStep(_ config: ConfigurationValue, _ data: OpenedDataset, for seconds: Double) throws -> Double {
         var config = config
         try config.apply(overrides: ["training.steps=1000000000", "training.evaluation.interval=1000000000"])
-        let trainer = try Experiment(config, catalogue: catalogue, folder: datasets).trainer(data)
+        let trainer = try Experiment(config, registries: registries, folder: datasets).trainer(data)
         try trainer.run(until: 3)
         let start = Date()
         repeat { try trainer.run(until: trainer.step + 1) } while Date().timeIntervalSince(start) < seconds || trainer.step < 6

@@ -1,8 +1,9 @@
+import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
 /// Which models are trained on which datasets with which seeds, under which budget. Read from a plan (`Documentation/Comparing.md`);
-/// all faults are found before anything is opened.
+/// all issues are found before anything is opened.
 public struct ComparisonPlan: Sendable {
     /// What all runs have the same amount of.
     public enum Budget: Sendable, Equatable {
@@ -19,7 +20,7 @@ public struct ComparisonPlan: Sendable {
         /// Where in the plan the model stands, and the data.
         let path: String, dataPath: String
         /// Without seed and steps.
-        let configuration: ConfigValue
+        let configuration: ConfigurationValue
         let target: ParameterTarget?
     }
 
@@ -32,12 +33,12 @@ public struct ComparisonPlan: Sendable {
     /// Whether the axes of the learning curves are logarithmic.
     public let curvesLogX: Bool, curvesLogY: Bool
     /// The plan with every default filled in.
-    public let resolved: ConfigValue
+    public let resolved: ConfigurationValue
     let entries: [Entry]
 
-    /// - Throws: `ConfigurationError` with every fault of the plan and of all the configurations it makes.
-    public init(_ plan: ConfigValue, catalogue: Catalogue = .standard) throws(ConfigurationError) {
-        let reader = ConfigReader(plan)
+    /// - Throws: `ConfigurationError` with every issue of the plan and of all the configurations it makes.
+    public init(_ plan: ConfigurationValue, registries: Registries = .standard) throws(ConfigurationError) {
+        let reader = ConfigurationReader(plan)
         title = reader.string("title", default: "Comparison")
         let base = reader.value("base") ?? .map([:])
         seeds = PlanParts.seeds(reader)
@@ -50,24 +51,24 @@ public struct ComparisonPlan: Sendable {
         curvesLogY = curves.choice("y", of: ["linear", "log"], default: "linear") == "log"
         curves.finish()
 
-        var faults = PlanParts.forbidden(base, "base")
-        let sets = ComparisonPlan.datasets(reader, base, &faults)
+        var issues = PlanParts.forbidden(base, "base")
+        let sets = ComparisonPlan.datasets(reader, base, &issues)
         datasets = sets.map(\.name)
         var entries: [Entry] = []
         let models = reader.children("models")
-        if models.isEmpty { reader.addFault("models", "at least one model is needed") }
+        if models.isEmpty { reader.addIssue("models", "at least one model is needed") }
         for (i, model) in models.enumerated() {
             let name = model.string("name"), path = "models[\(i)]"
             let settings = model.value("model"), training = model.value("training"), sweep = model.value("sweep")
             let key = model.optionalString("adjust")
             model.finish()
-            faults += PlanParts.forbidden(.map(["training": training ?? .null]), path)
-            for variant in ComparisonPlan.variants(sweep, path + ".sweep", &faults) {
+            issues += PlanParts.forbidden(.map(["training": training ?? .null]), path)
+            for variant in ComparisonPlan.variants(sweep, path + ".sweep", &issues) {
                 for set in sets {
                     var config = set.configuration.overlaid(with: ["model": settings ?? .null, "training": training ?? .null])
                     for (key, value) in variant {
                         do { try config.set(path: key, to: value) } catch {
-                            faults += error.faults.map { $0.moved(to: path + ".sweep." + $0.path) }
+                            issues += error.issues.map { $0.moved(to: path + ".sweep." + $0.path) }
                         }
                     }
                     let words = variant.map { PlanParts.word($0.path, $0.value) }
@@ -84,22 +85,22 @@ public struct ComparisonPlan: Sendable {
         reader.finish()
         self.entries = entries
         resolved = reader.resolved
-        faults = reader.faults + faults
-        for entry in entries { faults += PlanParts.faults(of: entry.configuration, entry.path, data: entry.dataPath, catalogue) }
-        faults += PlanParts.collisions(entries.map { ($0.path, [$0.dataset, $0.model]) })
-        try PlanParts.throwIfFaulty(faults)
+        issues = reader.issues + issues
+        for entry in entries { issues += PlanParts.issues(of: entry.configuration, entry.path, data: entry.dataPath, registries) }
+        issues += PlanParts.collisions(entries.map { ($0.path, [$0.dataset, $0.model]) })
+        try PlanParts.throwIfInvalid(issues)
     }
 
     // MARK: Parts
 
-    private static func budget(_ reader: ConfigReader, _ base: ConfigValue) -> Budget {
+    private static func budget(_ reader: ConfigurationReader, _ base: ConfigurationValue) -> Budget {
         let equal = reader.child("equal")
         defer { equal.finish() }
         let steps = equal.optionalInt("steps", in: 1...1_000_000_000)
         let tokens = equal.optionalInt("tokens", in: 1...1_000_000_000_000_000)
         let minutes = equal.optionalDouble("minutes", in: 1e-3...1e6)
         if [steps != nil, tokens != nil, minutes != nil].filter(\.self).count > 1 {
-            equal.addFault("steps", "one of steps, tokens and minutes")
+            equal.addIssue("steps", "one of steps, tokens and minutes")
         }
         if let tokens { return .tokens(tokens) }
         if let minutes { return .minutes(minutes) }
@@ -108,8 +109,8 @@ public struct ComparisonPlan: Sendable {
     }
 
     private static func datasets(
-        _ reader: ConfigReader, _ base: ConfigValue, _ faults: inout [ConfigFault]
-    ) -> [(name: String, path: String, configuration: ConfigValue)] {
+        _ reader: ConfigurationReader, _ base: ConfigurationValue, _ issues: inout [ConfigurationIssue]
+    ) -> [(name: String, path: String, configuration: ConfigurationValue)] {
         let readers = reader.children("datasets")
         guard !readers.isEmpty else {
             if case .string(let kind)? = base[path: "data.kind"] { return [(kind, "base", base)] }
@@ -118,29 +119,29 @@ public struct ComparisonPlan: Sendable {
         return readers.enumerated().map { i, set in
             let name = set.string("name"), data = set.value("data"), training = set.value("training")
             set.finish()
-            faults += PlanParts.forbidden(.map(["training": training ?? .null]), "datasets[\(i)]")
+            issues += PlanParts.forbidden(.map(["training": training ?? .null]), "datasets[\(i)]")
             return (name, "datasets[\(i)]", base.overlaid(with: ["data": data ?? .null, "training": training ?? .null]))
         }
     }
 
     /// Every combination of the values of a sweep, the last key running fastest.
     private static func variants(
-        _ sweep: ConfigValue?, _ path: String, _ faults: inout [ConfigFault]
-    ) -> [[(path: String, value: ConfigValue)]] {
+        _ sweep: ConfigurationValue?, _ path: String, _ issues: inout [ConfigurationIssue]
+    ) -> [[(path: String, value: ConfigurationValue)]] {
         guard let sweep else { return [[]] }
         guard case .map(let map) = sweep else {
-            faults.append(ConfigFault(path: path, kind: .wrongType, message: "expected a map, found \(sweep.summary)"))
+            issues.append(ConfigurationIssue(path: path, kind: .wrongType, message: "expected a map, found \(sweep.summary)"))
             return [[]]
         }
-        var result: [[(path: String, value: ConfigValue)]] = [[]]
+        var result: [[(path: String, value: ConfigurationValue)]] = [[]]
         for (key, values) in map.pairs {
             guard case .list(let list) = values, !list.isEmpty else {
-                faults.append(ConfigFault(path: path + "." + key, kind: .wrongType, message: "expected a list of values"))
+                issues.append(ConfigurationIssue(path: path + "." + key, kind: .wrongType, message: "expected a list of values"))
                 continue
             }
             if !key.hasPrefix("model.") && !key.hasPrefix("training.") || key == "training.steps" {
-                faults.append(
-                    ConfigFault(path: path + "." + key, kind: .rule, message: "only keys under model and training vary"))
+                issues.append(
+                    ConfigurationIssue(path: path + "." + key, kind: .rule, message: "only keys under model and training vary"))
             }
             result = result.flatMap { before in list.map { before + [(key, $0)] } }
         }

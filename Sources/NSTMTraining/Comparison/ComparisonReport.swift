@@ -1,8 +1,9 @@
 import Foundation
+import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// A contestant with what its runs gave.
+/// A candidate with what its runs gave.
 struct ComparisonRow {
     struct Seed {
         let seed: Int
@@ -10,10 +11,10 @@ struct ComparisonRow {
         let history: RunHistory
         var isOver: Bool { record?.isOver == true }
     }
-    let contestant: Comparison.Contestant
+    let candidate: Comparison.Candidate
     let seeds: [Seed]
-    init(_ contestant: Comparison.Contestant, _ seeds: [Seed]) {
-        self.contestant = contestant
+    init(_ candidate: Comparison.Candidate, _ seeds: [Seed]) {
+        self.candidate = candidate
         self.seeds = seeds
     }
     /// The records of the runs that are over.
@@ -21,14 +22,14 @@ struct ComparisonRow {
     func values(_ metric: String) -> [Double] { records.compactMap { $0.metrics[metric] } }
 }
 
-/// Mean and sample deviation of some numbers.
+/// Mean and sample standardDeviation of some numbers.
 struct Sample {
     let values: [Double]
     init(_ values: [Double]) { self.values = values }
     /// NaN for none.
     var mean: Double { values.reduce(0, +) / Double(values.count) }
     /// With n − 1; nil for fewer than two.
-    var deviation: Double? {
+    var standardDeviation: Double? {
         guard values.count > 1 else { return nil }
         let mean = mean
         return (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)).squareRoot()
@@ -36,7 +37,7 @@ struct Sample {
     /// `1.234 ± 0.005`, `1.234`, or a dash for none.
     func text(_ format: String) -> String {
         guard !values.isEmpty else { return "–" }
-        return String(format: format, mean) + (deviation.map { " ± " + String(format: format, $0) } ?? "")
+        return String(format: format, mean) + (standardDeviation.map { " ± " + String(format: format, $0) } ?? "")
     }
 }
 
@@ -63,7 +64,7 @@ struct ComparisonReport {
     func markdown(_ pictures: [String]) -> String {
         var out = "# \(Markdown.plain(plan.title))\n\n\(introduction)\n"
         for dataset in plan.datasets {
-            let rows = rows.filter { $0.contestant.dataset == dataset }
+            let rows = rows.filter { $0.candidate.dataset == dataset }
             if plan.datasets.count > 1 { out += "\n## \(Markdown.plain(dataset))\n" }
             out += "\n" + table(rows)
         }
@@ -80,7 +81,7 @@ struct ComparisonReport {
         }
         let seeds = plan.seeds.map(String.init).joined(separator: ", ")
         var text = "Every model has \(budget); seeds \(seeds). Metrics are those of the last evaluation"
-        text += plan.seeds.count > 1 ? ", mean ± sample deviation over the seeds; the best mean is bold." : "; the best is bold."
+        text += plan.seeds.count > 1 ? ", mean ± sample standardDeviation over the seeds; the best mean is bold." : "; the best is bold."
         if let target = plan.parameters {
             let percent = Markdown.number(target.tolerance * 100), count = ProgressReporter.count(Double(target.count))
             text += " Models have \(count) parameters ± \(percent) %"
@@ -91,7 +92,7 @@ struct ComparisonReport {
 
     private func table(_ rows: [ComparisonRow]) -> String {
         let metrics = Metrics.allNames.filter { name in rows.contains { !$0.values(name).isEmpty } }
-        let isAdjusted = rows.contains { $0.contestant.adjusted != nil }
+        let isAdjusted = rows.contains { $0.candidate.adjusted != nil }
         var header = ["model", "parameters"] + (isAdjusted ? ["adjusted"] : []) + ["steps"]
         header += metrics + ["tokens/s", "state bytes", "wall time", "notes"]
         let best = metrics.map { name -> Double? in
@@ -99,9 +100,9 @@ struct ComparisonReport {
             return rows.count > 1 ? (Metrics.rises(name) ? means.max() : means.min()) : nil
         }
         let lines = rows.map { row -> [String] in
-            let contestant = row.contestant, records = row.records
-            var cells = [Markdown.plain(contestant.model), ProgressReporter.count(Double(contestant.parameters))]
-            if isAdjusted { cells.append(contestant.adjusted.map { "\($0.key) \($0.value)" } ?? "–") }
+            let candidate = row.candidate, records = row.records
+            var cells = [Markdown.plain(candidate.model), ProgressReporter.count(Double(candidate.parameters))]
+            if isAdjusted { cells.append(candidate.adjusted.map { "\($0.key) \($0.value)" } ?? "–") }
             let steps = Set(records.map(\.step)).sorted().map { ProgressReporter.count(Double($0)) }
             cells.append(steps.isEmpty ? "–" : steps.count == 1 ? steps[0] : "\(steps.first!) … \(steps.last!)")
             for (name, best) in zip(metrics, best) {
@@ -134,44 +135,48 @@ struct ComparisonReport {
     // MARK: Numbers
 
     /// Everything the table says and all it was made from.
-    private var results: ConfigValue {
-        let models = rows.map { row -> ConfigValue in
-            let contestant = row.contestant
-            var map: ConfigMap = [
-                "model": .string(contestant.model), "dataset": .string(contestant.dataset),
-                "parameters": .int(contestant.parameters),
+    private var results: ConfigurationValue {
+        let models = rows.map { row -> ConfigurationValue in
+            let candidate = row.candidate
+            var map: ConfigurationMap = [
+                "model": .string(candidate.model), "dataset": .string(candidate.dataset),
+                "parameters": .int(candidate.parameters),
             ]
-            if let adjusted = contestant.adjusted { map["adjusted"] = [adjusted.key: .int(adjusted.value)] as ConfigValue }
-            map["steps"] = .int(contestant.steps)
-            map["positions-per-step"] = .int(contestant.tokensPerStep)
-            var summary = ConfigMap()
+            if let adjusted = candidate.adjusted { map["adjusted"] = [adjusted.key: .int(adjusted.value)] as ConfigurationValue }
+            map["steps"] = .int(candidate.steps)
+            map["positions-per-step"] = .int(candidate.tokensPerStep)
+            var summary = ConfigurationMap()
             for name in Metrics.allNames where !row.values(name).isEmpty {
                 let sample = Sample(row.values(name))
-                summary[name] = ["mean": .double(sample.mean), "deviation": sample.deviation.map(ConfigValue.double) ?? .null]
+                summary[name] = [
+                    "mean": .double(sample.mean), "standardDeviation": sample.standardDeviation.map(ConfigurationValue.double) ?? .null,
+                ]
             }
             map["metrics"] = .map(summary)
             map["runs"] = .list(row.seeds.map(run))
-            map["configuration"] = contestant.configuration
+            map["configuration"] = candidate.configuration
             return .map(map)
         }
         return .map([
             "title": .string(plan.title), "provenance": provenance.value, "plan": plan.resolved, "models": .list(models),
         ])
     }
-    private func run(_ seed: ComparisonRow.Seed) -> ConfigValue {
-        var map: ConfigMap = ["seed": .int(seed.seed)]
+    private func run(_ seed: ComparisonRow.Seed) -> ConfigurationValue {
+        var map: ConfigurationMap = ["seed": .int(seed.seed)]
         guard let record = seed.record else { return .map(map) }
         map["ending"] = .string(record.ending.rawValue)
-        map["error"] = record.error.map(ConfigValue.string)
+        map["error"] = record.error.map(ConfigurationValue.string)
         map["step"] = .int(record.step)
         map["counted-positions"] = .int(record.tokens)
-        map["metrics"] = .map(ConfigMap(record.metrics.sorted { $0.key < $1.key }.map { ($0.key, .double($0.value)) }))
+        map["metrics"] = .map(ConfigurationMap(record.metrics.sorted { $0.key < $1.key }.map { ($0.key, .double($0.value)) }))
         map["state-bytes"] = .int(record.stateBytes)
         map["tokens-per-second"] = .double(record.tokensPerSecond)
         map["seconds"] = .double(record.seconds)
         map["evaluations"] = .list(
             seed.history.evaluations.map { step, metrics in
-                .map(ConfigMap([("step", .int(step))] + metrics.sorted { $0.key < $1.key }.map { ($0.key, .double($0.value)) }))
+                .map(
+                    ConfigurationMap(
+                        [("step", .int(step))] + metrics.sorted { $0.key < $1.key }.map { ($0.key, .double($0.value)) }))
             })
         return .map(map)
     }

@@ -12,7 +12,7 @@ struct LearningCurves {
     /// With the name of the file; perplexity is left out, being the exponential of the loss.
     var charts: [(name: String, chart: LineChart)] {
         plan.datasets.flatMap { dataset in
-            let rows = rows.filter { $0.contestant.dataset == dataset }
+            let rows = rows.filter { $0.candidate.dataset == dataset }
             let seen = rows.flatMap { $0.seeds.flatMap { $0.history.evaluations.flatMap(\.metrics.keys) } }
             let metrics = Metrics.allNames.filter { $0 != "perplexity" && seen.contains($0) }
             return metrics.map { metric in
@@ -35,7 +35,7 @@ struct LearningCurves {
         chart.series = rows.map { row in
             let histories = row.seeds.filter { $0.record != nil }
             let steps = Set(histories.flatMap { $0.history.evaluations.map(\.step) }).sorted()
-            let scale = countsSteps ? 1.0 : Double(row.contestant.tokensPerStep)
+            let scale = countsSteps ? 1.0 : Double(row.candidate.tokensPerStep)
             let points = steps.compactMap { step -> LineChart.Point? in
                 // A run that ended early, being solved, stays what it was; one that was cut off has nothing to say here.
                 let values = histories.compactMap { seed -> Double? in
@@ -45,7 +45,7 @@ struct LearningCurves {
                 guard let low = values.min(), let high = values.max() else { return nil }
                 return .init(Double(step) * scale, Sample(values).mean, band: values.count > 1 ? low...high : nil)
             }
-            return LineChart.Series(row.contestant.model, points)
+            return LineChart.Series(row.candidate.model, points)
         }
         return chart
     }

@@ -1,3 +1,4 @@
+import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
@@ -19,7 +20,7 @@ public struct ParameterTarget: Sendable, Equatable {
     }
 
     /// Reads `count`, `tolerance`, `key` and `multiple`; nil without a count.
-    init?(_ config: ConfigReader) {
+    init?(_ config: ConfigurationReader) {
         guard let count = config.optionalInt("count", in: 1...1_000_000_000_000) else { return nil }
         self.init(
             count: count, tolerance: config.double("tolerance", default: 0.02, in: 0...1),
@@ -30,9 +31,9 @@ public struct ParameterTarget: Sendable, Equatable {
     /// `nothing` stands for no key.
     static func key(_ word: String) -> String? { word == "nothing" ? nil : word }
 
-    /// - Throws: `Fault` for a model without a key whose size is another one.
+    /// - Throws: `Issue` for a model without a key whose size is another one.
     package func check(_ parameters: Int) throws {
-        if !isNear(parameters) { throw Fault("it has \(parameters) parameters, which is not within \(range)") }
+        if !isNear(parameters) { throw Issue("it has \(parameters) parameters, which is not within \(range)") }
     }
     private func isNear(_ found: Int) -> Bool { abs(Double(found - count)) <= tolerance * Double(count) }
     private var range: String { "\(count) ± \(tolerance * 100) %" }
@@ -49,7 +50,7 @@ public struct ParameterTarget: Sendable, Equatable {
             (low, below) = (high, above)
             high *= 2
             above = try size(high * multiple)
-            if above <= below { throw Fault("\(name) does not change the number of parameters, \(above)") }
+            if above <= below { throw Issue("\(name) does not change the number of parameters, \(above)") }
         }
         while high - low > 1 {
             let middle = (low + high) / 2, found = try size(middle * multiple)
@@ -58,7 +59,7 @@ public struct ParameterTarget: Sendable, Equatable {
         let isBelowNearer = low > 0 && count - below <= above - count
         let (value, found) = isBelowNearer ? (low * multiple, below) : (high * multiple, above)
         guard isNear(found) else {
-            throw Fault(
+            throw Issue(
                 least > count
                     ? "it has \(least) parameters already with \(name) \(multiple), which is more than \(range)"
                     : "\(found) parameters with \(name) \(value) is as near as it comes to \(range)")
@@ -66,7 +67,7 @@ public struct ParameterTarget: Sendable, Equatable {
         return (value, found)
     }
 
-    package struct Fault: Error, CustomStringConvertible {
+    package struct Issue: Error, CustomStringConvertible {
         package let description: String
         init(_ description: String) { self.description = description }
     }

@@ -1,63 +1,64 @@
 import Foundation
+import NSTMConfiguration
 import NSTMModules
 
 /// What the plans of several commands have in common.
 enum PlanParts {
-    static func seeds(_ reader: ConfigReader) -> [Int] {
+    static func seeds(_ reader: ConfigurationReader) -> [Int] {
         let seeds = reader.ints("seeds", default: [1], in: 0...Int.max)
-        if seeds.isEmpty { reader.addFault("seeds", "at least one seed is needed") }
-        if Set(seeds).count < seeds.count { reader.addFault("seeds", "a seed comes twice") }
+        if seeds.isEmpty { reader.addIssue("seeds", "at least one seed is needed") }
+        if Set(seeds).count < seeds.count { reader.addIssue("seeds", "a seed comes twice") }
         return seeds
     }
 
     /// The seeds and the length of training are the plan's business.
-    static func forbidden(_ config: ConfigValue, _ path: String) -> [ConfigFault] {
-        var faults: [ConfigFault] = []
+    static func forbidden(_ config: ConfigurationValue, _ path: String) -> [ConfigurationIssue] {
+        var issues: [ConfigurationIssue] = []
         func refuse(_ key: String, _ message: String) {
             if let value = config[path: key], value != .null {
-                faults.append(ConfigFault(path: path + "." + key, kind: .rule, message: message))
+                issues.append(ConfigurationIssue(path: path + "." + key, kind: .rule, message: message))
             }
         }
         refuse("seed", "the seeds of a plan are under 'seeds'")
         refuse("training.minutes", "the budget is the plan's, and the same for all models")
         if path != "base" { refuse("training.steps", "the budget is the plan's, and the same for all models") }
-        return faults
+        return issues
     }
 
-    /// What is wrong with a configuration, by its place in the plan: what every model has wrong is the base's fault.
+    /// What is wrong with a configuration, by its place in the plan: what every model has wrong is the base's issue.
     /// - Parameters:
     ///   - path: of the model.
     ///   - data: of the dataset.
-    static func faults(
-        of config: ConfigValue, _ path: String, data: String = "base", _ catalogue: Catalogue
-    ) -> [ConfigFault] {
-        do { _ = try Experiment(config, catalogue: catalogue) } catch let error as ConfigurationError {
-            return error.faults.map { fault in
-                let part = fault.path.hasPrefix("model") ? path : fault.path.hasPrefix("data") ? data : "base"
-                return fault.moved(to: part + "." + fault.path)
+    static func issues(
+        of config: ConfigurationValue, _ path: String, data: String = "base", _ registries: Registries
+    ) -> [ConfigurationIssue] {
+        do { _ = try Experiment(config, registries: registries) } catch let error as ConfigurationError {
+            return error.issues.map { issue in
+                let part = issue.path.hasPrefix("model") ? path : issue.path.hasPrefix("data") ? data : "base"
+                return issue.moved(to: part + "." + issue.path)
             }
-        } catch { return [ConfigFault(path: path, kind: .rule, message: "\(error)")] }
+        } catch { return [ConfigurationIssue(path: path, kind: .rule, message: "\(error)")] }
         return []
     }
 
     /// Names that would be the same folder.
-    static func collisions(_ names: [(path: String, parts: [String])]) -> [ConfigFault] {
+    static func collisions(_ names: [(path: String, parts: [String])]) -> [ConfigurationIssue] {
         var first: [String: [String]] = [:]
         return names.compactMap { path, parts in
             let place = parts.map(slug).joined(separator: "/")
             guard let other = first.updateValue(parts, forKey: place) else { return nil }
             let both = [other, parts].map { "'" + $0.joined(separator: ", ") + "'" }.joined(separator: " and ")
-            return ConfigFault(path: path, kind: .rule, message: "the names \(both) are the same")
+            return ConfigurationIssue(path: path, kind: .rule, message: "the names \(both) are the same")
         }
     }
-    static func throwIfFaulty(_ faults: [ConfigFault]) throws(ConfigurationError) {
-        var unique: [ConfigFault] = []
-        for fault in faults where !unique.contains(fault) { unique.append(fault) }
+    static func throwIfInvalid(_ issues: [ConfigurationIssue]) throws(ConfigurationError) {
+        var unique: [ConfigurationIssue] = []
+        for issue in issues where !unique.contains(issue) { unique.append(issue) }
         if !unique.isEmpty { throw ConfigurationError(unique) }
     }
 
     /// How a changed value is called: a word by itself, anything else with its key.
-    static func word(_ path: String, _ value: ConfigValue) -> String {
+    static func word(_ path: String, _ value: ConfigurationValue) -> String {
         switch value {
         case .string(let word): return word
         case .map: return value.leaves.map { word($0.path, $0.value) }.joined(separator: " ")
@@ -78,6 +79,6 @@ enum PlanParts {
     }
 }
 
-extension ConfigFault {
-    func moved(to path: String) -> ConfigFault { ConfigFault(path: path, kind: kind, message: message) }
+extension ConfigurationIssue {
+    func moved(to path: String) -> ConfigurationIssue { ConfigurationIssue(path: path, kind: kind, message: message) }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMModules
 
 /// Where the numbers of a report come from.
@@ -37,11 +38,11 @@ struct Provenance {
         if let commit { out += "- commit of the current folder: \(commit)\n" }
         return out
     }
-    var value: ConfigValue {
+    var value: ConfigurationValue {
         .map([
             "command": .string(command), "version": .string(environment.frameworkVersion), "system": .string(environment.system),
             "threads": .int(environment.threads), "kernels": .string(environment.kernels),
-            "openblas": .string(environment.openBLAS), "commit": commit.map(ConfigValue.string) ?? .null,
+            "openblas": .string(environment.openBLAS), "commit": commit.map(ConfigurationValue.string) ?? .null,
         ])
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
@@ -8,10 +9,10 @@ public struct PlannedRun: Sendable, Equatable {
     public let id: String
     /// For people.
     public let title: String
-    public let configuration: ConfigValue
+    public let configuration: ConfigurationValue
     /// Runs of one group differ in nothing but the seed.
     public let group: String
-    public init(id: String, title: String, group: String, configuration: ConfigValue) {
+    public init(id: String, title: String, group: String, configuration: ConfigurationValue) {
         self.id = id
         self.title = title
         self.group = group

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMAutograd
 import NSTMData
 import NSTMIO
@@ -13,15 +14,16 @@ public final class RunSeries {
     public var onEvent: (SeriesEvent) -> Void = { _ in }
     /// Asked after every step; true saves and ends the series.
     public var shouldStop: () -> Bool = { false }
-    private let catalogue: Catalogue
+    private let registries: Registries
     private let datasets: DatasetFolder
     private var opened: [String: OpenedDataset] = [:]
 
-    public init(_ runs: [PlannedRun], in folder: URL, catalogue: Catalogue = .standard, datasets: DatasetFolder = DatasetFolder())
-    {
+    public init(
+        _ runs: [PlannedRun], in folder: URL, registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder()
+    ) {
         self.runs = runs
         self.folder = folder
-        self.catalogue = catalogue
+        self.registries = registries
         self.datasets = datasets
     }
 
@@ -65,7 +67,7 @@ public final class RunSeries {
         record.error = nil
         record.ending = .open
         do {
-            let experiment = try Experiment(run.configuration, catalogue: catalogue, folder: datasets)
+            let experiment = try Experiment(run.configuration, registries: registries, folder: datasets)
             let data = try open(experiment), trainer = try experiment.trainer(data, folder: place)
             record.parameters = trainer.model.parameters.trainableCount
             if let latest = try RunFolder(place).newest() {
@@ -107,7 +109,7 @@ public final class RunSeries {
         return data
     }
     private func stateBytes(_ model: SequenceModel, _ dataset: any Dataset) -> Int {
-        guard model.obstacleToStreaming == nil, let batch = dataset.evaluationBatches(size: 1, limit: 1).first else { return 0 }
+        guard model.streamingLimitation == nil, let batch = dataset.evaluationBatches(size: 1, limit: 1).first else { return 0 }
         var state = model.initialState(batch: 1)
         _ = model(batch.inputs, state: &state, ForwardContext(.evaluate))
         return state.byteCount
@@ -125,7 +127,7 @@ public enum SeriesEvent: Sendable {
 /// What keeps a series from beginning or going on.
 public enum SeriesError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The folder has another plan's runs.
-    case otherPlan(folder: String, differences: [ConfigDifference])
+    case otherPlan(folder: String, differences: [ConfigurationDifference])
     /// The folder has this plan's runs, and nobody asked to go on with them.
     case folderInUse(folder: String)
     case nothingToResume(folder: String)
@@ -156,9 +158,9 @@ public struct SeriesFolder: Sendable {
     ///   - plan: with all defaults filled in.
     ///   - reread: fills in the defaults of a stored plan, which may be older than some keys.
     /// - Throws: `SeriesError`.
-    func check(_ plan: ConfigValue, resume: Bool, reread: (ConfigValue) throws -> ConfigValue) throws {
+    func check(_ plan: ConfigurationValue, resume: Bool, reread: (ConfigurationValue) throws -> ConfigurationValue) throws {
         if let bytes = try? InputFile.read(self.plan, atMost: .max), case let text = String(decoding: bytes, as: UTF8.self) {
-            let differences = plan.differences(from: try reread(ConfigValue(json: text)))
+            let differences = plan.differences(from: try reread(ConfigurationValue(json: text)))
             if !differences.isEmpty { throw SeriesError.otherPlan(folder: url.path, differences: differences) }
             if !resume { throw SeriesError.folderInUse(folder: url.path) }
             return
@@ -166,7 +168,7 @@ public struct SeriesFolder: Sendable {
         if resume { throw SeriesError.nothingToResume(folder: url.path) }
     }
     /// Keeps the plan, so that the folder is in use from now on. What can fail before the first run has been done by then.
-    func claim(_ plan: ConfigValue) throws {
+    func claim(_ plan: ConfigurationValue) throws {
         if FileManager.default.fileExists(atPath: self.plan.path) { return }
         try write(plan.json() + "\n", to: "plan.json")
     }

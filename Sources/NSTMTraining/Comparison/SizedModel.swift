@@ -1,3 +1,4 @@
+import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
@@ -9,7 +10,7 @@ public struct SizedModel: Sendable {
     /// The setting that was changed for the number of parameters.
     public let adjusted: (key: String, value: Int)?
     /// Without seed and steps.
-    public let configuration: ConfigValue
+    public let configuration: ConfigurationValue
     let data: OpenedDataset
 }
 
@@ -17,17 +18,17 @@ extension ComparisonPlan {
     /// All its models on all its datasets, in the plan's order.
     /// - Throws: `ConfigurationError` with every model that cannot be brought to the number of parameters, `DatasetError`.
     public func sizedModels(
-        catalogue: Catalogue = .standard, datasets: DatasetFolder = DatasetFolder()
+        registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder()
     ) throws -> [SizedModel] {
-        var faults: [ConfigFault] = [], result: [SizedModel] = []
+        var issues: [ConfigurationIssue] = [], result: [SizedModel] = []
         var opened: [String: OpenedDataset] = [:]
         for entry in entries {
             var config = entry.configuration
-            let experiment = try Experiment(config, catalogue: catalogue, folder: datasets)
+            let experiment = try Experiment(config, registries: registries, folder: datasets)
             let data = try opened[entry.dataset] ?? experiment.openDataset()
             opened[entry.dataset] = data
-            func size(_ config: ConfigValue) throws -> Int {
-                let experiment = try Experiment(config, catalogue: catalogue, folder: datasets), dataset = data.dataset
+            func size(_ config: ConfigurationValue) throws -> Int {
+                let experiment = try Experiment(config, registries: registries, folder: datasets), dataset = data.dataset
                 let outline = try experiment.outline(input: dataset.inputKind, target: dataset.targetKind)
                 try outline.check(takes: dataset)
                 return outline.parameters.trainableCount
@@ -49,7 +50,7 @@ extension ComparisonPlan {
                 }
             } catch {
                 let message = "'\(entry.model)' on \(entry.dataset): \(error)"
-                faults.append(ConfigFault(path: entry.path, kind: .rule, message: message))
+                issues.append(ConfigurationIssue(path: entry.path, kind: .rule, message: message))
                 continue
             }
             result.append(
@@ -57,7 +58,7 @@ extension ComparisonPlan {
                     model: entry.model, dataset: entry.dataset, parameters: parameters, adjusted: adjusted, configuration: config,
                     data: data))
         }
-        guard faults.isEmpty else { throw ConfigurationError(faults) }
+        guard issues.isEmpty else { throw ConfigurationError(issues) }
         return result
     }
 }

@@ -33,12 +33,12 @@ public struct RobustnessStudy {
     /// - Parameters:
     ///   - kinds: nil for all that fit the inputs.
     ///   - strengths: the same for all kinds; nil for those of each kind (`InputNoise.Kind.strengths`). Clean inputs are always measured.
-    /// - Throws: `DatasetError.invalid` with every fault.
+    /// - Throws: `DatasetError.invalid` with every issue.
     public init(
         _ dataset: any Dataset, kinds: [InputNoise.Kind]? = nil, strengths: [Double]? = nil, seed: Int = 1, batch: Int = 32,
         limit: Int? = nil
     ) throws {
-        let chosen = kinds ?? InputNoise.Kind.allCases.filter { InputNoise($0, strength: 0).faults(for: dataset).isEmpty }
+        let chosen = kinds ?? InputNoise.Kind.allCases.filter { InputNoise($0, strength: 0).issues(for: dataset).isEmpty }
         let noises = chosen.flatMap { kind in (strengths ?? kind.strengths).map { InputNoise(kind, strength: $0) } }
         try NoisyDataset.check(noises, on: dataset)
         self.dataset = dataset

@@ -32,24 +32,24 @@ public struct PowerLaw: Sendable, Equatable {
         else { return nil }
         let logs = x.map { log($0) }, middle = logs.reduce(0, +) / Double(x.count)
         // Around the middle of the data, so that powers stay near 1.
-        let centred = logs.map { $0 - middle }
+        let centered = logs.map { $0 - middle }
         guard irreducible else {
             let heights = y.map { log($0) }, mean = heights.reduce(0, +) / Double(y.count)
-            let across = zip(centred, heights).reduce(0) { $0 + $1.0 * ($1.1 - mean) }
-            let slope = across / centred.reduce(0) { $0 + $1 * $1 }
+            let across = zip(centered, heights).reduce(0) { $0 + $1.0 * ($1.1 - mean) }
+            let slope = across / centered.reduce(0) { $0 + $1 * $1 }
             return PowerLaw(scale: exp(mean - slope * middle), exponent: -slope)
         }
         let exponents = (0...160).map { 0.01 * pow(400, Double($0) / 160) }
-        let errors = exponents.map { linear(centred, y, $0).error }
+        let errors = exponents.map { linear(centered, y, $0).error }
         let best = errors.indices.min { errors[$0] < errors[$1] }!
         var low = exponents[max(0, best - 1)], high = exponents[min(160, best + 1)]
         // Golden section: keeps the part with the lower of two inner points.
         let ratio = (5.0.squareRoot() - 1) / 2
         for _ in 0..<60 {
             let left = high - ratio * (high - low), right = low + ratio * (high - low)
-            if linear(centred, y, left).error < linear(centred, y, right).error { high = right } else { low = left }
+            if linear(centered, y, left).error < linear(centered, y, right).error { high = right } else { low = left }
         }
-        let exponent = (low + high) / 2, found = linear(centred, y, exponent)
+        let exponent = (low + high) / 2, found = linear(centered, y, exponent)
         return PowerLaw(floor: found.a, scale: found.b * exp(exponent * middle), exponent: exponent)
     }
     /// The best a ≥ 0 and b for an exponent: least squares of (y − a − b·e^(−c·t)) / y.

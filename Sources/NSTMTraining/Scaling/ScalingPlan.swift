@@ -1,7 +1,8 @@
+import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// Models of several sizes, each trained on several amounts of data. Read from a plan (`Documentation/Comparing.md`); all faults are
+/// Models of several sizes, each trained on several amounts of data. Read from a plan (`Documentation/Comparing.md`); all issues are
 /// found before anything is opened.
 public struct ScalingPlan: Sendable {
     /// A model of one size, without seed and steps.
@@ -10,7 +11,7 @@ public struct ScalingPlan: Sendable {
         /// What its size is called.
         let size: String
         let path: String
-        let configuration: ConfigValue
+        let configuration: ConfigurationValue
     }
     public let title: String
     public let seeds: [Int]
@@ -19,37 +20,38 @@ public struct ScalingPlan: Sendable {
     /// Whether a loss that stays is fitted too.
     public let irreducible: Bool
     /// The plan with every default filled in.
-    public let resolved: ConfigValue
+    public let resolved: ConfigurationValue
     let entries: [Entry]
     /// The names of the models, in order.
     let models: [String]
 
-    /// - Throws: `ConfigurationError` with every fault of the plan and of all the configurations it makes.
-    public init(_ plan: ConfigValue, catalogue: Catalogue = .standard) throws(ConfigurationError) {
-        let reader = ConfigReader(plan)
+    /// - Throws: `ConfigurationError` with every issue of the plan and of all the configurations it makes.
+    public init(_ plan: ConfigurationValue, registries: Registries = .standard) throws(ConfigurationError) {
+        let reader = ConfigurationReader(plan)
         title = reader.string("title", default: "Scaling")
         let base = reader.value("base") ?? .map([:])
         seeds = PlanParts.seeds(reader)
         tokens = reader.ints("tokens", default: [], in: 1...1_000_000_000_000_000)
-        if tokens.isEmpty { reader.addFault("tokens", "at least one number of positions is needed") }
-        if Set(tokens).count < tokens.count { reader.addFault("tokens", "a number comes twice") }
+        if tokens.isEmpty { reader.addIssue("tokens", "at least one number of positions is needed") }
+        if Set(tokens).count < tokens.count { reader.addIssue("tokens", "a number comes twice") }
         irreducible = reader.bool("irreducible", default: false)
         let sizes = reader.value("sizes")
-        var faults = PlanParts.forbidden(base, "base")
+        var issues = PlanParts.forbidden(base, "base")
         var entries: [Entry] = [], names: [String] = []
         let models = reader.children("models")
-        if models.isEmpty { reader.addFault("models", "at least one model is needed") }
+        if models.isEmpty { reader.addIssue("models", "at least one model is needed") }
         for (i, model) in models.enumerated() {
             let name = model.string("name"), path = "models[\(i)]", own = model.value("sizes")
-            let overlay: ConfigValue = [
+            let overlay: ConfigurationValue = [
                 "model": model.value("model") ?? .null, "training": model.value("training") ?? .null,
             ]
             model.finish()
             names.append(name)
-            faults += PlanParts.forbidden(overlay, path)
+            issues += PlanParts.forbidden(overlay, path)
             guard case .list(let list)? = own ?? sizes, !list.isEmpty else {
                 let message = "expected a list of maps such as {width: 64, layers: 2}"
-                faults.append(ConfigFault(path: own == nil ? "sizes" : path + ".sizes", kind: .wrongType, message: message))
+                issues.append(
+                    ConfigurationIssue(path: own == nil ? "sizes" : path + ".sizes", kind: .wrongType, message: message))
                 continue
             }
             for size in list {
@@ -63,9 +65,9 @@ public struct ScalingPlan: Sendable {
         self.entries = entries
         self.models = names
         resolved = reader.resolved
-        faults = reader.faults + faults
-        for entry in entries { faults += PlanParts.faults(of: entry.configuration, entry.path, catalogue) }
-        faults += PlanParts.collisions(entries.map { ($0.path, [$0.model, $0.size]) })
-        try PlanParts.throwIfFaulty(faults)
+        issues = reader.issues + issues
+        for entry in entries { issues += PlanParts.issues(of: entry.configuration, entry.path, registries) }
+        issues += PlanParts.collisions(entries.map { ($0.path, [$0.model, $0.size]) })
+        try PlanParts.throwIfInvalid(issues)
     }
 }

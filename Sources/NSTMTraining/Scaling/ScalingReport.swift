@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMModules
 
 /// Writes what a scaling study found.
@@ -142,12 +143,12 @@ package struct ScalingReport {
 
     // MARK: Numbers
 
-    private var results: ConfigValue {
-        let laws = fits.map { fit -> ConfigValue in
-            var map: ConfigMap = ["model": .string(fit.model), "against": .string(fit.axis.rawValue)]
+    private var results: ConfigurationValue {
+        let laws = fits.map { fit -> ConfigurationValue in
+            var map: ConfigurationMap = ["model": .string(fit.model), "against": .string(fit.axis.rawValue)]
             map["points"] = .list(fit.points.map { .list([.double($0.x), .double($0.y)]) })
             if let e = fit.estimate {
-                func range(_ range: ClosedRange<Double>?) -> ConfigValue {
+                func range(_ range: ClosedRange<Double>?) -> ConfigurationValue {
                     range.map { .list([.double($0.lowerBound), .double($0.upperBound)]) } ?? .null
                 }
                 map["exponent"] = .double(e.law.exponent)
@@ -159,13 +160,15 @@ package struct ScalingReport {
             }
             return .map(map)
         }
-        let runs = cells.map { measured -> ConfigValue in
+        let runs = cells.map { measured -> ConfigurationValue in
             let cell = measured.cell
             return [
                 "model": .string(cell.model), "size": .string(cell.size), "parameters": .int(cell.parameters),
                 "positions": .int(cell.tokens), "steps": .int(cell.steps),
                 "losses": .list(
-                    measured.records.map { $0?.isOver == true ? $0?.metrics["loss"].map(ConfigValue.double) ?? .null : .null }),
+                    measured.records.map {
+                        $0?.isOver == true ? $0?.metrics["loss"].map(ConfigurationValue.double) ?? .null : .null
+                    }),
                 "seconds": .list(measured.records.map { $0.map { .double($0.seconds) } ?? .null }),
                 "configuration": cell.configuration,
             ]

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
@@ -12,7 +13,7 @@ public final class ScalingStudy {
         /// Positions that are read in training: whole steps, so never more than planned (but for a single step).
         package let tokens: Int
         package let steps: Int
-        package let configuration: ConfigValue
+        package let configuration: ConfigurationValue
         package let id: String
     }
     public let plan: ScalingPlan
@@ -21,14 +22,15 @@ public final class ScalingStudy {
     public var command = ""
     public var onEvent: (SeriesEvent) -> Void = { _ in }
     public var shouldStop: () -> Bool = { false }
-    private let catalogue: Catalogue
+    private let registries: Registries
     private let datasets: DatasetFolder
 
-    public init(_ plan: ScalingPlan, in folder: URL, catalogue: Catalogue = .standard, datasets: DatasetFolder = DatasetFolder())
-    {
+    public init(
+        _ plan: ScalingPlan, in folder: URL, registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder()
+    ) {
         self.plan = plan
         self.folder = SeriesFolder(folder)
-        self.catalogue = catalogue
+        self.registries = registries
         self.datasets = datasets
     }
 
@@ -41,12 +43,12 @@ public final class ScalingStudy {
         let lock = try FolderLock(folder.url)
         defer { lock.release() }
         if let warning = lock.warning { onEvent(.training(.note("warning: \(warning)"))) }
-        try folder.check(plan.resolved, resume: resume) { try ScalingPlan($0, catalogue: catalogue).resolved }
+        try folder.check(plan.resolved, resume: resume) { try ScalingPlan($0, registries: registries).resolved }
         let cells = try self.cells()
         try folder.claim(plan.resolved)
         let order = cells.sorted { ($0.tokens * $0.parameters, $0.id) < ($1.tokens * $1.parameters, $1.id) }
         let runs = plan.seeds.flatMap { seed in order.map { planned($0, seed: seed) } }
-        let series = RunSeries(runs, in: folder.url, catalogue: catalogue, datasets: datasets)
+        let series = RunSeries(runs, in: folder.url, registries: registries, datasets: datasets)
         series.onEvent = onEvent
         series.shouldStop = shouldStop
         func report() throws {
@@ -73,7 +75,7 @@ public final class ScalingStudy {
     package func cells() throws -> [Cell] {
         var opened: OpenedDataset?
         return try plan.entries.flatMap { entry in
-            let experiment = try Experiment(entry.configuration, catalogue: catalogue, folder: datasets)
+            let experiment = try Experiment(entry.configuration, registries: registries, folder: datasets)
             let data = try opened ?? experiment.openDataset()
             opened = data
             let model = try experiment.outline(input: data.dataset.inputKind, target: data.dataset.targetKind)

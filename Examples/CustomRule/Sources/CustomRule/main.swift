@@ -30,9 +30,9 @@ final class LeakyMax: StateUpdateRule {
     }
 }
 
-var catalogue = Catalogue.standard
-catalogue.strategies.updates.register("leaky-max") { config, site in
+var registries = Registries.standard
+registries.strategies.updates.register("leaky-max") { config, dimensions in
     let leak = config.double("leak", default: 3, in: -10...10)
-    return { LeakyMax($0, width: site.width, leak: leak) }
+    return { LeakyMax($0, width: dimensions.width, leak: leak) }
 }
-NSTMCommand.main(catalogue)
+NSTMCommand.main(registries)

@@ -1,0 +1,177 @@
+import CNSTMKernels
+import NSTMTensor
+
+// Norms with a gain and a bias for each channel, of layout [batch, channels, ...]. Statistics are computed in double.
+
+extension Variable {
+    /// BatchNorm in training (Ioffe & Szegedy 2015): (x − mean)/√(variance + ε) ⊙ gain + bias by channel, with the mean and the
+    /// variance over the batch and all axes after the channels.
+    /// - Parameters:
+    ///   - gain: [channels], ones when nil; bias: [channels], zeros when nil.
+    /// - Returns: the output, and the batch's mean and (population) variance, [channels] in float64, for running statistics.
+    public func batchNorm(gain: Variable? = nil, bias: Variable? = nil, epsilon: Double = 1e-5) -> (
+        output: Variable, mean: Tensor, variance: Tensor
+    ) {
+        let layout = ChannelLayout("batchNorm", self, gain, bias)
+        let n = Double(max(1, layout.perChannel)), x = value.contiguous()
+        let mean = layout.sums(x, nil, center: .zeros([layout.channels], dtype: .float64)).first.mapped { $0 / n }
+        let variance = layout.sums(x, nil, center: mean).second.mapped { $0 / n }
+        return (normalized(layout, gain, bias, mean, variance, epsilon, fromBatch: true), mean, variance)
+    }
+    /// BatchNorm in evaluation: the same with a given mean and variance, [channels], which are constants.
+    public func batchNorm(
+        mean: Tensor, variance: Tensor, gain: Variable? = nil, bias: Variable? = nil, epsilon: Double = 1e-5
+    ) -> Variable {
+        let layout = ChannelLayout("batchNorm", self, gain, bias)
+        for t in [mean, variance] where t.shape != [layout.channels] {
+            nstmFatal(.other(op: "batchNorm", "statistics \(t.shape) for x \(shape)"), at: path(of: self))
+        }
+        return normalized(
+            layout, gain, bias, mean.cast(to: .float64).contiguous(), variance.cast(to: .float64).contiguous(), epsilon,
+            fromBatch: false)
+    }
+
+    /// - Parameter fromBatch: the statistics are those of x itself, and gradients flow through them.
+    private func normalized(
+        _ layout: ChannelLayout, _ gain: Variable?, _ bias: Variable?, _ mean: Tensor, _ variance: Tensor, _ epsilon: Double,
+        fromBatch: Bool
+    ) -> Variable {
+        let x = value.contiguous(), n = Double(max(1, layout.perChannel)),
+            zeros = Tensor.zeros([layout.channels], dtype: .float64)
+        let rstd = variance.mapped { 1 / ($0 + epsilon).squareRoot() }
+        let slope = gain.map { rstd * $0.value.cast(to: .float64) } ?? rstd
+        let offset = bias.map { $0.value.cast(to: .float64).contiguous() } ?? zeros
+        let y = layout.map(x, nil, center: mean, scale: zeros, slope: slope, offset: offset)
+        var inputs = [self]
+        if let gain { inputs.append(gain) }
+        if let bias { inputs.append(bias) }
+        let hasGain = gain != nil, hasBias = bias != nil
+        return record(
+            "batchNorm", inputs, y,
+            .pullback { dy, sink in
+                let dy = dy.contiguous(), sums = layout.sums(x, dy, center: mean)
+                if fromBatch {
+                    // dx = slope·(dy − mean dy − (x − mean)·rstd²·mean(dy·(x − mean)))
+                    sink.add(
+                        0,
+                        layout.map(
+                            x, dy, center: mean, scale: slope,
+                            slope: .mapped(slope * rstd, rstd * sums.second) { -$0 * $1 / n },
+                            offset: .mapped(slope, sums.first) { -$0 * $1 / n }))
+                } else {
+                    sink.add(0, layout.map(x, dy, center: mean, scale: slope, slope: zeros, offset: zeros))
+                }
+                if hasGain { sink.add(1, (sums.second * rstd).cast(to: x.dtype)) }
+                if hasBias { sink.add(hasGain ? 2 : 1, sums.first.cast(to: x.dtype)) }
+            })
+    }
+
+    /// GroupNorm (Wu & He 2018) of [batch, channels, ...]: every group of neighboring channels is normalized over its channels
+    /// and all axes after them, then gain and bias apply by channel.
+    public func groupNorm(groups: Int, gain: Variable? = nil, bias: Variable? = nil, epsilon: Double = 1e-5) -> Variable {
+        let layout = ChannelLayout("groupNorm", self, gain, bias)
+        guard groups > 0, layout.channels % groups == 0 else {
+            nstmFatal(
+                .other(op: "groupNorm", "\(groups) groups do not divide the \(layout.channels) channels of \(shape)"),
+                at: path(of: self))
+        }
+        // Every channel of every example is a channel of its own to the kernels, with the statistics of its group.
+        let each = layout.flattened, c = layout.channels, perGroup = c / groups, x = value.contiguous()
+        let n = Double(max(1, perGroup * layout.size))
+        let r = AxisReduction(x.reshaped([layout.batch * groups, perGroup * layout.size]), [1]), means = r.mean()
+        let rstds = r.variance(mean: means, correction: 0).mapped { 1 / ($0 + epsilon).squareRoot() }
+        func spread(_ perGroupNumbers: Tensor) -> Tensor {
+            perGroupNumbers.reshaped([layout.batch * groups, 1]).broadcast(to: [layout.batch * groups, perGroup]).contiguous()
+                .flattened()
+        }
+        func repeated(_ parameter: Variable?, _ missing: Double) -> Tensor {
+            let p = parameter?.value.cast(to: .float64) ?? Tensor(repeating: missing, [c], dtype: .float64)
+            return p.broadcast(to: [layout.batch, c]).contiguous().flattened()
+        }
+        let mean = spread(means), rstd = spread(rstds), gains = repeated(gain, 1),
+            zeros = Tensor.zeros(mean.shape, dtype: .float64)
+        let slope = rstd * gains
+        let y = each.map(x, nil, center: mean, scale: zeros, slope: slope, offset: repeated(bias, 0))
+        var inputs = [self]
+        if let gain { inputs.append(gain) }
+        if let bias { inputs.append(bias) }
+        let hasGain = gain != nil, hasBias = bias != nil, rows: Shape = [layout.batch, c],
+            inGroups = [layout.batch * groups, perGroup]
+        return record(
+            "groupNorm", inputs, y,
+            .pullback { dy, sink in
+                let dy = dy.contiguous(), sums = each.sums(x, dy, center: mean)
+                func grouped(_ t: Tensor) -> Tensor { (t * gains).reshaped(inGroups).sum([1], keepDims: true).affine(1 / n) }
+                func spreadBack(_ t: Tensor) -> Tensor { t.broadcast(to: Shape(inGroups)).contiguous().flattened() }
+                // dx = rstd·(gain·dy − mean(gain·dy) − (x − mean)·rstd²·mean(gain·dy·(x − mean))), means over the group
+                sink.add(
+                    0,
+                    each.map(
+                        x, dy, center: mean, scale: slope, slope: -(rstd * rstd * rstd * spreadBack(grouped(sums.second))),
+                        offset: -(rstd * spreadBack(grouped(sums.first)))))
+                if hasGain { sink.add(1, (sums.second * rstd).reshaped(rows).sum([0]).cast(to: x.dtype)) }
+                if hasBias { sink.add(hasGain ? 2 : 1, sums.first.reshaped(rows).sum([0]).cast(to: x.dtype)) }
+            })
+    }
+}
+
+/// [batch, channels, ...] as [batch, channels, size].
+private struct ChannelLayout {
+    let batch: Int, channels: Int, size: Int
+    /// Elements of a channel.
+    var perChannel: Int { batch * size }
+    /// Every channel of every example as one of a single example.
+    var flattened: ChannelLayout { ChannelLayout(batch: 1, channels: batch * channels, size: size) }
+
+    private init(batch: Int, channels: Int, size: Int) { (self.batch, self.channels, self.size) = (batch, channels, size) }
+
+    init(_ op: StaticString, _ x: Variable, _ gain: Variable?, _ bias: Variable?) {
+        guard x.shape.rank >= 2 else {
+            nstmFatal(.other(op: "\(op)", "needs [batch, channels, ...], got \(x.shape)"), at: path(of: x))
+        }
+        batch = x.shape[0]
+        channels = x.shape[1]
+        size = x.shape.count(of: 2..<x.shape.rank)
+        for case let p? in [gain, bias] where p.shape != [channels] {
+            nstmFatal(.other(op: "\(op)", "gain or bias \(p.shape) does not fit x \(x.shape)"), at: path(of: x, p))
+        }
+        requireSameType(op, x, gain, bias)
+    }
+
+    /// Σ a and Σ a·(x − center) by channel, with a = dy, or x − center when dy is nil. `center` and the sums are float64.
+    func sums(_ x: Tensor, _ dy: Tensor?, center: Tensor) -> (first: Tensor, second: Tensor) {
+        let a = Tensor(uninitialized: [channels], .float64), b = Tensor(uninitialized: [channels], .float64)
+        let toA = pointer(a), toB = pointer(b), c = UnsafePointer(pointer(center)), real = x.dtype.real
+        Parallel.blocks(channels, of: size == 1 ? 64 : max(1, 8_192 / max(1, perChannel))) { r in
+            nstm_channel_sums(
+                real, dy?.constantBase, x.constantBase, c, toA, toB, batch, channels, size, r.lowerBound, r.upperBound)
+        }
+        withExtendedLifetime(center) {}
+        return (a, b)
+    }
+    /// dy·scale + (x − center)·slope + offset by channel, all of them float64; without the first term when dy is nil.
+    func map(_ x: Tensor, _ dy: Tensor?, center: Tensor, scale: Tensor, slope: Tensor, offset: Tensor) -> Tensor {
+        let y = Tensor(uninitialized: x.shape, x.dtype), to = y.uninitializedPointer, real = x.dtype.real
+        let c = pointer(center), a = pointer(scale), k = pointer(slope), d = pointer(offset), step = channels * size
+        if batch == 1 {
+            Parallel.blocks(channels, of: max(1, 8_192 / max(1, size))) { r in
+                let o = r.lowerBound * size * x.dtype.byteCount, i = r.lowerBound
+                nstm_channel_map(
+                    real, dy.map { $0.constantBase + o }, x.constantBase + o, c + i, a + i, k + i, d + i, to + o, 1, r.count, size
+                )
+            }
+            withExtendedLifetime((center, scale, slope, offset)) {}
+            return y
+        }
+        Parallel.blocks(batch, of: max(1, 8_192 / max(1, step))) { r in
+            let o = r.lowerBound * step * x.dtype.byteCount
+            nstm_channel_map(
+                real, dy.map { $0.constantBase + o }, x.constantBase + o, c, a, k, d, to + o, r.count, channels, size)
+        }
+        withExtendedLifetime((center, scale, slope, offset)) {}
+        return y
+    }
+    private func pointer(_ t: Tensor) -> UnsafeMutablePointer<Double> {
+        t.uninitializedPointer.assumingMemoryBound(to: Double.self)
+    }
+}

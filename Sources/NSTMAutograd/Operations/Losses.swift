@@ -1,0 +1,180 @@
+import CNSTMKernels
+import NSTMTensor
+
+// Losses against given targets: means over what counts, in nats where they are entropies.
+
+extension Variable {
+    /// Mean cross-entropy, in nats, of logits [..., classes] against int32 class indices [...].
+    ///
+    /// The mean is over the weight that counted: of every position its weight times that of its target's class, as in PyTorch.
+    /// - Parameters:
+    ///   - targets: a negative target is ignored, and one that equals `ignoring`.
+    ///   - weights: [...], how much a position counts (a mask).
+    ///   - classWeights: [classes], how much a class counts.
+    ///   - labelSmoothing: ε in 0 ... 1: the target becomes (1 − ε)·onehot + ε/classes (Szegedy et al. 2016).
+    public func crossEntropy(
+        _ targets: Tensor, weights: Tensor? = nil, classWeights: Tensor? = nil, labelSmoothing: Double = 0, ignoring: Int? = nil
+    ) -> Variable {
+        let n = shape.rank > 0 ? shape[-1] : 0, rows = shape.count / max(1, n)
+        guard shape.rank > 0, targets.shape == shape.dropLast(), targets.dtype == .int32,
+            weights.map({ $0.shape == targets.shape }) ?? true, classWeights.map({ $0.shape == [n] }) ?? true
+        else {
+            let given = [weights, classWeights].map { $0?.shape.description ?? "none" }
+            nstmFatal(
+                .other(
+                    op: "crossEntropy",
+                    "logits \(shape), targets \(targets.shape) \(targets.dtype), weights \(given[0]), class weights \(given[1])"),
+                at: path(of: self))
+        }
+        guard labelSmoothing >= 0, labelSmoothing <= 1 else {
+            nstmFatal(.other(op: "crossEntropy", "label smoothing \(labelSmoothing), needs 0 ... 1"), at: path(of: self))
+        }
+        let counted = countedTargets(targets, below: n, ignoring: ignoring)
+        let classes = classWeights?.cast(to: .float64).elements(Double.self)
+        let positions = weights?.cast(to: .float64).elements(Double.self)
+        // What each position counts in the mean: nil for 1. A smoothed target leaves the classes to the kernel.
+        var full = positions
+        if let classes {
+            full = counted.withElements(of: Int32.self) { t in
+                t.indices.map { (positions?[$0] ?? 1) * classes[Int(max(0, t[$0]))] }
+            }
+        }
+        let total = counted.withElements(of: Int32.self) { t in t.indices.reduce(0.0) { $0 + (t[$1] < 0 ? 0 : full?[$1] ?? 1) } }
+        let scale = total > 0 ? 1 / total : 0
+        let isSmoothed = labelSmoothing > 0, own = isSmoothed ? positions : full
+        let kernel = CrossEntropy(
+            x: value.contiguous(), targets: counted, weights: own.map { Tensor($0, [rows]).cast(to: dtype) },
+            classes: isSmoothed ? classWeights?.cast(to: dtype).contiguous() : nil, smoothing: labelSmoothing, rows: rows,
+            columns: n)
+        let (losses, lse) = kernel.forward()
+        return record(
+            "crossEntropy", self, losses.sum().affine(scale), keeping: (kernel, lse, scale)
+        ) { g, kept, sink in
+            let (kernel, lse, scale) = kept.pointee
+            sink.add(0, kernel.backward(lse, scale: scale * g.item()))
+        }
+    }
+    /// The targets with −1 for those that are ignored.
+    private func countedTargets(_ targets: Tensor, below n: Int, ignoring: Int?) -> Tensor {
+        targets.withElements(of: Int32.self) { targets in
+            Tensor([targets.count], initializing: Int32.self) { counted in
+                for (i, t) in targets.enumerated() {
+                    let isIgnored = t < 0 || ignoring == Int(t)
+                    if !isIgnored, t >= Int32(n) {
+                        nstmFatal(.other(op: "crossEntropy", "target \(t) is outside 0..<\(n)"), at: path(of: self))
+                    }
+                    counted[i] = isIgnored ? -1 : t
+                }
+            }
+        }
+    }
+
+    /// Mean binary cross-entropy, in nats, of logits against targets of the same shape in 0 ... 1; `weights` broadcasts over it.
+    /// Exact to the element type's precision also where the answer is confident and right.
+    public func binaryCrossEntropy(_ targets: Tensor, weights: Tensor? = nil) -> Variable {
+        let loss = paired("binaryCrossEntropy", targets, NSTM_PAIR_BCE, NSTM_PAIR_BCE_SLOPE)
+        guard let weights else { return loss.mean() }
+        let w = weights.cast(to: dtype).broadcast(to: shape)
+        let total = w.sum().item()
+        return (loss * Variable(w)).sum() * (total > 0 ? 1 / total : 0)
+    }
+
+    /// Mean squared error against targets of the same shape.
+    public func meanSquaredError(_ targets: Tensor) -> Variable {
+        // [n, 1] against [n] would broadcast to [n, n] without a word.
+        guard targets.shape == shape else {
+            nstmFatal(.other(op: "meanSquaredError", "values \(shape), targets \(targets.shape)"), at: path(of: self))
+        }
+        return (self - Variable(targets.cast(to: dtype))).squared().mean()
+    }
+    /// Mean absolute error (L1 loss) against targets of the same shape; the derivative is 0 where they are met.
+    public func meanAbsoluteError(_ targets: Tensor) -> Variable {
+        paired("meanAbsoluteError", targets, NSTM_PAIR_ABSOLUTE, NSTM_PAIR_ABSOLUTE_SLOPE).mean()
+    }
+    /// Mean Huber loss (Huber 1964) against targets of the same shape: ½d² for |d| ≤ delta, else delta·(|d| − ½delta).
+    public func huberLoss(_ targets: Tensor, delta: Double = 1) -> Variable {
+        guard delta > 0 else { nstmFatal(.other(op: "huberLoss", "delta \(delta), needs a number above 0"), at: path(of: self)) }
+        return paired("huberLoss", targets, NSTM_PAIR_HUBER, NSTM_PAIR_HUBER_SLOPE, delta).mean()
+    }
+    /// A loss for each element, and its slope by this variable.
+    private func paired(
+        _ name: StaticString, _ targets: Tensor, _ loss: nstm_pair_function, _ slope: nstm_pair_function, _ p: Double = 0
+    ) -> Variable {
+        guard targets.shape == shape else {
+            nstmFatal(.other(op: "\(name)", "values \(shape), targets \(targets.shape)"), at: path(of: self))
+        }
+        let x = value, t = targets.cast(to: dtype)
+        return record(
+            name, [self], .pair(loss, x, t, p, name: "\(name)"),
+            .pullback { g, to in to.add(0, g * .pair(slope, x, t, p, name: "\(name)")) })
+    }
+
+    /// Kullback–Leibler divergence KL(p ‖ q), in nats, of log-probabilities log q (this variable, [..., classes]) from the
+    /// log-probabilities log p of the target, of the same shape: Σ p·(log p − log q) over the classes, as a mean over all else
+    /// (PyTorch's "batchmean" when there is one axis else). Differentiable in both; classes with p = 0 add nothing.
+    public func klDivergence(_ target: Variable) -> Variable {
+        guard target.shape == shape, shape.rank > 0 else {
+            nstmFatal(
+                .other(op: "klDivergence", "log-probabilities \(shape), target \(target.shape)"), at: path(of: self, target))
+        }
+        requireSameType("klDivergence", self, target)
+        let u = value, v = target.value, rows = shape.dropLast().count
+        let loss = record(
+            "klDivergence", [self, target], .pair(NSTM_PAIR_KL, u, v, name: "klDivergence"),
+            .pullback { g, to in
+                to.add(0, -(g * v.exp()))
+                to.add(1, g * .pair(NSTM_PAIR_KL_TARGET, u, v, name: "klDivergence"))
+            })
+        return loss.sum() * (1 / Double(max(1, rows)))
+    }
+}
+
+/// The kernels of cross-entropy over blocks of rows.
+private struct CrossEntropy {
+    let x: Tensor
+    /// [rows] of int32; −1: ignored.
+    let targets: Tensor
+    let weights: Tensor?
+    let classes: Tensor?
+    let smoothing: Double
+    let rows: Int
+    let columns: Int
+
+    func forward() -> (losses: Tensor, lse: Tensor) {
+        let losses = Tensor(uninitialized: [rows], x.dtype), lse = Tensor(uninitialized: [rows], x.dtype)
+        let real = x.dtype.real, size = x.dtype.byteCount, toLoss = losses.uninitializedPointer, toLse = lse.uninitializedPointer
+        targets.withElements(of: Int32.self) { targets in
+            Parallel.blocks(rows, of: rowBlock(columns)) { r in
+                let s = r.lowerBound * size, from = x.constantBase + s * columns, t = targets.baseAddress! + r.lowerBound
+                let w = weights.map { $0.constantBase + s }
+                if smoothing > 0 {
+                    nstm_smoothed_cross_entropy(
+                        real, from, t, w, classes?.constantBase, smoothing, toLoss + s, toLse + s, r.count, columns)
+                } else {
+                    nstm_cross_entropy(real, from, t, w, toLoss + s, toLse + s, r.count, columns)
+                }
+            }
+        }
+        return (losses, lse)
+    }
+    func backward(_ lse: Tensor, scale: Double) -> Tensor {
+        let dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.uninitializedPointer, real = x.dtype.real,
+            size = x.dtype.byteCount
+        targets.withElements(of: Int32.self) { targets in
+            Parallel.blocks(rows, of: rowBlock(columns)) { r in
+                let s = r.lowerBound * size, o = s * columns, t = targets.baseAddress! + r.lowerBound
+                let w = weights.map { $0.constantBase + s }
+                if smoothing > 0 {
+                    nstm_smoothed_cross_entropy_backward(
+                        real, scale, x.constantBase + o, t, w, classes?.constantBase, smoothing, lse.constantBase + s, to + o,
+                        r.count,
+                        columns)
+                } else {
+                    nstm_cross_entropy_backward(
+                        real, scale, x.constantBase + o, t, w, lse.constantBase + s, to + o, r.count, columns)
+                }
+            }
+        }
+        return dx
+    }
+}

@@ -1,0 +1,26 @@
+import NSTMTensor
+
+/// A [B, T, W] operand of a fused scan, read where it lies: only the rows have to be dense, so that a slice of a wider projection
+/// or a row that is repeated for every token is not copied.
+struct StridedRows {
+    let tensor: Tensor
+    let batch: Int
+    /// Elements from one token to the next.
+    let row: Int
+    private let size: Int
+
+    init(_ t: Tensor) {
+        tensor = t.shape[2] == 1 || t.strides[2] == 1 ? t : t.contiguous()
+        batch = Int(tensor.strides[0])
+        row = Int(tensor.strides[1])
+        size = t.dtype.byteCount
+    }
+    func at(_ b: Int, _ t: Int, _ column: Int) -> UnsafeRawPointer {
+        tensor.constantBase + (b * batch + t * row + column) * size
+    }
+}
+
+extension Tensor {
+    /// Partial results of independent pieces of work, [pieces, …], as their sum in a fixed order.
+    func summedPieces() -> Tensor { shape[0] == 1 ? squeezed(0) : sum([0]) }
+}

@@ -1,0 +1,247 @@
+import CNSTMKernels
+import NSTMTensor
+
+/// The way back of an operation: given the gradients of its outputs, adds to those of its inputs.
+public typealias Pullback = (_ gradient: Tensor, _ inputs: GradientSink) -> Void
+/// The same for an operation with several outputs; an output nobody used has no gradient.
+public typealias PullbackMany = (_ gradients: [Tensor?], _ inputs: GradientSink) -> Void
+
+/// What the derivative of an operation is. It is not optional: an operation without one says so, and backward stops there by name.
+public enum Derivative {
+    case pullback(Pullback)
+    case undefined(StaticString)
+}
+
+/// A flat list of what was computed (Wengert list) with integer ids: backward and teardown are loops, so that long sequences
+/// cannot overflow the stack; saved tensors are freed as backward passes them; the order of accumulation is fixed.
+///
+/// A tape belongs to one forward pass of one worker. Gradients of gradients are not supported: pullbacks compute on tensors and
+/// are not recorded themselves.
+public final class Tape {
+    struct Entry {
+        let op: StaticString
+        let path: Int32
+        /// Inputs by node id, −1 for constants; operations with more than eight keep them in `moreInputs`.
+        let inputs: SIMD8<Int32>
+        let moreInputs: [Int32]?
+        /// Number of outputs; they take consecutive ids from this entry on.
+        let outputs: Int32
+        var way: BackwardFunction
+    }
+    enum BackwardFunction {
+        case none
+        case one(Pullback)
+        case many(PullbackMany)
+        /// The values lie at this address of the tape's own memory.
+        case kept(any SavedValues.Type, at: UnsafeMutableRawPointer)
+    }
+
+    /// Off: operations compute values only; nothing is recorded or kept.
+    public let isRecording: Bool
+    /// Looks at every value and gradient, and stops at the first that is not finite, by operation, module path and index. −∞ that
+    /// comes from a constant is a mask.
+    @exclusivity(unchecked) public var checksFinite = false
+    /// Path of the module at work, made when somebody asks; `ForwardContext.scope` adds to it.
+    public internal(set) var path: String {
+        get { path(of: scope) }
+        set { scope = newValue.isEmpty ? -1 : enter(newValue, in: -1) }
+    }
+
+    @exclusivity(unchecked) private(set) var entries = PooledArray<Entry>()
+    @exclusivity(unchecked) private var kept = SavedMemory()
+    private var isUsed = false
+    /// Parameters in the order in which they were first used.
+    @exclusivity(unchecked) private(set) var leaves = PooledArray<(parameter: Parameter, node: Int32)>()
+    /// Where in `leaves` a parameter may be, by its index: the last one used of those that have this index, −1 for none.
+    @exclusivity(unchecked) private var places = PooledArray<Int32>()
+    /// Modules that were entered, each within another one (−1: none).
+    @exclusivity(unchecked) private var scopes = PooledArray<(parent: Int32, name: String)>()
+    /// The module at work.
+    @exclusivity(unchecked) private(set) var scope: Int32 = -1
+
+    public init(recording: Bool = true) {
+        isRecording = recording
+        if recording { entries.reserve(256) }
+    }
+
+    /// Number of recorded nodes.
+    public var count: Int { entries.count }
+
+    func leaf(_ parameter: Parameter) -> Int32 {
+        let index = parameter.index
+        while places.count <= index { places.append(-1) }
+        if places[index] >= 0 {
+            let known = leaves[Int(places[index])]
+            if known.parameter === parameter { return known.node }
+            // Parameters of two models may have one index.
+            for i in 0..<leaves.count where leaves[i].parameter === parameter { return leaves[i].node }
+        }
+        let id = append("leaf", SIMD8(repeating: -1), nil, 1, .none)
+        places[index] = Int32(leaves.count)
+        leaves.append((parameter, id))
+        return id
+    }
+    var leafParameters: [(parameter: Parameter, node: Int32)] { (0..<leaves.count).map { leaves[$0] } }
+    /// A node for an input whose gradient is wanted.
+    func source() -> Int32 { append("input", SIMD8(repeating: -1), nil, 1, .none) }
+
+    func append(_ op: StaticString, _ inputs: SIMD8<Int32>, _ more: [Int32]?, _ outputs: Int32, _ way: BackwardFunction) -> Int32
+    {
+        let id = Int32(entries.count)
+        entries.append(Entry(op: op, path: scope, inputs: inputs, moreInputs: more, outputs: outputs, way: way))
+        // Further outputs are placeholders: the first one carries the way back.
+        var rest = outputs
+        while rest > 1 {
+            entries.append(
+                Entry(op: op, path: scope, inputs: SIMD8(repeating: -1), moreInputs: nil, outputs: 0, way: .none))
+            rest -= 1
+        }
+        return id
+    }
+    private func enter(_ name: String, in parent: Int32) -> Int32 {
+        scopes.append((parent, name))
+        return Int32(scopes.count - 1)
+    }
+    /// Enters a module within the one at work, and returns that one.
+    @usableFromInline func enter(_ name: String) -> Int32 {
+        let outer = scope
+        scope = enter(name, in: outer)
+        return outer
+    }
+    /// Goes back to the module that `enter` returned.
+    @usableFromInline func leave(to outer: Int32) {
+        // Recorded operations refer to their modules; without any, a pass as long as you like keeps none.
+        if !isRecording, Int(scope) == scopes.count - 1 { scopes.removeLast() }
+        scope = outer
+    }
+    private func path(of scope: Int32) -> String {
+        var names: [String] = [], at = scope
+        while at >= 0 {
+            names.append(scopes[Int(at)].name)
+            at = scopes[Int(at)].parent
+        }
+        return names.reversed().joined(separator: ".")
+    }
+
+    /// Keeps values for the way back of an operation.
+    @inline(__always) func keep<T: SavedValues>(_ values: T) -> BackwardFunction { .kept(T.self, at: kept.place(values)) }
+
+    deinit {
+        for i in 0..<entries.count { if case .kept(let type, let at) = entries[i].way { type.drop(at) } }
+        entries.free()
+        kept.free()
+        leaves.free()
+        places.free()
+        scopes.free()
+    }
+
+    /// Stops at a value that is not finite. −∞ may be a mask: an operation that is given some may hand it on.
+    func check(_ value: Tensor, _ op: StaticString, _ inputs: [Variable]) {
+        guard value.firstNonFinite() != nil else { return }
+        let isMasked = inputs.contains { $0.value.doubles().contains(-.infinity) }
+        if let i = value.doubles().firstIndex(where: { !$0.isFinite && !(isMasked && $0 == -.infinity) }) {
+            fatalError("\(op) in '\(path)': first non-finite value at index \(i) of shape \(value.shape)")
+        }
+    }
+
+    /// Runs backward from a node, and gives the gradients by node: those of leaves and inputs are there, the others were freed on
+    /// the way.
+    func backward<R>(from node: Int32, seed: Tensor, _ body: (UnsafePointer<Tensor?>) -> R) -> R {
+        guard !isUsed else {
+            fatalError(
+                "backward: this tape was used already, and what it kept is gone. Record the pass again; gradients of gradients are "
+                    + "not supported.")
+        }
+        isUsed = true
+        if checksFinite, let i = seed.firstNonFinite() {
+            fatalError("backward: first non-finite seed at index \(i) of shape \(seed.shape)")
+        }
+        // Not an array: destroying one asks every empty place what it is.
+        let count = entries.count, bytes = count * MemoryLayout<Tensor?>.stride
+        let slots = nstm_memory_allocate(bytes).bindMemory(to: Tensor?.self, capacity: count)
+        for i in 0..<count { (slots + i).initialize(to: nil) }
+        defer {
+            for i in 0..<count where slots[i] != nil { slots[i] = nil }
+            nstm_memory_free(slots, bytes)
+        }
+        slots[Int(node)] = seed
+        var id = Int(node)
+        while id >= 0 {
+            switch entries[id].way {
+            case .none: break
+            case .one(let pullback):
+                entries[id].way = .none
+                if let g = slots[id] {
+                    slots[id] = nil
+                    pullback(g, GradientSink(slots, entries[id].inputs, entries[id].moreInputs))
+                    if checksFinite { checkGradients(from: id, slots) }
+                }
+            case .kept(let type, let at):
+                entries[id].way = .none
+                let gradients = OutputGradients(slots: slots + id, count: Int(entries[id].outputs))
+                if !gradients.isEmpty {
+                    type.run(at, gradients, GradientSink(slots, entries[id].inputs, nil))
+                    for i in 0..<gradients.count { _ = gradients.take(i) }
+                    if checksFinite { checkGradients(from: id, slots) }
+                }
+                type.drop(at)
+            case .many(let pullback):
+                entries[id].way = .none
+                let outputs = id..<id + Int(entries[id].outputs), incoming = outputs.map { slots[$0] }
+                if incoming.contains(where: { $0 != nil }) {
+                    for i in outputs { slots[i] = nil }
+                    pullback(incoming, GradientSink(slots, entries[id].inputs, entries[id].moreInputs))
+                    if checksFinite { checkGradients(from: id, slots) }
+                }
+            }
+            id -= 1
+        }
+        return body(slots)
+    }
+    /// Looks at what an operation has just given its inputs, so that the operation named is the one that caused it, and gradients
+    /// that end in a leaf are seen too.
+    private func checkGradients(from id: Int, _ slots: UnsafeMutablePointer<Tensor?>) {
+        let entry = entries[id]
+        for (position, input) in (entry.moreInputs ?? (0..<8).map { entry.inputs[$0] }).enumerated() where input >= 0 {
+            guard let g = slots[Int(input)], let i = g.firstNonFinite() else { continue }
+            let place = "\(entry.op) in '\(path(of: entry.path))'"
+            fatalError("\(place): first non-finite gradient at index \(i) of shape \(g.shape), of input \(position)")
+        }
+    }
+}
+
+/// Where a pullback puts the gradients of its operation's inputs.
+public struct GradientSink {
+    private let slots: UnsafeMutablePointer<Tensor?>
+    private let inputs: SIMD8<Int32>
+    private let more: [Int32]?
+
+    init(_ slots: UnsafeMutablePointer<Tensor?>, _ inputs: SIMD8<Int32>, _ more: [Int32]?) {
+        self.slots = slots
+        self.inputs = inputs
+        self.more = more
+    }
+    @inline(__always) private func node(_ i: Int) -> Int { Int(more.map { $0[i] } ?? inputs[i]) }
+
+    /// Whether the gradient of the i-th input is wanted.
+    public func needs(_ i: Int) -> Bool { node(i) >= 0 }
+    /// Adds a gradient for the i-th input; the expression is evaluated only when it is wanted.
+    public func add(_ i: Int, _ gradient: @autoclosure () -> Tensor) {
+        let id = node(i)
+        guard id >= 0 else { return }
+        let g = gradient()
+        if slots[id] == nil { slots[id] = g } else { slots[id]!.add(g) }
+    }
+    /// Adds to the gradient of the i-th input in place, when it is wanted: the body is given what has been added up so far, nil at first.
+    func accumulate(_ i: Int, _ body: (inout Tensor?) -> Void) {
+        let id = node(i)
+        if id >= 0 { body(&slots[id]) }
+    }
+    /// Takes out what has been added up for the i-th input so far.
+    func take(_ i: Int) -> Tensor? {
+        let id = node(i)
+        guard id >= 0 else { return nil }
+        defer { slots[id] = nil }
+        return slots[id]
+    }
+}

@@ -1,0 +1,201 @@
+import ArgumentParser
+import Foundation
+import NSTM
+
+struct TrainCommand: WritesFiles {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "train", abstract: "Trains a model, or goes on with a run.",
+            discussion: """
+                Without a configuration everything has its default: an NSTM model on Tiny Shakespeare. Checkpoints \
+                (step-<n>.h5) and metrics.jsonl go to the output folder. Ctrl-C saves a checkpoint and ends with exit status \
+                130; --resume goes on from there, to the bit as if the run had never stopped.
+
+                Examples:
+                  \(NSTMCommand.program) train Configurations/tinyshakespeare-nstm.yaml
+                  \(NSTMCommand.program) train Configurations/copy-nstm.yaml --set model.states=16 --output runs/small
+                  \(NSTMCommand.program) train --resume runs/small
+                  \(NSTMCommand.program) train --resume runs/small/step-100.h5 --output runs/branch
+                """)
+    }
+
+    @Argument(help: "A configuration file (YAML).", transform: path) var config: String?
+    @Option(help: ArgumentHelp("Changes one value of the configuration; may be repeated.", valueName: "key.path=value"))
+    var set: [String] = []
+    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
+    var data: String?
+    @Option(
+        help: ArgumentHelp("The run's folder (default: runs/<name of the configuration>).", valueName: "folder"), transform: path)
+    var output: String?
+    @Option(
+        defaultAsFlag: "", parsing: .next,
+        help: ArgumentHelp("Goes on from a checkpoint, or from the newest intact one of a run's folder.", valueName: "path"))
+    var resume: String?
+    @Option(help: ArgumentHelp("Saves and stops after this step; --resume goes on later.", valueName: "step")) var until: Int?
+    @Flag(help: "Deletes the checkpoints of an earlier run in the output folder, after the first one of this run is saved.")
+    var overwrite = false
+    @Flag(help: "Stops at the first value or gradient that is not finite, and names operation, module and index. Slower.")
+    var checkFinite = false
+    @Flag(help: "Prints warnings and errors only.") var quiet = false
+
+    mutating func validate() throws {
+        // In `train --resume config.yaml` the parser takes the file for the value of the option.
+        if let path = resume, config == nil, path.hasSuffix(".yaml") || path.hasSuffix(".yml") {
+            config = path
+            resume = ""
+        }
+        if let until, until < 1 { throw ValidationError("--until needs a step of at least 1") }
+        if overwrite && resume != nil && output == nil {
+            throw ValidationError("--overwrite and --resume in the same folder contradict each other")
+        }
+    }
+
+    func run() throws {
+        let registries = NSTMCommand.registries, datasets = DatasetFolder(data)
+        var given = try config.map { try ConfigurationValue(yamlFile: fileURL($0)) } ?? .map([:])
+        let archive = try resume.map { try checkpoint($0) }
+        if let archive, config == nil { given = try SavedModel.configuration(archive.documents, path: archive.source ?? "") }
+        try given.apply(overrides: set)
+        let experiment = try Experiment(given, registries: registries, folder: datasets)
+        if let archive { try compare(experiment, with: archive, registries) }
+
+        let folder = runFolder(archive, experiment)
+        if archive == nil { try RunFolder(folder).check(beginningAt: 0, overwriting: overwrite) }
+
+        let environment = RunEnvironment.current
+        say(environment.line)
+        for slowdown in environment.slowdowns { NSTMCommand.complain("slower than need be: \(slowdown)") }
+        let opened = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress))
+        if let warning = opened.warning { NSTMCommand.complain("warning: \(warning)") }
+        let trainer = try experiment.trainer(opened, folder: folder)
+        trainer.overwrites = overwrite
+        trainer.checksFinite = checkFinite
+        let lock = try RunFolder(folder).lock()
+        defer { lock.release() }
+        if let warning = lock.warning { NSTMCommand.complain("warning: \(warning)") }
+        trainer.lock = lock
+        if let archive {
+            try trainer.restore(archive)
+        }
+        introduce(trainer, experiment)
+
+        let reporter = ProgressReporter()
+        let isQuiet = quiet
+        trainer.onEvent = { event in
+            if !isQuiet {
+                reporter(event)
+            } else if case .note(let text) = event {
+                NSTMCommand.complain(text)
+            }
+        }
+        Interrupt.install()
+        trainer.shouldStop = { Interrupt.isRequested }
+        let ending: Trainer.Ending
+        do { ending = try trainer.run(until: until) } catch {
+            reporter.close()
+            throw error
+        }
+        reporter.close()
+        try conclude(trainer, ending, opened)
+    }
+
+    private func say(_ text: String) { if !quiet { NSTMCommand.say(text) } }
+
+    // MARK: Where
+
+    /// `runs/` and the name of the configuration file, else of data and model.
+    private func runFolder(_ archive: CheckpointArchive?, _ experiment: Experiment) -> URL {
+        if let output { return fileURL(output) }
+        if let source = archive?.source { return URL(fileURLWithPath: source).deletingLastPathComponent() }
+        return TrainCommand.defaultFolder(config, experiment.resolved)
+    }
+    private static func defaultFolder(_ config: String?, _ resolved: ConfigurationValue) -> URL {
+        func word(_ path: String) -> String { if case .string(let s)? = resolved[path: path] { s } else { "model" } }
+        let name =
+            config.map { fileURL($0).deletingPathExtension().lastPathComponent }
+            ?? word("data.kind") + "-" + word("model.kind")
+        return fileURL("runs").appendingPathComponent(name)
+    }
+
+    /// What `--resume` means: a checkpoint, a run's folder, or without a value the folder where this run would write.
+    private func checkpoint(_ path: String) throws -> CheckpointArchive {
+        if !path.isEmpty { return try CheckpointFile.read(try newest(fileURL(path))) }
+        if let output { return try CheckpointFile.read(try newest(fileURL(output))) }
+        var given = try config.map { try ConfigurationValue(yamlFile: fileURL($0)) } ?? .map([:])
+        try given.apply(overrides: set)
+        let resolved = try Experiment(given, registries: NSTMCommand.registries).resolved
+        return try CheckpointFile.read(try newest(TrainCommand.defaultFolder(config, resolved)))
+    }
+    private func newest(_ url: URL) throws -> URL {
+        if url.pathExtension != "h5" && !FileManager.default.fileExists(atPath: url.path) {
+            throw CommandError.nothingToResume(folder: url.path)
+        }
+        let found: FoundCheckpoint
+        do { found = try FoundCheckpoint(at: url) } catch SavedModelError.noCheckpoint {
+            throw CommandError.nothingToResume(folder: url.path)
+        }
+        if let warning = found.warning { NSTMCommand.complain(warning) }
+        return found.url
+    }
+
+    // MARK: Resuming
+
+    private func compare(_ experiment: Experiment, with archive: CheckpointArchive, _ registries: Registries) throws {
+        let stored = try SavedModel.configuration(archive.documents, path: archive.source ?? "")
+        // Read again, so that keys which are newer than the checkpoint have their defaults on both sides.
+        let own = try Experiment(stored, registries: registries).resolved
+        let differences = experiment.resolved.differences(from: own).filter { !experiment.places.contains($0.path) }
+        guard differences.isEmpty else {
+            throw CommandError.otherConfiguration(checkpoint: archive.source ?? "", differences: differences)
+        }
+    }
+
+    // MARK: Telling
+
+    private func introduce(_ trainer: Trainer, _ experiment: Experiment) {
+        func word(_ path: String) -> String { if case .string(let s)? = experiment.resolved[path: path] { s } else { "?" } }
+        let data = trainer.dataset
+        say("data   \(data.name), sequences of up to \(data.contextLength)")
+        let context = ModelSummary.usualContext(data.contextLength)
+        for (i, line) in ModelSummary(trainer.model, kind: word("model.kind"), context: context).lines.enumerated() {
+            say((i == 0 ? "model  " : "       ") + line)
+        }
+        let steps = "\(trainer.settings.steps) steps of \(trainer.settings.batch) sequences"
+        let place = trainer.step > 0 ? ", going on after step \(trainer.step)" : ""
+        say("run    \(trainer.folder?.shortPath ?? ""), \(steps)\(place)")
+    }
+
+    /// What can be done with the run: text only comes from a model of text that takes it token by token.
+    private func nextCommand(_ trainer: Trainer, _ opened: OpenedDataset) -> String {
+        guard let tokenizer = opened.tokenizer, case .nextToken = trainer.dataset.targetKind,
+            trainer.model.streamingLimitation == nil
+        else { return "evaluate" }
+        let prompt = "The "
+        return (try? tokenizer.encode(prompt)) == nil ? "generate" : "generate --prompt \"\(prompt)\""
+    }
+
+    private func conclude(_ trainer: Trainer, _ ending: Trainer.Ending, _ opened: OpenedDataset) throws {
+        let folder = trainer.folder?.shortPath ?? ""
+        let resume = "\(NSTMCommand.program) train --resume \(folder)"
+        if let signal = Interrupt.signal, ending == .stopped {
+            NSTMCommand.complain("stopped after step \(trainer.step) and saved; go on with: \(resume)")
+            throw ExitCode(128 + signal)
+        }
+        let when = "after step \(trainer.step), \(grouped(trainer.tokens)) targets"
+        switch ending {
+        case .finished: say("finished \(when)")
+        case .solved:
+            let goal = trainer.settings.stop.map { " (\($0))" } ?? ""
+            say("solved\(goal) \(when)")
+        case .settled:
+            let reason = trainer.settings.plateau.map { " (\($0))" } ?? ""
+            say("settled\(reason) \(when)")
+        case .outOfTime: say("out of time \(when)")
+        case .stopped: say("stopped after step \(trainer.step), as asked; go on with: \(resume)")
+        }
+        if let metrics = trainer.lastMetrics { say("validation  \(metrics)") }
+        if let checkpoint = trainer.lastCheckpoint { say("checkpoint  \(checkpoint.shortPath)") }
+        if let folder = trainer.folder { say("metrics     \(RunFolder(folder).metrics.shortPath)") }
+        say("try next    \(NSTMCommand.program) \(nextCommand(trainer, opened)) \(folder)")
+    }
+}

@@ -1,0 +1,47 @@
+/// A key in which two configurations differ, with both values; nil where it is absent.
+public struct ConfigurationDifference: Sendable, Equatable, CustomStringConvertible {
+    public let path: String
+    public let own: ConfigurationValue?
+    public let other: ConfigurationValue?
+    /// Path, own value, the other's.
+    public var description: String { "\(path): \(own?.short ?? "absent"), \(other?.short ?? "absent")" }
+}
+
+extension ConfigurationValue {
+    /// Every scalar and list of scalars with its path, such as `models[1].model.width`.
+    public var leaves: [(path: String, value: ConfigurationValue)] {
+        func below(_ key: String, _ value: ConfigurationValue) -> [(path: String, value: ConfigurationValue)] {
+            value.leaves.map { rest, leaf in
+                (rest.isEmpty ? key : rest.hasPrefix("[") ? key + rest : key + "." + rest, leaf)
+            }
+        }
+        switch self {
+        case .map(let map): return map.pairs.flatMap { below($0, $1) }
+        case .list(let list) where list.contains(where: { if case .map = $0 { true } else { false } }):
+            return list.enumerated().flatMap { below("[\($0)]", $1) }
+        default: return [("", self)]
+        }
+    }
+    /// The keys in which two configurations differ. A null is as good as an absent key.
+    public func differences(from other: ConfigurationValue) -> [ConfigurationDifference] {
+        let mine = leaves.filter { $0.value != .null }, others = other.leaves.filter { $0.value != .null }
+        let theirs = Dictionary(others.map { ($0.path, $0.value) }, uniquingKeysWith: { a, _ in a })
+        let known = Set(mine.map(\.path))
+        return mine.filter { theirs[$0.path] != $0.value }
+            .map { ConfigurationDifference(path: $0.path, own: $0.value, other: theirs[$0.path]) }
+            + others.filter { !known.contains($0.path) }.map { ConfigurationDifference(path: $0.path, own: nil, other: $0.value) }
+    }
+    /// On one line.
+    public var short: String { json(indent: nil) }
+
+    /// This configuration with another laid over it: maps are merged key by key, anything else is replaced. A map of another `kind`
+    /// replaces the one below as a whole, because the keys of one kind mean nothing to another.
+    public func overlaid(with other: ConfigurationValue?) -> ConfigurationValue {
+        guard let other, other != .null else { return self }
+        guard case .map(let own) = self, case .map(let upper) = other else { return other }
+        if let kind = own["kind"], let theirs = upper["kind"], kind != theirs { return other }
+        var result = own
+        for (key, value) in upper.pairs { result[key] = (own[key] ?? .null).overlaid(with: value) }
+        return .map(result)
+    }
+}

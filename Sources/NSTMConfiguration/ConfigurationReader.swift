@@ -1,0 +1,343 @@
+import Foundation
+
+/// Reads typed values from a map and notes everything that is wrong with it, so that a user hears of all issues at once.
+///
+/// A reader never stops at an issue: it answers with the default, or with some valid value, and the caller goes on. Children share
+/// the list of issues.
+///
+///     let reader = ConfigurationReader(value, path: "model")
+///     let width = reader.int("width", default: 128, in: 1...4096)
+///     let router = Router(reader.child("router"))
+///     reader.finish()
+///     try reader.throwIfInvalid()
+///
+/// A key with the value null is as good as absent.
+public final class ConfigurationReader {
+    /// Where the map stands, such as `model.router`; empty for the root.
+    public var path: String { node.path }
+    private let node: Node
+    private let tree: Tree
+
+    public convenience init(_ value: ConfigurationValue, path: String = "") {
+        let tree = Tree(Node(path: path))
+        self.init(tree.root, tree)
+        open(value)
+    }
+    private init(_ node: Node, _ tree: Tree) {
+        self.node = node
+        self.tree = tree
+    }
+
+    // MARK: Scalars
+
+    /// An integer. A double without a fraction, such as `1e5`, is one.
+    /// - Parameters:
+    ///   - default: the value of an absent key; nil makes the key required.
+    ///   - range: such as `1...4096` or `0...`.
+    public func int(_ key: String, default: Int? = nil, in range: some ConfigurationRange<Int>) -> Int {
+        number(key, `default`, range, "int", zero: 0, ConfigurationReader.asInt, ConfigurationValue.int)
+    }
+    public func int(_ key: String, default: Int? = nil) -> Int { int(key, default: `default`, in: Int.min...Int.max) }
+    /// An integer, or nil for an absent key.
+    public func optionalInt(_ key: String, in range: some ConfigurationRange<Int>) -> Int? {
+        isAbsent(key) ? none(key) : int(key, default: nil, in: range)
+    }
+
+    /// A double; an integer is one too. NaN is out of every range.
+    public func double(_ key: String, default: Double? = nil, in range: some ConfigurationRange<Double>) -> Double {
+        number(key, `default`, range, "double", zero: 0, ConfigurationReader.asDouble, ConfigurationValue.double)
+    }
+    public func double(_ key: String, default: Double? = nil) -> Double {
+        double(key, default: `default`, in: -Double.infinity...Double.infinity)
+    }
+    /// A double, or nil for an absent key.
+    public func optionalDouble(_ key: String, in range: some ConfigurationRange<Double>) -> Double? {
+        isAbsent(key) ? none(key) : double(key, default: nil, in: range)
+    }
+
+    public func bool(_ key: String, default: Bool? = nil) -> Bool {
+        scalar(
+            key, `default`, "bool", placeholder: false, { if case .bool(let b) = $0 { b } else { nil } }, ConfigurationValue.bool)
+    }
+    public func string(_ key: String, default: String? = nil) -> String {
+        scalar(key, `default`, "string", placeholder: "", ConfigurationReader.asString, ConfigurationValue.string)
+    }
+    /// The path of a file. A relative one begins at the current folder, and the resolved configuration has the full path, so that it
+    /// means the same file from everywhere. Where a file lies does not make a configuration another one: `places` names such keys.
+    public func file(_ key: String) -> String {
+        let path = string(key)
+        guard !path.isEmpty else { return path }
+        let full = URL(fileURLWithPath: (path as NSString).expandingTildeInPath).path
+        node.record(key, .string(full))
+        tree.places.insert(join(key))
+        return full
+    }
+    /// The full paths of all keys that were read as paths of files.
+    public var places: Set<String> { tree.places }
+    /// A string, or nil for an absent key.
+    public func optionalString(_ key: String) -> String? { isAbsent(key) ? none(key) : string(key) }
+
+    /// A value as it stands, for a part that is read elsewhere; nil for an absent key.
+    public func value(_ key: String) -> ConfigurationValue? {
+        guard let value = present(key) else { return none(key) }
+        node.record(key, value)
+        return value
+    }
+
+    // MARK: Choices
+
+    /// One of given names.
+    public func choice(_ key: String, of names: [String], default: String? = nil) -> String {
+        let first = `default` ?? names.first ?? ""
+        let name = scalar(key, `default`, "string", placeholder: first, ConfigurationReader.asString, ConfigurationValue.string)
+        guard !names.contains(name) else { return name }
+        addIssue(key, .unknownChoice, "'\(name)' is not a choice; \(hint(name, "choices", names))")
+        return first
+    }
+    /// One of the cases of an enumeration, by their raw values.
+    public func choice<Choice>(_ key: String, default: Choice) -> Choice
+    where Choice: RawRepresentable<String> & CaseIterable {
+        Choice(rawValue: choice(key, of: Choice.allCases.map(\.rawValue), default: `default`.rawValue)) ?? `default`
+    }
+    /// One of the cases of an enumeration, by their raw values; the key is required.
+    public func choice<Choice>(_ key: String, as type: Choice.Type) -> Choice
+    where Choice: RawRepresentable<String> & CaseIterable {
+        let cases = Array(Choice.allCases)
+        guard let first = cases.first else { fatalError("\(Choice.self) has no cases") }
+        return Choice(rawValue: choice(key, of: cases.map(\.rawValue))) ?? first
+    }
+    /// The factory registered under the name that a key has.
+    /// - Returns: nil when the name is not registered, with an issue noted.
+    public func factory<Factory>(_ key: String, in registry: Registry<Factory>, default: String? = nil) -> Factory? {
+        let issuesBefore = tree.issues.count
+        let name = string(key, default: `default`)
+        guard tree.issues.count == issuesBefore else { return nil }
+        do { return try registry.resolve(name) } catch {
+            addIssue(key, .unknownChoice, error.description)
+            return nil
+        }
+    }
+
+    // MARK: Lists
+
+    /// A list of integers, each in a range. An absent key gives the default; nil makes it required.
+    public func ints(_ key: String, default: [Int]? = nil, in range: some ConfigurationRange<Int>) -> [Int] {
+        list(key, `default`, "int", ConfigurationReader.asInt, ConfigurationValue.int) { ConfigurationReader.issue($0, range) }
+    }
+    public func ints(_ key: String, default: [Int]? = nil) -> [Int] { ints(key, default: `default`, in: Int.min...Int.max) }
+    /// One integer for all, or a list of integers, one for each; nothing but their number tells them apart.
+    public func intOrInts(_ key: String, default: Int, in range: some ConfigurationRange<Int>) -> IntOrInts {
+        guard case .list? = present(key) else { return .one(int(key, default: `default`, in: range)) }
+        let list = ints(key, in: range)
+        if list.isEmpty { addIssue(key, .rule, "the list is empty") }
+        return .each(list.isEmpty ? [`default`] : list)
+    }
+    public enum IntOrInts: Sendable, Equatable {
+        case one(Int)
+        case each([Int])
+    }
+    /// A list of doubles, each in a range.
+    public func doubles(_ key: String, default: [Double]? = nil, in range: some ConfigurationRange<Double>) -> [Double] {
+        list(key, `default`, "double", ConfigurationReader.asDouble, ConfigurationValue.double) {
+            ConfigurationReader.issue($0, range)
+        }
+    }
+    public func strings(_ key: String, default: [String]? = nil) -> [String] {
+        list(key, `default`, "string", ConfigurationReader.asString, ConfigurationValue.string) { _ in nil }
+    }
+
+    // MARK: Maps
+
+    /// The reader of a map; of an empty one when the key is absent. Asking again gives a reader of the same map.
+    public func child(_ key: String) -> ConfigurationReader {
+        if let known = node.children[key]?.first { return ConfigurationReader(known, tree) }
+        node.note(key)
+        return open(present(key) ?? .map([:]), key, join(key))
+    }
+    /// The readers of a list of maps, such as `layers[0]`; none when the key is absent.
+    public func children(_ key: String) -> [ConfigurationReader] {
+        if let known = node.children[key] { return known.map { ConfigurationReader($0, tree) } }
+        node.note(key)
+        node.children[key] = []
+        node.lists.insert(key)
+        guard let value = present(key) else { return [] }
+        guard case .list(let list) = value else {
+            addIssue(key, .wrongType, "expected a list of maps, found \(value.summary)")
+            return []
+        }
+        return list.enumerated().map { open($1, key, "\(join(key))[\($0)]") }
+    }
+
+    // MARK: Keys
+
+    /// Whether a key is there and not null. Does not count as reading it.
+    public func contains(_ key: String) -> Bool { present(key) != nil }
+
+    /// Notes that a key's value breaks a rule of the caller's, such as one that binds two keys together.
+    public func addIssue(_ key: String, _ message: String) { addIssue(key, .rule, message) }
+
+    /// Says that every key has been read: keys that never are become issues, here and in all children.
+    public func finish() { node.isFinished = true }
+
+    /// All issues found so far in the whole configuration, in the order of reading; unknown keys come last.
+    public var issues: [ConfigurationIssue] { tree.issues + tree.root.unknownKeys(finished: false) }
+
+    /// - Throws: `ConfigurationError` with all issues of the whole configuration, not only of this reader's part.
+    public func throwIfInvalid() throws(ConfigurationError) {
+        let issues = issues
+        if !issues.isEmpty { throw ConfigurationError(issues) }
+    }
+
+    /// Every value as it was read, defaults included, in the order of reading; for checkpoints. Read as a configuration it gives
+    /// the same values.
+    public var resolved: ConfigurationValue { node.resolved }
+
+    // MARK: How
+
+    private func join(_ key: String) -> String { path.isEmpty ? key : path + "." + key }
+    private func present(_ key: String) -> ConfigurationValue? {
+        let value = node.map[key]
+        return value == .null ? nil : value
+    }
+    private func isAbsent(_ key: String) -> Bool { present(key) == nil }
+    private func addIssue(_ key: String, _ kind: ConfigurationIssue.Kind, _ message: String) {
+        tree.issues.append(ConfigurationIssue(path: join(key), kind: kind, message: message))
+    }
+    private func none<T>(_ key: String) -> T? {
+        node.record(key, .null)
+        return nil
+    }
+
+    private func open(_ value: ConfigurationValue) {
+        switch value {
+        case .map(let map): node.map = map
+        case .null: break
+        default:
+            tree.issues.append(
+                ConfigurationIssue(path: path, kind: .wrongType, message: "expected a map, found \(value.summary)"))
+        }
+    }
+    private func open(_ value: ConfigurationValue, _ key: String, _ path: String) -> ConfigurationReader {
+        let child = ConfigurationReader(Node(path: path), tree)
+        child.open(value)
+        node.children[key, default: []].append(child.node)
+        return child
+    }
+
+    private func scalar<T>(
+        _ key: String, _ fallback: T?, _ type: String, placeholder: T, _ read: (ConfigurationValue) -> T?,
+        _ write: (T) -> ConfigurationValue
+    ) -> T {
+        var result = fallback ?? placeholder
+        if let value = present(key) {
+            if let read = read(value) {
+                result = read
+            } else {
+                addIssue(key, .wrongType, "expected \(type), found \(value.summary)")
+            }
+        } else if fallback == nil {
+            addIssue(key, .missing, "required, and missing (\(type))")
+        }
+        node.record(key, write(result))
+        return result
+    }
+    private func number<T: Comparable>(
+        _ key: String, _ fallback: T?, _ range: some ConfigurationRange<T>, _ type: String, zero: T,
+        _ read: (ConfigurationValue) -> T?,
+        _ write: (T) -> ConfigurationValue
+    ) -> T {
+        let value = scalar(key, fallback, type, placeholder: range.nearest(to: zero), read, write)
+        guard let message = ConfigurationReader.issue(value, range) else { return value }
+        addIssue(key, .outOfRange, message)
+        return fallback ?? range.nearest(to: value)
+    }
+    private func list<T>(
+        _ key: String, _ fallback: [T]?, _ type: String, _ read: (ConfigurationValue) -> T?, _ write: (T) -> ConfigurationValue,
+        _ issue: (T) -> String?
+    ) -> [T] {
+        func elements(_ value: ConfigurationValue) -> [T]? {
+            guard case .list(let list) = value else { return nil }
+            let elements = list.compactMap(read)
+            return elements.count == list.count ? elements : nil
+        }
+        let values = scalar(key, fallback, "a list of \(type)s", placeholder: [], elements) { .list($0.map(write)) }
+        let messages = values.enumerated().compactMap { i, value in issue(value).map { "element \(i): \($0)" } }
+        guard !messages.isEmpty else { return values }
+        addIssue(key, .outOfRange, messages.joined(separator: "; "))
+        return fallback ?? []
+    }
+    private static func issue<T>(_ value: T, _ range: some ConfigurationRange<T>) -> String? {
+        range.contains(value) ? nil : "\(value) is outside \(range.text)"
+    }
+
+    private static func asInt(_ value: ConfigurationValue) -> Int? {
+        switch value {
+        case .int(let i): i
+        case .double(let d): Int(exactly: d)
+        default: nil
+        }
+    }
+    private static func asDouble(_ value: ConfigurationValue) -> Double? {
+        switch value {
+        case .int(let i): Double(i)
+        case .double(let d): d
+        case .string(".inf"): .infinity
+        case .string("-.inf"): -.infinity
+        case .string(".nan"): .nan
+        default: nil
+        }
+    }
+    private static func asString(_ value: ConfigurationValue) -> String? { if case .string(let s) = value { s } else { nil } }
+
+    /// One map of the configuration and what has been read from it.
+    private final class Node {
+        let path: String
+        var map: ConfigurationMap = [:]
+        /// The readers' nodes by key; several for a list of maps.
+        var children: [String: [Node]] = [:]
+        /// The keys of `children` that stand for lists.
+        var lists: Set<String> = []
+        var isFinished = false
+        private var values: [String: ConfigurationValue] = [:]
+        /// In the order of first reading.
+        private var keysRead: [String] = []
+
+        init(path: String) { self.path = path }
+
+        func note(_ key: String) { if !keysRead.contains(key) { keysRead.append(key) } }
+        func record(_ key: String, _ value: ConfigurationValue) {
+            note(key)
+            values[key] = value
+        }
+        var resolved: ConfigurationValue {
+            var result = ConfigurationMap()
+            for key in keysRead {
+                if let nodes = children[key] {
+                    result[key] = lists.contains(key) ? .list(nodes.map(\.resolved)) : nodes[0].resolved
+                } else {
+                    result[key] = values[key]
+                }
+            }
+            return .map(result)
+        }
+        /// Worked out when asked for and not in `finish()`, so that the order in which a parent and its children are read and
+        /// finished does not matter.
+        func unknownKeys(finished: Bool) -> [ConfigurationIssue] {
+            let finished = finished || isFinished
+            let own = finished ? map.keys.filter { !keysRead.contains($0) } : []
+            let issues = own.map { key in
+                ConfigurationIssue(
+                    path: path.isEmpty ? key : path + "." + key, kind: .unknownKey,
+                    message: "unknown key; " + hint(key, "keys", keysRead.sorted()))
+            }
+            return issues + keysRead.flatMap { children[$0] ?? [] }.flatMap { $0.unknownKeys(finished: finished) }
+        }
+    }
+    /// What all readers of a configuration share.
+    private final class Tree {
+        let root: Node
+        var places: Set<String> = []
+        var issues: [ConfigurationIssue] = []
+        init(_ root: Node) { self.root = root }
+    }
+}

@@ -1,0 +1,127 @@
+/// A value of a configuration: what YAML, JSON and the command line have in common. Maps keep the order of their keys.
+public indirect enum ConfigurationValue: Sendable, Equatable {
+    case null
+    case bool(Bool)
+    case int(Int)
+    case double(Double)
+    case string(String)
+    case list([ConfigurationValue])
+    case map(ConfigurationMap)
+
+    /// What the value is, for error messages: `int 3`, `string "x"`, `a list`.
+    public var summary: String {
+        switch self {
+        case .null: "null"
+        case .bool(let b): "bool \(b)"
+        case .int(let i): "int \(i)"
+        case .double(let d): "double \(d)"
+        case .string(let s): "string \"\(s)\""
+        case .list: "a list"
+        case .map: "a map"
+        }
+    }
+}
+
+/// Keys and values in the order in which they were added. Two maps are equal when they have equal values for the same keys, in
+/// whatever order: the order matters to readers of a file, not to its meaning.
+public struct ConfigurationMap: Sendable, Equatable, ExpressibleByDictionaryLiteral {
+    public private(set) var keys: [String] = []
+    private var values: [String: ConfigurationValue] = [:]
+
+    public init() {}
+    /// Of pairs with the same key the last one holds.
+    public init(dictionaryLiteral pairs: (String, ConfigurationValue)...) { self.init(pairs) }
+    public init(_ pairs: some Sequence<(String, ConfigurationValue)>) {
+        for (key, value) in pairs { self[key] = value }
+    }
+
+    public var count: Int { keys.count }
+    public var isEmpty: Bool { keys.isEmpty }
+    /// A new key comes last; nil removes a key.
+    public subscript(key: String) -> ConfigurationValue? {
+        get { values[key] }
+        set {
+            if newValue == nil { keys.removeAll { $0 == key } } else if values[key] == nil { keys.append(key) }
+            values[key] = newValue
+        }
+    }
+    /// Keys with their values, in order.
+    public var pairs: [(key: String, value: ConfigurationValue)] { keys.map { ($0, values[$0]!) } }
+
+    public static func == (a: ConfigurationMap, b: ConfigurationMap) -> Bool { a.values == b.values }
+}
+
+extension ConfigurationValue: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
+    ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
+{
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
+    public init(integerLiteral value: Int) { self = .int(value) }
+    public init(floatLiteral value: Double) { self = .double(value) }
+    public init(stringLiteral value: String) { self = .string(value) }
+    public init(arrayLiteral elements: ConfigurationValue...) { self = .list(elements) }
+    public init(dictionaryLiteral pairs: (String, ConfigurationValue)...) { self = .map(ConfigurationMap(pairs)) }
+}
+
+// MARK: Paths and overrides
+
+extension ConfigurationValue {
+    /// The value at a path of keys such as `training.steps`, or nil.
+    public subscript(path path: String) -> ConfigurationValue? {
+        var value = self
+        for key in ConfigurationValue.split(path) {
+            guard case .map(let map) = value, let next = map[key] else { return nil }
+            value = next
+        }
+        return value
+    }
+
+    /// Sets the value at a path of keys such as `training.steps`, making the maps on the way that are missing or null.
+    /// - Throws: `ConfigurationError` when the path has an empty key or runs through something that is not a map; nothing is
+    ///   changed then.
+    public mutating func set(path: String, to value: ConfigurationValue) throws(ConfigurationError) {
+        let keys = ConfigurationValue.split(path)
+        guard !keys.contains("") else {
+            throw ConfigurationError(path, .override, "a path is made of keys with dots between them, like training.steps")
+        }
+        self = try inserting(value, keys[...], path)
+    }
+    private func inserting(_ value: ConfigurationValue, _ keys: ArraySlice<String>, _ path: String) throws(ConfigurationError)
+        -> Self
+    {
+        guard let key = keys.first else { return value }
+        var map: ConfigurationMap
+        switch self {
+        case .map(let own): map = own
+        case .null: map = [:]
+        default:
+            let way = path.split(separator: ".").prefix(keys.startIndex).joined(separator: ".")
+            throw ConfigurationError(path, .override, "\(way.isEmpty ? "the root" : "'\(way)'") is \(summary), not a map")
+        }
+        map[key] = try (map[key] ?? .null).inserting(value, keys.dropFirst(), path)
+        return .map(map)
+    }
+    private static func split(_ path: String) -> [String] {
+        path.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    }
+
+    /// Applies overrides as given to `--set`, such as `training.steps=500` or `model.widths=[64, 128]`; a later one wins.
+    /// - Throws: `ConfigurationError` with the issues of all of them; nothing is changed then.
+    public mutating func apply(overrides: [String]) throws(ConfigurationError) {
+        var result = self
+        var issues: [ConfigurationIssue] = []
+        for text in overrides {
+            guard let sign = text.firstIndex(of: "=") else {
+                issues.append(ConfigurationIssue(path: text, kind: .override, message: "an override has the form key.path=value"))
+                continue
+            }
+            do {
+                let value = ConfigurationValue(yaml: String(text[text.index(after: sign)...]))
+                try result.set(path: String(text[..<sign]), to: value)
+            } catch {
+                issues += error.issues
+            }
+        }
+        guard issues.isEmpty else { throw ConfigurationError(issues) }
+        self = result
+    }
+}

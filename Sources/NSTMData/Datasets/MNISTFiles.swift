@@ -1,0 +1,60 @@
+import Foundation
+import NSTMTensor
+
+/// The four files of MNIST on this machine, packed with gzip or plain.
+public struct MNISTFiles: Sendable, Equatable {
+    public var trainingImages: URL
+    public var trainingLabels: URL
+    public var testImages: URL
+    public var testLabels: URL
+    /// To be shown to the user.
+    public var warnings: [DatasetWarning] = []
+
+    public init(trainingImages: URL, trainingLabels: URL, testImages: URL, testLabels: URL) {
+        self.trainingImages = trainingImages
+        self.trainingLabels = trainingLabels
+        self.testImages = testImages
+        self.testLabels = testLabels
+    }
+    /// Finds the files, or fetches them.
+    /// - Throws: as `DatasetFolder.resolve`.
+    public init(
+        in folder: DatasetFolder, download: Bool = true, progress: DatasetFolder.Progress? = nil
+    ) throws(DatasetError) {
+        var files: [DatasetFile] = []
+        for source in DatasetSource.mnist {
+            files.append(try folder.resolve(source, download: download, progress: progress))
+        }
+        self.init(
+            trainingImages: files[0].url, trainingLabels: files[1].url, testImages: files[2].url, testLabels: files[3].url)
+        warnings = files.compactMap(\.warning)
+    }
+}
+
+extension DatasetSource {
+    /// Training images, training labels, test images, test labels of MNIST, from the mirror that PyTorch keeps. Y. LeCun and
+    /// C. Cortes hold the copyright; commonly given as CC BY-SA 3.0.
+    public static let mnist = [
+        mnist(
+            "train-images-idx3-ubyte", 9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            unpacked: 47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+        mnist(
+            "train-labels-idx1-ubyte", 28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            unpacked: 60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+        mnist(
+            "t10k-images-idx3-ubyte", 1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            unpacked: 7_840_016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+        mnist(
+            "t10k-labels-idx1-ubyte", 4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            unpacked: 10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+    ]
+    private static func mnist(
+        _ name: String, _ bytes: Int, _ sha256: String, unpacked plainBytes: Int, _ plainSHA256: String
+    ) -> DatasetSource {
+        DatasetSource(
+            dataset: "mnist", file: name + ".gz",
+            address: URL(string: "https://ossci-datasets.s3.amazonaws.com/mnist/\(name).gz")!,
+            digest: FileDigest(byteCount: bytes, sha256: sha256),
+            unpacked: FileDigest(byteCount: plainBytes, sha256: plainSHA256))
+    }
+}

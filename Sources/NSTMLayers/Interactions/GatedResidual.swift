@@ -1,0 +1,22 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// What keeps an interaction bounded and near the identity at the start: V ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(heard), γ = σ(b), b starts
+/// at 2. Inactive states stay as they are.
+final class GatedChange {
+    private let outputNorm: RMSNorm
+    private let balance: Parameter
+
+    init(_ parameters: ParameterBuilder, width: Int) {
+        outputNorm = RMSNorm(parameters.child("outputNorm"), width: width)
+        balance = parameters("balance", [width], .constant(2))
+    }
+    func callAsFunction(_ states: StateBank, heard: Variable, _ context: ForwardContext) -> StateBank {
+        var change = (1 - context[balance].sigmoid()) * (outputNorm(heard, context) - states.values)
+        if let mask = states.activity.mask { change = change * context.constant(mask.expanded(mask.rank)) }
+        var next = states
+        next.values = states.values + change
+        return next
+    }
+}

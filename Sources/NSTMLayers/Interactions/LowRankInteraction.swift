@@ -1,0 +1,34 @@
+import NSTMAutograd
+import NSTMModules
+
+/// States mix through r shared channels, each a learned combination of all states: heard = S Cᵀ norm(V) with C, S ∈ ℝᴺˣʳ, then
+/// V ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(heard). 4 N r D operations and 2 N r parameters instead of attention's; who talks to whom does
+/// not depend on what they hold. The token mixing of MLP-Mixer (Tolstikhin et al. 2021), linear and of rank r.
+public final class LowRankInteraction: StateInteraction {
+    /// C and S, [N, r].
+    private let collect: Parameter
+    private let spread: Parameter
+    private let norm: RMSNorm
+    var rank: Int { collect.value.shape[1] }
+    private let change: GatedChange
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, rank: Int) {
+        collect = parameters(
+            "collect", [states, rank], .normal(standardDeviation: 1 / Double(states).squareRoot()), stateAxis: 0)
+        spread = parameters("spread", [states, rank], .normal(standardDeviation: 1 / Double(rank).squareRoot()), stateAxis: 0)
+        norm = RMSNorm(parameters.child("norm"), width: width)
+        change = GatedChange(parameters, width: width)
+    }
+    public func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
+        var seen = norm(states.values, context)
+        // A state speaks as loudly as it is active.
+        if let bias = states.activity.readBias { seen = seen * bias.exp().expanded(2) }
+        return change(states, heard: context[spread].matmul(context[collect].matmul(seen, transposeSelf: true)), context)
+    }
+}
+
+// MARK: Cost
+
+extension LowRankInteraction: StrategyCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.size.batch * 2 * pass.states * rank * pass.width }
+}

@@ -1,0 +1,41 @@
+import NSTMAutograd
+import NSTMModules
+
+/// Attention among states and then a feed-forward part in each, both with a residual and a norm, as in the relational memory core
+/// (Santoro et al. 2018, "Relational recurrent neural networks"):
+///
+///     M = norm(V + identity);  M ← norm(M + MHA(M));  V ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(M + MLP(M))
+///
+/// The paper's gates look at each input; there is none between tokens, so that γ = σ(b) is learned for each channel, as in
+/// `StateAttentionInteraction`, and starts near 1.
+public final class RelationalInteraction: StateInteraction {
+    private let identity: Parameter
+    private let norm: RMSNorm
+    private let attention: MultiHeadAttention
+    private let attended: RMSNorm
+    private let feedForward: FeedForward
+    var hidden: Int { feedForward.up.weight.value.shape[0] }
+    private let change: GatedChange
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int, hidden: Int) {
+        identity = parameters("identity", [states, width], .normal(standardDeviation: 0.02), stateAxis: 0)
+        norm = RMSNorm(parameters.child("norm"), width: width)
+        attention = MultiHeadAttention(parameters.child("attention"), width: width, heads: heads)
+        attended = RMSNorm(parameters.child("attended"), width: width)
+        feedForward = FeedForward(parameters.child("feedForward"), width: width, hidden: hidden)
+        change = GatedChange(parameters, width: width)
+    }
+    public func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
+        let m = norm(states.values + context[identity], context)
+        let heard = attended(m + attention(m, keyBias: states.activity.readBias, context), context)
+        return change(states, heard: heard + feedForward(heard, context), context)
+    }
+}
+
+// MARK: Cost
+
+extension RelationalInteraction: StrategyCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int {
+        pass.size.batch * pass.states * pass.width * (4 * pass.width + 2 * pass.states + 2 * hidden)
+    }
+}

@@ -1,0 +1,49 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Gated attention among states in which each head of a state hears only the k states that score highest: sparse communication
+/// between recurrent modules (Goyal et al. 2019, "Recurrent independent mechanisms", with the choice on the hearing side, since
+/// there is no input between tokens to choose who listens). With k = N it is `StateAttentionInteraction`.
+public final class SparseAttentionInteraction: StateInteraction {
+    public let k: Int
+    private let heads: Int
+    private let identity: Parameter
+    private let norm: RMSNorm
+    private let projection: Linear
+    private let output: Linear
+    private let change: GatedChange
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int, k: Int) {
+        precondition(width % heads == 0, "width \(width) is not a multiple of \(heads) heads")
+        self.k = k
+        self.heads = heads
+        let attention = parameters.child("attention")
+        identity = parameters("identity", [states, width], .normal(standardDeviation: 0.02), stateAxis: 0)
+        norm = RMSNorm(parameters.child("norm"), width: width)
+        projection = Linear(attention.child("projection"), in: width, out: 3 * width, bias: false)
+        output = Linear(attention.child("output"), in: width, out: width, bias: false)
+        change = GatedChange(parameters, width: width)
+    }
+    public func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
+        let b = states.batch, n = states.count, width = states.values.shape[2], d = width / heads
+        // With nobody there, nobody hears anything.
+        guard !states.activity.active(of: n).isEmpty else { return states }
+        let seen = norm(states.values + context[identity], context)
+        let parts = projection(seen, context).split(2, into: 3).map { $0.reshaped([b, n, heads, d]).permuted([0, 2, 1, 3]) }
+        var scores = parts[0].matmul(parts[1], transposeOther: true) / Double(d).squareRoot()
+        if let bias = states.activity.readBias { scores = scores + bias.expanded(1).expanded(1) }
+        if k < n { scores = scores.keeping(scores.value.largest(k)) }
+        let heard = scores.softmax().matmul(parts[2]).permuted([0, 2, 1, 3]).reshaped([b, n, width])
+        return change(states, heard: output(heard, context), context)
+    }
+}
+
+// MARK: Cost
+
+extension SparseAttentionInteraction: StrategyCost {
+    /// Only who is heard is sparse, not the work.
+    public func multiplyAdds(_ pass: StatePass) -> Int {
+        pass.active == 0 ? 0 : pass.size.batch * pass.states * pass.width * (4 * pass.width + 2 * pass.states)
+    }
+}

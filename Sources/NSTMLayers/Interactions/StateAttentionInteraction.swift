@@ -1,0 +1,35 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Gated attention among states: Δ = MHA(norm(V + identity)), V ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(Δ), γ = σ(b).
+///
+/// b starts at 2, so that the layer starts near the identity; the norm keeps states bounded. Learned identities tell states
+/// with equal contents apart (Hutchins et al. 2022, "Block-recurrent transformers"), weakly at the scale at which they start.
+public final class StateAttentionInteraction: StateInteraction {
+    private let identity: Parameter
+    private let norm: RMSNorm
+    private let attention: MultiHeadAttention
+    private let change: GatedChange
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int) {
+        identity = parameters("identity", [states, width], .normal(standardDeviation: 0.02), stateAxis: 0)
+        norm = RMSNorm(parameters.child("norm"), width: width)
+        attention = MultiHeadAttention(parameters.child("attention"), width: width, heads: heads)
+        change = GatedChange(parameters, width: width)
+    }
+    public func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
+        let seen = norm(states.values + context[identity], context)
+        return change(states, heard: attention(seen, keyBias: states.activity.readBias, context), context)
+    }
+}
+
+// MARK: Cost
+
+// MARK: Interactions
+
+extension StateAttentionInteraction: StrategyCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int {
+        pass.size.batch * pass.states * pass.width * (4 * pass.width + 2 * pass.states)
+    }
+}

@@ -1,0 +1,40 @@
+import NSTMConfiguration
+import NSTMModules
+import NSTMTensor
+
+/// A new state when the training loss has stopped falling: for so many decisions in a row it has not been lower than the best by a
+/// margin. After a proposal it counts anew.
+public struct PlateauAllocation: AllocationPolicy {
+    public struct Memory: StoredValue, Sendable, Equatable {
+        public var best: Double?
+        public var stale = 0
+        public init(best: Double? = nil, stale: Int = 0) {
+            self.best = best
+            self.stale = stale
+        }
+        public var issues: [String] {
+            var issues = RangeIssues()
+            issues.check("best", best, in: StoredRange.finite)
+            issues.check("stale", stale, in: StoredRange.steps)
+            return issues.list
+        }
+    }
+    public var memory = Memory()
+    public let decisions: Int
+    /// In nats.
+    public let margin: Double
+    public init(decisions: Int = 5, margin: Double = 0.005) {
+        self.decisions = decisions
+        self.margin = margin
+    }
+    public mutating func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal? {
+        guard let best = memory.best, view.loss >= best - margin else {
+            memory = Memory(best: view.loss)
+            return nil
+        }
+        memory.stale += 1
+        guard memory.stale >= decisions else { return nil }
+        memory.stale = 0
+        return AllocationProposal(score: view.loss - best, reason: "the loss has not fallen for \(decisions) decisions")
+    }
+}

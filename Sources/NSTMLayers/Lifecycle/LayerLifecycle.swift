@@ -1,0 +1,224 @@
+import Foundation
+import NSTMConfiguration
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// The life of one layer's states in training: gathers what policies go by, asks them at every interval, and switches states on and
+/// off. Deterministic: the same steps give the same events.
+public final class LayerLifecycle {
+    public let layer: NSTMLayer
+    public let plan: StateLifecycleConfiguration
+    public private(set) var statistics: StateStatistics
+    private var pruning: (any PruningPolicy)?
+    private var allocation: any AllocationPolicy
+    private var history = DecisionHistory()
+
+    /// What is remembered between decisions.
+    struct DecisionHistory: StoredValue, Sendable {
+        /// Decisions in a row in which each identity was candidates.
+        var pruneVotes: [Int: Int] = [:]
+        /// Identities born during the run.
+        var born: [Int] = []
+        /// Decisions without a birth that are left, and how many follow the next.
+        var waiting = 0
+        var pause: Int?
+        /// Moving mean and mean square of the loss until the last decision, and the losses since then.
+        var loss = StateStatistics.Average(), square = StateStatistics.Average()
+        var recent = 0.0, count = 0
+
+        /// A pause doubles with every mistake, up to this.
+        static let longestPause = 1_000_000
+
+        var issues: [String] {
+            var issues = RangeIssues()
+            for (identity, times) in pruneVotes.sorted(by: { $0.key < $1.key }) {
+                issues.check("identity", identity, in: StoredRange.identities)
+                issues.check("pruneVotes.\(identity)", times, in: StoredRange.steps)
+            }
+            for identity in born { issues.check("born", identity, in: StoredRange.identities) }
+            issues.check("waiting", waiting, in: 0...DecisionHistory.longestPause)
+            issues.check("pause", pause, in: 0...DecisionHistory.longestPause)
+            issues.add("loss", loss)
+            issues.add("square", square)
+            issues.check("recent", recent, in: StoredRange.finite)
+            issues.check("count", count, in: StoredRange.steps)
+            return issues.list
+        }
+    }
+    /// Everything that a run needs to go on, as text for a checkpoint.
+    struct Memory: StoredValue {
+        let statistics: StateStatistics
+        let history: DecisionHistory
+        let pruning: String?
+        let allocation: String
+
+        var issues: [String] {
+            var issues = RangeIssues()
+            issues.add("statistics", statistics)
+            issues.add("history", history)
+            return issues.list
+        }
+    }
+
+    public init(_ layer: NSTMLayer, _ plan: StateLifecycleConfiguration) {
+        self.layer = layer
+        self.plan = plan
+        pruning = plan.pruning
+        allocation = plan.allocation
+        statistics = StateStatistics(smoothing: plan.smoothing)
+    }
+    var path: String { layer.path }
+    var needs: Set<StateObservation> { (pruning?.needs ?? []).union(allocation.needs) }
+
+    func observe(_ name: StateObservation, _ value: Tensor) { statistics.observe(name, value) }
+
+    /// A birth needs more than its event: whose parameters the new state has.
+    public struct Change: Sendable {
+        public let event: StateEvent
+        public let place: Int
+    }
+
+    /// Ends a training step; every `interval` steps policies decide.
+    /// - Parameters:
+    ///   - step: steps done, this one included.
+    ///   - loss: the training loss of the step.
+    ///   - measure: the model's loss on a fixed batch, for policies that try what happens without a state.
+    func finish(step: Int, loss: Double, key: RandomKey, measure: () -> Double) -> [Change] {
+        let manager = layer.manager
+        statistics.finish(step: step, identities: manager.identities, active: manager.active)
+        history.recent += loss
+        history.count += 1
+        guard step % plan.limits.interval == 0 else { return [] }
+        let view = view(step: step, measure), own = key.fold("life").fold(path).fold(step)
+        var changes: [Change] = []
+        if step >= plan.limits.warmup {
+            changes = prune(view, own)
+            if !changes.isEmpty {
+                history.waiting = max(history.waiting, history.pause ?? plan.limits.pause)
+            } else if history.waiting > 0 {
+                history.waiting -= 1
+            } else {
+                changes = allocate(view, own)
+                if !changes.isEmpty { history.waiting = history.pause ?? plan.limits.pause }
+            }
+        }
+        // The window of losses begins anew with every decision.
+        let mean = history.recent / Double(history.count), weight = pow(plan.smoothing, Double(history.count))
+        history.loss.add(mean, weight)
+        history.square.add(mean * mean, weight)
+        (history.recent, history.count) = (0, 0)
+        return changes
+    }
+
+    /// What policies see now.
+    /// - Parameter measure: asked for only if the pruning policy wants an ablation.
+    func view(step: Int, _ measure: () -> Double) -> StateView {
+        let ablations = pruning?.needs.contains(.ablation) ?? false ? LayerLifecycle.ablation(layer, measure) : [:]
+        let mean = history.loss.value
+        var view = statistics.view(of: layer, step: step, pruneVotes: history.pruneVotes, ablation: ablations)
+        view.loss = history.recent / Double(max(1, history.count))
+        view.usualLoss = mean
+        view.lossDeviation = max(0, history.square.value - mean * mean).squareRoot()
+        return view
+    }
+    /// Growth of the loss without each active state, by identity.
+    package static func ablation(_ layer: NSTMLayer, _ measure: () -> Double) -> [Int: Double] {
+        let manager = layer.manager, active = manager.active, identities = manager.identities
+        guard active.count(where: { $0 }) > 1 else { return [:] }
+        let base = measure()
+        var growth: [Int: Double] = [:]
+        for place in active.indices where active[place] {
+            manager.active[place] = false
+            growth[identities[place]] = measure() - base
+            manager.active[place] = true
+        }
+        return growth
+    }
+
+    private func prune(_ view: StateView, _ key: RandomKey) -> [Change] {
+        guard var policy = pruning else { return [] }
+        let scores = policy.scores(view, key.fold("pruning"))
+        let pruned = plan.limits.selectPruned(policy.candidates(scores, view), view, &history.pruneVotes)
+        pruning = policy
+        var active = layer.manager.active
+        let changes = pruned.map { index, reason in
+            let state = view.states[index]
+            active[state.place] = false
+            statistics.end(state.identity)
+            if let i = history.born.firstIndex(of: state.identity) {
+                history.born.remove(at: i)
+                history.pause = min(DecisionHistory.longestPause, 2 * max(1, history.pause ?? plan.limits.pause))
+            }
+            return Change(
+                event: StateEvent(
+                    step: view.step, layer: path, state: state.identity, kind: .death, score: scores[index], reason: reason),
+                place: state.place)
+        }
+        layer.manager.active = active
+        return changes
+    }
+    private func allocate(_ view: StateView, _ key: RandomKey) -> [Change] {
+        guard let proposal = allocation.propose(view, key.fold("allocation")) else { return [] }
+        let wanted = min(proposal.count, plan.limits.budget, view.free), manager = layer.manager
+        return (0..<max(0, wanted)).map { i in
+            let place = manager.active.firstIndex(of: false)!, identity = manager.allocate(at: place)
+            if plan.beginning == .copy, let model = zip(view.states, view.importance).max(by: { $0.1 < $1.1 })?.0 {
+                layer.copyState(from: model.place, to: place, noise: plan.noise, key.fold("birth").fold(i))
+            }
+            statistics.begin(identity, step: view.step)
+            history.born.append(identity)
+            return Change(
+                event: StateEvent(
+                    step: view.step, layer: path, state: identity, kind: .birth, score: proposal.score, reason: proposal.reason),
+                place: place)
+        }
+    }
+
+    // MARK: Checkpoints
+
+    var saved: Memory {
+        func text<M: Encodable>(_ memory: M) -> String {
+            String(decoding: try! LayerLifecycle.encoder.encode(memory), as: UTF8.self)
+        }
+        func text(of policy: some AllocationPolicy) -> String { text(policy.memory) }
+        func text(of policy: some PruningPolicy) -> String { text(policy.memory) }
+        return Memory(
+            statistics: statistics, history: history, pruning: pruning.map { text(of: $0) }, allocation: text(of: allocation))
+    }
+    /// What takes a saved memory over.
+    /// - Throws: `StoredValueError` when it is not one of this layer's policies; nothing is changed then.
+    func restoration(of memory: Memory) throws -> () -> Void {
+        func decoded<M: Codable>(_ type: M.Type, _ text: String, _ name: String) throws -> M {
+            do {
+                let memory = try JSONDecoder().decode(type, from: Data(text.utf8))
+                let issues = (memory as? any StoredValue)?.issues ?? []
+                guard issues.isEmpty else { throw StoredValueError(issues.joined(separator: "; ")) }
+                return memory
+            } catch { throw StoredValueError("layers.\(path).\(name): \(error)") }
+        }
+        func restored<P: PruningPolicy>(_ policy: P, _ text: String) throws -> any PruningPolicy {
+            var policy = policy
+            policy.memory = try decoded(P.Memory.self, text, "pruning")
+            return policy
+        }
+        func restored<P: AllocationPolicy>(_ policy: P, _ text: String) throws -> any AllocationPolicy {
+            var policy = policy
+            policy.memory = try decoded(P.Memory.self, text, "allocation")
+            return policy
+        }
+        let newPruning = try pruning.map { policy in try memory.pruning.map { try restored(policy, $0) } ?? policy }
+        let newAllocation = try restored(allocation, memory.allocation)
+        return { [self] in
+            allocation = newAllocation
+            pruning = newPruning
+            statistics = memory.statistics
+            history = memory.history
+        }
+    }
+    private static let encoder: JSONEncoder = {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        return encoder
+    }()
+}

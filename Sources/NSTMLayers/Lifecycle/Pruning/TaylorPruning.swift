@@ -1,0 +1,22 @@
+import NSTMTensor
+
+/// The first-order change of the loss when a state fades, Σ over sequences of |∂ℓ/∂log a| at activity a = 1, that is |g · a|, averaged
+/// over steps (Molchanov et al. 2019, "Importance estimation for neural network pruning", equation 8, with a gate on the state). Those
+/// below a share of the layer's mean die; with `keep`, all but the K largest.
+public struct TaylorPruning: PruningPolicy {
+    public let keep: Int?
+    public let below: Double
+    public init(keep: Int? = nil, below: Double = 0) {
+        self.keep = keep
+        self.below = below
+    }
+    public var needs: Set<StateObservation> { StateMeasure.saliency.needs }
+    public func scores(_ view: StateView, _ key: RandomKey) -> [Double] { StateMeasure.saliency(view) }
+    public func candidates(_ scores: [Double], _ view: StateView) -> [(index: Int, reason: String)] {
+        let mean = scores.reduce(0, +) / Double(max(1, scores.count)), few = Set(keep.map { beyond($0, scores) } ?? [])
+        return beyond(0, scores).compactMap { i in
+            if scores[i] < below * mean { return (i, "saliency below \(short(below)) of the mean") }
+            return few.contains(i) ? (i, "saliency not among the \(keep!) largest") : nil
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import Foundation
+import NSTMConfiguration
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// The lives of the states of all layers of a model. A training loop sets it as the observer of each pass, ends each step with
+/// `finish`, and saves `memory`:
+///
+/// ```swift
+/// let life = StateLifecycle(model)
+/// context.observer = life
+/// … forward, backward, update …
+/// for change in life.finish(step: step, loss: loss, key: key, measure: { … }) { … }
+/// ```
+public final class StateLifecycle: PassObserver {
+    public let layers: [LayerLifecycle]
+    private let places: LayerIndices
+
+    /// Layers whose plan lets states be born or die; nil when there is none.
+    public init?(_ layers: [NSTMLayer]) {
+        self.layers = layers.compactMap { layer in layer.life.flatMap { $0.isEventful ? LayerLifecycle(layer, $0) : nil } }
+        places = LayerIndices(self.layers.map(\.path))
+        guard !self.layers.isEmpty else { return nil }
+    }
+    public convenience init?(_ model: SequenceModel) { self.init(model.stateLayers) }
+
+    public func wants(_ name: String, at path: String) -> Bool {
+        guard let i = places[path], let name = StateObservation(rawValue: name) else { return false }
+        return layers[i].needs.contains(name)
+    }
+    public func observe(_ name: String, _ value: Tensor, at path: String) {
+        guard let i = places[path], let name = StateObservation(rawValue: name) else { return }
+        layers[i].observe(name, value)
+    }
+    /// Ends a training step.
+    /// - Parameters:
+    ///   - step: steps done, this one included.
+    ///   - loss: its training loss.
+    ///   - measure: the model's loss on a fixed batch.
+    /// - Returns: who was born and who died. The optimizer's moments at the place of a newborn state are to be set to zero.
+    public func finish(step: Int, loss: Double, key: RandomKey, measure: () -> Double) -> [(
+        layer: NSTMLayer, change: LayerLifecycle.Change
+    )] {
+        layers.flatMap { life in
+            life.finish(step: step, loss: loss, key: key, measure: measure).map { (life.layer, $0) }
+        }
+    }
+
+    /// Everything that a run needs to go on, by layer.
+    public struct Memory: StoredValue {
+        let layers: [String: LayerLifecycle.Memory]
+
+        public var issues: [String] {
+            var issues = RangeIssues()
+            for (path, memory) in layers.sorted(by: { $0.key < $1.key }) { issues.add("layers.\(path)", memory) }
+            return issues.list
+        }
+    }
+    public var memory: Memory { Memory(layers: Dictionary(uniqueKeysWithValues: layers.map { ($0.path, $0.saved) })) }
+    /// What takes a saved memory over.
+    /// - Throws: `StoredValueError` when a policy's memory is of another kind or out of range; nothing is changed then.
+    public func restoration(of memory: Memory) throws -> () -> Void {
+        let parts = try layers.compactMap { life in try memory.layers[life.path].map { try life.restoration(of: $0) } }
+        return { for part in parts { part() } }
+    }
+}

@@ -1,0 +1,30 @@
+import NSTMAutograd
+import NSTMTensor
+
+/// softmax over active states of q·Kₘ/√d by heads, then the mix of their values: what tokens read by default. It is fused with the
+/// scan of token-driven rules.
+public final class ContentReadout: WeightedReadout {
+    public init() {}
+    public func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable {
+        var scores = queries.matched(to: states.keys, heads: states.heads)
+        if let bias = states.activity.readBias { scores = scores + bias.expanded(1).expanded(1) }
+        // With no active state there is nothing to choose from.
+        if states.activity.active(of: states.count).isEmpty { return Variable(Tensor.zeros(scores.shape, dtype: scores.dtype)) }
+        return scores.softmax()
+    }
+    public func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
+        let read = token.query.expanded(1).slotRead(
+            keys: states.keys, values: states.values, bias: states.activity.readBias, heads: states.heads)
+        context.observe(StateObservation.read.rawValue) { read.weights }
+        return read.output.squeezed(1)
+    }
+}
+
+// MARK: Cost
+
+extension ContentReadout: ReadWeightCost {
+    /// Scores of the active states and the mix of their values.
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * 2 * pass.width * pass.active }
+    /// Scores of all states: a product.
+    public func weightMultiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * pass.states }
+}

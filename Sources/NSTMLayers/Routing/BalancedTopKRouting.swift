@@ -1,0 +1,81 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Top-k routing whose states share the work. The k largest of z + s are chosen, z = x·R + b, where the selection bias s never
+/// enters the weights σ(z) of the chosen ones, and no gradient reaches it: after the backward pass of a training step
+/// sₙ ← sₙ + rate · sign(mean load − loadₙ), the load being the number of tokens that state n got (Wang et al. 2024,
+/// "Auxiliary-loss-free load balancing strategy for mixture-of-experts"). s is saved with the model.
+///
+/// Optional losses, for each stretch of tokens that is routed at once, with p = softmax(z):
+/// - balance: λ · A · Σₙ fₙ p̄ₙ, A active states, fₙ the share of choices that fell on n, p̄ₙ its mean probability; 1·λ when even
+///   (Fedus, Zoph & Shazeer 2022, "Switch transformers", equation 4).
+/// - entropy: λ · the mean entropy of p in nats: a price on undecided tokens.
+public final class BalancedTopKRouting: RoutingPolicy {
+    public let projection: Linear
+    /// s, [N].
+    public let selectionBias: Parameter
+    public let k: Int
+    /// How far s moves in a training step; 0: never.
+    public let rate: Double
+    public let balanceLoss: Double
+    public let entropyLoss: Double
+
+    public init(
+        _ parameters: ParameterBuilder, width: Int, states: Int, k: Int, rate: Double = 0.001, balanceLoss: Double = 0,
+        entropyLoss: Double = 0
+    ) {
+        projection = Linear(parameters, in: width, out: states, initializer: .normal(standardDeviation: 0.02), stateAxis: 0)
+        selectionBias = parameters("selectionBias", [states], .zeros, trainable: false, stateAxis: 0)
+        self.k = k
+        self.rate = rate
+        self.balanceLoss = balanceLoss
+        self.entropyLoss = entropyLoss
+    }
+    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
+        -> Variable
+    {
+        let logits = activity.hidingInactive(projection(tokens, context))
+        let chosen = (logits.value + selectionBias.value).largest(k), weights = logits.sigmoid() * context.constant(chosen)
+        guard context.isTraining, tokens.shape[1] > 0 else { return weights }
+        // Rows may choose inactive states where fewer than k are active.
+        let load = activity.masking(context.constant(chosen), context).value.sum([0, 1]).doubles(),
+            active = activity.active(of: load.count)
+        addLosses(logits, load, active, context)
+        guard rate > 0 else { return weights }
+        // On the way back, when everything that this pass chooses, recomputed parts too, has been chosen.
+        return record(
+            "load balance", [weights], weights.value,
+            .pullback { [self] g, to in
+                to.add(0, g)
+                move(load, active)
+            })
+    }
+    private func move(_ load: [Double], _ active: [Int]) {
+        let mean = active.reduce(0) { $0 + load[$1] } / Double(max(1, active.count)), dtype = selectionBias.value.dtype
+        var bias = selectionBias.value.doubles()
+        for n in active { bias[n] += rate * (load[n] < mean ? 1 : load[n] > mean ? -1 : 0) }
+        selectionBias.value = Tensor(bias, [bias.count]).cast(to: dtype)
+    }
+    private func addLosses(_ logits: Variable, _ load: [Double], _ active: [Int], _ context: ForwardContext) {
+        guard balanceLoss > 0 || entropyLoss > 0 else { return }
+        let p = logits.softmax()
+        if balanceLoss > 0 {
+            let total = max(1, active.reduce(0) { $0 + load[$1] })
+            let share = Tensor(load.map { $0 / total }, [load.count]).cast(to: p.dtype)
+            context.addLoss("balance", (p.mean([0, 1]) * context.constant(share)).sum() * (balanceLoss * Double(active.count)))
+        }
+        if entropyLoss > 0 {
+            // Of inactive states p is 0, and so is p log p.
+            let rows = Double(logits.shape[0] * logits.shape[1])
+            context.addLoss("entropy", (p * p.clamped(1e-30, 1).log()).sum() * (-entropyLoss / rows))
+        }
+    }
+}
+
+// MARK: Cost
+
+extension BalancedTopKRouting: RoutingCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * pass.states }
+    public func reached(of active: Int) -> Int { min(k, active) }
+}

@@ -1,0 +1,88 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// What content routing compares tokens with.
+public enum RoutingContent: String, Sendable, CaseIterable {
+    /// Learned identities of the states.
+    case identities
+    /// The keys that the states of the sequence hold.
+    case states
+}
+
+/// softmax over states of β cos(x·Q, eₙ): a token goes to the states whose learned identities eₙ it resembles. The
+/// content addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing machines", equations 5 and 6), of identities instead of
+/// contents, so that it depends on tokens only. With k the softmax is over the k most alike, and all others are exactly 0.
+public final class ContentRouting: RoutingPolicy {
+    public let query: Linear
+    /// e, [N, D].
+    public let identities: Parameter
+    /// log β, [1].
+    public let sharpness: Parameter
+    public let k: Int?
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int? = nil) {
+        query = Linear(parameters.child("query"), in: width, out: width, bias: false)
+        identities = parameters("identities", [states, width], .normal(standardDeviation: 1), decays: false, stateAxis: 0)
+        // β = e² ≈ 7: the cosines of a random token and random identities are small.
+        sharpness = parameters("sharpness", [1], .constant(2))
+        self.k = k
+    }
+    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
+        -> Variable
+    {
+        let cosines = query(tokens, context).l2Normalized().linear(context[identities].l2Normalized())
+        return shares(cosines * context[sharpness].exp(), k, activity)
+    }
+}
+
+/// softmax over states of β cos(x·Q, Kₙ(τ)): a token goes to the states of its sequence that hold what it resembles. Kₙ(τ) is the key
+/// part of state n before token τ, the last multiple of the interval C; so the tokens of a stretch are routed at once, and what they
+/// write is seen from the next multiple on. The addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing machines",
+/// equations 5 and 6), by contents that are up to C tokens old. With k the softmax is over the k most alike, and all others are
+/// exactly 0. Where keys are written by no token (matrix and selective rules), they are identities.
+public final class StateContentRouting: StateRoutingPolicy {
+    public let query: Linear
+    /// log β, [1].
+    public let sharpness: Parameter
+    public let k: Int?
+    /// C
+    public let interval: Int
+    private let states: Int
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int? = nil, interval: Int = 64) {
+        query = Linear(parameters.child("query"), in: width, out: width, bias: false)
+        sharpness = parameters("sharpness", [1], .constant(2))
+        self.k = k
+        self.interval = interval
+        self.states = states
+    }
+    public func initialState(batch: Int, _ dtype: DType) -> Tensor {
+        .zeros([batch, states, query.weight.value.shape[0]], dtype: dtype)
+    }
+    public func route(
+        _ tokens: Variable, _ activity: StateActivity, position: Int, carried keys: Variable, _ context: ForwardContext
+    ) -> Routing {
+        let cosines = query(tokens, context).l2Normalized().matmul(keys.l2Normalized(), transposeOther: true)
+        return Routing(weights: shares(cosines * context[sharpness].exp(), k, activity), carried: keys)
+    }
+}
+
+/// A softmax over the k largest of the scores of active states; nil: over all.
+private func shares(_ scores: Variable, _ k: Int?, _ activity: StateActivity) -> Variable {
+    let scores = activity.hidingInactive(scores)
+    guard let k, k < scores.shape[-1] else { return scores.softmax() }
+    return scores.keeping(scores.value.largest(k)).softmax()
+}
+
+// MARK: Cost
+
+extension ContentRouting: RoutingCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * (pass.width + pass.states) }
+    public func reached(of active: Int) -> Int { min(k ?? active, active) }
+}
+
+extension StateContentRouting: RoutingCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * (pass.width + pass.states) }
+    public func reached(of active: Int) -> Int { min(k ?? active, active) }
+}

@@ -1,0 +1,130 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+// Policies that learn nothing: what a learned router must beat.
+
+/// Weights of one value for states chosen by position, the same for all sequences with the same active states: [B, T, N].
+/// - Parameter choose: numbers of the chosen states, from the place in this stretch and the numbers of the active ones.
+private func chosen(
+    _ tokens: Variable, states: Int, _ activity: StateActivity, strength: Double, _ context: ForwardContext,
+    _ choose: (_ at: Int, _ active: [Int]) -> [Int]
+) -> Variable {
+    let length = tokens.shape[1], own = activity.mask?.rank == 2 ? tokens.shape[0] : 1
+    var weights = Array(repeating: 0.0, count: own * length * states)
+    for b in 0..<own {
+        let active = activity.active(of: states, sequence: b)
+        if active.isEmpty { continue }
+        for t in 0..<length { for n in choose(t, active) { weights[(b * length + t) * states + n] = strength } }
+    }
+    let rows = Tensor(weights, [own, length, states]).cast(to: tokens.dtype)
+    return context.constant(rows.broadcast(to: [tokens.shape[0], length, states]))
+}
+
+/// Every token reaches every active state alike: for rules that choose among the states themselves.
+public final class AllRouting: RoutingPolicy {
+    /// Weight of the states, in 0 ... 1.
+    public let strength: Double
+    private let states: Int
+
+    public init(states: Int, strength: Double = 1) {
+        self.states = states
+        self.strength = strength
+    }
+
+    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
+        -> Variable
+    {
+        chosen(tokens, states: states, activity, strength: strength, context) { _, active in active }
+    }
+}
+
+/// The state of position t is the active one of number t mod N: where weights of 1 replace, N states are a window over the last N
+/// tokens.
+public final class RoundRobinRouting: RoutingPolicy {
+    /// Weight of the chosen state, in 0 ... 1.
+    public let strength: Double
+    private let states: Int
+
+    public init(states: Int, strength: Double = 1) {
+        self.states = states
+        self.strength = strength
+    }
+
+    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
+        -> Variable
+    {
+        chosen(tokens, states: states, activity, strength: strength, context) { at, active in
+            [active[(position + at) % active.count]]
+        }
+    }
+}
+
+/// k states drawn at random for every position, the same for all sequences, in training and evaluation alike.
+public final class RandomRouting: RoutingPolicy {
+    public let k: Int
+    /// Weight of the chosen states, in 0 ... 1.
+    public let strength: Double
+    private let states: Int
+    private let key: RandomKey
+
+    public init(_ parameters: ParameterBuilder, states: Int, k: Int = 1, strength: Double = 1) {
+        self.k = k
+        self.strength = strength
+        self.states = states
+        key = RandomKey(0).fold("random routing").fold(parameters.path)
+    }
+    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
+        -> Variable
+    {
+        chosen(tokens, states: states, activity, strength: strength, context) { at, active in
+            let draws = key.fold(position + at)
+            var left = active
+            return (0..<min(k, left.count)).map { left.remove(at: draws.integer($0, below: left.count)) }
+        }
+    }
+}
+
+/// The k states along whose fixed random directions a token points most: a locality-sensitive hash of one projection (Andoni et
+/// al. 2015; Kitaev, Kaiser & Levskaya 2020, "Reformer"). Tokens that resemble each other meet in the same states.
+public final class HashRouting: RoutingPolicy {
+    /// [N, D], saved with the model, not learned.
+    public let directions: Parameter
+    public let k: Int
+    /// Weight of the chosen states, in 0 ... 1.
+    public let strength: Double
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int = 1, strength: Double = 1) {
+        directions = parameters("directions", [states, width], .normal(standardDeviation: 1), trainable: false, stateAxis: 0)
+        self.k = k
+        self.strength = strength
+    }
+    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
+        -> Variable
+    {
+        let scores = activity.hidingInactive(tokens.detached.linear(context.constant(directions.value)))
+        return context.constant(scores.value.largest(k).affine(strength))
+    }
+}
+
+// MARK: Cost
+
+extension HashRouting: RoutingCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * pass.states }
+    public func reached(of active: Int) -> Int { min(k, active) }
+}
+
+extension AllRouting: RoutingCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { 0 }
+    public func reached(of active: Int) -> Int { active }
+}
+
+extension RandomRouting: RoutingCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { 0 }
+    public func reached(of active: Int) -> Int { min(k, active) }
+}
+
+extension RoundRobinRouting: RoutingCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { 0 }
+    public func reached(of active: Int) -> Int { min(1, active) }
+}

@@ -1,0 +1,56 @@
+import Foundation
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Draws k states for every token, without replacement and by their softmax probabilities, and writes to them with weight 1; all
+/// others have exactly 0. In training Gumbel noise g = −log(−log U) is added to z = x·R + b before the k largest are taken (Kool,
+/// van Hoof & Welling 2019, "Stochastic beams and where to find them"); evaluation takes the k largest of z.
+///
+/// The gradient is that of softmax((z + g)/τ) in place of the choice: straight-through Gumbel-softmax (Jang, Gu & Poole 2017). It
+/// is biased, and the scan of token-driven rules passes on the part of the chosen states only. A weight of 1 replaces a state
+/// wholly; a second gate (`GatedSlotsRule`) makes that less.
+public final class GumbelRouting: RoutingPolicy, EstimatesGradient {
+    public let projection: Linear
+    public let k: Int
+    /// τ: smaller values bring the gradient closer to that of the choice, and make it larger.
+    public let temperature: Double
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int = 1, temperature: Double = 1) {
+        projection = Linear(parameters, in: width, out: states, initializer: .normal(standardDeviation: 0.02), stateAxis: 0)
+        self.k = k
+        self.temperature = temperature
+    }
+    public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
+        -> Variable
+    {
+        var scores = activity.hidingInactive(projection(tokens, context))
+        if context.isTraining {
+            scores = scores + context.constant(noise(scores.shape, scores.dtype, activity, position, context))
+        }
+        return (scores / temperature).softmax().straightThrough(scores.value.largest(k))
+    }
+    /// One row for each sequence and position, however the sequence is split; a state's number is that of its identity.
+    private func noise(
+        _ shape: Shape, _ dtype: DType, _ activity: StateActivity, _ position: Int, _ context: ForwardContext
+    ) -> Tensor {
+        let key = context.random("gumbel"), n = shape[2], identities = activity.identities(of: n)
+        var all: [Double] = []
+        all.reserveCapacity(shape.count)
+        for b in 0..<shape[0] {
+            let sequence = key.fold(b)
+            for t in 0..<shape[1] {
+                let row = sequence.fold(position + t)
+                for i in identities { all.append(-log(-log(min(max(row.uniform(i), 1e-12), 1 - 1e-12)))) }
+            }
+        }
+        return Tensor(all, shape).cast(to: dtype)
+    }
+}
+
+// MARK: Cost
+
+extension GumbelRouting: RoutingCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * pass.states }
+    public func reached(of active: Int) -> Int { min(k, active) }
+}

@@ -1,0 +1,53 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Softmax routing, balanced over the states by Sinkhorn iterations (Sinkhorn & Knopp 1967; for routing: Clark et al. 2022,
+/// "Unified scaling laws for routed language models") that stay causal.
+///
+/// Sinkhorn's column step divides each state's weights by what all tokens send it, later ones too. Here a token sees a fading sum
+/// over itself and the tokens before it instead: w⁰ = softmax(x·R + b), then for i = 1 ... I
+///
+///     mᵢ ← (1 − 1/M) mᵢ + wⁱ⁻¹;    wⁱ ∝ wⁱ⁻¹/(1 + mᵢ)
+///
+/// and the weights of a token add up to 1. M is about the number of tokens over which the work evens out; the 1 leaves the first
+/// tokens of a sequence as the softmax has them. The m of a sequence are carried from part to part.
+public final class SinkhornRouting: CarryingRoutingPolicy {
+    public let projection: Linear
+    /// I
+    public let iterations: Int
+    /// M, in tokens.
+    public let memory: Double
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, iterations: Int = 3, memory: Double = 64) {
+        projection = Linear(parameters, in: width, out: states, initializer: .normal(standardDeviation: 0.02), stateAxis: 0)
+        self.iterations = iterations
+        self.memory = memory
+    }
+    /// m of every iteration, [B, I, N].
+    public func initialState(batch: Int, _ dtype: DType) -> Tensor {
+        Tensor(repeating: 0, [batch, iterations, projection.weight.value.shape[0]], dtype: dtype)
+    }
+    public func route(
+        _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable, _ context: ForwardContext
+    ) -> Routing {
+        var w = activity.hidingInactive(projection(tokens, context)).softmax()
+        let fading = context.constant(Tensor(repeating: 1 - 1 / memory, [w.shape[2]], dtype: w.dtype))
+        let before = carried.split(1, Array(repeating: 1, count: iterations))
+        let after = before.map { m in
+            let sent = w.diagonalScan(decay: fading, state: m.squeezed(1))
+            let raw = w / (sent.output + 1)
+            w = raw / raw.sum([-1], keepDims: true)
+            return sent.state
+        }
+        return Routing(weights: w, carried: .stack(after, axis: 1))
+    }
+}
+
+// MARK: Cost
+
+extension SinkhornRouting: RoutingCost {
+    /// Each iteration keeps a fading sum for every state.
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.states * (pass.width + iterations) }
+    public func reached(of active: Int) -> Int { active }
+}

@@ -1,0 +1,113 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Runs an update rule over tokens: as a scan when the rule has one for the readout, else step by step. Every `interval` tokens,
+/// counted from the start of the sequence, the states talk to each other.
+public final class StatePropagator {
+    public let rule: any StateUpdateRule
+    public let interaction: (any StateInteraction)?
+    public let interval: Int
+
+    public init(_ rule: any StateUpdateRule, interaction: (any StateInteraction)?, interval: Int) {
+        self.rule = rule
+        self.interaction = interaction
+        self.interval = interval
+    }
+
+    /// - Parameters:
+    ///   - tokens: features [B, T, D]; qkv: queries, keys, values [B, T, 3·D]; routing: where they write and read.
+    ///   - position: tokens of this sequence that came before.
+    /// - Returns: what each token read after its own update, [B, T, D], and the states after the last one.
+    public func callAsFunction(
+        tokens: Variable, qkv: Variable, routing: Routing, states: StateBank, readout: any StateReadout, position: Int,
+        _ context: ForwardContext
+    ) -> (reads: Variable, states: StateBank) {
+        let all = RoutedTokens(features: tokens, qkv: qkv, weights: routing.weights, reads: routing.reads)
+        guard let interaction else { return segment(all, states, readout, context) }
+        let t = tokens.shape[1]
+        // Boundaries lie at multiples of the interval: before a token whose position is one, states talk.
+        let lengths = StatePropagator.lengths(of: t, from: position, [interval])
+        var states = states, reads: [Variable] = [], at = position
+        for (tokens, n) in zip(all.split(lengths), lengths) {
+            if at > 0 && at % interval == 0 {
+                states = context.scope("interaction") { states.hidingInactive { interaction($0, context) } }
+            }
+            let result = segment(tokens, states, readout, context)
+            reads.append(result.reads)
+            states = result.states
+            at += n
+        }
+        return (Variable.concatenate(reads, axis: 1), states)
+    }
+
+    /// Lengths of the parts into which multiples of any interval cut the next tokens.
+    static func lengths(of count: Int, from position: Int, _ intervals: [Int]) -> [Int] {
+        var lengths: [Int] = [], start = 0
+        while start < count {
+            let n = intervals.reduce(count - start) { min($0, $1 - (position + start) % $1) }
+            lengths.append(n)
+            start += n
+        }
+        return lengths
+    }
+    /// Tokens between two boundaries.
+    private func segment(
+        _ all: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext
+    ) -> (reads: Variable, states: StateBank) {
+        context.observe(StateObservation.write.rawValue) { all.weights.value }
+        let result = context.scope("update") { rule.scan(all, states, readout, context) } ?? loop(all, states, readout, context)
+        context.observe(StateObservation.novelty.rawValue) {
+            noveltyOfKeys(all.qkv.value.slice(2, all.width..<2 * all.width), result.states.keys.value, states.activity)
+        }
+        return result
+    }
+    /// A step of the states that a token reaches, where the rule takes each by itself and they are few; else of all.
+    private func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+        guard rule.stepsStatesAlone, states.usage == nil, let places = token.reachedPlaces() else {
+            return rule.step(states, token, context)
+        }
+        let reached = StateBank(
+            keys: states.keys.batchRows(places), values: states.values.batchRows(places),
+            activity: StateActivity(heads: states.heads))
+        let moved = rule.step(
+            reached,
+            RoutedToken(
+                features: token.features, query: token.query, key: token.key, value: token.value,
+                weights: token.weights.batchRows(places)), context)
+        var next = states
+        next.keys = states.keys.replacingBatchRows(places, with: moved.keys)
+        next.values = states.values.replacingBatchRows(places, with: moved.values)
+        return next
+    }
+    /// Token by token.
+    private func loop(
+        _ all: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext
+    ) -> (reads: Variable, states: StateBank) {
+        var reads: [Variable] = []
+        let end = states.hidingInactive { states in
+            var states = states
+            for token in all.each(heads: states.heads) {
+                let (next, seen) = context.scope("update") {
+                    let next = step(states, token, context)
+                    return (next, rule.view(before: states, after: next, token, context))
+                }
+                reads.append(readout(token, seen, context))
+                states = next
+            }
+            return states
+        }
+        return (Variable.stack(reads, axis: 1), end)
+    }
+}
+
+// MARK: Cost
+
+extension StatePropagator {
+    /// Of a stretch of tokens and what they read; nil when a part does not say.
+    func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
+        if let rule = rule as? any UpdateCost { return rule.multiplyAdds(pass, reading: readout) }
+        guard let rule = rule as? any StrategyCost, let readout = readout as? any StrategyCost else { return nil }
+        return rule.multiplyAdds(pass) + readout.multiplyAdds(pass)
+    }
+}

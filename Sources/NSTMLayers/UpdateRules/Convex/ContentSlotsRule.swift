@@ -1,0 +1,73 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// States allocated by content, as part of the recurrence: a token whose key a state holds updates that state, a new one takes the
+/// first free state, and a learned rate frees states again. `usage` is how much of a state is taken, 0 at the beginning.
+///
+///     sₘ = k·Kₘ/D;  μₘ = rₘ aₘ e^{β sₘ}/Z;  ν = e^{βθ}/Z;  Z = Σ r a e^{βs} + e^{βθ}
+///     φₘ = rₘ (1 − aₘ) Π_{j<m} (1 − rⱼ (1 − aⱼ));  uₘ = σ(e(x)) (μₘ + ν φₘ)
+///     Kₘ ← Kₘ + uₘ (k − Kₘ);  Vₘ ← Vₘ + uₘ (v − Vₘ);  aₘ ← (aₘ + uₘ (1 − aₘ)) (1 − rₘ σ(f(x)))
+///
+/// The routing weight r says which states are in reach; with the policy `all` content alone decides. Matching and usage are shared by
+/// the heads. The weights depend on the states, so this is no token-driven rule, but it has a scan of its own for `ContentReadout`. The
+/// allocation is that of the DNC (Graves et al. 2016) in a form that has gradients: in the order of the states instead of sorted.
+public final class ContentSlotsRule: StateUpdateRule {
+    private let strength: Linear
+    private let forget: Linear
+    /// log β and θ, [1] each.
+    private let sharpness: Parameter
+    private let threshold: Parameter
+
+    public init(_ parameters: ParameterBuilder, width: Int) {
+        strength = Linear(parameters.child("strength"), in: width, out: 1, biasInitializer: .constant(2))
+        // σ(−5) = 0.007: a state that nobody comes back to is half free after 100 tokens.
+        forget = Linear(parameters.child("forget"), in: width, out: 1, biasInitializer: .constant(-5))
+        sharpness = parameters("sharpness", [1], .constant(2))
+        threshold = parameters("threshold", [1], .constant(0.5))
+    }
+    public var initialUsage: Double? { 0 }
+
+    public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+        guard let a = states.usage else { fatalError("ContentSlotsRule: states without usage") }
+        let r = token.weights, beta = context[sharpness].exp(), key = token.key.expanded(1)
+        let scores = (states.keys * key).sum([2]) / Double(states.keys.shape[2]) * beta, none = beta * context[threshold]
+        // The same number everywhere changes nothing; this one keeps the exponentials in range.
+        let top = Tensor.maximum(scores.value.maximum([1], keepDims: true), none.value)
+        let known = r * a * (scores - Variable(top)).exp(), new = (none - Variable(top)).exp()
+        let free = r * (1 - a), ones = context.constant(Tensor.ones([a.shape[0], 1], dtype: a.dtype))
+        let before = Variable.concatenate([ones, (1 - free).cumulativeProduct(1).slice(1, 0..<states.count - 1)], axis: 1)
+        let mass = known.sum([1], keepDims: true) + new
+        let u = strength(token.features, context).sigmoid() * (known + new * free * before) / mass
+        var next = states
+        next.keys = states.keys + u.expanded(2) * (key - states.keys)
+        next.values = states.values + u.expanded(2) * (token.value.expanded(1) - states.values)
+        next.usage = (a + u * (1 - a)) * (1 - r * forget(token.features, context).sigmoid())
+        return next
+    }
+    public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
+        -> (reads: Variable, states: StateBank)?
+    {
+        guard readout is ContentReadout, let usage = states.usage else { return nil }
+        func gate(_ map: Linear) -> Variable { map(tokens.features, context).sigmoid().squeezed(2) }
+        let found = tokens.split(heads: states.heads).keys.contentSlotScan(
+            routing: tokens.weights, strength: gate(strength), forget: gate(forget), keys: states.keys, usage: usage,
+            sharpness: context[sharpness].exp(), threshold: context[threshold])
+        var (reads, next) = ConvexUpdate(write: found.write).scan(tokens, states, readout, context)!
+        next.usage = found.usage
+        return (reads, next)
+    }
+}
+
+// MARK: Cost
+
+extension ContentSlotsRule: UpdateCost {
+    /// Counted as if every state in reach were written to. A state that is wholly free, in reach with a weight of exactly 1, leaves
+    /// nothing for those behind it: with a router that gives such weights this is an upper bound.
+    public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
+        guard let read = readout as? any StrategyCost else { return nil }
+        // Strength and forgetting; the match, and keys once more where what is found is written.
+        let found = readout is ContentReadout ? 4 * pass.width * pass.reached : 0
+        return pass.rows * (2 * pass.width + found) + read.multiplyAdds(pass)
+    }
+}

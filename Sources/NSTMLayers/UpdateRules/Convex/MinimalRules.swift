@@ -1,0 +1,47 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+// Recurrent units whose gates see tokens only (Feng et al. 2024, "Were RNNs all we needed?"), as the rule of every state: the key
+// part follows what is routed there, and the value part by as much as the gate of each channel lets in. The candidate h̃ is the
+// token's value.
+
+/// minGRU: V ← V + w z ⊙ (v − V), z = σ(x·W + b).
+public final class MinGRURule: TokenDrivenUpdateRule {
+    private let gate: Linear
+
+    public init(_ parameters: ParameterBuilder, width: Int) {
+        gate = Linear(parameters.child("gate"), in: width, out: width)
+    }
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        ConvexUpdate(write: routing, gate: gate(tokens, context).sigmoid())
+    }
+}
+
+/// minLSTM in its normalized form, V ← f/(f + i) ⊙ V + i/(f + i) ⊙ v with f = σ(x·F + b), i = σ(x·I + c): a convex update with
+/// z = i/(f + i) = σ(log i − log f).
+public final class MinLSTMRule: TokenDrivenUpdateRule {
+    private let gates: Linear
+
+    public init(_ parameters: ParameterBuilder, width: Int) {
+        gates = Linear(parameters.child("gates"), in: width, out: 2 * width)
+    }
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        let logs = gates(tokens, context).logSigmoid().split(2, into: 2)
+        return ConvexUpdate(write: routing, gate: (logs[1] - logs[0]).sigmoid())
+    }
+}
+
+// MARK: Cost
+
+extension MinGRURule: UpdateCost {
+    public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
+        ConvexUpdate.multiplyAdds(pass, reading: readout, gates: pass.width * pass.width, hasChannelGate: true)
+    }
+}
+
+extension MinLSTMRule: UpdateCost {
+    public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
+        ConvexUpdate.multiplyAdds(pass, reading: readout, gates: 2 * pass.width * pass.width, hasChannelGate: true)
+    }
+}

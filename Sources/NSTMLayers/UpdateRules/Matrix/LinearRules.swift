@@ -1,0 +1,135 @@
+import Foundation
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+// Rules whose states are the rows of a matrix (`MatrixUpdate`). What routing decides is how strongly a state takes part: a decay α
+// becomes exp(w log α) there, so that a state with weight 0 stays exactly as it is.
+
+/// Gated linear attention (Yang et al. 2024): V ← α^w V + w c v, log α = logsigmoid(x·G + b)/τ for each state, τ = 16.
+public final class GatedLinearRule: TokenDrivenUpdateRule {
+    private let gate: Linear
+    /// τ: how much slower states are than their gates.
+    public let slowness: Double
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, slowness: Double = 16) {
+        gate = Linear(parameters.child("gate"), in: width, out: states, stateAxis: 0)
+        self.slowness = slowness
+    }
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        MatrixUpdate(write: routing, decay: (routing * (gate(tokens, context).logSigmoid() / slowness)).exp())
+    }
+}
+
+/// One decay for a whole token or state. With a gate the form of Mamba-2 (Dao & Gu 2024): V ← exp(−w Δ eᴬ) V + w Δ c v, with one step
+/// Δ = softplus(x·g + b) for all states. Without one the retention of RetNet (Sun et al. 2023), whose decays 1 − 2⁻⁵ … 1 − 2⁻¹² are
+/// spread over the states instead of the heads: V ← γₘ^w V + w c v.
+public final class ScalarDecayRule: TokenDrivenUpdateRule {
+    let step: Linear?
+    /// With a gate A, [1]; without one the logarithms of the decays, [N], which are not learned.
+    private let rate: Parameter
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, gate: Bool = true) {
+        // softplus(−2.25) = 0.1
+        step = gate ? Linear(parameters.child("step"), in: width, out: 1, biasInitializer: .constant(-2.25)) : nil
+        let fixed = (0..<states).map { log1p(-exp2(-5 - 7 * Double($0) / Double(max(1, states - 1)))) }
+        rate =
+            gate
+            ? parameters("rate", [1], .zeros)
+            : parameters("rate", [states], .values(Tensor(fixed, [states])), trainable: false, stateAxis: 0)
+    }
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        guard let step else { return MatrixUpdate(write: routing, decay: (routing * context[rate]).exp()) }
+        let time = routing * step(tokens, context).softplus()
+        return MatrixUpdate(write: time, decay: (time * -context[rate].exp()).exp())
+    }
+}
+
+/// Linear attention (Katharopoulos et al. 2020) without forgetting, as a running mean: a state holds what was written to it divided
+/// by the mass of its writes, V = Σ w c v/n with n = 1 + Σ w, the learned beginning counting as one token. So it is bounded,
+/// where the sum would grow with the sequence and its normalizer Σ q·k could vanish. `usage` is n, which stops at a horizon: from there
+/// on old writes fade, and a state is the mean over about so much mass.
+public final class LinearAttentionRule: TokenDrivenUpdateRule {
+    /// The largest n, at least 1.
+    public let horizon: Double
+    public init(horizon: Double = 256) { self.horizon = horizon }
+    public var initialUsage: Double? { 1 }
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        guard let usage else { fatalError("LinearAttentionRule: states without usage") }
+        // w is never negative, so that the bound of the sum is the bound of every step.
+        let n = (routing.cumulativeSum(1) + usage.expanded(1)).clamped(0, horizon), share = routing / n
+        return MatrixUpdate(write: share, decay: 1 - share, usage: n.select(1, routing.shape[1] - 1))
+    }
+}
+
+/// The delta rule (Schlag et al. 2021, Yang et al. 2024), V ← V + β c (v − Σ c V) with ‖c‖ = 1 and a strength β = σ(x·W + b) for each
+/// head: a token replaces what is found under its key. With a gate (gated delta net: Yang et al. 2025) states fade by
+/// α^w first, log α = −eᴬ softplus(x·G + b) for each state.
+public final class DeltaRule: TokenDrivenUpdateRule {
+    private let strength: Linear
+    let gate: Linear?
+    /// A, [N].
+    private let rate: Parameter?
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int, gate: Bool = false) {
+        strength = Linear(parameters.child("strength"), in: width, out: heads)
+        // softplus(−4.6) = 0.01
+        self.gate =
+            gate ? Linear(parameters.child("gate"), in: width, out: states, biasInitializer: .constant(-4.6), stateAxis: 0) : nil
+        rate = gate ? parameters("rate", [states], .zeros, stateAxis: 0) : nil
+    }
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        let decay = gate.map { (routing * -context[rate!].exp() * $0(tokens, context).softplus()).exp() }
+        return MatrixUpdate(write: routing, decay: decay, beta: strength(tokens, context).sigmoid())
+    }
+}
+
+/// RWKV-6 (Peng et al. 2024) with a decay for each state, V ← exp(−w e^(x·G + b)) V + w c v, where a token reads the states before its
+/// own update plus b w c v, b being a learned bonus of each state.
+public final class WKVRule: TokenDrivenUpdateRule {
+    private let gate: Linear
+    /// b, [N].
+    private let bonus: Parameter
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int) {
+        // exp(−3) = 0.05, e-fold in 20 tokens
+        gate = Linear(parameters.child("gate"), in: width, out: states, biasInitializer: .constant(-3), stateAxis: 0)
+        bonus = parameters("bonus", [states], .ones, stateAxis: 0)
+    }
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        MatrixUpdate(write: routing, decay: (-routing * gate(tokens, context).exp()).exp(), bonus: context[bonus])
+    }
+}
+
+// MARK: Cost
+
+extension GatedLinearRule: UpdateCost {
+    public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
+        MatrixUpdate.multiplyAdds(pass, reading: readout, gates: pass.width * pass.states, decays: true)
+    }
+}
+
+extension ScalarDecayRule: UpdateCost {
+    public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
+        MatrixUpdate.multiplyAdds(pass, reading: readout, gates: step == nil ? 0 : pass.width, decays: true)
+    }
+}
+
+extension LinearAttentionRule: UpdateCost {
+    public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
+        MatrixUpdate.multiplyAdds(pass, reading: readout, gates: 0, decays: true)
+    }
+}
+
+extension DeltaRule: UpdateCost {
+    public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
+        let gates = pass.width * (pass.dimensions.heads + (gate == nil ? 0 : pass.states))
+        return MatrixUpdate.multiplyAdds(pass, reading: readout, gates: gates, decays: gate != nil, delta: true)
+    }
+}
+
+extension WKVRule: UpdateCost {
+    public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
+        MatrixUpdate.multiplyAdds(pass, reading: readout, gates: pass.width * pass.states, decays: true, bonus: true)
+    }
+}

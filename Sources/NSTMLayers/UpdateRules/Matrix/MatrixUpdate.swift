@@ -1,0 +1,106 @@
+import NSTMAutograd
+import NSTMTensor
+
+/// The states of a head are the rows of a matrix, as in linear attention. Keys stay what they were at the beginning: addresses, with
+/// which the keys of tokens are compared,
+///
+///     cₘ = wₘ k·Kₘ/√d, with a strength β also divided by ‖c‖ over the states
+///     Vₘ ← aₘ Vₘ + cₘ v,  or with β the delta rule  Vₘ ← aₘ Vₘ + β cₘ (v − Σⱼ cⱼ aⱼ Vⱼ)
+///
+/// by heads. With a bonus b a token reads the states before its own update plus bₘ cₘ v (RWKV). Fused with every `WeightedReadout`.
+public struct MatrixUpdate: UpdateFamily {
+    /// w [B, T, N]; 0 writes nothing.
+    public let write: Variable
+    /// a [B, T, N], usually in 0 ... 1; it must be exactly 1 wherever a state is to stay as it is. Nil: 1.
+    public let decay: Variable?
+    /// β [B, T, H] in 0 ... 1; nil: no delta rule.
+    public let beta: Variable?
+    /// b [N]; not together with β.
+    public let bonus: Variable?
+    /// What is counted after the last token, [B, N]; nil: as before.
+    public let usage: Variable?
+
+    public init(
+        write: Variable, decay: Variable? = nil, beta: Variable? = nil, bonus: Variable? = nil, usage: Variable? = nil
+    ) {
+        self.write = write
+        self.decay = decay
+        self.beta = beta
+        self.bonus = bonus
+        self.usage = usage
+    }
+
+    /// c for keys [B, T, D]: [B, H, T, N].
+    private func strengths(_ keys: Variable, _ states: StateBank) -> Variable {
+        let c = keys.matched(to: states.keys, heads: states.heads) * write.expanded(1)
+        return beta == nil ? c : c.l2Normalized()
+    }
+
+    public func step(_ states: StateBank, _ token: RoutedToken) -> StateBank {
+        let c = strengths(token.key.expanded(1), states)
+        var old = states.values.byHeads(states.heads), v = token.value.expanded(1).byHeads(states.heads)
+        if let decay { old = old * decay.expanded(3) }
+        if let beta { v = beta.transposed(1, 2).expanded(3) * (v - c.matmul(old)) }
+        var next = states
+        next.values = (old + c.transposed() * v).joiningHeads()
+        if let usage { next.usage = usage }
+        return next
+    }
+    public func view(before: StateBank, after: StateBank, _ token: RoutedToken) -> StateBank {
+        guard let bonus else { return after }
+        let c = strengths(token.key.expanded(1), before) * bonus, v = token.value.expanded(1).byHeads(before.heads)
+        var seen = before
+        seen.values = before.values + (c.transposed() * v).joiningHeads()
+        return seen
+    }
+
+    public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
+        -> (reads: Variable, states: StateBank)?
+    {
+        guard let readout = readout as? any WeightedReadout else { return nil }
+        let b = tokens.qkv.shape[0], t = tokens.count, n = states.count, heads = states.heads
+        /// [B, H, T, N] or [B, 1, T, N] as one row for each token.
+        func rows(_ x: Variable) -> Variable {
+            x.permuted([0, 2, 1, 3]).broadcast(to: [b, t, heads, n]).reshaped([b, t, heads * n])
+        }
+        let (queries, keys, values) = tokens.split(heads: heads)
+        return states.scanningActive { states in
+            let reads = rows(readout.weights(queries, routing: tokens.readWeights, states))
+            let scan = reads.matrixStateScan(
+                key: rows(strengths(keys, states)), value: values, decay: decay.map { rows($0.expanded(1)) },
+                beta: beta?.broadcast(to: [b, t, heads]),
+                bonus: bonus.map { $0.broadcast(to: [heads, n]).reshaped([heads * n]) },
+                state: states.values.byHeads(heads), heads: heads)
+            var next = states
+            next.values = scan.state.joiningHeads()
+            if let usage { next.usage = usage }
+            return (scan.output, next)
+        }
+    }
+}
+
+// MARK: Cost
+
+extension MatrixUpdate {
+    /// What a rule of this family costs with its reads; nil when the readout does not say.
+    /// - Parameters:
+    ///   - gates: multiply-adds of what the rule computes of a token.
+    ///   - decays, delta, bonus: which of the family's parts it has.
+    public static func multiplyAdds(
+        _ pass: StatePass, reading readout: any StateReadout, gates: Int, decays: Bool, delta: Bool = false, bonus: Bool = false
+    ) -> Int? {
+        // k·K of a token.
+        let matching = pass.width * pass.states
+        if readout is any WeightedReadout {
+            guard let read = readout as? any ReadWeightCost else { return nil }
+            let scan = MatrixStateScan.multiplyAdds(
+                batch: pass.size.batch, tokens: pass.size.tokens, heads: pass.dimensions.heads, keys: pass.states,
+                values: pass.width / pass.dimensions.heads, decaysByChannel: bonus || decays && pass.states > 1, delta: delta,
+                bonus: bonus)
+            return pass.rows * (gates + matching) + scan + read.weightMultiplyAdds(pass)
+        }
+        guard let read = readout as? any StrategyCost else { return nil }
+        let products = 1 + (delta ? 1 : 0) + (bonus ? 1 : 0)
+        return pass.rows * (stepwise * gates + products * matching) + read.multiplyAdds(pass)
+    }
+}

@@ -1,0 +1,76 @@
+import NSTMAutograd
+import NSTMTensor
+
+/// Mamba's selective scan (Gu & Dao 2023), a decay for each channel of each state, in which routing slows the clock of a state:
+/// with the step Δ of a token, that of state m is wₘ Δ. Keys stay what they were at the beginning,
+///
+///     Vₘ ← exp(wₘ Δ ⊙ Aₘ) ⊙ Vₘ + wₘ (k·Kₘ/√d) Δ ⊙ v
+///
+/// by heads. Fused with every `WeightedReadout` for up to 256 states; no gradient comes to a weight that is exactly 0.
+public struct SelectiveUpdate: UpdateFamily {
+    /// w [B, T, N]; 0 leaves a state exactly as it was.
+    public let write: Variable
+    /// Δ [B, T, D], positive.
+    public let delta: Variable
+    /// A [N, D], negative.
+    public let rates: Variable
+
+    public init(write: Variable, delta: Variable, rates: Variable) {
+        self.write = write
+        self.delta = delta
+        self.rates = rates
+    }
+    /// wₘ k·Kₘ/√d, [B, H, T, N].
+    private func strengths(_ keys: Variable, _ states: StateBank) -> Variable {
+        keys.matched(to: states.keys, heads: states.heads) * write.expanded(1)
+    }
+
+    public func step(_ states: StateBank, _ token: RoutedToken) -> StateBank {
+        let time = write.squeezed(1).expanded(2) * delta
+        let offered = (delta * token.value.expanded(1)).byHeads(states.heads)
+        let c = strengths(token.key.expanded(1), states)
+        var next = states
+        next.values = (time * rates).exp() * states.values + (c.transposed() * offered).joiningHeads()
+        return next
+    }
+    public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
+        -> (reads: Variable, states: StateBank)?
+    {
+        guard let readout = readout as? any WeightedReadout, states.count <= 256 else { return nil }
+        let heads = states.heads, (queries, keys, values) = tokens.split(heads: heads)
+        return states.scanningActive { states in
+            let reads = readout.weights(queries, routing: tokens.readWeights, states), c = strengths(keys, states)
+            // The kernel's channels share what they are given and how they are read: a scan for each head.
+            let r = reads.split(1, into: reads.shape[1]), written = c.split(1, into: heads)
+            let x = values.split(2, into: heads), deltas = delta.split(2, into: heads),
+                a = rates.transposed().split(0, into: heads)
+            let start = states.values.transposed().split(1, into: heads)
+            let scans = (0..<heads).map { h in
+                x[h].selectiveScan(
+                    delta: deltas[h], a: a[h], b: written[h].squeezed(1), c: r[r.count == 1 ? 0 : h].squeezed(1), step: write,
+                    state: start[h])
+            }
+            var next = states
+            next.values = Variable.concatenate(scans.map(\.state), axis: 1).transposed()
+            return (Variable.concatenate(scans.map(\.output), axis: 2), next)
+        }
+    }
+}
+
+// MARK: Cost
+
+extension SelectiveUpdate {
+    /// What a rule of this family costs with its reads; nil when the readout does not say.
+    /// - Parameter gates: multiply-adds of what the rule computes of a token.
+    public static func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout, gates: Int) -> Int? {
+        let matching = pass.width * pass.states
+        if readout is any WeightedReadout, pass.states <= 256 {
+            guard let read = readout as? any ReadWeightCost else { return nil }
+            // Every state is read, and those written to have four products more; two for a channel.
+            let scan = pass.width * (pass.states + 4 * pass.reached + 2)
+            return pass.rows * (gates + matching + scan) + read.weightMultiplyAdds(pass)
+        }
+        guard let read = readout as? any StrategyCost else { return nil }
+        return pass.rows * (stepwise * gates + matching) + read.multiplyAdds(pass)
+    }
+}

@@ -1,0 +1,32 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// A gated recurrent unit (Cho et al. 2014) as the rule of every state: the value part moves towards GRU(V, v), by as much as the
+/// token reaches it; the key part follows what was routed there. Not driven by tokens alone, so it runs step by step; the weights
+/// are shared by the states, whose identities lie in their learned beginnings.
+public final class GRURule: StateUpdateRule {
+    private let input: Linear
+    private let recurrent: Linear
+
+    public init(_ parameters: ParameterBuilder, width: Int) {
+        input = Linear(parameters.child("input"), in: width, out: 3 * width)
+        recurrent = Linear(parameters.child("recurrent"), in: width, out: 3 * width)
+    }
+    public var stepsStatesAlone: Bool { true }
+    public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+        let w = token.weights.expanded(2)
+        let change = gatedRecurrentChange(
+            states.values, input: input(token.value, context).expanded(1), recurrent: recurrent(states.values, context))
+        var next = states
+        next.values = states.values + w * change
+        next.keys = states.keys + w * (token.key.expanded(1) - states.keys)
+        return next
+    }
+}
+
+// MARK: Cost
+
+extension GRURule: StrategyCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * 3 * pass.width * pass.width * (1 + pass.stepped) }
+}

@@ -1,0 +1,53 @@
+import NSTMAutograd
+import NSTMModules
+import NSTMTensor
+
+/// Recurrent independent mechanisms (Goyal et al. 2019): every state is a module with gated recurrent weights of its own. Modules
+/// attend to the token or to nothing, and the k that prefer the token most take it in; the others stay as they are:
+///
+///     aₙ = softmax over {token, nothing} of qₙ·{k, null}/√D, the token's part;   C = the k largest aₙ of active states
+///     Vₙ ← Vₙ + wₙ (GRUₙ(Vₙ, aₙ v) − Vₙ)  and  Kₙ ← Kₙ + wₙ (k − Kₙ)  n ∈ C
+///
+/// with q = norm(V) Q shared by the modules. No gradient goes through the choice. The weights of all modules have 6 N D²
+/// elements, and a token costs as many multiply-adds: all are computed, and those not chosen are dropped. Communication among
+/// modules is a `StateInteraction`. Not driven by tokens alone, so it runs step by step.
+public final class IndependentMechanismsRule: StateUpdateRule {
+    public let k: Int
+    private let norm: RMSNorm
+    private let query: Linear
+    private let null: Parameter
+    private let inputWeight: Parameter
+    private let inputBias: Parameter
+    private let recurrentWeight: Parameter
+    private let recurrentBias: Parameter
+
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int) {
+        self.k = k
+        norm = RMSNorm(parameters.child("norm"), width: width)
+        query = Linear(parameters.child("query"), in: width, out: width, bias: false)
+        null = parameters("null", [width], .normal(standardDeviation: 0.02))
+        inputWeight = parameters("input.weight", [states, 3 * width, width], .fanIn, stateAxis: 0)
+        inputBias = parameters("input.bias", [states, 3 * width], .zeros, decays: false, stateAxis: 0)
+        recurrentWeight = parameters("recurrent.weight", [states, 3 * width, width], .fanIn, stateAxis: 0)
+        recurrentBias = parameters("recurrent.bias", [states, 3 * width], .zeros, decays: false, stateAxis: 0)
+    }
+    public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+        let v = states.values, key = token.key.expanded(1)
+        let preference = (query(norm(v, context), context) * (key - context[null])).sum([2]) / Double(v.shape[2]).squareRoot()
+        let chosen = states.activity.hidingInactive(preference).value.largest(k)
+        let taken = preference.sigmoid().expanded(2) * token.value.expanded(1)
+        let input = einsum("bni,noi->bno", taken, context[inputWeight]) + context[inputBias]
+        let recurrent = einsum("bni,noi->bno", v, context[recurrentWeight]) + context[recurrentBias]
+        let w = (token.weights * context.constant(chosen)).expanded(2)
+        var next = states
+        next.values = v + w * gatedRecurrentChange(v, input: input, recurrent: recurrent)
+        next.keys = states.keys + w * (key - states.keys)
+        return next
+    }
+}
+
+// MARK: Cost
+
+extension IndependentMechanismsRule: StrategyCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * 7 * pass.states * pass.width * pass.width }
+}

@@ -1,0 +1,51 @@
+import NSTMAutograd
+import NSTMModules
+
+/// One iteration of slot attention (Locatello et al. 2020, "Object-centric learning with slot attention", algorithm 1) for every
+/// token: states compete for it, and take it in through a gated recurrent unit and a residual feed-forward part,
+///
+///     a = softmax over active states of q(norm(V))·k/√D;   V' = GRU(V, v);   V' ← tanh(V' + MLP(norm(V')))
+///     V ← V + w ⊙ a ⊙ (V' − V);   K ← K + w ⊙ a ⊙ (k − K)
+///
+/// The paper sees all inputs at once and divides the shares of a slot by their sum. One token after the other they would all be
+/// 1, so that here the share says how far a state moves. The tanh is added: it keeps states bounded over long streams. Not
+/// driven by tokens alone, so it runs step by step.
+public final class SlotAttentionRule: StateUpdateRule {
+    private let norm: RMSNorm
+    private let query: Linear
+    private let input: Linear
+    private let recurrent: Linear
+    private let feedNorm: RMSNorm
+    private let feedForward: FeedForward
+    var hidden: Int { feedForward.up.weight.value.shape[0] }
+
+    public init(_ parameters: ParameterBuilder, width: Int, hidden: Int) {
+        norm = RMSNorm(parameters.child("norm"), width: width)
+        query = Linear(parameters.child("query"), in: width, out: width, bias: false)
+        input = Linear(parameters.child("input"), in: width, out: 3 * width)
+        recurrent = Linear(parameters.child("recurrent"), in: width, out: 3 * width)
+        feedNorm = RMSNorm(parameters.child("feedNorm"), width: width)
+        feedForward = FeedForward(parameters.child("feedForward"), width: width, hidden: hidden)
+    }
+    public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+        let v = states.values, key = token.key.expanded(1)
+        let scores = (query(norm(v, context), context) * key).sum([2]) / Double(v.shape[2]).squareRoot()
+        let share = states.activity.hidingInactive(scores).softmax()
+        let updated =
+            v + gatedRecurrentChange(v, input: input(token.value, context).expanded(1), recurrent: recurrent(v, context))
+        let new = (updated + feedForward(feedNorm(updated, context), context)).tanh()
+        let w = (token.weights * share).expanded(2)
+        var next = states
+        next.values = v + w * (new - v)
+        next.keys = states.keys + w * (key - states.keys)
+        return next
+    }
+}
+
+// MARK: Cost
+
+extension SlotAttentionRule: StrategyCost {
+    public func multiplyAdds(_ pass: StatePass) -> Int {
+        pass.rows * pass.width * (pass.width * (3 + 4 * pass.states) + 2 * hidden * pass.states)
+    }
+}

@@ -1,0 +1,43 @@
+import NSTMAutograd
+import NSTMTensor
+
+/// The states of all layers of a model: a value that can be kept, copied, saved and resumed.
+public struct ModelCache {
+    public var layers: [MixerCache]
+    public init(layers: [MixerCache]) { self.layers = layers }
+    /// Tokens seen so far.
+    public var position: Int { layers.first?.position ?? 0 }
+    public var byteCount: Int { layers.reduce(0) { $0 + $1.byteCount } }
+    public var detached: ModelCache { ModelCache(layers: layers.map(\.detached)) }
+
+    /// Named tensors that hold the whole state, for saving.
+    public var tensors: [(path: String, tensor: Tensor)] {
+        layers.enumerated().flatMap { i, layer in
+            layer.names.map { ("layers.\(i).\($0)", layer[$0]!.value) }
+                + [
+                    (
+                        "layers.\(i).position",
+                        Tensor([Int32(truncatingIfNeeded: layer.position & 0x7fff_ffff), Int32(layer.position >> 31)])
+                    )
+                ]
+        }
+    }
+    /// The state that `tensors` described; nil when a name is not of that form.
+    public init?(tensors: [(path: String, tensor: Tensor)]) {
+        layers = []
+        for (path, tensor) in tensors {
+            let parts = path.split(separator: ".", maxSplits: 2)
+            guard parts.count == 3, parts[0] == "layers", let i = Int(parts[1]), i == layers.count || i == layers.count - 1 else {
+                return nil
+            }
+            if i == layers.count { layers.append(MixerCache()) }
+            if parts[2] == "position" {
+                guard tensor.dtype == .int32, tensor.count == 2 else { return nil }
+                let p = tensor.elements(Int32.self)
+                layers[i].position = Int(p[0]) | Int(p[1]) << 31
+            } else {
+                layers[i][String(parts[2])] = Variable(tensor)
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+import NSTMAutograd
+import NSTMTensor
+
+/// A pre-norm residual stack: input, blocks of a mixer and a feed-forward part, a norm, an output head. Mixers of any kind fit in;
+/// the models of this package differ in nothing else but what their `BlockOptions` says.
+open class SequenceModel {
+    public let shape: ModelConfiguration
+    public let parameters: ParameterStore
+    public let blocks: [ResidualBlock]
+    private let blockNames: [String]
+    let embedder: any Embedder
+    /// nil when there is a single input.
+    let streams: StreamEmbedder?
+    private let positions: Parameter?
+    private let inputNorm: ResidualBlock.Norm?
+    private let norm: ResidualBlock.Norm
+    /// nil: the embedding's weights are used.
+    let head: Linear?
+
+    /// The usual way in: a table for tokens, a linear map for vectors.
+    public static func plainEmbedder(
+        _ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int, tokens: Initializer = .normal(standardDeviation: 0.02)
+    ) -> any Embedder {
+        switch input {
+        case .tokens(let vocabulary): TokenEmbedder(parameters, vocabulary: vocabulary, width: width, initializer: tokens)
+        case .features(let features): VectorEmbedder(parameters, features: features, width: width)
+        case .streams: fatalError("streams of streams")
+        }
+    }
+
+    /// - Parameter mixer: builds the mixer of a block; `residual` is how a map that ends in the residual stream should start.
+    public init(
+        _ builder: ParameterBuilder, _ shape: ModelConfiguration, norm normKind: NormKind, style: BlockOptions = BlockOptions(),
+        mixer: (_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> any SequenceMixer
+    ) {
+        self.shape = shape
+        parameters = builder.store
+        let weights = Initializer.normal(standardDeviation: 0.02)
+        let residual = Initializer.normal(standardDeviation: 0.02 / (2 * Double(shape.layers)).squareRoot())
+        let enter = style.embedder ?? { SequenceModel.plainEmbedder($0, $1, $2, tokens: style.embedding) }
+        if case .streams(let inputs) = shape.input {
+            let parent = builder.child("streams")
+            let all = inputs.enumerated().map { enter(parent.child("\($0)"), $1, shape.width) }
+            streams = StreamEmbedder(parent, all, width: shape.width)
+            embedder = all[0]
+        } else {
+            streams = nil
+            embedder = enter(builder.child(SequenceModel.name(of: shape.input)), shape.input, shape.width)
+        }
+        positions = shape.positions.map { builder.child("positions")("weight", [$0, shape.width], weights) }
+        inputNorm = style.normsInput ? ResidualBlock.Norm(builder.child("inputNorm"), normKind, shape.width) : nil
+        blockNames = (0..<shape.layers).map { "blocks.\($0)" }
+        blocks = (0..<shape.layers).map { i in
+            let b = builder.child("blocks", i)
+            let mixer = mixer(b.child("mixer"), i, residual), second = b.child("feedForward"), hidden = shape.hidden
+            let width = shape.width
+            let feedForward: (() -> any SequenceMixer)? =
+                style.feedForward.map { build in { build(second, i, residual) } }
+                ?? (hidden == 0
+                    ? nil
+                    : { FeedForward(second, width: width, hidden: hidden, initializer: weights, outputInitializer: residual) })
+            return ResidualBlock(
+                b, width: width, norm: normKind, mixer: mixer, feedForward: feedForward, isResidual: style.isResidual)
+        }
+        norm = ResidualBlock.Norm(builder.child("norm"), normKind, shape.width)
+        if !shape.output.isPooled, let i = blocks.firstIndex(where: { !$0.mixer.isCausal }) {
+            let reason = "reads whole sequences, so that tokens would see those they are to foretell"
+            nstmFatal(.other(op: "model", "blocks.\(i).mixer \(reason); the output \(shape.output) has to be pooled"))
+        }
+        switch shape.output {
+        case .nextToken(let vocabulary):
+            if style.isTied, streams == nil, embedder.table?.value.shape == [vocabulary, shape.width] {
+                head = nil
+            } else {
+                head = Linear(
+                    builder.child("head"), in: shape.width, out: vocabulary, bias: style.headBias, initializer: style.head)
+            }
+        case .perToken(let n), .pooled(let n):
+            head = Linear(builder.child("head"), in: shape.width, out: n)
+        }
+    }
+
+    /// The way in of each input.
+    public var embedders: [any Embedder] { streams?.streams ?? [embedder] }
+    /// The longest sequence it can read; nil for any.
+    open var maxSequenceLength: Int? { shape.positions }
+    /// Whether the state of a stream grows with every token.
+    open var cacheGrowsWithLength: Bool { false }
+
+    /// Why it reads whole sequences only and cannot go on from a state; nil when it can.
+    public var streamingLimitation: String? {
+        if streams != nil { return "reads all its inputs at once" }
+        if !embedder.isStreamable { return "takes in whole sequences (\(type(of: embedder)))" }
+        return blocks.contains { !$0.mixer.isCausal } ? "reads sequences in both directions" : nil
+    }
+
+    /// Logits for a batch of whole sequences.
+    public func callAsFunction(_ inputs: Tensor, _ context: ForwardContext) -> Variable {
+        self([inputs], context)
+    }
+    /// The same with one tensor for each input of the model.
+    public func callAsFunction(_ inputs: [Tensor], _ context: ForwardContext) -> Variable {
+        var none: ModelCache?
+        return run(inputs, &none, context)
+    }
+    private static func name(of input: ModelInput) -> String { if case .tokens = input { "embedding" } else { "input" } }
+
+    /// The state before the first token, for streaming. A model with an `streamingLimitation` has none, and stops the program.
+    /// - Parameter context: the pass it starts, when gradients are to reach learned beginnings; nil for evaluation.
+    public func initialState(batch: Int, _ context: ForwardContext? = nil) -> ModelCache {
+        let context = context ?? ForwardContext(.evaluate)
+        if let obstacle = streamingLimitation { nstmFatal(.other(op: "initialState", "the model \(obstacle)")) }
+        return ModelCache(
+            layers: blocks.enumerated().map { i, block in
+                context.scope(blockNames[i]) { block.initialState(batch: batch, context) }
+            })
+    }
+    /// Logits for the next tokens of sequences that go on from a state. Feeding a sequence in any split gives the same logits (a
+    /// pooled output is the mean over the tokens of this call).
+    public func callAsFunction(_ inputs: Tensor, state: inout ModelCache, _ context: ForwardContext) -> Variable {
+        // Moved and not copied: what nobody else holds can be changed where it is.
+        var s: ModelCache? = state
+        state.layers = []
+        let y = run([inputs], &s, context)
+        state = s!
+        return y
+    }
+
+    private func run(_ inputs: [Tensor], _ state: inout ModelCache?, _ context: ForwardContext) -> Variable {
+        var x: Variable
+        if let streams {
+            x = context.scope("streams") { streams(inputs, context) }
+        } else {
+            guard inputs.count == 1 else { nstmFatal(.other(op: "model", "\(inputs.count) inputs for a model of one")) }
+            x = context.scope(SequenceModel.name(of: shape.input)) { embedder(inputs[0], context) }
+        }
+        if let positions {
+            let start = state?.layers.first?.position ?? 0, end = start + x.shape[1]
+            guard end <= positions.value.shape[0] else {
+                nstmFatal(.other(op: "positions", "token \(end) lies beyond the \(positions.value.shape[0]) learned positions"))
+            }
+            x = x + context[positions].slice(0, start..<end)
+        }
+        if let inputNorm { x = context.scope("inputNorm") { inputNorm(x, context) } }
+        x = x.dropout(shape.dropout, context, purpose: "input dropout")
+        for (i, block) in blocks.enumerated() {
+            x = context.scope(blockNames[i]) {
+                var layer = state?.layers[i]
+                if layer != nil { state!.layers[i] = MixerCache() }
+                defer { if let layer { state!.layers[i] = layer } }
+                return block(x, &layer, dropout: shape.dropout, recompute: shape.recompute, context)
+            }
+        }
+        x = context.scope("norm") { norm(x, context) }
+        if case .pooled = shape.output { x = x.mean([1]) }
+        return context.scope("head") { head.map { $0(x, context) } ?? context.linear(x, embedder.table!) }
+    }
+}
+
+/// norm → mixer → add, norm → feed-forward → add.
+public final class ResidualBlock {
+    enum Norm {
+        case layer(LayerNorm), rms(RMSNorm), none
+        init(_ parameters: ParameterBuilder, _ kind: NormKind, _ width: Int) {
+            switch kind {
+            case .layer: self = .layer(LayerNorm(parameters, width: width, bias: false))
+            case .biasedLayer: self = .layer(LayerNorm(parameters, width: width))
+            case .rms: self = .rms(RMSNorm(parameters, width: width))
+            case .none: self = .none
+            }
+        }
+        func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
+            switch self {
+            case .layer(let n): n(x, context)
+            case .rms(let n): n(x, context)
+            case .none: x
+            }
+        }
+    }
+    public let mixer: any SequenceMixer
+    public let feedForward: (any SequenceMixer)?
+    private let norm1: Norm
+    private let norm2: Norm?
+    private let isResidual: Bool
+
+    init(
+        _ parameters: ParameterBuilder, width: Int, norm: NormKind, mixer: any SequenceMixer,
+        feedForward: (() -> any SequenceMixer)?, isResidual: Bool
+    ) {
+        norm1 = Norm(parameters.child("norm1"), norm, width)
+        norm2 = feedForward == nil ? nil : Norm(parameters.child("norm2"), norm, width)
+        self.mixer = mixer
+        self.feedForward = feedForward?()
+        self.isResidual = isResidual
+    }
+    /// The state of the mixer, with what the second part carries.
+    func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+        var state = context.scope("mixer") { mixer.initialState(batch: batch, context) }
+        guard let feedForward else { return state }
+        let second = context.scope("feedForward") { feedForward.initialState(batch: batch, context) }
+        for name in second.names { state[name] = second[name]! }
+        return state
+    }
+    func callAsFunction(
+        _ x: Variable, _ state: inout MixerCache?, dropout: Double, recompute: Bool, _ context: ForwardContext
+    ) -> Variable {
+        guard recompute && context.tape.isRecording else { return run(x, &state, dropout, context) }
+        /// What is not a variable of the state that the block leaves.
+        final class End {
+            var names: [String] = []
+            var position = 0
+        }
+        let names = state?.names ?? [], position = state?.position, end = End()
+        let results = context.checkpointed([x] + names.map { state![$0]! }) { [self] context, inputs in
+            var state = position.map { MixerCache(position: $0, zip(names, inputs.dropFirst())) }
+            let y = run(inputs[0], &state, dropout, context)
+            guard let state else { return [y] }
+            end.names = state.names
+            end.position = state.position
+            return [y] + state.names.map { state[$0]! }
+        }
+        if state != nil { state = MixerCache(position: end.position, zip(end.names, results.dropFirst())) }
+        return results[0]
+    }
+    private func run(_ x: Variable, _ state: inout MixerCache?, _ dropout: Double, _ context: ForwardContext) -> Variable {
+        let normed = context.scope("norm1") { norm1(x, context) }
+        let mixed = context.scope("mixer") { mixer(normed, &state, context) }
+            .dropout(dropout, context, purpose: "mixer dropout")
+        let y = isResidual ? x + mixed : mixed
+        guard let norm2, let feedForward else { return y }
+        let fed = context.scope("feedForward") { feedForward(norm2(y, context), &state, context) }
+            .dropout(dropout, context, purpose: "feed-forward dropout")
+        return isResidual ? y + fed : fed
+    }
+}

@@ -1,0 +1,200 @@
+import CNSTMKernels
+
+/// Convolution over planes: value and the two derivatives. Blocks of pixels are packed with their channels side by side, padding
+/// included, and a register tile runs over all taps (the indirect convolution of Dukhan 2019), so no matrix of windows is made.
+extension ConvolutionGeometry {
+    /// Lengths in elements of rows of channels: whole vectors of 64 bytes, with room for the last group's.
+    private func pixelLength(_ channels: Int, _ lanes: Int) -> Int {
+        let own = channels / max(1, groups), wide = isDepthwise ? channels : (groups - 1) * own + roundUp(own, lanes)
+        return max(lanes, roundUp(wide, lanes))
+    }
+    func roundUp(_ n: Int, _ to: Int) -> Int { (n + to - 1) / to * to }
+
+    /// y = x ∗ weight + bias. All operands dense.
+    package func forward(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) -> Tensor {
+        let y = Tensor(uninitialized: outputShape, x.dtype)
+        gather(x, weight, bias, to: y, backward: false)
+        return y
+    }
+    /// dx: every input's share of the gradients of the outputs that read it.
+    package func inputGradient(_ dy: Tensor, _ weight: Tensor) -> Tensor {
+        let dx = Tensor(uninitialized: inputShape, dy.dtype)
+        gather(dy, weight, nil, to: dx, backward: true)
+        return dx
+    }
+
+    /// Target pixels from packed source pixels: the way forth, and (with weights transposed) the way back to the input.
+    private func gather(_ source: Tensor, _ weight: Tensor, _ bias: Tensor?, to target: Tensor, backward: Bool) {
+        if target.count == 0 { return }
+        if winogradPays(target.dtype) {
+            gatherTiles(source, weight, bias, to: target, backward: backward)
+            return
+        }
+        let real = target.dtype.real, size = target.dtype.byteCount, lanes = 64 / size
+        let from = backward ? outputs : inputs, to = backward ? inputs : outputs
+        let depth = from / groups, count = to / groups, taps = self.taps
+        let pixel = pixelLength(from, lanes), row = pixelLength(to, lanes)
+        let packed = packWeights(weight, backward: backward)
+        let panels = (count + 2 * lanes - 1) / (2 * lanes), panel = taps * depth * 2 * lanes
+        let grid = BlockGrid(self, source: pixel * size, target: row * size, pixel: pixel, backward: backward)
+        let height = target.shape[2], width = target.shape[3], plane = height * width
+        let sourceHeight = source.shape[2], sourceWidth = source.shape[3], sourcePlane = sourceHeight * sourceWidth
+        let base = source.constantBase, limit = base + source.count * size, out = target.uninitializedPointer
+        let shift = bias?.constantBase
+        Parallel.for(grid.count) { index in
+            let block = grid.block(index), plan = block.plan
+            let region = Storage(byteCount: grid.regionPixels * pixel * size)
+            let sums = Storage(byteCount: grid.blockPixels * row * size)
+            defer { withExtendedLifetime((region, sums)) {} }
+            for (i, image) in block.images.enumerated() {
+                nstm_region_pack(
+                    real, base + image * from * sourcePlane * size, limit, from, sourceHeight, sourceWidth, block.top,
+                    plan.height,
+                    block.left, plan.width, region.base + i * plan.height * plan.width * pixel * size, pixel)
+            }
+            for part in plan.parts {
+                let pixels = part.pixels.count / grid.images * block.images.count
+                if isDepthwise {
+                    nstm_depthwise_pixels(
+                        real, region.base, part.pixels, pixels, part.taps, part.which, part.taps.count, packed.base, row,
+                        sums.base,
+                        part.places, row, row)
+                    continue
+                }
+                // A group writes whole vectors; what it writes too much is overwritten by the next.
+                for group in 0..<groups {
+                    nstm_conv_pixels(
+                        real, region.base + group * depth * size, part.pixels, pixels, part.taps, part.which, part.taps.count,
+                        depth,
+                        packed.base + group * panels * panel * size, panel, sums.base + group * count * size, part.places, row,
+                        roundUp(count, lanes))
+                }
+            }
+            for (i, image) in block.images.enumerated() {
+                nstm_region_unpack(
+                    real, sums.base + i * block.rows * block.columns * row * size, row, shift, out + image * to * plane * size,
+                    to,
+                    height, width, block.row, block.rows, block.column, block.columns)
+            }
+        }
+        withExtendedLifetime((source, packed, bias)) {}
+    }
+
+    /// Weights in panels of 128 bytes of the channels they make: [groups, panels, taps, depth, 128 bytes]; depthwise: [taps,
+    /// row].
+    func packWeights(_ weight: Tensor, backward: Bool) -> Storage {
+        let real = weight.dtype.real, size = weight.dtype.byteCount, lanes = 64 / size, taps = self.taps
+        let perInput = taps, perOutput = inputs / groups * taps
+        if isDepthwise {
+            let row = pixelLength(inputs, lanes)
+            let packed = Storage(byteCount: taps * row * size)
+            nstm_region_pack(
+                real, weight.constantBase, weight.constantBase + weight.count * size, inputs, 1, taps, 0, 1, 0, taps, packed.base,
+                row)
+            withExtendedLifetime(weight) {}
+            return packed
+        }
+        let depth = (backward ? outputs : inputs) / groups, count = (backward ? inputs : outputs) / groups
+        let panels = (count + 2 * lanes - 1) / (2 * lanes), panel = taps * depth * 2 * lanes
+        let packed = Storage(byteCount: groups * panels * panel * size)
+        Parallel.blocks(groups * panels, of: max(1, 65_536 / max(1, panel))) { r in
+            for i in r {
+                let group = i / panels, first = (i % panels) * 2 * lanes
+                let from = group * (outputs / groups) * perOutput + first * (backward ? perInput : perOutput)
+                nstm_conv_weights_pack(
+                    real, weight.constantBase + from * size, depth, backward ? perOutput : perInput,
+                    min(2 * lanes, count - first),
+                    backward ? perInput : perOutput, taps, packed.base + i * panel * size)
+            }
+        }
+        withExtendedLifetime(weight) {}
+        return packed
+    }
+
+    /// The gradient of the weights: for each tap a product over all pixels. Blocks are packed a few at a time; every element is
+    /// one sum over blocks in order, by one thread.
+    package func weightGradient(_ x: Tensor, _ dy: Tensor) -> Tensor {
+        let dw = Tensor(uninitialized: weightShape, x.dtype)
+        if dw.count == 0 { return dw }
+        if dy.count == 0 { return .zeros(weightShape, dtype: x.dtype) }
+        if winogradPays(x.dtype) {
+            sumTiles(x, dy, to: dw)
+            return dw
+        }
+        let real = x.dtype.real, size = x.dtype.byteCount, lanes = 64 / size
+        let depth = inputs / groups, count = outputs / groups, taps = self.taps
+        let pixel = pixelLength(inputs, lanes), row = pixelLength(outputs, lanes)
+        let grid = BlockGrid(self, source: pixel * size, target: row * size, pixel: pixel, backward: false)
+        let regionBytes = grid.regionPixels * pixel * size, blockBytes = grid.blockPixels * row * size
+        // As many blocks as the shared cache holds.
+        let chunk = max(1, min(grid.count, 4_194_304 / (regionBytes + blockBytes)))
+        let regions = Storage(byteCount: chunk * regionBytes), gradients = Storage(byteCount: chunk * blockBytes)
+        defer { withExtendedLifetime((regions, gradients)) {} }
+        let panelColumns = 2 * lanes, panels = isDepthwise ? 1 : (count + panelColumns - 1) / panelColumns
+        // Sums lie as [groups, panels, taps, depth, panel], so that a tile's are neighbors; depthwise: [taps, row].
+        let panelSize = taps * depth * panelColumns
+        let sums = Storage(byteCount: (isDepthwise ? taps * row : groups * panels * panelSize) * size)
+        defer { withExtendedLifetime(sums) {} }
+        // A unit of work is one tap of one panel, and where there are few of these a part of the input channels.
+        let pieces = isDepthwise || groups * panels * taps >= 16 ? 1 : max(1, min(depth / 24, 16 / (groups * panels * taps)))
+        let piece = (depth + pieces - 1) / pieces
+        let units = (isDepthwise ? 1 : groups) * panels * taps * pieces
+        let xBase = x.constantBase, xLimit = xBase + x.count * size, dyBase = dy.constantBase, dyLimit = dyBase + dy.count * size
+        let xPlane = rows.input * columns.input, yPlane = rows.output * columns.output
+
+        for start in stride(from: 0, to: grid.count, by: chunk) {
+            let blocks = (start..<min(grid.count, start + chunk)).map { grid.block($0) }
+            Parallel.for(blocks.count) { b in
+                let block = blocks[b], plan = block.plan
+                for (i, image) in block.images.enumerated() {
+                    nstm_region_pack(
+                        real, xBase + image * inputs * xPlane * size, xLimit, inputs, rows.input, columns.input, block.top,
+                        plan.height, block.left, plan.width,
+                        regions.base + b * regionBytes + i * plan.height * plan.width * pixel * size, pixel)
+                    nstm_region_pack(
+                        real, dyBase + image * outputs * yPlane * size, dyLimit, outputs, rows.output, columns.output, block.row,
+                        block.rows, block.column, block.columns,
+                        gradients.base + b * blockBytes + i * block.rows * block.columns * row * size, row)
+                }
+            }
+            Parallel.blocks(units, of: max(1, units / 24)) { range in
+                for (b, block) in blocks.enumerated() {
+                    let part = block.plan.parts[0], region = regions.base + b * regionBytes, dys = gradients.base + b * blockBytes
+                    let accumulate: Int32 = start + b > 0 ? 1 : 0
+                    for unit in range {
+                        let first = unit % pieces * piece, tap = unit / pieces % taps, panel = unit / pieces / taps % panels
+                        let group = unit / pieces / taps / panels
+                        if isDepthwise {
+                            nstm_depthwise_weights(
+                                real, region + Int(part.taps[tap]) * size, part.pixels, dys, part.places, row, block.pixels, row,
+                                sums.base + tap * row * size, accumulate)
+                            continue
+                        }
+                        let column = panel * panelColumns
+                        nstm_conv_weights(
+                            real, region + (Int(part.taps[tap]) + group * depth + first) * size, part.pixels,
+                            dys + (group * count + column) * size, part.places, row, block.pixels,
+                            max(0, min(piece, depth - first)), min(panelColumns, roundUp(count - column, lanes)),
+                            sums.base + ((group * panels + panel) * panelSize + (tap * depth + first) * panelColumns) * size,
+                            panelColumns, accumulate)
+                    }
+                }
+            }
+        }
+        let to = dw.uninitializedPointer
+        if isDepthwise {
+            nstm_region_unpack(real, sums.base, row, nil, to, outputs, 1, taps, 0, 1, 0, taps)
+        } else {
+            Parallel.blocks(groups * panels, of: max(1, 65_536 / max(1, panelSize))) { r in
+                for i in r {
+                    let first = i % panels * panelColumns
+                    nstm_conv_weights_unpack(
+                        real, sums.base + i * panelSize * size, taps, depth, min(panelColumns, count - first),
+                        to + (i / panels * count + first) * depth * taps * size)
+                }
+            }
+        }
+        withExtendedLifetime((x, dy)) {}
+        return dw
+    }
+}

@@ -1,0 +1,32 @@
+import CNSTMKernels
+import Foundation
+
+/// A block of 64-byte-aligned memory for intermediate results that need no shape.
+package final class Storage: @unchecked Sendable {
+    package let base: UnsafeMutableRawPointer
+    package let byteCount: Int
+    private let isCached: Bool
+
+    package init(byteCount: Int) {
+        self.byteCount = byteCount
+        isCached = true
+        base = nstm_memory_allocate(byteCount)
+    }
+    /// Memory for what stays, on pages as large as the system has.
+    package init(onLargePages byteCount: Int) {
+        self.byteCount = byteCount
+        isCached = false
+        guard let block = nstm_large_pages(byteCount) else { fatalError("out of memory: no \(byteCount) bytes") }
+        base = block
+    }
+    deinit {
+        if isCached { nstm_memory_free(base, byteCount) } else { free(base) }
+    }
+}
+
+/// Memory for the length of a closure, for the intermediate results of one thread: from the same cache, without an object of its own.
+@inline(__always) package func withScratch<R>(byteCount: Int, _ body: (UnsafeMutableRawPointer) -> R) -> R {
+    let base = nstm_memory_allocate(byteCount)
+    defer { nstm_memory_free(base, byteCount) }
+    return body(base)
+}

@@ -1,0 +1,194 @@
+import CNSTMKernels
+import COpenBLAS
+
+/// Matrix products by the project's own kernels, or by OpenBLAS where it is the faster or there is none; OpenBLAS runs on one thread, and
+/// rows or columns are split into parts over `Parallel`.
+package enum Gemm {
+    /// Done before the first product, whether or not the thread pool exists by then.
+    private static let singleThreaded: Void = openblas_set_num_threads(1)
+
+    /// C[m,n] ← alpha · op(A) op(B) + beta · C, all row-major; lda, ldb, ldc are the lengths of their rows in elements.
+    @inline(__always)
+    package static func single(
+        _ real: nstm_real, _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Double, _ a: UnsafeRawPointer,
+        _ lda: Int,
+        _ b: UnsafeRawPointer, _ ldb: Int, _ beta: Double, _ c: UnsafeMutableRawPointer, _ ldc: Int
+    ) {
+        if m == 0 || n == 0 { return }
+        singleThreaded
+        nstm_work_add(Int64(m * n * k), 0, 0)
+        // BLAS refuses leading dimensions below 1 and reads nothing when k = 0.
+        let lda = max(lda, 1), ldb = max(ldb, 1), ldc = max(ldc, 1)
+        if real == NSTM_F32 {
+            cblas_sgemm(
+                CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, blasint(m), blasint(n), blasint(k),
+                Float(alpha), a.assumingMemoryBound(to: Float.self), blasint(lda), b.assumingMemoryBound(to: Float.self),
+                blasint(ldb), Float(beta), c.assumingMemoryBound(to: Float.self), blasint(ldc))
+        } else {
+            cblas_dgemm(
+                CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, blasint(m), blasint(n), blasint(k),
+                alpha, a.assumingMemoryBound(to: Double.self), blasint(lda), b.assumingMemoryBound(to: Double.self), blasint(ldb),
+                beta, c.assumingMemoryBound(to: Double.self), blasint(ldc))
+        }
+    }
+
+    /// The same, split over threads along the longer side of C. The parts depend on the sizes only. When the product
+    /// is followed by an `epilogue`, the split is by rows, and it runs after each part while that is still in cache.
+    package static func run(
+        _ real: nstm_real, _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Double, _ a: UnsafeRawPointer,
+        _ lda: Int,
+        _ b: UnsafeRawPointer, _ ldb: Int, _ beta: Double, _ c: UnsafeMutableRawPointer, _ ldc: Int,
+        isFollowed: Bool = false, epilogue: (Range<Int>) -> Void = { _ in }
+    ) {
+        if real == NSTM_F32 && alpha == 1 && (beta == 0 || beta == 1) && (splitPays(m, n, k) || packedPays(m, n, k)) {
+            packed(ta, tb, m, n, k, a, lda, b, ldb, beta == 1, c, ldc, isFollowed: isFollowed, epilogue)
+            return
+        }
+        if m == 1 && alpha == 1 && beta == 0 && (!ta || lda == 1) {
+            row(real, tb, n, k, a, b, ldb, c)
+            epilogue(0..<1)
+            return
+        }
+        countBytes(real, m, n, k, accumulate: beta != 0)
+        let size = real == NSTM_F32 ? 4 : 8
+        let byRows = m >= n || isFollowed
+        let long = byRows ? m : n
+        let part = partSize(long, work: 2 * m * n * k)
+        if byRows {
+            Parallel.blocks(m, of: part) { r in
+                let a = a + (ta ? r.lowerBound : r.lowerBound * lda) * size
+                single(real, ta, tb, r.count, n, k, alpha, a, lda, b, ldb, beta, c + r.lowerBound * ldc * size, ldc)
+                epilogue(r)
+            }
+        } else {
+            Parallel.blocks(n, of: part) { r in
+                let b = b + (tb ? r.lowerBound * ldb : r.lowerBound) * size
+                single(real, ta, tb, m, r.count, k, alpha, a, lda, b, ldb, beta, c + r.lowerBound * size, ldc)
+            }
+        }
+    }
+
+    /// Counts the operands and the result of a product that OpenBLAS takes, in however many parts.
+    @inline(__always)
+    static func countBytes(_ real: nstm_real, _ m: Int, _ n: Int, _ k: Int, accumulate: Bool) {
+        nstm_work_add(0, 0, Int64((m * k + k * n + (accumulate ? 2 : 1) * m * n) * (real == NSTM_F32 ? 4 : 8)))
+    }
+
+    /// One row times a matrix, which is read once: OpenBLAS packs it first.
+    private static func row(
+        _ real: nstm_real, _ tb: Bool, _ n: Int, _ k: Int, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ ldb: Int,
+        _ c: UnsafeMutableRawPointer
+    ) {
+        let size = real == NSTM_F32 ? 4 : 8
+        // Blocks of whole vectors, each with enough to read to be worth a thread. Smaller ones made streaming slower on a machine that
+        // had other work: every one of some ten regions a token waits when the system puts the other thread aside.
+        Parallel.blocks(n, of: max(64, (65_536 / max(1, k) + 63) & ~63)) { r in
+            nstm_gemv(
+                real, tb ? 1 : 0, a, b + r.lowerBound * (tb ? ldb : 1) * size, ldb, c + r.lowerBound * size, r.count, k)
+        }
+    }
+
+    /// Whether the project's own product beats OpenBLAS: on AVX-512 and AVX2, with enough rows to repay packing B, as long as the packed copy
+    /// of B is no burden.
+    @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
+        m >= 4 && n >= 8 && k >= 8 && panel > 0 && n * k <= 16_777_216
+    }
+    /// Whether products of two bfloat16 parts are allowed here, there are matrix tiles for them, and operands are large enough to repay
+    /// being taken apart.
+    @inline(__always) private static func splitPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
+        m >= 32 && n >= 48 && k >= 32 && hasMatrixTiles && n * k <= 16_777_216 && MatmulPrecision.current == .high
+    }
+    static let hasMatrixTiles = nstm_gemm_split_bytes(1) > 0
+    /// Whether rows of B are read where they lie: short enough not to crowd the same few cache sets, and few enough to stay in cache; on
+    /// AVX2, where a panel is one line wide, in the first cache (32 KB), as far as the kernel goes down at a time.
+    @inline(__always) static func readsInPlace(_ ldb: Int, depth: Int) -> Bool {
+        panel == 32 ? ldb <= 512 && ldb * depth <= 524_288 : ldb * min(depth, 256) <= 8192
+    }
+    /// Columns of a panel of the project's own product: 32 on AVX-512, 16 on AVX2, 0 where there is none.
+    static let panel = Int(nstm_gemm_panel())
+
+    /// B packed once for all threads, then blocks of rows. Every element of C is one sum in order of k.
+    private static func packed(
+        _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ a: UnsafeRawPointer, _ lda: Int, _ b: UnsafeRawPointer,
+        _ ldb: Int,
+        _ accumulate: Bool, _ c: UnsafeMutableRawPointer, _ ldc: Int, isFollowed: Bool, _ epilogue: (Range<Int>) -> Void
+    ) {
+        let a = a.assumingMemoryBound(to: Float.self), b = b.assumingMemoryBound(to: Float.self)
+        let c = c.assumingMemoryBound(to: Float.self)
+        let isSplit = splitPays(m, n, k), inPlace = !isSplit && !tb && readsInPlace(ldb, depth: k)
+        let width = panel, panels = (n + width - 1) / width, panelBytes = isSplit ? nstm_gemm_split_bytes(k) : 4 * width * k
+        // Multiply-adds and additions that are worth a thread: more where B has just been packed by one, from whose cache the others would get it,
+        // unless a bias or an activation follows, which is shared as well.
+        let least = isSplit ? 1_500_000 : (inPlace || isFollowed ? 200_000 : 500_000)
+        nstm_work_add(0, 0, Int64(4 * k * n))
+        if inPlace {
+            rows(ta, m, n, k, a, lda, b, width, ldb, accumulate, c, ldc, isSplit: false, least: least, epilogue)
+            return
+        }
+        withScratch(byteCount: panels * panelBytes) { to in
+            Parallel.blocks(panels, of: max(1, 32_768 / (width * k))) { r in
+                for panel in r {
+                    if isSplit {
+                        nstm_gemm_split_pack(tb ? 1 : 0, b, ldb, k, n, panel, to)
+                    } else {
+                        nstm_gemm_pack(tb ? 1 : 0, b, ldb, k, n, panel, to.assumingMemoryBound(to: Float.self))
+                    }
+                }
+            }
+            rows(
+                ta, m, n, k, a, lda, UnsafePointer(to.assumingMemoryBound(to: Float.self)), width * k, width, accumulate, c, ldc,
+                isSplit: isSplit, least: least, epilogue)
+        }
+    }
+    /// Blocks of rows of C from B in panels (see `nstm_gemm_rows`). They shrink towards the end, so that threads finish together; how rows are cut
+    /// does not change a bit of the result.
+    private static func rows(
+        _ ta: Bool, _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Float>, _ lda: Int, _ right: UnsafePointer<Float>,
+        _ stride: Int, _ step: Int, _ accumulate: Bool, _ c: UnsafeMutablePointer<Float>, _ ldc: Int, isSplit: Bool,
+        least work: Int, _ epilogue: (Range<Int>) -> Void
+    ) {
+        let tile = isSplit ? 32 : 12
+        withScratch(byteCount: ((m + tile - 1) / tile + 1) * MemoryLayout<Int>.stride) { scratch in
+            let starts = scratch.assumingMemoryBound(to: Int.self)
+            let count = cut(rows: m, n, k, tile: tile, least: work, into: starts)
+            Parallel.for(count) { i in
+                let r = starts[i]..<starts[i + 1]
+                let left = a + r.lowerBound * (ta ? 1 : lda), to = c + r.lowerBound * ldc
+                if isSplit {
+                    nstm_gemm_split_rows(left, ta ? 1 : lda, ta ? lda : 1, right, to, ldc, r.count, n, k, accumulate ? 1 : 0)
+                } else {
+                    nstm_gemm_rows(
+                        left, ta ? 1 : lda, ta ? lda : 1, right, stride, step, to, ldc, r.count, n, k, accumulate ? 1 : 0)
+                }
+                epilogue(r)
+            }
+        }
+    }
+
+    /// Cuts rows into blocks of whole tiles: half of what is left for each thread, at most what its cache holds of A, and at least so many
+    /// multiply-adds and additions. Returns their number; `starts` gets one more.
+    private static func cut(
+        rows m: Int, _ n: Int, _ k: Int, tile: Int, least work: Int, into starts: UnsafeMutablePointer<Int>
+    ) -> Int {
+        let tiles = (m + tile - 1) / tile, threads = Parallel.threadCount
+        let most = max(1, 393_216 / (4 * tile * min(k, 256))), least = max(1, work / (2 * tile * n * k))
+        var count = 0, done = 0
+        starts[0] = 0
+        while done < tiles {
+            done += max(least, min(most, (tiles - done) / (2 * threads)))
+            // A rest that is less than that goes with the last block.
+            if tiles - done < least { done = tiles }
+            count += 1
+            starts[count] = min(m, done * tile)
+        }
+        return count
+    }
+
+    /// Length of a part of `long` rows (or columns): at most eight parts, each with enough work (4 MFLOP) to be worth a thread.
+    @inline(__always) private static func partSize(_ long: Int, work: Int) -> Int {
+        var parts = 1
+        while parts < 8 && work / (parts * 2) >= 4_000_000 { parts *= 2 }
+        let size = (long + parts - 1) / parts
+        return max(16, (size + 15) & ~15)
+    }
+}

@@ -1,0 +1,63 @@
+import CNSTMKernels
+import COpenBLAS
+
+/// A right operand op(B) [k, n] made ready once for several products on one thread, parts of it included.
+package struct PackedMatrix {
+    private let real: nstm_real
+    private let transposed: Bool
+    private let b: UnsafeRawPointer
+    private let ldb: Int
+    private let k: Int
+    private let panels: Storage?
+    private let width: Int
+    /// The project's kernel reads B, packed or where it lies; otherwise OpenBLAS does.
+    private let own: Bool
+
+    /// - Parameter transposed: B lies as [n, k]. The memory must outlive the products.
+    package init(_ real: nstm_real, _ b: UnsafeRawPointer, _ ldb: Int, transposed: Bool, k: Int, n: Int) {
+        (self.real, self.b, self.ldb, self.transposed, self.k) = (real, b, ldb, transposed, k)
+        width = Gemm.panel
+        own = real == NSTM_F32 && width > 0 && k > 0 && n > 0
+        guard own, transposed || !Gemm.readsInPlace(ldb, depth: k) else {
+            panels = nil
+            return
+        }
+        let count = (n + width - 1) / width, storage = Storage(byteCount: count * width * k * 4)
+        for panel in 0..<count {
+            nstm_gemm_pack(
+                transposed ? 1 : 0, b.assumingMemoryBound(to: Float.self), ldb, k, n, panel,
+                storage.base.assumingMemoryBound(to: Float.self))
+        }
+        panels = storage
+    }
+
+    /// C [m, columns] ← op(A) · op(B)[depth, columns] (+ C). `columns` starts at a multiple of 32. A lies as [m, depth], or as
+    /// [depth, m] when transposed.
+    package func multiply(
+        _ a: UnsafeRawPointer, _ lda: Int, transposed ta: Bool = false, rows m: Int, columns: Range<Int>, depth: Range<Int>,
+        accumulate: Bool = false, _ c: UnsafeMutableRawPointer, _ ldc: Int
+    ) {
+        guard own else {
+            let offset = transposed ? columns.lowerBound * ldb + depth.lowerBound : depth.lowerBound * ldb + columns.lowerBound
+            Gemm.countBytes(real, m, columns.count, depth.count, accumulate: accumulate)
+            Gemm.single(
+                real, ta, transposed, m, columns.count, depth.count, 1, a, lda, b + offset * (real == NSTM_F32 ? 4 : 8), ldb,
+                accumulate ? 1 : 0, c, ldc)
+            return
+        }
+        let right: UnsafePointer<Float>
+        if let panels {
+            right =
+                UnsafePointer(panels.base.assumingMemoryBound(to: Float.self)) + columns.lowerBound * k + depth.lowerBound * width
+        } else {
+            right = b.assumingMemoryBound(to: Float.self) + depth.lowerBound * ldb + columns.lowerBound
+        }
+        nstm_work_add(0, 0, Int64(4 * depth.count * columns.count))
+        nstm_gemm_rows(
+            a.assumingMemoryBound(to: Float.self), ta ? 1 : lda, ta ? lda : 1, right, panels == nil ? width : width * k,
+            panels == nil ? ldb : width, c.assumingMemoryBound(to: Float.self), ldc, m, columns.count, depth.count,
+            accumulate ? 1 : 0)
+        // A packed matrix that is made for one product may be gone as soon as its address is known.
+        withExtendedLifetime(panels) {}
+    }
+}

@@ -1,0 +1,88 @@
+import CNSTMKernels
+
+/// The write head and the read head of a pointer over N states, [B, T, P] each with P = N + 1 places: place 0 is rest, in front of the
+/// first state, and place n is state n. Each head is a distribution over the places, which a token moves:
+///
+///     w ← a₀ w + a₁ S w;   r ← e₀ r + e₁ S r + e₂ S' r + e₃ rest + e₄ w
+///
+/// S moves one place forward, and what leaves the last place is lost; S' moves one place back, and rest stays rest. The read head
+/// moves after the write head, so that the last move puts it where the token writes.
+package struct PointerScan {
+    /// a [B, T, 2]: stay, forward.
+    let writeMoves: Tensor
+    /// e [B, T, 5]: stay, forward, back, home, follow.
+    let readMoves: Tensor
+    /// Both heads before the first token, [B, 2, P].
+    let start: Tensor
+    /// Numbers of the places in use, ascending with rest first: one list for all sequences, or one for each. Nil: all places. The
+    /// heads step over all others.
+    let order: [[Int32]]?
+
+    package init(writeMoves: Tensor, readMoves: Tensor, start: Tensor, order: [[Int32]]? = nil) {
+        let b = start.shape.dims.first ?? 0
+        guard start.shape.rank == 3, writeMoves.shape.rank == 3, writeMoves.shape[0] == b, writeMoves.shape[2] == 2,
+            readMoves.shape == [b, writeMoves.shape[1], 5],
+            start.shape[1] == 2, start.shape[2] >= 1, writeMoves.dtype == start.dtype, readMoves.dtype == start.dtype,
+            order.map({ ($0.count == 1 || $0.count == b) && $0.allSatisfy { $0.first == 0 } }) ?? true
+        else {
+            nstmFatal(
+                .other(
+                    op: "pointerScan",
+                    "moves \(writeMoves.shape) and \(readMoves.shape), heads \(start.shape); needs [B, T, 2], [B, T, 5], [B, 2, P]"
+                ))
+        }
+        self.writeMoves = writeMoves.contiguous()
+        self.readMoves = readMoves.contiguous()
+        self.start = start.contiguous()
+        self.order = order
+    }
+    private var B: Int { start.shape[0] }
+    private var T: Int { writeMoves.shape[1] }
+    private var P: Int { start.shape[2] }
+    /// Calls with the places of a sequence.
+    private func withOrder(_ b: Int, _ body: (UnsafePointer<Int32>?, Int) -> Void) {
+        guard let order else { return body(nil, P) }
+        order[order.count == 1 ? 0 : b].withUnsafeBufferPointer { body($0.baseAddress, $0.count) }
+    }
+
+    /// Both heads after every token.
+    package func forward() -> (writes: Tensor, reads: Tensor) {
+        let type = start.dtype, size = type.byteCount
+        let w = Tensor(uninitialized: [B, T, P], type), r = Tensor(uninitialized: [B, T, P], type)
+        let toW = w.uninitializedPointer, toR = r.uninitializedPointer
+        Parallel.for(B, work: 6 * B * T * P) { b in
+            withOrder(b) { order, count in
+                nstm_pointer_scan(
+                    type.real, writeMoves.constantBase + b * T * 2 * size, readMoves.constantBase + b * T * 5 * size, order,
+                    count,
+                    start.constantBase + b * 2 * P * size, toW + b * T * P * size, toR + b * T * P * size, T, P)
+            }
+        }
+        return (w, r)
+    }
+    /// Gradients of the moves and of the heads before the first token.
+    /// - Parameters:
+    ///   - writes, reads: what `forward` returned.
+    ///   - dWrites, dReads: gradients of these; nil counts as 0.
+    package func backward(writes: Tensor, reads: Tensor, dWrites: Tensor?, dReads: Tensor?) -> (
+        writeMoves: Tensor, readMoves: Tensor, start: Tensor
+    ) {
+        let type = start.dtype, size = type.byteCount, dW = dWrites?.contiguous(), dR = dReads?.contiguous()
+        let dA = Tensor(uninitialized: writeMoves.shape, type), dE = Tensor(uninitialized: readMoves.shape, type)
+        let dStart = Tensor(uninitialized: start.shape, type)
+        let toA = dA.uninitializedPointer, toE = dE.uninitializedPointer, toStart = dStart.uninitializedPointer
+        Parallel.for(B, work: 12 * B * T * P) { b in
+            let row = b * T * P * size
+            withOrder(b) { order, count in
+                nstm_pointer_scan_backward(
+                    type.real, writeMoves.constantBase + b * T * 2 * size, readMoves.constantBase + b * T * 5 * size, order,
+                    count,
+                    start.constantBase + b * 2 * P * size, writes.constantBase + row, reads.constantBase + row,
+                    dW.map { $0.constantBase + row }, dR.map { $0.constantBase + row }, toA + b * T * 2 * size,
+                    toE + b * T * 5 * size, toStart + b * 2 * P * size, T, P)
+            }
+        }
+        withExtendedLifetime((dW, dR)) {}
+        return (dA, dE, dStart)
+    }
+}

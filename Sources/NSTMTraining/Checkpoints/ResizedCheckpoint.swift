@@ -1,0 +1,50 @@
+import NSTMConfiguration
+import NSTMIO
+import NSTMLayers
+import NSTMModules
+
+extension SavedModel {
+    /// This checkpoint with the parameters as they are now.
+    public func withPresentParameters() -> CheckpointArchive {
+        var archive = archive
+        for parameter in model.parameters.all { archive[tensor: "model/" + parameter.path] = parameter.value }
+        return archive
+    }
+    /// This checkpoint without its inactive states: parameters, the optimizer's moments, and the configuration, whose `model.states`
+    /// becomes a list. A run goes on from it as it would have gone on with those states masked.
+    /// - Throws: `StateResizingError` when a strategy does not say which of its parameters' axes counts states, `SavedModelError`.
+    public func compacted(registries: Registries = .standard) throws -> (archive: CheckpointArchive, resizing: StateResizing) {
+        let resizing = StateResizing(removingInactive: try statefulLayers())
+        return (try resized(resizing, states: .list(resizing.counts.map { .int($0) }), registries), resizing)
+    }
+    /// This checkpoint with more states in each layer: parameters, the optimizer's moments (zeros for new states), and the configuration.
+    /// - Throws: `StateResizingError` also when a layer has more states than that, `SavedModelError`.
+    public func expanded(
+        to states: Int, registries: Registries = .standard
+    ) throws -> (archive: CheckpointArchive, resizing: StateResizing) {
+        let resizing = try StateResizing(try statefulLayers(), to: states)
+        return (try resized(resizing, states: .int(states), registries), resizing)
+    }
+    private func statefulLayers() throws -> [NSTMLayer] {
+        let layers = model.stateLayers
+        guard !layers.isEmpty else { throw SavedModelError.noStates(path: url.path) }
+        return layers
+    }
+    private func resized(_ resizing: StateResizing, states: ConfigurationValue, _ registries: Registries) throws
+        -> CheckpointArchive
+    {
+        var changed = configuration
+        try changed.set(path: "model.states", to: states)
+        let experiment = try Experiment(changed, registries: registries)
+        let new = try experiment.model(input: data.input, target: data.target)
+        try resizing.move(model, to: new)
+        var archive = archive
+        // It is no longer what the file holds, and a run that begins with it has no earlier log.
+        archive.source = nil
+        for parameter in new.parameters.all { archive[tensor: "model/" + parameter.path] = parameter.value }
+        let moments = try resizing.resize(archive.tensors(under: "optimizer"), of: model.parameters)
+        for (path, tensor) in moments { archive[tensor: "optimizer/" + path] = tensor }
+        archive[document: "config"] = experiment.resolved.json()
+        return archive
+    }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import NSTMConfiguration
+import NSTMData
+import NSTMIO
+import NSTMModules
+
+/// A trained model as a checkpoint holds it: built again from the stored configuration, without the data it was trained on.
+public struct SavedModel {
+    /// Where the checkpoint was read from.
+    public let url: URL
+    /// Newer checkpoints of the folder that were passed over because they are not intact, newest first.
+    public let skipped: [SkippedCheckpoint]
+    public let archive: CheckpointArchive
+    public let configuration: ConfigurationValue
+    public let data: DataDescription
+    public let tokenizer: CharacterTokenizer?
+    public let step: Int
+    public let model: SequenceModel
+
+    /// - Parameters:
+    ///   - url: a checkpoint, or the folder of a run, of which the newest intact checkpoint is taken.
+    ///   - registries: must know all strategies that the configuration names.
+    /// - Throws: `CheckpointError`, `ConfigurationError`, `SavedModelError`.
+    public init(_ url: URL, registries: Registries = .standard) throws {
+        let found = try FoundCheckpoint(at: url)
+        self.url = found.url
+        skipped = found.skipped
+        archive = try CheckpointFile.read(self.url)
+        configuration = try SavedModel.configuration(archive.documents, path: self.url.path)
+        data = try archive.decode(DataDescription.self, document: "data")
+        let hasTokenizer = archive.documents["tokenizer"] != nil
+        tokenizer = hasTokenizer ? try archive.decode(CharacterTokenizer.self, document: "tokenizer") : nil
+        try SavedModel.check(data, tokenizer, archive)
+        step = try archive.decode(Trainer.Position.self, document: "training").step
+        let experiment = try Experiment(configuration, registries: registries)
+        model = try experiment.model(input: data.input, target: data.target)
+        try model.load(archive)
+    }
+
+    /// What one document says must fit what the others and the tensors say.
+    private static func check(
+        _ data: DataDescription, _ tokenizer: CharacterTokenizer?, _ archive: CheckpointArchive
+    ) throws(CheckpointError) {
+        func demand(_ issues: [String], _ name: String) throws(CheckpointError) {
+            guard issues.isEmpty else {
+                throw .invalidDocument(
+                    path: archive.source ?? "the archive", name: name, reason: issues.joined(separator: "; "))
+            }
+        }
+        // A model has a row for each token, each feature and each class: sizes beyond all tensors would only take memory.
+        let largest = archive.tensors(under: "model").map(\.tensor.count).max() ?? 0
+        try demand(data.issues(sizes: 1...max(65_536, largest)), "data")
+        guard let tokenizer else { return }
+        var issues: [String] = []
+        if case .tokens(let size) = data.input, size != tokenizer.vocabulary {
+            issues.append("\(tokenizer.vocabulary) tokens for an input of \(size)")
+        }
+        if case .nextToken(let size) = data.target, size != tokenizer.vocabulary {
+            issues.append("\(tokenizer.vocabulary) tokens for a target of \(size)")
+        }
+        try demand(issues, "tokenizer")
+    }
+    /// The configuration among the documents of a checkpoint.
+    public static func configuration(_ documents: [String: String], path: String) throws -> ConfigurationValue {
+        guard let text = documents["config"], case let value = try ConfigurationValue(json: text), value != .null else {
+            throw SavedModelError.noConfiguration(path: path)
+        }
+        return value
+    }
+}
+
+/// The checkpoint that a path stands for: the file itself, or the newest intact one of a run's folder.
+public struct FoundCheckpoint: Sendable {
+    public let url: URL
+    /// Newer ones of the folder that are not intact, newest first, and why.
+    public let skipped: [SkippedCheckpoint]
+
+    /// - Throws: `SavedModelError.noCheckpoint` when a folder has none, `CheckpointError.noUsableCheckpoint` when none is intact.
+    public init(at url: URL) throws {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue else {
+            self.url = url
+            skipped = []
+            return
+        }
+        guard let latest = try RunFolder(url).newest() else { throw SavedModelError.noCheckpoint(folder: url.path) }
+        self.url = latest.info.url
+        skipped = latest.skipped
+    }
+    /// What the user has to hear before results of an older checkpoint are shown as those of the run.
+    public var warning: String? { FoundCheckpoint.warning(skipped) }
+    static func warning(_ skipped: [SkippedCheckpoint]) -> String? {
+        guard !skipped.isEmpty else { return nil }
+        return "warning: passed over \(skipped.count) newer checkpoint(s) that are not intact:"
+            + skipped.map { "\n  - \($0)" }.joined()
+    }
+}
+
+extension SavedModel {
+    /// As `FoundCheckpoint.warning`.
+    public var warning: String? { FoundCheckpoint.warning(skipped) }
+    /// The file and its step, for people.
+    public var title: String { "\(url.shortPath), step \(step)" }
+}
+
+/// Why a checkpoint cannot be used as a model.
+public enum SavedModelError: Error, Sendable, Equatable, CustomStringConvertible {
+    case noCheckpoint(folder: String)
+    case noConfiguration(path: String)
+    case noStates(path: String)
+
+    public var description: String {
+        switch self {
+        case .noCheckpoint(let folder): "\(folder): the folder has no checkpoint (step-<n>.h5)"
+        case .noStates(let path): "\(path): the model has no layers of explicit states"
+        case .noConfiguration(let path):
+            "\(path): the checkpoint has no configuration, because its model was built in code. Build the same model there and "
+                + "call model.load(archive)."
+        }
+    }
+}

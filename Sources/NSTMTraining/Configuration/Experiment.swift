@@ -1,0 +1,92 @@
+import Foundation
+import NSTMConfiguration
+import NSTMAutograd
+import NSTMData
+import NSTMModules
+import NSTMOptim
+import NSTMTensor
+
+/// What a training run is made of, read from one configuration. All issues are found before anything is built or opened.
+public struct Experiment {
+    public let seed: Int
+    public let settings: TrainingSettings
+    /// The configuration with every default filled in; stored in checkpoints.
+    public let resolved: ConfigurationValue
+    /// Keys that say where a file lies. A run whose data has moved is still the same: its fingerprint says whether the data is.
+    public let places: Set<String>
+    private let makeModel: (InputKind, TargetKind, ParameterBuilder) throws -> SequenceModel
+    private let openData: (DatasetOpening) throws -> OpenedDataset
+
+    /// - Parameters:
+    ///   - config: maps `seed`, `data`, `model` and `training`.
+    ///   - folder: where datasets are looked for.
+    /// - Throws: `ConfigurationError` with every unknown key, wrong type and value out of range.
+    public init(_ config: ConfigurationValue, registries: Registries = .standard, folder: DatasetFolder = DatasetFolder()) throws
+    {
+        let reader = ConfigurationReader(config)
+        let seed = reader.int("seed", default: 1, in: 0...Int.max)
+        let data = reader.child("data")
+        let open = data.factory("kind", in: registries.datasets, default: "tinyshakespeare").map { $0(data, folder) }
+        data.finish()
+        settings = TrainingSettings(reader.child("training"))
+        // The model's settings are checked with a stand-in for what the data will say of input and output, one that suits every
+        // model; the model is then built from a second reading of what was resolved.
+        _ = Experiment.plan(reader, .tokens(vocabulary: 256), .pooled(classes: 2), registries)
+        reader.finish()
+        try reader.throwIfInvalid()
+        resolved = reader.resolved
+        places = reader.places
+        self.seed = seed
+        openData = open!
+        let resolved = resolved
+        makeModel = { input, target, parameters in
+            let again = ConfigurationReader(resolved)
+            let build = Experiment.plan(again, ModelInput(input), ModelOutput(target), registries)
+            // Not every model suits every task.
+            try again.throwIfInvalid()
+            return build!(parameters)
+        }
+    }
+    private static func plan(
+        _ reader: ConfigurationReader, _ input: ModelInput, _ output: ModelOutput, _ registries: Registries
+    ) -> ((ParameterBuilder) -> SequenceModel)? {
+        let model = reader.child("model")
+        let build = model.factory("kind", in: registries.models, default: "nstm").map {
+            $0(model, input, output, registries.strategies)
+        }
+        model.finish()
+        return build
+    }
+
+    /// Finds or fetches the data.
+    /// - Throws: `DatasetError`.
+    public func openDataset(_ opening: DatasetOpening = DatasetOpening()) throws -> OpenedDataset { try openData(opening) }
+    /// The model that fits a dataset, with its initial parameters.
+    /// - Throws: before anything is allocated: `ConfigurationError` when a setting does not go with the kinds of inputs and
+    ///   targets, `TrainingError.unfit` when the data has sequences that the model cannot take, `MemoryError` when there is no
+    ///   memory for its parameters.
+    public func model(for dataset: any Dataset) throws -> SequenceModel {
+        try outline(input: dataset.inputKind, target: dataset.targetKind).check(takes: dataset)
+        return try model(input: dataset.inputKind, target: dataset.targetKind)
+    }
+    public func model(input: InputKind, target: TargetKind) throws -> SequenceModel {
+        let need = MemoryNeed(try outline(input: input, target: target))
+        try AvailableMemory.check(need.parameters, for: "a model of \(grouped(need.parameterCount)) parameters (model.width, …)")
+        return try makeModel(input, target, ParameterBuilder(seed: UInt64(seed)))
+    }
+    /// The model without the memory of its parameters (`ParameterBuilder.outline`): what it is and how large, not for computing.
+    public func outline(input: InputKind, target: TargetKind) throws -> SequenceModel { try makeModel(input, target, .outline()) }
+
+    /// A trainer for a dataset that was opened with this experiment, at step 0.
+    /// - Throws: as `model(for:)`, and `MemoryError` when there is no memory for a step of training.
+    public func trainer(_ opened: OpenedDataset, folder: URL? = nil) throws -> Trainer {
+        let outline = try outline(input: opened.dataset.inputKind, target: opened.dataset.targetKind)
+        try outline.check(takes: opened.dataset)
+        try MemoryNeed(outline).check(training: settings, on: opened.dataset)
+        let trainer = Trainer(
+            model: try model(for: opened.dataset), dataset: opened.dataset, settings: settings, seed: seed, folder: folder)
+        trainer.configuration = resolved
+        trainer.tokenizer = opened.tokenizer
+        return trainer
+    }
+}

@@ -1,0 +1,102 @@
+import Foundation
+import NSTMConfiguration
+import NSTMAutograd
+import NSTMData
+import NSTMModules
+import NSTMOptim
+import NSTMTensor
+
+/// How to train.
+public struct TrainingSettings: Sendable {
+    public var steps = 2000
+    public var batch = 12
+    public var method = Optimizer.Method.adamW(beta1: 0.9, beta2: 0.99)
+    public var decay = 0.1
+    public var schedule = Schedule(.cosine, peak: 1e-3, final: 1e-4, warmup: 100, steps: 2000)
+    public var clipping = Clipping.norm(1)
+    /// How exact products are in steps of training; evaluations are always `highest`.
+    public var matmulPrecision = MatmulPrecision.highest
+    /// Steps between evaluations on the validation split, and sequences in an evaluation batch.
+    public var evaluationInterval = 250
+    public var evaluationBatch = 32
+    /// Batches of an evaluation, spread over the split; nil for all.
+    public var evaluationLimit: Int?
+    /// Steps between checkpoints (the last step always has one), and how many are kept.
+    public var checkpointInterval = 500
+    public var checkpointsKept = 3
+    /// Training ends early when a validation metric reaches a bound,
+    public var stop: StopGoal?
+    /// or when one no longer improves,
+    public var plateau: Plateau?
+    /// or when so many minutes have been spent on steps (evaluations do not count). The learning rate does not know of it, and
+    /// where such a run ends depends on the machine: it cannot be reproduced.
+    public var minutes: Double?
+
+    public init() {}
+
+    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `matmul-precision`, `evaluation`, `checkpoint`, `stop`, `plateau` and `minutes`.
+    public init(_ config: ConfigurationReader) {
+        steps = config.int("steps", default: 2000, in: 1...1_000_000_000)
+        batch = config.int("batch", default: 12, in: 1...1_000_000)
+
+        let optimizer = config.child("optimizer")
+        switch optimizer.choice("kind", of: ["adamw", "sgd", "rmsprop"], default: "adamw") {
+        case "sgd":
+            method = .sgd(
+                momentum: optimizer.double("momentum", default: 0.9, in: 0..<1),
+                nesterov: optimizer.bool("nesterov", default: false))
+        case "rmsprop":
+            method = .rmsProp(
+                rho: optimizer.double("rho", default: 0.95, in: 0..<1),
+                momentum: optimizer.double("momentum", default: 0.9, in: 0..<1),
+                epsilon: optimizer.double("epsilon", default: 1e-4, in: 1e-16...1))
+        default:
+            method = .adamW(
+                beta1: optimizer.double("beta1", default: 0.9, in: 0..<1),
+                beta2: optimizer.double("beta2", default: 0.99, in: 0..<1),
+                epsilon: optimizer.double("epsilon", default: 1e-8, in: 1e-16...1))
+        }
+        decay = optimizer.double("decay", default: 0.1, in: 0...1e3)
+        optimizer.finish()
+
+        let s = config.child("schedule")
+        let kind = s.choice("kind", default: Schedule.Kind.cosine), peak = s.double("peak", default: 1e-3, in: 0...1e3)
+        schedule = Schedule(
+            kind, peak: peak, final: s.double("final", default: peak / 10, in: 0...1e3),
+            warmup: s.int("warmup", default: min(100, steps / 10), in: 0...1_000_000_000), steps: steps)
+        s.finish()
+
+        let clip = config.child("clip")
+        let bound: Double
+        switch clip.choice("kind", of: ["none", "norm", "value"], default: "norm") {
+        case "none": clipping = .none
+        case "value":
+            bound = clip.double("bound", default: 10, in: 1e-12...1e12)
+            clipping = .value(bound)
+        default:
+            bound = clip.double("bound", default: 1, in: 1e-12...1e12)
+            clipping = .norm(bound)
+        }
+        clip.finish()
+        matmulPrecision = config.choice("matmul-precision", default: .highest)
+
+        let evaluation = config.child("evaluation")
+        evaluationInterval = evaluation.int("interval", default: 250, in: 1...1_000_000_000)
+        evaluationBatch = evaluation.int("batch", default: 32, in: 1...1_000_000)
+        evaluationLimit = evaluation.optionalInt("limit", in: 1...1_000_000_000)
+        evaluation.finish()
+
+        let checkpoint = config.child("checkpoint")
+        checkpointInterval = checkpoint.int("interval", default: 500, in: 1...1_000_000_000)
+        checkpointsKept = checkpoint.int("keep", default: 3, in: 1...1_000_000)
+        checkpoint.finish()
+
+        let early = config.child("stop"), settled = config.child("plateau")
+        stop = StopGoal(early)
+        plateau = Plateau(settled)
+        early.finish()
+        settled.finish()
+        minutes = config.optionalDouble("minutes", in: 1e-6...1e6)
+        config.finish()
+    }
+}

@@ -1,0 +1,45 @@
+import Foundation
+import NSTMConfiguration
+import NSTMAutograd
+import NSTMData
+import NSTMIO
+import NSTMLayers
+import NSTMModules
+import NSTMOptim
+import NSTMTensor
+
+/// What a model was trained on, as a checkpoint tells it: enough to build the model again without the data.
+public struct DataDescription: StoredValue, Sendable, Equatable {
+    public var name: String
+    public var fingerprint: String
+    public var input: InputKind
+    public var target: TargetKind
+
+    public var issues: [String] { issues(sizes: 1...Int(Int32.max)) }
+    /// - Parameter sizes: what vocabularies, widths and numbers of classes may be.
+    func issues(sizes: ClosedRange<Int>) -> [String] {
+        var issues = RangeIssues()
+        func check(_ input: InputKind, _ name: String, _ issues: inout RangeIssues) {
+            switch input {
+            case .tokens(let size): issues.check("\(name).vocabulary", size, in: sizes)
+            case .features(let size): issues.check("\(name).width", size, in: sizes)
+            case .streams(let parts):
+                issues.check("\(name).streams", parts.count, in: 1...64)
+                for part in parts.prefix(64) {
+                    if case .streams = part {
+                        issues.demand(false, "\(name).streams are nested")
+                    } else {
+                        check(part, name, &issues)
+                    }
+                }
+            }
+        }
+        check(input, "input", &issues)
+        switch target {
+        case .nextToken(let size), .answers(let size): issues.check("target.vocabulary", size, in: sizes)
+        case .binary(let size): issues.check("target.width", size, in: sizes)
+        case .classes(let size): issues.check("target.classes", size, in: sizes)
+        }
+        return issues.list
+    }
+}

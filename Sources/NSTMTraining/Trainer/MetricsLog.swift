@@ -1,0 +1,99 @@
+import Foundation
+import NSTMConfiguration
+import NSTMData
+import NSTMIO
+import NSTMLayers
+import NSTMModules
+
+/// One JSON object a line, for tools. When a run resumes from a checkpoint, lines of steps after it are dropped first, so that
+/// the file reads as one run.
+final class MetricsLog {
+    private let descriptor: Int32
+    private var url: URL
+    /// Lines of the history that were kept although they say no step: something damaged them.
+    let unreadableCount: Int
+
+    /// - Parameters:
+    ///   - history: the log of the run so far, which may be the file itself.
+    ///   - step: what the history says of later steps is left out; 0: all of it.
+    /// - Throws: `TrainingError.log`; the history is unchanged then.
+    init(_ url: URL, history: URL? = nil, keepingUntil step: Int) throws {
+        self.url = url
+        var kept = Data(), unreadable = 0
+        if step > 0 {
+            // A line that cannot be read belongs to where it stands: it stays when the line before it does.
+            var isKeeping = true
+            for line in try MetricsLog.lines(of: history ?? url) {
+                if let n = line.step { isKeeping = n <= step } else if isKeeping { unreadable += 1 }
+                if isKeeping { kept += line.bytes + [UInt8(ascii: "\n")] }
+            }
+        }
+        unreadableCount = unreadable
+        do { try kept.write(to: url, options: .atomic) } catch {
+            throw TrainingError.log(path: url.path, reason: "cannot be written: \(error.localizedDescription)")
+        }
+        descriptor = open(url.path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw MetricsLog.error(url.path, errno) }
+    }
+    deinit { close(descriptor) }
+
+    /// Puts the file in place of another one, where it goes on.
+    func move(to target: URL) throws {
+        guard rename(url.path, target.path) == 0 else {
+            throw TrainingError.log(path: target.path, reason: "cannot be replaced: \(String(cString: strerror(errno)))")
+        }
+        url = target
+    }
+
+    /// - Throws: `TrainingError.log` when the line cannot be written, or when the file is no longer the one that its path names.
+    func write(_ fields: [(String, ConfigurationValue)]) throws(TrainingError) {
+        guard FileIdentity(descriptor: descriptor) == FileIdentity(url) else {
+            throw TrainingError.log(path: url.path, reason: "was deleted, moved or replaced while the run wrote to it")
+        }
+        let line = Data((ConfigurationValue.map(ConfigurationMap(fields)).json(indent: nil) + "\n").utf8)
+        let end = lseek(descriptor, 0, SEEK_END)
+        let code = line.withUnsafeBytes { writeAll($0, to: descriptor) }
+        if code != 0 {
+            // Half a line is none.
+            _ = ftruncate(descriptor, end)
+            throw MetricsLog.error(url.path, code)
+        }
+    }
+    private static func error(_ path: String, _ code: Int32) -> TrainingError {
+        .log(path: path, reason: "cannot be written: \(String(cString: strerror(code)))")
+    }
+    func write(_ event: StateEvent) throws(TrainingError) { try write(MetricsLog.fields(event)) }
+    static func fields(_ event: StateEvent) -> [(String, ConfigurationValue)] {
+        [
+            ("step", .int(event.step)), ("event", .string(event.kind.rawValue)), ("layer", .string(event.layer)),
+            ("state", .int(event.state)), ("score", .double(event.score)), ("reason", .string(event.reason)),
+        ]
+    }
+
+    // MARK: Reading
+
+    struct Line {
+        /// Without the end of the line.
+        let bytes: Data
+        /// Nil when the line is not a JSON object.
+        let fields: ConfigurationMap?
+        var step: Int? { if case .int(let n)? = fields?["step"] { n } else { nil } }
+    }
+    /// The lines of a log; lines may end as on Windows, and bytes that are no UTF-8 damage only the text they are in. A last line
+    /// without an end was cut off in the middle of writing and is left out. No file has no lines.
+    /// - Throws: `TrainingError.log` when the file cannot be read.
+    static func lines(of url: URL) throws -> [Line] {
+        let data: Data
+        guard FileIdentity(url) != nil else { return [] }
+        do { data = try InputFile.read(url, atMost: .max) } catch {
+            throw TrainingError.log(path: url.path, reason: "cannot be read: \(error.reason)")
+        }
+        guard let end = data.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
+        return data[..<end].split(separator: UInt8(ascii: "\n")).compactMap { line in
+            let bytes = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
+            guard !bytes.isEmpty else { return nil }
+            let value = try? ConfigurationValue(json: String(decoding: bytes, as: UTF8.self))
+            return if case .map(let map)? = value { Line(bytes: bytes, fields: map) } else { Line(bytes: bytes, fields: nil) }
+        }
+    }
+}
