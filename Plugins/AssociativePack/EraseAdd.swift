@@ -16,10 +16,11 @@ public final class EraseAdd: StateUpdateRule {
         add = Linear(parameters.child("add"), in: width, out: width)
     }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
-        let w = token.weights.expanded(2)
-        let e = w * erase(token.features, context).sigmoid().expanded(1), a = add(token.value, context).tanh().expanded(1)
+        let w = token.weights.unsqueezed(axis: 2)
+        let e = w * erase(token.features, context).sigmoid().unsqueezed(axis: 1),
+            a = add(token.value, context).tanh().unsqueezed(axis: 1)
         var next = states
-        next.keys = states.keys + w * (token.key.expanded(1) - states.keys)
+        next.keys = states.keys + w * (token.key.unsqueezed(axis: 1) - states.keys)
         next.values = states.values * (1 - e) + e * a
         return next
     }

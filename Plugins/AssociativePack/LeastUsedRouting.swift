@@ -28,9 +28,9 @@ public final class LeastUsedRouting: CarryingRoutingPolicy {
         let p = activity.hidingInactive(projection(tokens, context)).softmax(), share = gate(tokens, context).sigmoid()
         var usage = carried.value, least: [Tensor] = []
         for t in 0..<tokens.shape[1] {
-            let free = activity.hidingInactive(context.constant(-usage)).value.argmax(-1)
-            let chosen = Tensor.oneHot(free, classes: states, dtype: usage.dtype), alpha = share.value.select(1, t)
-            usage = usage.affine(1 - 1 / memory) + alpha * p.value.select(1, t) + alpha.affine(-1, 1) * chosen
+            let free = activity.hidingInactive(context.constant(-usage)).value.argmax(axis: -1)
+            let chosen = Tensor.oneHot(free, classes: states, dtype: usage.dtype), alpha = share.value.select(axis: 1, t)
+            usage = usage.affine(1 - 1 / memory) + alpha * p.value.select(axis: 1, t) + alpha.affine(-1, 1) * chosen
             least.append(chosen)
         }
         let weights = share * p + (1 - share) * context.constant(.stack(least, axis: 1))

@@ -90,10 +90,10 @@ struct Template {
                 }
                 public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
                     // [B, N, 1] · [D]: a weight of 0 leaves a state as it is.
-                    let write = token.weights.expanded(2) * context[rate].clamped(0, 1)
+                    let write = token.weights.unsqueezed(axis: 2) * context[rate].clamped(min: 0, max: 1)
                     var next = states
-                    next.keys = states.keys + write * (token.key.expanded(1) - states.keys)
-                    next.values = states.values + write * (token.value.expanded(1) - states.values)
+                    next.keys = states.keys + write * (token.key.unsqueezed(axis: 1) - states.keys)
+                    next.values = states.values + write * (token.value.unsqueezed(axis: 1) - states.values)
                     return next
                 }
             }
@@ -128,7 +128,7 @@ struct Template {
                     // softmax of the logarithms of activity: shares of the active states, [B, N, 1].
                     let size: Shape = [states.batch, states.count]
                     let activity = states.activity.readBias ?? context.constant(.zeros(size, dtype: states.keys.dtype))
-                    let mean = (activity.softmax().expanded(2) * states.values).sum([1], keepDims: true)
+                    let mean = (activity.softmax().unsqueezed(axis: 2) * states.values).sum(axes: [1], keepDims: true)
                     var next = states
                     next.values = states.values + context[gate].sigmoid() * (mean - states.values)
                     return next
@@ -145,10 +145,10 @@ struct Template {
                     map = Linear(parameters.child("map"), in: width, out: width, bias: false)
                 }
                 public func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
-                    var scores = (map(token.query, context).expanded(1) * states.keys).sum([2])
+                    var scores = (map(token.query, context).unsqueezed(axis: 1) * states.keys).sum(axes: [2])
                     // −∞ for inactive states.
                     if let bias = states.activity.readBias { scores = scores + bias }
-                    return (scores.softmax().expanded(2) * states.values).sum([1])
+                    return (scores.softmax().unsqueezed(axis: 2) * states.values).sum(axes: [1])
                 }
             }
             """

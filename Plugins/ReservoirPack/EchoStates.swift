@@ -21,11 +21,11 @@ public final class EchoStates: StateUpdateRule {
         self.leak = leak
     }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
-        let w = token.weights.expanded(2)
-        let echo = states.values.matmul(context[recurrent]) + token.value.matmul(context[input]).expanded(1)
+        let w = token.weights.unsqueezed(axis: 2)
+        let echo = states.values.matmul(context[recurrent]) + token.value.matmul(context[input]).unsqueezed(axis: 1)
         var next = states
         next.values = states.values + w * leak * (echo.tanh() - states.values)
-        next.keys = states.keys + w * (token.key.expanded(1) - states.keys)
+        next.keys = states.keys + w * (token.key.unsqueezed(axis: 1) - states.keys)
         return next
     }
 }

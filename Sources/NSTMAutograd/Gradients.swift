@@ -48,7 +48,7 @@ public struct Gradients {
     }
     /// Every gradient with its elements limited to ±bound (clipping by value).
     public func clamped(to bound: Double) -> Gradients {
-        Gradients(entries.map { Entry(parameter: $0.parameter, value: $0.value.clamped(-bound, bound)) })
+        Gradients(entries.map { Entry(parameter: $0.parameter, value: $0.value.clamped(min: -bound, max: bound)) })
     }
     /// The Euclidean norm of all gradients together.
     public var globalNorm: Double {

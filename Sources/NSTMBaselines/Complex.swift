@@ -45,7 +45,7 @@ final class GLUOutput {
     private let map: Linear
     init(_ parameters: ParameterBuilder, width: Int) { map = Linear(parameters, in: width, out: 2 * width) }
     func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
-        let parts = map(x.gelu(), context).split(2, into: 2)
+        let parts = map(x.gelu(), context).split(axis: 2, into: 2)
         return parts[0] * parts[1].sigmoid()
     }
 }

@@ -54,11 +54,11 @@ public final class HyenaLayer: SequenceMixer {
         return s
     }
     public func callAsFunction(_ u: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
-        let parts = convolution(projection(u, context), &state, "convolution", context).split(2, into: 3)
+        let parts = convolution(projection(u, context), &state, "convolution", context).split(axis: 2, into: 3)
         let new = parts[1] * parts[2], T = u.shape[1]
         let all = state.map { .concatenate([$0["inputs"]!, new], axis: 1) } ?? new, length = all.shape[1]
         let h = context.scope("filter") { filter(length, context) }
-        let y = all.longConvolution(h).slice(1, length - T..<length) + new * context[skip]
+        let y = all.longConvolution(h).slice(axis: 1, length - T..<length) + new * context[skip]
         if state != nil {
             state!["inputs"] = all.owned
             state!.position += T

@@ -67,7 +67,7 @@ public final class LRULayer: SequenceMixer {
         return s
     }
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
-        let scale = context[logScale].exp(), driven = context.linear(x, input).split(2, into: 2)
+        let scale = context[logScale].exp(), driven = context.linear(x, input).split(axis: 2, into: 2)
         let decay = ComplexVariable.exponential(
             ComplexVariable(real: -context[logDecay].exp(), imaginary: context[logPhase].exp())
         ).value

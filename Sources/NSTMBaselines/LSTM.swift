@@ -60,7 +60,7 @@ struct CellWeights {
         inputBias = x(
             "bias", [gates * width],
             Initializer { shape, key, dtype in
-                var parts = uniform(shape, key, dtype).chunks(0, gates)
+                var parts = uniform(shape, key, dtype).chunks(axis: 0, gates)
                 if let secondGateBias { parts[1] = Tensor(repeating: secondGateBias, [width], dtype: dtype) }
                 return .concatenate(parts, axis: 0)
             })

@@ -50,12 +50,12 @@ public final class LinearAttention: SequenceMixer {
     }
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = x.shape[0], T = x.shape[1], d = width / heads
-        let parts = frame.queriesKeysValues(x, &state, context).split(2, into: 3)
+        let parts = frame.queriesKeysValues(x, &state, context).split(axis: 2, into: 3)
         let ones = Variable(.ones([B, T, heads, 1], dtype: x.dtype))
         let values = Variable.concatenate([parts[2].reshaped([B, T, heads, d]), ones], axis: 3)
         let scan = (parts[0].elu() + 1).matrixStateScan(
             key: parts[1].elu() + 1, value: values.reshaped([B, T, heads * (d + 1)]), state: state?["sums"], heads: heads)
-        let sums = scan.output.reshaped([B, T, heads, d + 1]).split(3, [d, 1])
+        let sums = scan.output.reshaped([B, T, heads, d + 1]).split(axis: 3, [d, 1])
         if state != nil {
             state!["sums"] = scan.state
             state!.position += T

@@ -64,9 +64,9 @@ public final class MambaLayer: SequenceMixer {
         return s
     }
     public func callAsFunction(_ u: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
-        let parts = projection(u, context).split(2, into: 2)
+        let parts = projection(u, context).split(axis: 2, into: 2)
         let x = convolution(parts[0], &state, "convolution", context)
-        let selected = selection(x, context).split(2, [rank, states, states])
+        let selected = selection(x, context).split(axis: 2, [rank, states, states])
         let delta = context.linear(selected[0], step.weight, bias: context[stepBias]).softplus()
         let scan = x.selectiveScan(
             delta: delta, a: -context[logDecay].exp(), b: selected[1], c: selected[2], skip: context[skip],

@@ -67,22 +67,22 @@ public final class Mamba2Layer: SequenceMixer {
     }
     public func callAsFunction(_ u: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = u.shape[0], T = u.shape[1], P = channels / heads
-        let parts = projection(u, context).split(2, [channels, channels + 2 * states, heads])
-        let mixed = convolution(parts[1], &state, "convolution", context).split(2, [channels, states, states])
+        let parts = projection(u, context).split(axis: 2, [channels, channels + 2 * states, heads])
+        let mixed = convolution(parts[1], &state, "convolution", context).split(axis: 2, [channels, states, states])
         let delta = (parts[2] + context[stepBias]).softplus()
         let x = mixed[0].reshaped([B, T, heads, P])
         /// The same rows for every head.
         func shared(_ rows: Variable) -> Variable {
-            rows.expanded(2).broadcast(to: [B, T, heads, states]).reshaped([B, T, heads * states])
+            rows.unsqueezed(axis: 2).broadcast(to: [B, T, heads, states]).reshaped([B, T, heads * states])
         }
         let scan = shared(mixed[2]).matrixStateScan(
-            key: shared(mixed[1]), value: (x * delta.expanded(3)).reshaped([B, T, channels]),
+            key: shared(mixed[1]), value: (x * delta.unsqueezed(axis: 3)).reshaped([B, T, channels]),
             decay: (-(delta * context[logDecay].exp())).exp(), state: state?["hidden"], heads: heads)
         if state != nil {
             state!["hidden"] = scan.state
             state!.position += T
         }
-        let y = scan.output + (x * context[skip].expanded(1)).reshaped([B, T, channels])
+        let y = scan.output + (x * context[skip].unsqueezed(axis: 1)).reshaped([B, T, channels])
         return output(norm(y * parts[0].silu(), context), context)
     }
 }

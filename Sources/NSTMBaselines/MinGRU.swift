@@ -45,7 +45,7 @@ public final class MinGRULayer: SequenceMixer {
     }
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let u = convolution.map { $0(x, &state, "convolution", context) } ?? x
-        let parts = gates(u, context).split(2, into: 2), z = parts[0].sigmoid()
+        let parts = gates(u, context).split(axis: 2, into: 2), z = parts[0].sigmoid()
         let scan = (z * parts[1]).diagonalScan(decay: 1 - z, state: state?["hidden"])
         if state != nil {
             state!["hidden"] = scan.state

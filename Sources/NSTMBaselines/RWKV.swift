@@ -49,8 +49,8 @@ extension Variable {
         let T = shape[1]
         guard T > 0 else { return self }
         let first = state?[name] ?? Variable(.zeros([shape[0], 1, shape[2]], dtype: dtype))
-        if state != nil { state![name] = slice(1, T - 1..<T).owned }
-        return T == 1 ? first : .concatenate([first, slice(1, 0..<T - 1)], axis: 1)
+        if state != nil { state![name] = slice(axis: 1, T - 1..<T).owned }
+        return T == 1 ? first : .concatenate([first, slice(axis: 1, 0..<T - 1)], axis: 1)
     }
 }
 

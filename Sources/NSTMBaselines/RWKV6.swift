@@ -90,7 +90,7 @@ public final class RWKV6TimeMix: SequenceMixer {
     }
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = x.shape[0], T = x.shape[1], away = x.previous(&state, "last") - x
-        let low = context.linear(x + away * context[firstMix], mixDown, activation: .tanh).split(2, into: 5)
+        let low = context.linear(x + away * context[firstMix], mixDown, activation: .tanh).split(axis: 2, into: 5)
         let mixed = zip(mixes, low).map { mix, low in
             x + away * context.linear(low, mix.up, bias: context[mix.base])
         }

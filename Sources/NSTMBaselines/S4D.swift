@@ -65,7 +65,7 @@ public final class S4DLayer: SequenceMixer {
     }
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = x.shape[0], T = x.shape[1], all = width * count
-        let step = context[logStep].exp().expanded(1)
+        let step = context[logStep].exp().unsqueezed(axis: 1)
         let a = ComplexVariable(real: -context[logDecay].exp(), imaginary: context[frequency])
         let (decay, minusOne) = ComplexVariable.exponential(
             ComplexVariable(real: step * a.real, imaginary: step * a.imaginary))
@@ -73,10 +73,10 @@ public final class S4DLayer: SequenceMixer {
         let flat = decay.reshaped([all])
         var y: Variable
         if let hidden = state?[complex: "hidden"] {
-            let u = x.expanded(3), driven = ComplexVariable(real: u * input.real, imaginary: u * input.imaginary)
+            let u = x.unsqueezed(axis: 3), driven = ComplexVariable(real: u * input.real, imaginary: u * input.imaginary)
             let scan = driven.reshaped([B, T, all]).diagonalScan(decay: flat, state: hidden)
             let h = scan.output.reshaped([B, T, width, count])
-            y = 2 * (h.real * c.real - h.imaginary * c.imaginary).sum([3])
+            y = 2 * (h.real * c.real - h.imaginary * c.imaginary).sum(axes: [3])
             state![complex: "hidden"] = scan.state
             state!.position += T
         } else {
@@ -85,7 +85,7 @@ public final class S4DLayer: SequenceMixer {
             let impulse = ComplexVariable(
                 real: .concatenate([first.real, rest], axis: 1), imaginary: .concatenate([first.imaginary, rest], axis: 1))
             let powers = impulse.diagonalScan(decay: flat).output.real
-            y = x.longConvolution(2 * powers.reshaped([max(1, T), width, count]).sum([2]))
+            y = x.longConvolution(2 * powers.reshaped([max(1, T), width, count]).sum(axes: [2]))
         }
         y = y + x * context[skip]
         return context.scope("glu") { output(y, context) }

@@ -23,7 +23,7 @@ public final class BidirectionalLayer: SequenceMixer {
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         if state != nil { refuse(context) }
         let there = context.scope("forward") { forward(x, &state, context) }
-        return there + context.scope("backward") { backward(x.flipped([1]), &state, context).flipped([1]) }
+        return there + context.scope("backward") { backward(x.flipped(axes: [1]), &state, context).flipped(axes: [1]) }
     }
     private func refuse(_ context: ForwardContext) -> Never {
         nstmFatal(

@@ -24,7 +24,7 @@ public final class HybridAttention {
         guard let window, let balance else { return (reads, nil) }
         let (local, tail) = windowAttention(qkv, history: history, heads: heads, window: window)
         let b = reads.shape[0], t = reads.shape[1], d = reads.shape[2]
-        let share = context[balance].sigmoid().expanded(1)
+        let share = context[balance].sigmoid().unsqueezed(axis: 1)
         let split = [b, t, heads, d / heads]
         let mixed = local.reshaped(split) + share * (reads.reshaped(split) - local.reshaped(split))
         return (mixed.reshaped([b, t, d]), tail)

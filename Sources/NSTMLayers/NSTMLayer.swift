@@ -97,10 +97,10 @@ public final class NSTMLayer: SequenceMixer {
     /// Gives the state at one place the parameters of another, and noise: a deviation relative to that of each parameter.
     func copyState(from: Int, to: Int, noise: Double, _ key: RandomKey) {
         for p in stateParameters where p !== manager.mask && p !== manager.identityNumbers {
-            let axis = p.stateAxis!, row = p.value.select(axis, from),
+            let axis = p.stateAxis!, row = p.value.select(axis: axis, from),
                 deviation = noise * p.value.standardDeviation(correction: 0).item()
             let shift = Tensor.normal(row.shape, standardDeviation: deviation, key: key.fold(p.path), dtype: row.dtype)
-            p.value.write(row + shift) { $0.select(axis, to) }
+            p.value.write(row + shift) { $0.select(axis: axis, to) }
         }
     }
 
@@ -175,7 +175,7 @@ public final class NSTMLayer: SequenceMixer {
             routing = router.initialState(batch: x.shape[0], x.dtype).map { context.constant($0) }
         }
         var at = position, reads: [Variable] = []
-        for (x, qkv) in zip(x.split(1, lengths), qkv.split(1, lengths)) {
+        for (x, qkv) in zip(x.split(axis: 1, lengths), qkv.split(axis: 1, lengths)) {
             reads.append(part(x, qkv, activity, &states, &routing, &own, at, context))
             at += x.shape[1]
         }
@@ -189,7 +189,7 @@ public final class NSTMLayer: SequenceMixer {
         if let policy = activation, let before = own {
             var active = before
             if at > 0 && at % policy.interval == 0 {
-                let keys = qkv.value.slice(1, 0..<1).slice(2, width..<2 * width)
+                let keys = qkv.value.slice(axis: 1, 0..<1).slice(axis: 2, width..<2 * width)
                 active = policy.next(active, keys: keys, states: states.keys.value, manager)
             }
             states = StateBank(

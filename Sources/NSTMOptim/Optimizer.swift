@@ -108,7 +108,7 @@ public final class Optimizer {
     /// Forgets what it remembers of one row of a parameter: the moments at an index of an axis become 0.
     public func forget(_ index: Int, axis: Int, of parameter: Parameter) {
         guard var slots = memory.removeValue(forKey: parameter.path) else { return }
-        for i in slots.indices { slots[i].write(.zeros([], dtype: slots[i].dtype)) { $0.select(axis, index) } }
+        for i in slots.indices { slots[i].write(.zeros([], dtype: slots[i].dtype)) { $0.select(axis: axis, index) } }
         memory[parameter.path] = slots
     }
 

@@ -21,16 +21,16 @@ extension Subject {
             }
             let y = run(x)
             for j in fixture.mixer.isCausal ? [1, 4, 5, 10] : [] {
-                let moved = run(.concatenate([x.slice(1, 0..<j), other.slice(1, j..<n)], axis: 1))
-                let c = changes(y.slice(1, 0..<j), moved.slice(1, 0..<j))
+                let moved = run(.concatenate([x.slice(axis: 1, 0..<j), other.slice(axis: 1, j..<n)], axis: 1))
+                let c = changes(y.slice(axis: 1, 0..<j), moved.slice(axis: 1, 0..<j))
                 report.note(
                     .causality, "earlier outputs that later tokens change", c.count, bound: 0,
                     at:
                         "at output \(place(c.element, in: [2, j, fixture.width])), tokens from \(j) on changed, \(harness.name)"
                 )
             }
-            let moved = run(.concatenate([x.slice(0, 0..<1), other.slice(0, 1..<2)], axis: 0))
-            let c = changes(y.slice(0, 0..<1), moved.slice(0, 0..<1))
+            let moved = run(.concatenate([x.slice(axis: 0, 0..<1), other.slice(axis: 0, 1..<2)], axis: 0))
+            let c = changes(y.slice(axis: 0, 0..<1), moved.slice(axis: 0, 0..<1))
             report.note(
                 .causality, "outputs that another sequence changes", c.count, bound: 0,
                 at: "at output \(place(c.element, in: [1, n, fixture.width])), \(mode) mode, \(harness.name)")
@@ -41,10 +41,10 @@ extension Subject {
         let fixture = harness.fixture(Subject.dimensions, .float64), n = 9
         for i in [0, 3, 4, 7] {
             let context = ForwardContext(.train, key: RandomKey(5)), x = context.input(fixture.tokens(n))
-            let y = fixture.whole(x, context).slice(0, 0..<1).slice(1, i..<i + 1)
+            let y = fixture.whole(x, context).slice(axis: 0, 0..<1).slice(axis: 1, i..<i + 1)
             guard let g = weighted(y, "y").gradients(of: [x])[0] else { continue }
             for (b, j) in (0..<2).flatMap({ b in (0..<n).map { (b, $0) } }) where b == 1 || j > i && fixture.mixer.isCausal {
-                let size = deviation(g.select(0, b).select(0, j), .zeros([fixture.width], dtype: .float64))
+                let size = deviation(g.select(axis: 0, b).select(axis: 0, j), .zeros([fixture.width], dtype: .float64))
                 report.note(
                     .causality, "derivatives by later tokens and other sequences", size.value, bound: 0,
                     at: "of output \(i) of sequence 0 by token \(j) of sequence \(b), \(harness.name)")

@@ -42,7 +42,7 @@ extension Subject {
         guard fixture.mixer.isCausal else { return }
         fixture.reset()
         var state: MixerCache? = fixture.mixer.initialState(batch: 2, context), position = 0
-        for part in context.constant(fixture.tokens(43)).split(1, [5, 1, 20, 17]) {
+        for part in context.constant(fixture.tokens(43)).split(axis: 1, [5, 1, 20, 17]) {
             let pass = PassSize(batch: 2, tokens: part.shape[1], position: position, carriesState: true)
             compare(pass, Work.counting { _ = fixture.mixer(part, &state, context) })
             position += part.shape[1]

@@ -53,7 +53,7 @@ struct Fixture {
     }
     /// Runs the next tokens in parts of given lengths, from a state.
     func run(_ x: Variable, _ lengths: [Int], _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
-        let parts = x.split(1, lengths).map { mixer($0, &state, context) }
+        let parts = x.split(axis: 1, lengths).map { mixer($0, &state, context) }
         return parts.count == 1 ? parts[0] : .concatenate(parts, axis: 1)
     }
     /// Runs a sequence from its beginning, with a carried state.

@@ -25,7 +25,7 @@ extension Subject {
         guard let value else { return fixture }
         for p in [manager.initialKeys, manager.initialValues] {
             let fill = Tensor(repeating: value, p.value.shape, dtype: dtype)
-            p.value = .where((manager.mask.value .> 0).expanded(1), p.value, fill)
+            p.value = .where((manager.mask.value .> 0).unsqueezed(axis: 1), p.value, fill)
         }
         return fixture.refreshed
     }
@@ -44,7 +44,8 @@ extension Subject {
                 for (part, beginning) in [("keys", manager.initialKeys), ("values", manager.initialValues)] {
                     guard let now = end[part]?.value else { continue }
                     let b = now.shape[0], width = now.shape[2]
-                    let c = changes(now.select(1, n), beginning.value.select(0, n).expanded(0).broadcast(to: [b, width]))
+                    let c = changes(
+                        now.select(axis: 1, n), beginning.value.select(axis: 0, n).unsqueezed(axis: 0).broadcast(to: [b, width]))
                     report.note(
                         .inactivity, "elements of inactive states that change", c.count, bound: 0,
                         at: "at \(part) of state \(n), holding \(value), \(harness.name)")
@@ -63,7 +64,7 @@ extension Subject {
         for p in [manager.initialKeys, manager.initialValues] {
             guard let gradient = gradients[p] else { continue }
             for n in 0..<manager.count where !manager.active[n] {
-                let size = deviation(gradient.select(0, n), .zeros([gradient.shape[1]], dtype: .float64))
+                let size = deviation(gradient.select(axis: 0, n), .zeros([gradient.shape[1]], dtype: .float64))
                 report.note(
                     .inactivity, "gradients that reach inactive states", size.value, bound: 0,
                     at: "\(p.path) of state \(n), \(harness.name)")
@@ -82,7 +83,7 @@ extension Subject {
                 return
             }
             for axis in 0..<value.rank where value.shape[axis] == Subject.dimensions.states && p.value.shape[axis] == rest.count {
-                value = .stack(rest.elements(Int32.self).map { value.select(axis, Int($0)) }, axis: axis)
+                value = .stack(rest.elements(Int32.self).map { value.select(axis: axis, Int($0)) }, axis: axis)
             }
             guard value.shape == p.value.shape else {
                 report.note("4 inactive states: no smaller layer to compare with, \(p.path) depends on the number of states")
@@ -98,7 +99,7 @@ extension Subject {
             at: "at output \(place(d.element, in: y.shape)), \(harness.name)")
         for part in ["keys", "values"] {
             guard let a = end[part]?.value, let b = smallEnd[part]?.value else { continue }
-            let left = Tensor.stack(rest.elements(Int32.self).map { a.select(1, Int($0)) }, axis: 1), d = deviation(left, b)
+            let left = Tensor.stack(rest.elements(Int32.self).map { a.select(axis: 1, Int($0)) }, axis: 1), d = deviation(left, b)
             report.note(
                 .inactivity, "states of a layer without them", d.value, bound: 1e-10,
                 at: "at \(part)\(place(d.element, in: b.shape)) of the active states, \(harness.name)")
@@ -112,7 +113,7 @@ extension Subject {
         for n in 0..<Subject.dimensions.states where !Harness.isReached(n) {
             for part in ["keys", "values"] {
                 guard let before = start[part]?.value, let after = end[part]?.value else { continue }
-                let c = changes(before.select(1, n), after.select(1, n))
+                let c = changes(before.select(axis: 1, n), after.select(axis: 1, n))
                 report.note(
                     .inactivity, "elements that change without being routed to", c.count, bound: 0,
                     at: "at \(part) of state \(n), which no token reaches")

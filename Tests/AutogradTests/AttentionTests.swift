@@ -19,14 +19,14 @@ import Testing
             }
         }
         let m = Variable(Tensor(visible, [queries, T]))
-        func part(_ p: Int, _ h: Int) -> Variable { qkv.slice(2, p * D + h * d..<p * D + (h + 1) * d) }
+        func part(_ p: Int, _ h: Int) -> Variable { qkv.slice(axis: 2, p * D + h * d..<p * D + (h + 1) * d) }
         var outputs: [Variable] = []
         for h in 0..<heads {
-            let q = part(0, h).slice(1, T - queries..<T)
+            let q = part(0, h).slice(axis: 1, T - queries..<T)
             var s = q.matmul(part(1, h), transposeOther: true) / Double(d).squareRoot()
             if let bias { s = s + bias.reshaped([B, 1, T]) }
             let e = s.exp() * m
-            let sum = e.sum([-1], keepDims: true)
+            let sum = e.sum(axes: [-1], keepDims: true)
             let empty = Tensor(sum.value.doubles().map { $0 == 0 ? 1 : 0 }, sum.shape)
             outputs.append((e / (sum + Variable(empty))).matmul(part(2, h)))
         }
@@ -93,11 +93,11 @@ import Testing
         let c = Case(bias: true, hidden: [0, 1, 2])
         for type in [DType.float32, .float64] {
             let y = evaluate(inputs(c, type: type)) { fused(c, $1) }
-            #expect(y.value.slice(1, 0..<3).doubles().allSatisfy { $0 == 0 })
-            #expect(y.value.slice(1, 3..<7).doubles().allSatisfy { $0 != 0 })
+            #expect(y.value.slice(axis: 1, 0..<3).doubles().allSatisfy { $0 == 0 })
+            #expect(y.value.slice(axis: 1, 3..<7).doubles().allSatisfy { $0 != 0 })
             // Neither these queries nor the hidden keys and values have a gradient.
-            #expect(y.gradients[0].slice(1, 0..<3).doubles().allSatisfy { $0 == 0 })
-            #expect(y.gradients[1].slice(1, 0..<3).doubles().allSatisfy { $0 == 0 })
+            #expect(y.gradients[0].slice(axis: 1, 0..<3).doubles().allSatisfy { $0 == 0 })
+            #expect(y.gradients[1].slice(axis: 1, 0..<3).doubles().allSatisfy { $0 == 0 })
         }
     }
 
@@ -108,7 +108,7 @@ import Testing
         var changed = x
         changed.withMutableElements(of: Double.self) { p in for i in 150 * 24..<200 * 24 { p[i] = 1e3 } }
         let z = Variable(changed).attention(heads: 2, mask: .causal).value
-        #expect(difference(z.slice(1, 0..<150), y.slice(1, 0..<150)) < 1e-14)
+        #expect(difference(z.slice(axis: 1, 0..<150), y.slice(axis: 1, 0..<150)) < 1e-14)
     }
 
     @Test func largeScores() {
@@ -119,7 +119,7 @@ import Testing
             #expect(y.value.doubles().allSatisfy { $0.isFinite })
             #expect(y.gradients[0].doubles().allSatisfy { $0.isFinite })
             // The first query sees one key only.
-            #expect(difference(y.value.slice(1, 0..<1), x.slice(1, 0..<1).slice(2, 8..<12)) < 1e-6)
+            #expect(difference(y.value.slice(axis: 1, 0..<1), x.slice(axis: 1, 0..<1).slice(axis: 2, 8..<12)) < 1e-6)
         }
     }
 
@@ -129,8 +129,8 @@ import Testing
             var x = Tensor.ones([1, 3, 6], dtype: .float64)
             x.withMutableElements(of: Double.self) { $0[6] = .nan }
             let y = Variable(x.cast(to: type)).attention(heads: 1, mask: .causal).value
-            #expect(y.select(1, 1).doubles().allSatisfy { $0.isNaN })
-            #expect(y.select(1, 0).doubles().allSatisfy { $0 == 1 })
+            #expect(y.select(axis: 1, 1).doubles().allSatisfy { $0.isNaN })
+            #expect(y.select(axis: 1, 0).doubles().allSatisfy { $0 == 1 })
         }
     }
 
@@ -140,7 +140,9 @@ import Testing
         let x = random.tensor([5, 9, 18]).cast(to: .float32)
         let y = Variable(x).attention(heads: 3, mask: .causal).value
         for b in 0..<5 {
-            #expect(bits(Variable(x.slice(0, b..<b + 1)).attention(heads: 3, mask: .causal).value) == bits(y.slice(0, b..<b + 1)))
+            #expect(
+                bits(Variable(x.slice(axis: 0, b..<b + 1)).attention(heads: 3, mask: .causal).value)
+                    == bits(y.slice(axis: 0, b..<b + 1)))
         }
     }
 

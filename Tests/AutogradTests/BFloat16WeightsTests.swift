@@ -53,7 +53,7 @@ import Testing
         let x = Tensor.normal([64, 96], key: RandomKey(4)), w = Tensor.normal([130, 96], key: RandomKey(5))
         let all = linear(x, w)
         for i in [0, 31, 63] {
-            #expect(linear(x.slice(0, i..<i + 1), w).elements(Float.self) == all.select(0, i).elements(Float.self))
+            #expect(linear(x.slice(axis: 0, i..<i + 1), w).elements(Float.self) == all.select(axis: 0, i).elements(Float.self))
         }
         let threads = Parallel.threadCount
         defer { Parallel.threadCount = threads }

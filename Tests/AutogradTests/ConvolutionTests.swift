@@ -148,9 +148,9 @@ import Testing
             }
             let plane = evaluate(inputs) {
                 let x = Variable.concatenate([Variable(.zeros([2, 4, left], dtype: .float64)), $1[0]], axis: 2)
-                return x.expanded(2).conv2d(
-                    $1[1].expanded(2), bias: $1[2], stride: [1, stride], dilation: [1, dilation], groups: groups
-                ).squeezed(2)
+                return x.unsqueezed(axis: 2).conv2d(
+                    $1[1].unsqueezed(axis: 2), bias: $1[2], stride: [1, stride], dilation: [1, dilation], groups: groups
+                ).squeezed(axis: 2)
             }
             #expect(difference(causal, padded) < 1e-13 && difference(causal, plane) < 1e-13)
             #expect(stride > 1 || causal.value.shape == [2, 8, 17])
@@ -163,7 +163,7 @@ import Testing
         let inputs = [random.tensor([2, 9, 5]), random.tensor([4, 5])]
         let short = evaluate(inputs) { $1[0].causalConvolution($1[1]) }
         let general = evaluate(inputs) {
-            $1[0].transposed().conv1d($1[1].transposed().expanded(1), padding: .causal, groups: 5).transposed()
+            $1[0].transposed().conv1d($1[1].transposed().unsqueezed(axis: 1), padding: .causal, groups: 5).transposed()
         }
         #expect(difference(short, general) < 1e-13)
     }

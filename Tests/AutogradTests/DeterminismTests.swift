@@ -22,28 +22,31 @@ import Testing
         out += run([rows]) { $1[0].softmax() }
         out += run([rows]) { $1[0].topKGates(3) }
         out += run([rows]) { $1[0].crossEntropy(Tensor((0..<700).map { Int32($0 % 60) })) }
-        out += run([rows, [60]]) { ($1[0] * $1[1]).tanh().sum([0]) }
+        out += run([rows, [60]]) { ($1[0] * $1[1]).tanh().sum(axes: [0]) }
         out += run([[3, 150, 24]]) { $1[0].attention(heads: 2, mask: .causal) }
         out += run([[3, 50, 200], [4, 200], [200]]) { $1[0].causalConvolution($1[1], bias: $1[2], silu: true) }
         out += run([[3, 30, 48], [3, 30, 6], [3, 6, 16], [3, 6, 16], [3, 6]]) {
             $1[0].gatedSlotScan(write: $1[1].sigmoid(), keys: $1[2], values: $1[3], bias: $1[4], heads: 2, chunk: 8).output
         }
         let picks = Tensor((0..<4000).map { Int32($0 * 7 % 60) })
-        out += run([[60, 40], [4000, 40]]) { $1[0].indexAdd(0, picks, $1[1]).indexSelect(0, picks) }
+        out += run([[60, 40], [4000, 40]]) { $1[0].indexAdd(axis: 0, picks, $1[1]).indexSelect(axis: 0, picks) }
         out += run([[60, 40], [4000, 40]]) {
-            $1[0].scatterAdd(0, picks.expanded(1).broadcast(to: [4000, 40]), $1[1]).gather(
-                0, Tensor.zeros([1, 40], dtype: .int32))
+            $1[0].scatterAdd(axis: 0, picks.unsqueezed(axis: 1).broadcast(to: [4000, 40]), $1[1]).gather(
+                axis:
+                    0, Tensor.zeros([1, 40], dtype: .int32))
         }
         out += run([[700, 60], [60]]) { .where($1[0] .< $1[1], $1[0], $1[1]) }
-        out += run([[300, 60]]) { $1[0].sorted(0).values.topK(7, axis: 1).values }
+        out += run([[300, 60]]) { $1[0].sorted(axis: 0).values.topK(7, axis: 1).values }
         for axis in [0, 1] {
-            out += run([[300, 200]]) { $1[0].cumulativeSum(axis).tanh().cumulativeProduct(axis, reversed: true) }
-            out += run([[300, 200]]) { $1[0].cumulativeLogSumExp(axis).cumulativeMaximum(axis, reversed: true).values }
+            out += run([[300, 200]]) { $1[0].cumulativeSum(axis: axis).tanh().cumulativeProduct(axis: axis, reversed: true) }
+            out += run([[300, 200]]) {
+                $1[0].cumulativeLogSumExp(axis: axis).cumulativeMaximum(axis: axis, reversed: true).values
+            }
         }
         let whole = [3, 90, 500]
         out += run([whole]) { $1[0].sum() * $1[0].variance() * $1[0].norm() * $1[0].logSumExp() * $1[0].maximum() }
-        out += run([whole]) { $1[0].standardDeviation([1]) + $1[0].norm([1], order: 3) + $1[0].minimum([1]) }
-        out += run([[140_000, 2]]) { $1[0].variance([0]) * $1[0].logSumExp([0]) }
+        out += run([whole]) { $1[0].standardDeviation(axes: [1]) + $1[0].norm(axes: [1], order: 3) + $1[0].minimum(axes: [1]) }
+        out += run([[140_000, 2]]) { $1[0].variance(axes: [0]) * $1[0].logSumExp(axes: [0]) }
         out += run([[140_000]]) { $1[0].affine(1e-4, 1).product() }
         out += run([[40, 12, 33], [12], [12]]) { $1[0].batchNorm(gain: $1[1], bias: $1[2]).output }
         out += run([[200, 90], [90], [90]]) { $1[0].batchNorm(gain: $1[1], bias: $1[2]).output }

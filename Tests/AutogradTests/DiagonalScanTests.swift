@@ -107,7 +107,7 @@ import Testing
                 evaluate(x) { _, v in
                     var state: [Variable]?, outputs: [[Variable]] = [], at = 0
                     for n in lengths {
-                        let part = v.enumerated().map { $0 < sequences ? $1.slice(1, at..<at + n) : $1 }
+                        let part = v.enumerated().map { $0 < sequences ? $1.slice(axis: 1, at..<at + n) : $1 }
                         let (o, s) = scan(part, state)
                         outputs.append(o)
                         state = s

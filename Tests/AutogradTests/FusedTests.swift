@@ -66,8 +66,8 @@ import Testing
         let n = dims.last!, inputs = [random.tensor(dims), random.tensor([n]), random.tensor([n])]
         #expect(
             same(inputs, within: 1e-10, { $1[0].layerNorm(gain: $1[1], bias: $1[2], epsilon: 1e-3) }) { _, x in
-                let centered = x[0] - x[0].mean([-1], keepDims: true)
-                let variance = centered.squared().mean([-1], keepDims: true)
+                let centered = x[0] - x[0].mean(axes: [-1], keepDims: true)
+                let variance = centered.squared().mean(axes: [-1], keepDims: true)
                 return centered / (variance + 1e-3).sqrt() * x[1] + x[2]
             })
     }
@@ -75,7 +75,7 @@ import Testing
     @Test(arguments: sizes) func rmsNorm(_ dims: [Int]) {
         var random = TestRandom(4)
         let n = dims.last!, inputs = [random.tensor(dims), random.tensor([n]), random.tensor(dims)]
-        func naive(_ x: [Variable]) -> Variable { x[0] / (x[0].squared().mean([-1], keepDims: true) + 1e-6).sqrt() * x[1] }
+        func naive(_ x: [Variable]) -> Variable { x[0] / (x[0].squared().mean(axes: [-1], keepDims: true) + 1e-6).sqrt() * x[1] }
         #expect(same(Array(inputs.prefix(2)), within: 1e-10, { $1[0].rmsNorm(gain: $1[1]) }) { naive($1) })
         #expect(
             same(inputs, within: 1e-10, { $1[0].gatedRMSNorm(gain: $1[1], gate: $1[2]) }) {
@@ -87,7 +87,7 @@ import Testing
         var random = TestRandom(5)
         #expect(
             same([random.tensor(dims)], within: 1e-10, { $1[0].l2Normalized(scale: 3, epsilon: 1e-5) }) { _, x in
-                x[0] / (x[0].squared().sum([-1], keepDims: true) + 1e-5).sqrt() * 3
+                x[0] / (x[0].squared().sum(axes: [-1], keepDims: true) + 1e-5).sqrt() * 3
             })
     }
 
@@ -108,8 +108,8 @@ import Testing
     @Test(arguments: sizes) func softmax(_ dims: [Int]) {
         var random = TestRandom(6)
         let x = random.tensor(dims, -5..<5)
-        #expect(same([x], { $1[0].softmax() }) { _, x in x[0].exp() / x[0].exp().sum([-1], keepDims: true) })
-        #expect(same([x], { $1[0].logSoftmax() }) { _, x in x[0] - x[0].exp().sum([-1], keepDims: true).log() })
+        #expect(same([x], { $1[0].softmax() }) { _, x in x[0].exp() / x[0].exp().sum(axes: [-1], keepDims: true) })
+        #expect(same([x], { $1[0].logSoftmax() }) { _, x in x[0] - x[0].exp().sum(axes: [-1], keepDims: true).log() })
     }
 
     @Test func softmaxOfExtremes() {
@@ -119,7 +119,7 @@ import Testing
             let y = evaluate([x]) { $1[0].softmax() }
             #expect(y.value.doubles() == [0.5, 0.5, 0, 0, 0.25, 0.25, 0.25, 0.25, 0, 0.5, 0, 0.5])
             #expect(y.gradients[0].doubles().allSatisfy { $0.isFinite })
-            let l = Variable(x.slice(0, 0..<2)).logSoftmax().value.doubles()
+            let l = Variable(x.slice(axis: 0, 0..<2)).logSoftmax().value.doubles()
             #expect(abs(l[0] + 0.6931472) < 1e-6 && l[2] < -19999 && abs(l[4] + 1.3862944) < 1e-6)
         }
     }
@@ -129,7 +129,7 @@ import Testing
         func kept(_ k: Int) -> [[Int]] {
             let y = Variable(x).topKGates(k).value
             return (0..<3).map { r in
-                let row = y.select(0, r).doubles(), logits = x.select(0, r).doubles()
+                let row = y.select(axis: 0, r).doubles(), logits = x.select(axis: 0, r).doubles()
                 let gates = Variable(Tensor(logits)).sigmoid().value.doubles()
                 for (a, b) in zip(row, gates) where a != 0 { #expect(abs(a - b) < 1e-15) }
                 return row.indices.filter { row[$0] != 0 }
@@ -168,7 +168,7 @@ import Testing
         let onehot = Tensor(hot, Shape(dims))
         func naive(_ x: Variable, _ w: Tensor) -> Variable {
             let total = zip(w.doubles(), classes).reduce(0) { $0 + ($1.1 >= 0 ? $1.0 : 0) }
-            return -(x.logSoftmax() * Variable(onehot) * Variable(w.expanded(-1))).sum() / total
+            return -(x.logSoftmax() * Variable(onehot) * Variable(w.unsqueezed(axis: -1))).sum() / total
         }
         #expect(same([x], { $1[0].crossEntropy(targets) }) { naive($1[0], .ones(lead, dtype: .float64)) })
         #expect(same([x], { $1[0].crossEntropy(targets, weights: weights) }) { naive($1[0], weights) })
@@ -213,11 +213,11 @@ import Testing
     private func convolution(_ x: Variable, _ w: Variable, _ b: Variable?, silu: Bool, history: Int) -> Variable {
         let B = x.shape[0], T = x.shape[1], C = x.shape[2], width = w.shape[0]
         let padded = Variable.concatenate([Variable(.zeros([B, width - 1, C], dtype: x.dtype)), x], axis: 1)
-        var y = padded.slice(1, 0..<T) * w.select(0, 0)
-        for j in 1..<max(1, width) { y = y + padded.slice(1, j..<j + T) * w.select(0, j) }
+        var y = padded.slice(axis: 1, 0..<T) * w.select(axis: 0, 0)
+        for j in 1..<max(1, width) { y = y + padded.slice(axis: 1, j..<j + T) * w.select(axis: 0, j) }
         if let b { y = y + b }
         if silu { y = y * y.sigmoid() }
-        return y.slice(1, history..<T)
+        return y.slice(axis: 1, history..<T)
     }
 
     @Test(arguments: [false, true], [false, true]) func causalConvolution(silu: Bool, bias: Bool) {
@@ -246,8 +246,8 @@ import Testing
         for type in [DType.float32, .float64] {
             let x = Variable(random.tensor([2, 11, 6]).cast(to: type)), w = Variable(random.tensor([4, 6]).cast(to: type))
             let whole = x.causalConvolution(w, silu: true)
-            let first = x.slice(1, 0..<5).causalConvolution(w, silu: true)
-            let second = x.slice(1, 2..<11).causalConvolution(w, silu: true, history: 3)
+            let first = x.slice(axis: 1, 0..<5).causalConvolution(w, silu: true)
+            let second = x.slice(axis: 1, 2..<11).causalConvolution(w, silu: true, history: 3)
             #expect(bits(Tensor.concatenate([first.value, second.value], axis: 1)) == bits(whole.value))
         }
     }

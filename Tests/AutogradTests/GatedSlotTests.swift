@@ -12,19 +12,19 @@ import Testing
         var V = x[3].shape.rank == 2 ? x[3].broadcast(to: [B, N, D]) : x[3]
         var outputs: [Variable] = []
         for t in 0..<T {
-            let token = qkv.select(1, t)
-            func part(_ p: Int) -> Variable { token.slice(1, p * D..<(p + 1) * D).expanded(1) }
-            var u = x[1].select(1, t)
+            let token = qkv.select(axis: 1, t)
+            func part(_ p: Int) -> Variable { token.slice(axis: 1, p * D..<(p + 1) * D).unsqueezed(axis: 1) }
+            var u = x[1].select(axis: 1, t)
             if let active { u = u * Variable(active) }
-            u = u.expanded(-1)
+            u = u.unsqueezed(axis: -1)
             K = K + u * (part(1) - K)
-            V = V + (gated ? u * x[x.count - 1].select(1, t).expanded(1) : u) * (part(2) - V)
+            V = V + (gated ? u * x[x.count - 1].select(axis: 1, t).unsqueezed(axis: 1) : u) * (part(2) - V)
             var reads: [Variable] = []
             for h in 0..<heads {
-                func head(_ v: Variable) -> Variable { v.slice(2, h * d..<(h + 1) * d) }
-                var s = (head(part(0)) * head(K)).sum([-1]) / Double(d).squareRoot()
+                func head(_ v: Variable) -> Variable { v.slice(axis: 2, h * d..<(h + 1) * d) }
+                var s = (head(part(0)) * head(K)).sum(axes: [-1]) / Double(d).squareRoot()
                 if x.count > (gated ? 5 : 4) { s = s + x[4] }
-                reads.append((s.softmax().expanded(-1) * head(V)).sum([1]))
+                reads.append((s.softmax().unsqueezed(axis: -1) * head(V)).sum(axes: [1]))
             }
             outputs.append(Variable.concatenate(reads, axis: -1))
         }
@@ -114,7 +114,7 @@ import Testing
         let c = Case(T: 20, N: 5), x = inputs(c), s = scan(x.map { Variable($0) }, c)
         #expect(s.readWeights.shape == [2, 2, 20, 5])
         #expect(s.readWeights.doubles().allSatisfy { $0 >= 0 && $0 <= 1 })
-        #expect(s.readWeights.sum([-1]).doubles().allSatisfy { abs($0 - 1) < 1e-14 })
+        #expect(s.readWeights.sum(axes: [-1]).doubles().allSatisfy { abs($0 - 1) < 1e-14 })
     }
 
     /// A weight of 0 leaves a state bit for bit; a weight of 1 replaces it up to rounding.
@@ -127,8 +127,8 @@ import Testing
             #expect(bits(s.keys.value) == bits(x[2]) && bits(s.values.value) == bits(x[3]))
             x[1] = Tensor.ones([2, 9, 4], dtype: type)
             let r = scan(x.map { Variable($0) }, c), D = c.heads * c.d
-            let last = x[0].slice(1, 8..<9)
-            #expect(difference(r.keys.value, last.slice(2, D..<2 * D).broadcast(to: [2, 4, D]).contiguous()) < 1e-6)
+            let last = x[0].slice(axis: 1, 8..<9)
+            #expect(difference(r.keys.value, last.slice(axis: 2, D..<2 * D).broadcast(to: [2, 4, D]).contiguous()) < 1e-6)
         }
     }
 
@@ -159,21 +159,21 @@ import Testing
                 for state in [b.keys.value, b.values.value] {
                     for m in hidden {
                         let expected = Tensor(repeating: value, [c.B, D], dtype: type)
-                        #expect(bits(state.select(1, m)) == bits(expected))
+                        #expect(bits(state.select(axis: 1, m)) == bits(expected))
                     }
                 }
             }
             // The others are as if the inactive ones did not exist.
             let rest = [0, 2].map { Int32($0) }
             func picked(_ t: Tensor, _ axis: Int) -> Tensor {
-                Tensor.stack(rest.map { t.select(axis, Int($0)) }, axis: axis)
+                Tensor.stack(rest.map { t.select(axis: axis, Int($0)) }, axis: axis)
             }
             let fewer = [x[0], picked(x[1], 2), picked(x[2], 1), picked(x[3], 1), picked(x[4], 1)].map { $0.cast(to: type) }
             let f = evaluate(fewer) { scan($1, c).output }
             #expect(difference(f.value, a.output.value) < (type == .float32 ? 1e-6 : 1e-14))
             for (i, axis) in [(1, 2), (2, 1), (3, 1), (4, 1)] {
                 #expect(difference(picked(ga.gradients[i], axis), f.gradients[i]) < (type == .float32 ? 1e-5 : 1e-13))
-                for m in hidden { #expect(ga.gradients[i].select(axis, m).doubles().allSatisfy { $0 == 0 }) }
+                for m in hidden { #expect(ga.gradients[i].select(axis: axis, m).doubles().allSatisfy { $0 == 0 }) }
             }
         }
     }
@@ -192,8 +192,8 @@ import Testing
         var x = inputs(Case(bias: false))
         x[0].withMutableElements(of: Double.self) { $0[0] = .nan }
         let y = scan(x.map { Variable($0) }, Case(bias: false)).output.value
-        #expect(y.select(1, 0).select(0, 0).slice(0, 0..<4).doubles().allSatisfy { $0.isNaN })
-        #expect(y.select(1, 1).doubles().allSatisfy { $0.isFinite })
+        #expect(y.select(axis: 1, 0).select(axis: 0, 0).slice(axis: 0, 0..<4).doubles().allSatisfy { $0.isNaN })
+        #expect(y.select(axis: 1, 1).doubles().allSatisfy { $0.isFinite })
     }
 
     /// Two pieces with the state carried over are the whole: values bit for bit, gradients through the state too.
@@ -201,7 +201,7 @@ import Testing
         let c = Case(T: 9, d: 8, chunk: 4), x = inputs(c)
         func pieces(_ v: [Variable]) -> (Variable, GatedSlotScan) {
             func piece(_ r: Range<Int>, _ k: Variable, _ values: Variable) -> GatedSlotScan {
-                scan([v[0].slice(1, r), v[1].slice(1, r), k, values, v[4]], c)
+                scan([v[0].slice(axis: 1, r), v[1].slice(axis: 1, r), k, values, v[4]], c)
             }
             let a = piece(0..<at, v[2], v[3]), b = piece(at..<9, a.keys, a.values)
             return (Variable.concatenate([a.output, b.output], axis: 1), b)

@@ -64,7 +64,7 @@ import Testing
         let long = evaluate(inputs) { $1[0].longConvolution($1[1]) }
         let short = evaluate(inputs) {
             let w = $1[1]
-            return $1[0].causalConvolution(.concatenate((0..<4).reversed().map { w.slice(0, $0..<$0 + 1) }, axis: 0))
+            return $1[0].causalConvolution(.concatenate((0..<4).reversed().map { w.slice(axis: 0, $0..<$0 + 1) }, axis: 0))
         }
         #expect(difference(long, short) < 1e-13)
     }

@@ -26,11 +26,13 @@ extension GoldenTests {
         try compareFunctions(
             "reductions",
             [
-                "variance": { $0.variance(axes) }, "variance_population": { $0.variance(axes, correction: 0) },
-                "deviation": { $0.standardDeviation(axes) }, "maximum": { $0.maximum(axes) }, "minimum": { $0.minimum(axes) },
-                "product": { $0.product([1]) }, "norm_1": { $0.norm(axes, order: 1) }, "norm_2": { $0.norm(axes) },
-                "norm_3.5": { $0.norm(axes, order: 3.5) }, "norm_infinite": { $0.norm(axes, order: .infinity) },
-                "norm_2_of_zeros": { $0.norm(axes) }, "log_sum_exp": { $0.logSumExp(axes) },
+                "variance": { $0.variance(axes: axes) }, "variance_population": { $0.variance(axes: axes, correction: 0) },
+                "deviation": { $0.standardDeviation(axes: axes) }, "maximum": { $0.maximum(axes: axes) },
+                "minimum": { $0.minimum(axes: axes) },
+                "product": { $0.product(axes: [1]) }, "norm_1": { $0.norm(axes: axes, order: 1) },
+                "norm_2": { $0.norm(axes: axes) },
+                "norm_3.5": { $0.norm(axes: axes, order: 3.5) }, "norm_infinite": { $0.norm(axes: axes, order: .infinity) },
+                "norm_2_of_zeros": { $0.norm(axes: axes) }, "log_sum_exp": { $0.logSumExp(axes: axes) },
             ])
     }
     @Test func contractions() throws {

@@ -37,7 +37,7 @@ extension Operation {
         .init("pow, exponents", pairShapes, in: 0.3..<2) { $1[0].pow($1[1]) },
         .init("maximum of two", pairShapes) { Variable.maximum($1[0], $1[1]) },
         .init("minimum of two", pairShapes) { Variable.minimum($1[0], $1[1]) },
-        .init("clamped by variables", [[[3, 4], [4], [1]]]) { $1[0].clamped($1[1] * 0.1 - 0.5, $1[2] * 0.1 + 0.5) },
+        .init("clamped by variables", [[[3, 4], [4], [1]]]) { $1[0].clamped(min: $1[1] * 0.1 - 0.5, max: $1[2] * 0.1 + 0.5) },
     ]
 
     private static let axesShapes: [[[Int]]] = [[[2, 3, 4]], [[3, 1, 2]], [[2, 3, 2, 2]], [[2, 0, 3]]]
@@ -60,9 +60,9 @@ extension Operation {
     private static let reductions: [Operation] =
         reduction("variance, population", empty: false) { $0.variance($1, correction: 0, keepDims: $2) }
         + [
-            .init("variance", axesShapes.prefix(3) + []) { $1[0].variance([0, 2]) },
+            .init("variance", axesShapes.prefix(3) + []) { $1[0].variance(axes: [0, 2]) },
             // Away from a deviation of 0, where it has no derivative.
-            .init("standardDeviation", [[[3, 4]], [[2, 5, 2]]]) { ($1[0] + ramp(like: $1[0])).standardDeviation([-2]) },
+            .init("standardDeviation", [[[3, 4]], [[2, 5, 2]]]) { ($1[0] + ramp(like: $1[0])).standardDeviation(axes: [-2]) },
         ]
         + reduction("choice of the maximum", empty: false) { $0.maximum($1, keepDims: $2) }
         + reduction("choice of the minimum", empty: false) { $0.minimum($1, keepDims: $2) }

@@ -58,7 +58,7 @@ struct Operation: Sendable, CustomTestStringConvertible {
         .init("relu", elementShapes) { $1[0].relu() },
         .init("sin", elementShapes) { $1[0].sin() },
         .init("cos", elementShapes) { $1[0].cos() },
-        .init("clamped", elementShapes) { $1[0].clamped(-0.6, 0.9) },
+        .init("clamped", elementShapes) { $1[0].clamped(min: -0.6, max: 0.9) },
         .init("dropout", elementShapes) { c, x in x[0].dropout(0.25, c) },
     ]
 
@@ -92,19 +92,19 @@ struct Operation: Sendable, CustomTestStringConvertible {
         .init("transposed", [[[3, 4]], [[2, 3, 1]], [[0, 4]]]) { $1[0].transposed() },
         .init("transposed 0, -1", [[[2, 3, 4]], [[1, 3]]]) { $1[0].transposed(0, -1) },
         .init("permuted", [[[2, 3, 4]], [[1, 3, 1]], [[2, 0, 3]]]) { $1[0].permuted([2, 0, -2]) },
-        .init("slice", [[[3, 5]], [[2, 1, 5]], [[0, 5]]]) { $1[0].slice(-1, 1..<4) },
-        .init("slice of everything", [[[3, 5]]]) { $1[0].slice(-1, 0..<5) },
-        .init("empty slice", [[[3, 5]]]) { $1[0].slice(1, 2..<2) },
-        .init("select", [[[3, 5]], [[2, 3, 1]], [[3, 0]]]) { $1[0].select(-2, 2) },
+        .init("slice", [[[3, 5]], [[2, 1, 5]], [[0, 5]]]) { $1[0].slice(axis: -1, 1..<4) },
+        .init("slice of everything", [[[3, 5]]]) { $1[0].slice(axis: -1, 0..<5) },
+        .init("empty slice", [[[3, 5]]]) { $1[0].slice(axis: 1, 2..<2) },
+        .init("select", [[[3, 5]], [[2, 3, 1]], [[3, 0]]]) { $1[0].select(axis: -2, 2) },
         .init("split, all pieces used", [[[3, 6]], [[1, 2, 6]], [[0, 6]]]) { _, x in
-            let p = x[0].split(-1, [1, 3, 2])
+            let p = x[0].split(axis: -1, [1, 3, 2])
             return Variable.concatenate([p[2] * p[2], p[0], p[1].exp()], axis: -1)
         },
-        .init("split, one piece used", [[[3, 6]], [[1, 2, 6]]]) { _, x in x[0].split(-1, [1, 3, 2])[1] },
-        .init("split, last piece used", [[[3, 6]], [[1, 2, 6]]]) { _, x in x[0].split(-1, [1, 5, 0])[1] },
-        .init("squeezed", [[[3, 1, 2]], [[1, 1, 1]], [[0, 1, 3]]]) { $1[0].squeezed(1) },
-        .init("expanded", [[[3, 2]], [[1]], [[0, 3]]]) { $1[0].expanded(-1) },
-        .init("expanded 0", [[[3, 2]], [[1]], [[0, 3]]]) { $1[0].expanded(0) },
+        .init("split, one piece used", [[[3, 6]], [[1, 2, 6]]]) { _, x in x[0].split(axis: -1, [1, 3, 2])[1] },
+        .init("split, last piece used", [[[3, 6]], [[1, 2, 6]]]) { _, x in x[0].split(axis: -1, [1, 5, 0])[1] },
+        .init("squeezed", [[[3, 1, 2]], [[1, 1, 1]], [[0, 1, 3]]]) { $1[0].squeezed(axis: 1) },
+        .init("expanded", [[[3, 2]], [[1]], [[0, 3]]]) { $1[0].unsqueezed(axis: -1) },
+        .init("expanded 0", [[[3, 2]], [[1]], [[0, 3]]]) { $1[0].unsqueezed(axis: 0) },
         .init("broadcast", [[[3, 1]], [[1, 4]], [[4]], [[1]], [[]]]) { $1[0].broadcast(to: [2, 3, 4]) },
         .init("concatenate", [[[2, 3], [2, 1], [2, 2]], [[1, 1], [1, 0], [1, 3]]]) { Variable.concatenate($1, axis: -1) },
         .init("concatenate of six", [[[1, 2], [2, 2], [1, 2], [1, 2], [0, 2], [3, 2]]]) { Variable.concatenate($1, axis: 0) },
@@ -112,10 +112,10 @@ struct Operation: Sendable, CustomTestStringConvertible {
         .init("stack", [[[2, 3], [2, 3]], [[1], [1]]]) { Variable.stack($1, axis: -1) },
         .init("stack 0", [[[2, 3], [2, 3]], [[0], [0]]]) { Variable.stack($1, axis: 0) },
         .init("sum", elementShapes) { $1[0].sum() },
-        .init("sum over some axes", [[[2, 3, 4]], [[1, 3, 1]], [[2, 0, 3]]]) { $1[0].sum([0, -1]) },
-        .init("sum keeping axes", [[[2, 3, 4]], [[1, 3, 1]], [[2, 0, 3]]]) { $1[0].sum([1], keepDims: true) },
+        .init("sum over some axes", [[[2, 3, 4]], [[1, 3, 1]], [[2, 0, 3]]]) { $1[0].sum(axes: [0, -1]) },
+        .init("sum keeping axes", [[[2, 3, 4]], [[1, 3, 1]], [[2, 0, 3]]]) { $1[0].sum(axes: [1], keepDims: true) },
         .init("mean", elementShapes) { $1[0].mean() },
-        .init("mean over some axes", [[[2, 3, 4]], [[1, 3, 1]]]) { $1[0].mean([0, -1]) },
+        .init("mean over some axes", [[[2, 3, 4]], [[1, 3, 1]]]) { $1[0].mean(axes: [0, -1]) },
         .init("rows", [[[4, 3]], [[4, 2, 1]], [[4]]]) { $1[0].rows(Tensor([3, 0, 3, 1, 1, 3] as [Int32], [2, 3])) },
         .init("no rows", [[[4, 3]]]) { $1[0].rows(Tensor([] as [Int32], [0])) },
     ]

@@ -26,7 +26,7 @@ import Testing
         let used = Tensor((0..<n).map { places.contains($0) ? 1.0 : 0 }, [n]), start = shares([b, 2, n], "start") * used
         let heads = scan(a, e, start, order.map { [$0] })
         for s in 0..<b {
-            func row(_ x: Tensor, _ i: Int) -> [Double] { x.select(0, s).select(0, i).doubles() }
+            func row(_ x: Tensor, _ i: Int) -> [Double] { x.select(axis: 0, s).select(axis: 0, i).doubles() }
             var w = row(start, 0), r = row(start, 1)
             for i in 0..<t {
                 let a = row(a, i), e = row(e, i)
@@ -41,8 +41,8 @@ import Testing
                 next[0] += e[3]
                 r = next
                 for p in 0..<n {
-                    #expect(abs(heads.writes.select(0, s).select(0, i).doubles()[p] - w[p]) < 1e-14)
-                    #expect(abs(heads.reads.select(0, s).select(0, i).doubles()[p] - r[p]) < 1e-14)
+                    #expect(abs(heads.writes.select(axis: 0, s).select(axis: 0, i).doubles()[p] - w[p]) < 1e-14)
+                    #expect(abs(heads.reads.select(axis: 0, s).select(axis: 0, i).doubles()[p] - r[p]) < 1e-14)
                 }
             }
         }
@@ -82,9 +82,9 @@ import Testing
         let heads = scan(shares([3, 400, 2], "a"), shares([3, 400, 5], "e"), rest(3, 9))
         for x in [heads.writes, heads.reads] {
             #expect(x.doubles().allSatisfy { $0 >= 0 })
-            #expect(x.sum([2]).doubles().allSatisfy { $0 <= 1 + 1e-12 })
+            #expect(x.sum(axes: [2]).doubles().allSatisfy { $0 <= 1 + 1e-12 })
         }
-        let sums = heads.writes.sum([2]).doubles()
+        let sums = heads.writes.sum(axes: [2]).doubles()
         // A head that only moves forward is gone in the end, and was whole before it could reach the last place.
         #expect(sums[399] < 1e-6 && (0..<8).allSatisfy { abs(sums[$0] - 1) < 1e-12 })
     }
@@ -93,12 +93,12 @@ import Testing
         let a = shares([2, 7, 2], "a"), e = shares([2, 7, 5], "e"), orders: [[Int32]] = [[0, 1, 4], [0, 2, 3]]
         let both = scan(a, e, rest(2, 5), orders)
         for b in 0..<2 {
-            let alone = scan(a.slice(0, b..<b + 1), e.slice(0, b..<b + 1), rest(1, 5), [orders[b]])
-            #expect(both.writes.slice(0, b..<b + 1).doubles() == alone.writes.doubles())
-            #expect(both.reads.slice(0, b..<b + 1).doubles() == alone.reads.doubles())
+            let alone = scan(a.slice(axis: 0, b..<b + 1), e.slice(axis: 0, b..<b + 1), rest(1, 5), [orders[b]])
+            #expect(both.writes.slice(axis: 0, b..<b + 1).doubles() == alone.writes.doubles())
+            #expect(both.reads.slice(axis: 0, b..<b + 1).doubles() == alone.reads.doubles())
             for n in 1..<5 where !orders[b].contains(Int32(n)) {
-                #expect(both.writes.select(0, b).select(1, n).doubles().allSatisfy { $0 == 0 })
-                #expect(both.reads.select(0, b).select(1, n).doubles().allSatisfy { $0 == 0 })
+                #expect(both.writes.select(axis: 0, b).select(axis: 1, n).doubles().allSatisfy { $0 == 0 })
+                #expect(both.reads.select(axis: 0, b).select(axis: 1, n).doubles().allSatisfy { $0 == 0 })
             }
         }
     }

@@ -62,10 +62,10 @@ import Testing
         var random = TestRandom(42)
         let x = random.tensor([2, 3, 7, 5])
         let mean = evaluate([x]) { $1[0].adaptiveAveragePool2d(1) }
-        let same = evaluate([x]) { $1[0].mean([2, 3], keepDims: true) }
+        let same = evaluate([x]) { $1[0].mean(axes: [2, 3], keepDims: true) }
         #expect(difference(mean, same) < 1e-14)
         #expect(bits(Variable(x).adaptiveAveragePool2d([7, 5]).value) == bits(x))
-        #expect(difference(Variable(x).adaptiveAveragePool2d([7, 1]).value, x.mean([3], keepDims: true)) < 1e-14)
+        #expect(difference(Variable(x).adaptiveAveragePool2d([7, 1]).value, x.mean(axes: [3], keepDims: true)) < 1e-14)
     }
 
     /// A NaN is not lost.

@@ -42,7 +42,7 @@ import Testing
                     c.addLoss("balance", (h * h).mean() * 0.1)
                     c.addLoss("constant", c.constant(.scalar(2, dtype: .float64)))
                     c.log("noise", r)
-                    let parts = (h + v[0] * r + v[3] * v[4]).split(-1, [2, 3, 1])
+                    let parts = (h + v[0] * r + v[3] * v[4]).split(axis: -1, [2, 3, 1])
                     let dead = (h * c[u]).exp()
                     return [h, parts[1].sin(), parts[2], dead, h, v[0], v[2], c[w]]
                 }

@@ -9,7 +9,7 @@ import Testing
     private func lstm(_ x: Variable, _ u: Variable, _ hidden: Variable, _ cell: Variable) -> [Variable] {
         var h = hidden, c = cell, ys: [Variable] = []
         for t in 0..<x.shape[1] {
-            let a = (x.slice(1, t..<t + 1).squeezed(1) + h.matmul(u, transposeOther: true)).split(1, into: 4)
+            let a = (x.slice(axis: 1, t..<t + 1).squeezed(axis: 1) + h.matmul(u, transposeOther: true)).split(axis: 1, into: 4)
             c = a[1].sigmoid() * c + a[0].sigmoid() * a[2].tanh()
             h = a[3].sigmoid() * c.tanh()
             ys.append(h)
@@ -19,8 +19,8 @@ import Testing
     private func gru(_ x: Variable, _ u: Variable, _ bias: Variable, _ hidden: Variable) -> [Variable] {
         var h = hidden, ys: [Variable] = []
         for t in 0..<x.shape[1] {
-            let a = x.slice(1, t..<t + 1).squeezed(1).split(1, into: 3)
-            let p = (h.matmul(u, transposeOther: true) + bias).split(1, into: 3)
+            let a = x.slice(axis: 1, t..<t + 1).squeezed(axis: 1).split(axis: 1, into: 3)
+            let p = (h.matmul(u, transposeOther: true) + bias).split(axis: 1, into: 3)
             let r = (a[0] + p[0]).sigmoid(), z = (a[1] + p[1]).sigmoid(), m = (a[2] + r * p[2]).tanh()
             h = (1 - z) * m + z * h
             ys.append(h)
@@ -31,7 +31,7 @@ import Testing
         Variable.concatenate(parts.map { $0.reshaped([$0.shape.count]) }, axis: 0)
     }
     /// Tokens of a scan, one after the other.
-    private func tokens(_ y: Variable) -> [Variable] { (0..<y.shape[1]).map { y.slice(1, $0..<$0 + 1).squeezed(1) } }
+    private func tokens(_ y: Variable) -> [Variable] { (0..<y.shape[1]).map { y.slice(axis: 1, $0..<$0 + 1).squeezed(axis: 1) } }
 
     @Test(arguments: sizes, [DType.float32, .float64]) func lstmIsTheLoop(_ size: (Int, Int, Int), _ type: DType) {
         let (B, T, H) = size, bound = type == .float32 ? 2e-5 : 1e-12
@@ -85,8 +85,8 @@ import Testing
         let x = random([33, 9, 64], "x", .float32), u = random([64, 16], "u", .float32)
         let all = Variable(x).lstmScan(recurrent: Variable(u)).output.value
         for n in [0, 15, 16, 32] {
-            let one = Variable(x.slice(0, n..<n + 1)).lstmScan(recurrent: Variable(u)).output.value
-            #expect(difference(one, all.slice(0, n..<n + 1)) <= 1e-6)
+            let one = Variable(x.slice(axis: 0, n..<n + 1)).lstmScan(recurrent: Variable(u)).output.value
+            #expect(difference(one, all.slice(axis: 0, n..<n + 1)) <= 1e-6)
         }
         #expect(same(all, Variable(x).lstmScan(recurrent: Variable(u)).output.value))
     }

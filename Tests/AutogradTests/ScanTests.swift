@@ -15,16 +15,16 @@ enum NaiveScan {
         state: Variable, heads H: Int
     ) -> (Variable, Variable) {
         let B = q.shape[0], T = q.shape[1], dk = q.shape[2] / H, dv = v.shape[2] / H
-        func column(_ x: Variable, _ t: Int, _ d: Int) -> Variable { x.select(1, t).reshaped([B, H, d, 1]) }
-        func row(_ x: Variable, _ t: Int) -> Variable { x.select(1, t).reshaped([B, H, 1, dv]) }
+        func column(_ x: Variable, _ t: Int, _ d: Int) -> Variable { x.select(axis: 1, t).reshaped([B, H, d, 1]) }
+        func row(_ x: Variable, _ t: Int) -> Variable { x.select(axis: 1, t).reshaped([B, H, 1, dv]) }
         var S = state, outputs: [Variable] = []
         for t in 0..<T {
             let kt = column(k, t, dk), qt = column(q, t, dk)
-            func read(_ S: Variable) { outputs.append((qt * S).sum([2]).reshaped([B, H * dv])) }
+            func read(_ S: Variable) { outputs.append((qt * S).sum(axes: [2]).reshaped([B, H * dv])) }
             if let u = bonus { read(S + u.reshaped([1, H, dk, 1]) * kt * row(v, t)) }
             if let a = decay { S = column(a, t, a.shape[2] / H) * S }
             var w = row(v, t)
-            if let b = beta { w = column(b, t, 1) * (w - (kt * S).sum([2], keepDims: true)) }
+            if let b = beta { w = column(b, t, 1) * (w - (kt * S).sum(axes: [2], keepDims: true)) }
             S = S + kt * w
             if bonus == nil { read(S) }
         }
@@ -33,7 +33,7 @@ enum NaiveScan {
     static func diagonal(_ b: Variable, _ a: Variable, _ state: Variable) -> (Variable, Variable) {
         var h = state, outputs: [Variable] = []
         for t in 0..<b.shape[1] {
-            h = (a.shape.rank == 1 ? a : a.select(1, t)) * h + b.select(1, t)
+            h = (a.shape.rank == 1 ? a : a.select(axis: 1, t)) * h + b.select(axis: 1, t)
             outputs.append(h)
         }
         return (stacked(outputs, b.shape[0], b.shape[2]), h)
@@ -41,8 +41,8 @@ enum NaiveScan {
     static func complexDiagonal(_ b: [Variable], _ a: [Variable], _ state: [Variable]) -> ([Variable], [Variable]) {
         var h = state, outputs: [[Variable]] = [[], []]
         for t in 0..<b[0].shape[1] {
-            let x = a.map { $0.shape.rank == 1 ? $0 : $0.select(1, t) }
-            h = [x[0] * h[0] - x[1] * h[1] + b[0].select(1, t), x[0] * h[1] + x[1] * h[0] + b[1].select(1, t)]
+            let x = a.map { $0.shape.rank == 1 ? $0 : $0.select(axis: 1, t) }
+            h = [x[0] * h[0] - x[1] * h[1] + b[0].select(axis: 1, t), x[0] * h[1] + x[1] * h[0] + b[1].select(axis: 1, t)]
             for p in 0..<2 { outputs[p].append(h[p]) }
         }
         return (outputs.map { stacked($0, b[0].shape[0], b[0].shape[2]) }, h)
@@ -50,9 +50,9 @@ enum NaiveScan {
     static func selective(_ x: [Variable]) -> (Variable, Variable) {
         var h = x[6], outputs: [Variable] = []
         for t in 0..<x[0].shape[1] {
-            let delta = x[1].select(1, t).expanded(-1), u = x[0].select(1, t)
-            h = (delta * x[2]).exp() * h + delta * u.expanded(-1) * x[3].select(1, t).expanded(1)
-            outputs.append((h * x[4].select(1, t).expanded(1)).sum([2]) + x[5] * u)
+            let delta = x[1].select(axis: 1, t).unsqueezed(axis: -1), u = x[0].select(axis: 1, t)
+            h = (delta * x[2]).exp() * h + delta * u.unsqueezed(axis: -1) * x[3].select(axis: 1, t).unsqueezed(axis: 1)
+            outputs.append((h * x[4].select(axis: 1, t).unsqueezed(axis: 1)).sum(axes: [2]) + x[5] * u)
         }
         return (stacked(outputs, x[0].shape[0], x[0].shape[2]), h)
     }
@@ -60,7 +60,7 @@ enum NaiveScan {
     static func wkv(_ k: Variable, _ v: Variable, _ w: Variable, _ u: Variable) -> Variable {
         var p = Variable(.zeros([k.shape[0], k.shape[2]], dtype: .float64)), q = p, outputs: [Variable] = []
         for t in 0..<k.shape[1] {
-            let now = (u + k.select(1, t)).exp(), key = k.select(1, t).exp(), value = v.select(1, t)
+            let now = (u + k.select(axis: 1, t)).exp(), key = k.select(axis: 1, t).exp(), value = v.select(axis: 1, t)
             outputs.append((p + now * value) / (q + now))
             p = w.exp() * p + key * value
             q = w.exp() * q + key
@@ -137,7 +137,8 @@ struct MatrixForm: Sendable, CustomTestStringConvertible {
             evaluate(x) { _, v in
                 var state = v[3], outputs: [Variable] = [], at = 0
                 for n in lengths {
-                    let part = v.enumerated().map { i, y in i == 3 ? state : y.shape.rank == 3 ? y.slice(1, at..<at + n) : y }
+                    let part = v.enumerated().map { i, y in i == 3 ? state : y.shape.rank == 3 ? y.slice(axis: 1, at..<at + n) : y
+                    }
                     let s = form.scan(part, heads: H)
                     outputs.append(s.output)
                     state = s.state
@@ -157,7 +158,7 @@ struct MatrixForm: Sendable, CustomTestStringConvertible {
         var random = TestRandom(5)
         let wide = Variable(random.tensor([2, 20, 14])), fixed = Variable(random.tensor([2], 0..<1))
         func scan(_ dense: Bool) -> MatrixStateScan {
-            let parts = [wide.slice(2, 1..<5), wide.slice(2, 5..<9), wide.slice(2, 9..<13)]
+            let parts = [wide.slice(axis: 2, 1..<5), wide.slice(axis: 2, 5..<9), wide.slice(axis: 2, 9..<13)]
             let x = dense ? parts.map { Variable($0.value.contiguous()) } : parts
             let decay = dense ? Variable(fixed.value.broadcast(to: [2, 20, 2]).contiguous()) : fixed
             return x[0].matrixStateScan(key: x[1], value: x[2], decay: decay, heads: 2)
@@ -174,14 +175,15 @@ struct MatrixForm: Sendable, CustomTestStringConvertible {
         let fused = evaluate(x) {
             let ones = Variable(.ones([B, T, 1], dtype: .float64))
             let o = $1[0].matrixStateScan(key: $1[1], value: Variable.concatenate([$1[2], ones], axis: -1), heads: 1).output
-            return o.slice(2, 0..<dv) / o.slice(2, dv..<dv + 1)
+            return o.slice(axis: 2, 0..<dv) / o.slice(axis: 2, dv..<dv + 1)
         }
         let naive = evaluate(x) { _, x in
             var outputs: [Variable] = []
             for t in 0..<T {
-                let q = x[0].select(1, t).expanded(1), k = x[1].slice(1, 0..<t + 1), v = x[2].slice(1, 0..<t + 1)
-                let w = (q * k).sum([-1], keepDims: true)
-                outputs.append((w * v).sum([1]) / w.sum([1]))
+                let q = x[0].select(axis: 1, t).unsqueezed(axis: 1), k = x[1].slice(axis: 1, 0..<t + 1),
+                    v = x[2].slice(axis: 1, 0..<t + 1)
+                let w = (q * k).sum(axes: [-1], keepDims: true)
+                outputs.append((w * v).sum(axes: [1]) / w.sum(axes: [1]))
             }
             return Variable.stack(outputs, axis: 1)
         }

@@ -21,7 +21,7 @@ import Testing
             return (s.output, s.readWeights)
         }
         let read = run { v in
-            let r = v[0].split(2, into: 3)[0].slotRead(keys: v[1], values: v[2], bias: v[3], heads: H)
+            let r = v[0].split(axis: 2, into: 3)[0].slotRead(keys: v[1], values: v[2], bias: v[3], heads: H)
             return (r.output, r.weights)
         }
         #expect(scan.count == 6 && read.count == 6)
@@ -40,12 +40,12 @@ import Testing
         let pass = ForwardContext(.evaluate)
         var k = pass.constant(keys), v = pass.constant(values)
         for t in 0..<T {
-            func token(_ x: Tensor) -> Variable { pass.constant(x.slice(1, t..<t + 1)) }
+            func token(_ x: Tensor) -> Variable { pass.constant(x.slice(axis: 1, t..<t + 1)) }
             let one = token(qkv).gatedSlotScan(
                 write: token(write), gate: gate.map { token($0) }, keys: k, values: v, heads: H, keyLength: 2)
             (k, v) = (one.keys, one.values)
-            #expect(bits(one.output.value) == bits(whole.output.value.slice(1, t..<t + 1).contiguous()))
-            #expect(bits(one.readWeights) == bits(whole.readWeights.slice(2, t..<t + 1).contiguous()))
+            #expect(bits(one.output.value) == bits(whole.output.value.slice(axis: 1, t..<t + 1).contiguous()))
+            #expect(bits(one.readWeights) == bits(whole.readWeights.slice(axis: 2, t..<t + 1).contiguous()))
         }
         #expect(bits(k.value) == bits(whole.keys.value) && bits(v.value) == bits(whole.values.value))
         // What went in is still what it was.

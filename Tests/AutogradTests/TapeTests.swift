@@ -71,7 +71,7 @@ import Testing
     /// Backward from each of several outputs directly, and from none of them.
     @Test(arguments: [0, 1, 2]) func backwardFromAnOutput(_ which: Int) {
         let c = ForwardContext(.train), x = c.input(Tensor([1, 2, 3, 4, 5, 6] as [Double]))
-        let p = x.split(0, [1, 2, 3])
+        let p = x.split(axis: 0, [1, 2, 3])
         var expected = [0, 0, 0, 0, 0, 0] as [Double]
         for i in [0..<1, 1..<3, 3..<6][which] { expected[i] = 1 }
         #expect(p[which].gradients(of: [x])[0]!.doubles() == expected)

@@ -172,9 +172,11 @@ import Testing
                     tests.count([tests.random([4, 8, 40, 40]), tests.random([12, 8, 3, 3])]) { $1[0].conv2d($1[1], padding: 1) },
                     tests.count([tests.random([2, 40, 21, 9]), tests.random([33, 40, 3, 3])]) { $1[0].conv2d($1[1], padding: 1) },
                     tests.count([tests.random([3, 200, 64]), tests.random([200, 64])]) { $1[0].longConvolution($1[1]) },
-                    tests.count([tests.random([60, 40]), tests.random([4000, 40])]) { $1[0].indexAdd(0, picks, $1[1]).softmax() },
+                    tests.count([tests.random([60, 40]), tests.random([4000, 40])]) {
+                        $1[0].indexAdd(axis: 0, picks, $1[1]).softmax()
+                    },
                     tests.count([tests.random([4, 300, 64]), tests.random([4, 300, 64])]) {
-                        $1[0].diagonalScan(decay: $1[1].sigmoid()).output.layerNorm(gain: nil).cumulativeSum(1)
+                        $1[0].diagonalScan(decay: $1[1].sigmoid()).output.layerNorm(gain: nil).cumulativeSum(axis: 1)
                     },
                     tests.count([tests.random([4, 300, 64]), tests.random([4, 300, 64]), tests.random([4, 300, 64])]) {
                         $1[0].matrixStateScan(key: $1[1], value: $1[2], heads: 2).output

@@ -335,7 +335,7 @@ import Testing
         let q = random([1, 1, 8], "q"), k = random([1, 1, 8], "k")
         func product(_ i: Int, _ j: Int) -> [Double] {
             let a = Variable(q).rotated(heads: 2, position: i).value, b = Variable(k).rotated(heads: 2, position: j).value
-            return (a * b).reshaped([2, 4]).sum([1]).doubles()
+            return (a * b).reshaped([2, 4]).sum(axes: [1]).doubles()
         }
         #expect(same(Variable(q).rotated(heads: 2, position: 0).value, q))
         for (i, j) in [(3, 1), (40, 38), (1002, 1000)] {

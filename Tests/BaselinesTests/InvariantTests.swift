@@ -47,9 +47,9 @@ import Testing
         let m = peer.built(), n = 11, x = tokens([2, n]), other = tokens([2, n], 2), context = ForwardContext(.evaluate)
         let y = m(x, context).value
         for j in [1, 4, 10] {
-            let moved = m(.concatenate([x.slice(1, 0..<j), other.slice(1, j..<n)], axis: 1), context).value
-            #expect(difference(moved.slice(1, 0..<j), y.slice(1, 0..<j)) <= 1e-12)
-            #expect(difference(moved.slice(1, j..<n), y.slice(1, j..<n)) > 1e-6)
+            let moved = m(.concatenate([x.slice(axis: 1, 0..<j), other.slice(axis: 1, j..<n)], axis: 1), context).value
+            #expect(difference(moved.slice(axis: 1, 0..<j), y.slice(axis: 1, 0..<j)) <= 1e-12)
+            #expect(difference(moved.slice(axis: 1, j..<n), y.slice(axis: 1, j..<n)) > 1e-6)
         }
     }
 

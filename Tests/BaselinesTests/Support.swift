@@ -74,7 +74,7 @@ extension SequenceModel {
         var state = initialState(batch: x.shape[0], context), start = 0
         let ys = lengths.map { n in
             defer { start += n }
-            return self(x.slice(1, start..<start + n), state: &state, context)
+            return self(x.slice(axis: 1, start..<start + n), state: &state, context)
         }
         return (Variable.concatenate(ys, axis: 1), state)
     }

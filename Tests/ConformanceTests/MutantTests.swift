@@ -21,7 +21,7 @@ import Testing
 
     @Test func aRuleThatSeesTheFuture() {
         let report = Conformance.check(
-            updateRule: { _, _ in Scanned { x, w in w * x.mean([1, 2], keepDims: true).sigmoid() } }, quick)
+            updateRule: { _, _ in Scanned { x, w in w * x.mean(axes: [1, 2], keepDims: true).sigmoid() } }, quick)
         expect(report, breaks: .causality, [.splits])
     }
     /// Wrong for the first token of the second chunk only.
@@ -30,7 +30,7 @@ import Testing
             updateRule: { _, _ in
                 Scanned { x, w in
                     guard w.shape[1] > 64 else { return w }
-                    let parts = w.split(1, [64, 1, w.shape[1] - 65])
+                    let parts = w.split(axis: 1, [64, 1, w.shape[1] - 65])
                     return .concatenate([parts[0], parts[1] * 0.99, parts[2]], axis: 1)
                 }
             }, quick)
@@ -69,19 +69,19 @@ import Testing
     }
     @Test func aRoutingThatLooksAtTheBatch() {
         let report = Conformance.check(
-            routing: { Gates($0, $1) { z, _ in z - z.mean([0], keepDims: true) } }, quick)
+            routing: { Gates($0, $1) { z, _ in z - z.mean(axes: [0], keepDims: true) } }, quick)
         expect(report, breaks: .causality)
     }
     @Test func aRoutingThatLooksAtTheFuture() {
         let report = Conformance.check(
-            routing: { Gates($0, $1) { z, _ in z - z.mean([1], keepDims: true) } }, quick)
+            routing: { Gates($0, $1) { z, _ in z - z.mean(axes: [1], keepDims: true) } }, quick)
         expect(report, breaks: .causality, [.splits])
     }
     /// Only where it is training, and only in its values.
     @Test func aRoutingThatLooksAtTheBatchInTraining() {
         let report = Conformance.check(
             routing: {
-                Gates($0, $1) { z, context in context.isTraining ? z - z.detached.mean([0], keepDims: true) : z }
+                Gates($0, $1) { z, context in context.isTraining ? z - z.detached.mean(axes: [0], keepDims: true) : z }
             }, quick)
         expect(report, breaks: .causality, [.gradients])
     }

@@ -20,10 +20,10 @@ class Moving: StateUpdateRule {
     init(_ parameters: ParameterBuilder, width: Int) { scale = parameters("scale", [width], .ones) }
 
     func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
-        let w = token.weights.expanded(2)
+        let w = token.weights.unsqueezed(axis: 2)
         var next = states
-        next.keys = states.keys + w * (token.key.expanded(1) - states.keys)
-        next.values = states.values + w * (new(token.value * factor(scale, context), context).expanded(1) - states.values)
+        next.keys = states.keys + w * (token.key.unsqueezed(axis: 1) - states.keys)
+        next.values = states.values + w * (new(token.value * factor(scale, context), context).unsqueezed(axis: 1) - states.values)
         return next
     }
     func factor(_ scale: Parameter, _ context: ForwardContext) -> Variable { context[scale] }
@@ -100,17 +100,17 @@ final class Nostalgic: Moving {
 final class Adding: StateUpdateRule {
     func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
         var next = states
-        next.values = states.values + token.weights.expanded(2) * token.value.expanded(1)
+        next.values = states.values + token.weights.unsqueezed(axis: 2) * token.value.unsqueezed(axis: 1)
         return next
     }
 }
 /// All states fade, also those that a token does not reach.
 final class Fading: StateUpdateRule {
     func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
-        let w = token.weights.expanded(2)
+        let w = token.weights.unsqueezed(axis: 2)
         var next = states
-        next.keys = states.keys + w * (token.key.expanded(1) - states.keys)
-        next.values = states.values * 0.9 + w * (token.value.expanded(1) - states.values) * 0.1
+        next.keys = states.keys + w * (token.key.unsqueezed(axis: 1) - states.keys)
+        next.values = states.values * 0.9 + w * (token.value.unsqueezed(axis: 1) - states.values) * 0.1
         return next
     }
 }
@@ -146,15 +146,15 @@ final class Averaging: StateInteraction {
     init(_ parameters: ParameterBuilder) { rate = parameters("rate", [1], .zeros) }
     func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
         var next = states
-        next.values = states.values + context[rate].sigmoid() * (states.values.mean([1], keepDims: true) - states.values)
+        next.values = states.values + context[rate].sigmoid() * (states.values.mean(axes: [1], keepDims: true) - states.values)
         return next
     }
 }
 /// A content read that does not know which states are active.
 final class Gullible: StateReadout {
     func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
-        let scores = (token.query.expanded(1) * states.keys).sum([2]) / 3
-        return (scores.softmax().expanded(2) * states.values).sum([1])
+        let scores = (token.query.unsqueezed(axis: 1) * states.keys).sum(axes: [2]) / 3
+        return (scores.softmax().unsqueezed(axis: 2) * states.values).sum(axes: [1])
     }
 }
 

@@ -23,12 +23,12 @@ extension DataTests {
                 #expect(batch.inputs.shape == [2, positions, bits + 1])
                 #expect(batch.targets.shape == [2, positions, bits])
                 // Targets are the inputs, delayed by the vectors and the delimiter.
-                let vectors = batch.inputs.slice(1, 0..<length).slice(2, 0..<bits).contiguous().elements(Float.self)
-                let recalled = batch.targets.slice(1, length + 1..<positions).contiguous().elements(Float.self)
+                let vectors = batch.inputs.slice(axis: 1, 0..<length).slice(axis: 2, 0..<bits).contiguous().elements(Float.self)
+                let recalled = batch.targets.slice(axis: 1, length + 1..<positions).contiguous().elements(Float.self)
                 #expect(vectors == recalled)
                 // Outside of that nothing is set but the delimiter, in its own channel.
                 #expect(batch.inputs.elements(Float.self).reduce(0, +) == vectors.reduce(0, +) + 2)
-                #expect(batch.inputs.slice(1, length..<length + 1).slice(2, bits..<bits + 1).doubles() == [1, 1])
+                #expect(batch.inputs.slice(axis: 1, length..<length + 1).slice(axis: 2, bits..<bits + 1).doubles() == [1, 1])
                 #expect(batch.targets.elements(Float.self).reduce(0, +) == recalled.reduce(0, +))
                 let mask = [Double](repeating: 0, count: length + 1) + [Double](repeating: 1, count: length)
                 #expect(batch.mask?.doubles() == mask + mask)
@@ -49,7 +49,7 @@ extension DataTests {
             #expect(batch(7, 1).inputs.doubles() != batch(8, 1).inputs.doubles())
             #expect(batch(7, 1).inputs.doubles() != batch(7, 2).inputs.doubles())
             // A larger batch begins with the smaller one.
-            #expect(batch(7, 1, 9).inputs.slice(0, 0..<3).doubles() == batch(7, 1).inputs.doubles())
+            #expect(batch(7, 1, 9).inputs.slice(axis: 0, 0..<3).doubles() == batch(7, 1).inputs.doubles())
         }
 
         @Test func bitsAreFair() throws {

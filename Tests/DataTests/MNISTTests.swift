@@ -123,7 +123,8 @@ extension DataTests {
             let data = try MNIST(digits.files, patch: 2, validationCount: 5)
             func images(_ steps: Range<Int>, _ seed: UInt64 = 1) -> [Int] {
                 steps.flatMap { step in
-                    data.trainingBatch(step: step, size: 3, key: RandomKey(seed)).inputs.select(1, 2).select(1, 0).doubles()
+                    data.trainingBatch(step: step, size: 3, key: RandomKey(seed)).inputs.select(axis: 1, 2).select(axis: 1, 0)
+                        .doubles()
                         .map { Int((($0 * 0.3081 + 0.1307) * 255).rounded()) }
                 }
             }
@@ -143,7 +144,7 @@ extension DataTests {
                 let batch = data.trainingBatch(step: step, size: 4, key: RandomKey(1))
                 let black = (0 - 0.1307) / 0.3081, white = (1 - 0.1307) / 0.3081
                 for row in 0..<4 {
-                    let pixels = batch.inputs.select(0, row).doubles()
+                    let pixels = batch.inputs.select(axis: 0, row).doubles()
                     // The last pixel is the only white one; beyond the moved image there is black.
                     if let corner = pixels.firstIndex(where: { abs($0 - white) < 1e-5 }) {
                         places.insert(corner)

@@ -47,14 +47,14 @@ import Testing
         #expect(activity(try built(Self.strategies[0], above: 0, budget: 3), many)[0].reduce(0, +) == 3)
         // Boundaries lie before tokens 3, 6, 9 and 12.
         #expect(activity(try built(Self.strategies[0], above: 0, budget: 6), many)[0].reduce(0, +) == 6)
-        #expect(activity(try built(Self.strategies[0], above: 0, budget: 6), many.slice(1, 0..<4))[0].reduce(0, +) == 3)
+        #expect(activity(try built(Self.strategies[0], above: 0, budget: 6), many.slice(axis: 1, 0..<4))[0].reduce(0, +) == 3)
     }
     @Test(arguments: strategies) func neighborsDoNotMatter(_ strategy: (String, String, String)) throws {
         let m = try built(strategy), parts = (0..<3).map { random([1, 11, 8], "x\($0)") }
         let context = ForwardContext(.evaluate), all = m.whole(context.constant(joined(parts)), context).value
         for (b, x) in parts.enumerated() {
             let alone = ForwardContext(.evaluate)
-            #expect(difference(all.slice(0, b..<b + 1), m.whole(alone.constant(x), alone).value) < 1e-12)
+            #expect(difference(all.slice(axis: 0, b..<b + 1), m.whole(alone.constant(x), alone).value) < 1e-12)
         }
         #expect(Set(activity(m, joined(parts))).count > 1, "all sequences use the same states")
     }
@@ -74,7 +74,7 @@ import Testing
         // In evaluation, so that a policy that draws chooses as it did above.
         let context = ForwardContext(.evaluate, recording: true), y = m.whole(context.constant(x), context)
         let gradient = weighted(y, "y").backward()[m.layer.manager.initialValues]!
-        for n in unused { #expect(gradient.select(0, n).doubles().allSatisfy { $0 == 0 }) }
+        for n in unused { #expect(gradient.select(axis: 0, n).doubles().allSatisfy { $0 == 0 }) }
         for n in unused {
             m.layer.manager.initialValues.value.write(Tensor(repeating: Double.nan, [8], dtype: .float64), at: [.at(n)])
         }
@@ -95,8 +95,11 @@ import Testing
         let m = try built(Self.strategies[0], above: 0.5), x = random([1, 12, 8], "x"), other = random([1, 12, 8], "other")
         let context = ForwardContext(.evaluate), y = m.whole(context.constant(x), context).value
         for t in [2, 3, 5, 6, 9] {
-            let mixed = Tensor.concatenate([x.slice(1, 0..<t), other.slice(1, t..<12)], axis: 1), c = ForwardContext(.evaluate)
-            #expect(same(m.whole(c.constant(mixed), c).value.slice(1, 0..<t).contiguous(), y.slice(1, 0..<t).contiguous()))
+            let mixed = Tensor.concatenate([x.slice(axis: 1, 0..<t), other.slice(axis: 1, t..<12)], axis: 1),
+                c = ForwardContext(.evaluate)
+            #expect(
+                same(m.whole(c.constant(mixed), c).value.slice(axis: 1, 0..<t).contiguous(), y.slice(axis: 1, 0..<t).contiguous())
+            )
         }
     }
 }

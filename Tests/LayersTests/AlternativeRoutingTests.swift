@@ -34,7 +34,7 @@ import Testing
         let x = random([1, 1, 8], "x").affine(0.3), n = 20_000
         let weights = policy(
             Variable(x.broadcast(to: [2, n / 2, 8])), everyone, position: 0, ForwardContext(.train, key: RandomKey(4)))
-        let counts = weights.value.sum([0, 1]).doubles()
+        let counts = weights.value.sum(axes: [0, 1]).doubles()
         for (count, p) in zip(counts, softmax(logits(policy.projection, x)[0])) { #expect(abs(count / Double(n) - p) < 0.015) }
     }
     /// Any split of the tokens draws the same; other positions, sequences and keys draw otherwise.
@@ -42,13 +42,16 @@ import Testing
         let (policy, _) = built { GumbelRouting($0, width: 8, states: 6, k: 2) }
         let x = random([1, 1, 8], "x").broadcast(to: [2, 40, 8])
         func draw(_ range: Range<Int>, _ key: UInt64 = 4) -> Tensor {
-            policy(Variable(x.slice(1, range)), everyone, position: range.lowerBound, ForwardContext(.train, key: RandomKey(key)))
-                .value
+            policy(
+                Variable(x.slice(axis: 1, range)), everyone, position: range.lowerBound,
+                ForwardContext(.train, key: RandomKey(key))
+            )
+            .value
         }
         let whole = draw(0..<40)
         #expect(same(.concatenate([draw(0..<7), draw(7..<8), draw(8..<40)], axis: 1), whole))
-        #expect(!same(draw(0..<40, 5), whole) && !same(whole.select(0, 0), whole.select(0, 1)))
-        #expect(!same(whole.slice(1, 0..<20), whole.slice(1, 20..<40)))
+        #expect(!same(draw(0..<40, 5), whole) && !same(whole.select(axis: 0, 0), whole.select(axis: 0, 1)))
+        #expect(!same(whole.slice(axis: 1, 0..<20), whole.slice(axis: 1, 20..<40)))
     }
     /// The gradient is that of the softmax, whatever was chosen.
     @Test func gumbelGradientIsThatOfTheSoftmax() throws {
@@ -147,8 +150,9 @@ import Testing
         let (policy, _) = built { SinkhornRouting($0, width: 8, states: 6, memory: 200) }
         policy.projection.bias!.value = Tensor([3.0, 0, 0, 0, 0, -2])
         let x = random([1, 400, 8], "x")
-        let load = policy(Variable(x), everyone, position: 0, evaluation).value.slice(1, 200..<400).mean([0, 1]).doubles()
-        let plain = policy.projection(Variable(x), evaluation).softmax().value.mean([0, 1]).doubles()
+        let load = policy(Variable(x), everyone, position: 0, evaluation).value.slice(axis: 1, 200..<400).mean(axes: [0, 1])
+            .doubles()
+        let plain = policy.projection(Variable(x), evaluation).softmax().value.mean(axes: [0, 1]).doubles()
         #expect(plain.max()! > 0.5 && plain.min()! < 0.02)
         #expect(load.max()! < 0.25 && load.min()! > 0.1)
     }
@@ -182,13 +186,13 @@ import Testing
     @Test func randomDrawsEvenlyByPositionOnly() {
         let (policy, store) = built { RandomRouting($0.child("router"), states: 6, k: 2, strength: 0.75) }
         let x = Variable(random([2, 6000, 8], "x", .float32)), y = policy(x, everyone, position: 0, evaluation).value
-        #expect(store.all.isEmpty && same(y.select(0, 0), y.select(0, 1)))
+        #expect(store.all.isEmpty && same(y.select(axis: 0, 0), y.select(axis: 0, 1)))
         for row in rows(y) { #expect(row.count { $0 == 0.75 } == 2 && row.count { $0 == 0 } == 4) }
-        for n in y.select(0, 0).sum([0]).doubles() { #expect(abs(n / 0.75 - 2000) < 150) }
+        for n in y.select(axis: 0, 0).sum(axes: [0]).doubles() { #expect(abs(n / 0.75 - 2000) < 150) }
         let training = policy(x, everyone, position: 0, ForwardContext(.train, key: RandomKey(9))).value
         #expect(same(training, y))
         let part = Variable(random([1, 5, 8], "part", .float32))
-        #expect(same(policy(part, everyone, position: 11, evaluation).value, y.slice(0, 0..<1).slice(1, 11..<16)))
+        #expect(same(policy(part, everyone, position: 11, evaluation).value, y.slice(axis: 0, 0..<1).slice(axis: 1, 11..<16)))
         let (elsewhere, _) = built { RandomRouting($0.child("other"), states: 6, k: 2, strength: 0.75) }
         #expect(!same(elsewhere(x, everyone, position: 0, evaluation).value, y))
     }
@@ -256,7 +260,7 @@ import Testing
                 scores = zip(scores, kept).map { $1 > 0 ? $0 : -.infinity }
             }
             for (got, expected) in zip(observer.writes[t], softmax(scores)) { #expect(abs(got - expected) < 1e-6) }
-            _ = layer(Variable(x.slice(1, t..<t + 1)), &state, context)
+            _ = layer(Variable(x.slice(axis: 1, t..<t + 1)), &state, context)
         }
         // They do depend on what was written.
         #expect(difference(state!["keys"]!.value, layer.initialState(batch: 1, context)["keys"]!.value) > 0.1)

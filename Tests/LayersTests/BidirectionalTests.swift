@@ -20,7 +20,7 @@ import Testing
         return layer(Variable(x), &none, ForwardContext(.evaluate)).value
     }
     /// Tokens in the order of the numbers.
-    private func ordered(_ x: Tensor, _ order: [Int]) -> Tensor { .stack(order.map { x.select(1, $0) }, axis: 1) }
+    private func ordered(_ x: Tensor, _ order: [Int]) -> Tensor { .stack(order.map { x.select(axis: 1, $0) }, axis: 1) }
 
     /// Two passes by hand: one over the sequence, one over its tokens from the last to the first.
     @Test func isTheSumOfTwoPasses() {
@@ -34,9 +34,9 @@ import Testing
     @Test func seesBothSides() {
         let both = layer(ParameterBuilder(seed: 1, dtype: .float64)), x = random([1, 6, 8], "x"), y = run(both, x)
         for j in 0..<6 {
-            let moved = Tensor.stack((0..<6).map { x.select(1, $0).affine(1, $0 == j ? 0.1 : 0) }, axis: 1)
+            let moved = Tensor.stack((0..<6).map { x.select(axis: 1, $0).affine(1, $0 == j ? 0.1 : 0) }, axis: 1)
             let z = run(both, moved)
-            for t in 0..<6 { #expect(difference(y.select(1, t), z.select(1, t)) > 1e-6, "output \(t) by token \(j)") }
+            for t in 0..<6 { #expect(difference(y.select(axis: 1, t), z.select(axis: 1, t)) > 1e-6, "output \(t) by token \(j)") }
         }
         #expect(!both.isCausal)
     }

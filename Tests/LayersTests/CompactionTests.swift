@@ -79,7 +79,7 @@ import Testing
         shake(large.store, seed: 1)
         let kept = [0, 2, 4], mask = Tensor([1, 0, 1, 0, 1.0])
         for p in small.store.all {
-            p.value = large.store[p.path]!.value.indexSelect(0, Tensor(kept.map { Int32($0) })).contiguous()
+            p.value = large.store[p.path]!.value.indexSelect(axis: 0, Tensor(kept.map { Int32($0) })).contiguous()
         }
         for _ in 0..<3 {
             for (policy, activity) in [

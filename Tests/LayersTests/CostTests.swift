@@ -13,7 +13,7 @@ import Testing
         #expect(m.layer.multiplyAdds(PassSize(batch: 2, tokens: 13)) == whole.multiplyAdds)
         // Parts of 5, 1 and 7 tokens from a carried state: what each costs depends on where it is.
         var state: MixerCache? = m.layer.initialState(batch: 2, context), position = 0
-        for part in x.split(1, [5, 1, 7]) {
+        for part in x.split(axis: 1, [5, 1, 7]) {
             let length = part.shape[1], counted = Work.counting { _ = m.layer(part, &state, context) }
             let pass = PassSize(batch: 2, tokens: length, position: position, carriesState: true)
             #expect(m.layer.multiplyAdds(pass) == counted.multiplyAdds, "\(length) tokens at \(position)")
@@ -50,7 +50,7 @@ import Testing
         /// Means of the values, which cost no products.
         final class MeanRead: StateReadout, StrategyCost {
             func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
-                states.values.mean([1])
+                states.values.mean(axes: [1])
             }
             func multiplyAdds(_ pass: StatePass) -> Int { 0 }
         }

@@ -52,14 +52,18 @@ import Testing
         var other = one
         let noise = random([2, 5, 8], "noise")
         other.values = Variable(
-            .stack((0..<5).map { ([1, 4].contains($0) ? noise : one.values.value).select(1, $0) }, axis: 1))
+            .stack((0..<5).map { ([1, 4].contains($0) ? noise : one.values.value).select(axis: 1, $0) }, axis: 1))
         let a = interaction(one, ForwardContext(.evaluate)).values.value
         let b = interaction(other, ForwardContext(.evaluate)).values.value
         for n in 0..<5 {
             if [1, 4].contains(n) {
-                #expect(same(a.select(1, n), one.values.value.select(1, n)) && same(b.select(1, n), noise.select(1, n)))
+                #expect(
+                    same(a.select(axis: 1, n), one.values.value.select(axis: 1, n))
+                        && same(b.select(axis: 1, n), noise.select(axis: 1, n)))
             } else {
-                #expect(same(a.select(1, n), b.select(1, n)) && !same(a.select(1, n), one.values.value.select(1, n)))
+                #expect(
+                    same(a.select(axis: 1, n), b.select(axis: 1, n))
+                        && !same(a.select(axis: 1, n), one.values.value.select(axis: 1, n)))
             }
         }
         let nobody = bank(
@@ -92,7 +96,7 @@ import Testing
         let interaction = SparseAttentionInteraction(builder, width: 8, states: 5, heads: 2, k: 2)
         shake(builder.store, seed: 1)
         func p(_ path: String) throws -> [Row] { rows(try #require(builder.store[path]).value) }
-        let states = bank(), v = rows(states.values.value.select(0, 0)), gain = try p("norm.gain")[0]
+        let states = bank(), v = rows(states.values.value.select(axis: 0, 0)), gain = try p("norm.gain")[0]
         let projection = try p("attention.projection.weight"), output = try p("attention.output.weight")
         let qkv = zip(v, try p("identity")).map { map(rms(added($0, $1), gain), projection) }
         let expected = try (0..<5).map { n -> Row in
@@ -105,7 +109,7 @@ import Testing
             }
             return try change(v[n], map(o, output), p)
         }
-        #expect(near(rows(interaction(states, ForwardContext(.evaluate)).values.value.select(0, 0)), expected))
+        #expect(near(rows(interaction(states, ForwardContext(.evaluate)).values.value.select(axis: 0, 0)), expected))
     }
 
     @Test func relationalFollowsItsFormula() throws {
@@ -113,7 +117,7 @@ import Testing
         let interaction = RelationalInteraction(builder, width: 8, states: 5, heads: 1, hidden: 3)
         shake(builder.store, seed: 1)
         func p(_ path: String) throws -> [Row] { rows(try #require(builder.store[path]).value) }
-        let states = bank(), v = rows(states.values.value.select(0, 0)), gain = try p("norm.gain")[0]
+        let states = bank(), v = rows(states.values.value.select(axis: 0, 0)), gain = try p("norm.gain")[0]
         let projection = try p("attention.projection.weight"), output = try p("attention.output.weight")
         let m = zip(v, try p("identity")).map { rms(added($0, $1), gain) }, qkv = m.map { map($0, projection) }
         let expected = try (0..<5).map { n -> Row in
@@ -124,7 +128,7 @@ import Testing
             let up = map(heard, try p("feedForward.up.weight")).map { $0 * 0.5 * (1 + erf($0 / 2.0.squareRoot())) }
             return try change(v[n], added(heard, map(up, try p("feedForward.down.weight"))), p)
         }
-        #expect(near(rows(interaction(states, ForwardContext(.evaluate)).values.value.select(0, 0)), expected))
+        #expect(near(rows(interaction(states, ForwardContext(.evaluate)).values.value.select(axis: 0, 0)), expected))
     }
 
     @Test func lowRankFollowsItsFormula() throws {
@@ -134,13 +138,13 @@ import Testing
         func p(_ path: String) throws -> [Row] { rows(try #require(builder.store[path]).value) }
         let strength = [1.0, 0.5, 1, 0.25, 1]
         let activity = StateActivity(readBias: Variable(Tensor((strength + strength).map { log($0) }, [2, 5])), heads: 2)
-        let states = bank(activity), v = rows(states.values.value.select(0, 0)), gain = try p("norm.gain")[0]
+        let states = bank(activity), v = rows(states.values.value.select(axis: 0, 0)), gain = try p("norm.gain")[0]
         let seen = zip(v, strength).map { v, s in rms(v, gain).map { s * $0 } }, collect = try p("collect"),
             spread = try p("spread")
         let shared = (0..<2).map { r in (0..<8).map { i in (0..<5).reduce(0.0) { $0 + collect[$1][r] * seen[$1][i] } } }
         let expected = try (0..<5).map { n in
             try change(v[n], (0..<8).map { i in spread[n][0] * shared[0][i] + spread[n][1] * shared[1][i] }, p)
         }
-        #expect(near(rows(interaction(states, ForwardContext(.evaluate)).values.value.select(0, 0)), expected))
+        #expect(near(rows(interaction(states, ForwardContext(.evaluate)).values.value.select(axis: 0, 0)), expected))
     }
 }

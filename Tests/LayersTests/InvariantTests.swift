@@ -58,9 +58,9 @@ import Testing
     @Test func aDetachedStateCutsGradients() throws {
         let m = try Recipe().built(), context = ForwardContext(.train), x = random([1, 6, 8], "x")
         var state: MixerCache? = m.layer.initialState(batch: 1, context)
-        let first = context.input(x.slice(1, 0..<3)), second = context.input(x.slice(1, 3..<6))
+        let first = context.input(x.slice(axis: 1, 0..<3)), second = context.input(x.slice(axis: 1, 3..<6))
         _ = m.layer(first, &state, context)
-        let whole = m.whole(context.constant(x), context).value.slice(1, 3..<6)
+        let whole = m.whole(context.constant(x), context).value.slice(axis: 1, 3..<6)
         state = state!.detached
         let y = m.layer(second, &state, context)
         #expect(difference(y.value, whole) <= 1e-12)
@@ -76,9 +76,9 @@ import Testing
         func run(_ x: Tensor) -> Tensor { m.whole(Variable(x), ForwardContext(.evaluate)).value }
         let y = run(x), other = random([2, n, 8], "other", .float32)
         for j in [1, 4, 5, 10] {
-            let moved = run(.concatenate([x.slice(1, 0..<j), other.slice(1, j..<n)], axis: 1))
-            #expect(same(moved.slice(1, 0..<j), y.slice(1, 0..<j)))
-            #expect(!same(moved.slice(1, j..<n), y.slice(1, j..<n)))
+            let moved = run(.concatenate([x.slice(axis: 1, 0..<j), other.slice(axis: 1, j..<n)], axis: 1))
+            #expect(same(moved.slice(axis: 1, 0..<j), y.slice(axis: 1, 0..<j)))
+            #expect(!same(moved.slice(axis: 1, j..<n), y.slice(axis: 1, j..<n)))
         }
     }
 
@@ -87,9 +87,9 @@ import Testing
         for i in [0, 3, 4, 7] {
             let context = ForwardContext(.train), x = context.input(random([1, n, 8], "x"))
             let y = m.whole(x, context)
-            let g = y.slice(1, i..<i + 1).sum().gradients(of: [x])[0]!
+            let g = y.slice(axis: 1, i..<i + 1).sum().gradients(of: [x])[0]!
             for j in 0..<n {
-                let size = largest(g.select(1, j))
+                let size = largest(g.select(axis: 1, j))
                 if j > i { #expect(size == 0) }
                 if j == i { #expect(size > 0) }
             }
@@ -148,7 +148,7 @@ import Testing
                 size.isNaN
                 ? Tensor(repeating: .nan, t.shape) : .normal(t.shape, standardDeviation: size, key: RandomKey(8).fold(key))
             let axis = t.rank - 2
-            return .stack((0..<5).map { (off.contains($0) ? noise : t).select(axis, $0) }, axis: axis)
+            return .stack((0..<5).map { (off.contains($0) ? noise : t).select(axis: axis, $0) }, axis: axis)
         }
         let context = ForwardContext(.evaluate)
         let reference = m.whole(context.constant(x), context).value
@@ -163,9 +163,10 @@ import Testing
             for n in 0..<5 {
                 for b in 0..<2 {
                     for (part, beginning) in [("keys", manager.initialKeys), ("values", manager.initialValues)] {
-                        let left = state[part]!.value.select(1, n).select(0, b)
+                        let left = state[part]!.value.select(axis: 1, n).select(axis: 0, b)
                         let expected =
-                            off.contains(n) ? beginning.value.select(0, n) : end[part]!.value.select(1, n).select(0, b)
+                            off.contains(n)
+                            ? beginning.value.select(axis: 0, n) : end[part]!.value.select(axis: 1, n).select(axis: 0, b)
                         #expect(same(left, expected), "\(part) of state \(n)")
                     }
                 }
@@ -181,7 +182,7 @@ import Testing
         if holdNaN {
             for p in [m.layer.manager.initialKeys, m.layer.manager.initialValues] {
                 let nan = Tensor(repeating: .nan, p.value.shape, dtype: p.value.dtype)
-                p.value = .stack((0..<5).map { (Recipe.off.contains($0) ? nan : p.value).select(0, $0) }, axis: 0)
+                p.value = .stack((0..<5).map { (Recipe.off.contains($0) ? nan : p.value).select(axis: 0, $0) }, axis: 0)
             }
         }
         let context = ForwardContext(.train, key: RandomKey(9))
@@ -190,7 +191,7 @@ import Testing
         #expect(y.value.firstNonFinite() == nil && g.firstNonFinite == nil)
         for path in ["states.initialKeys", "states.initialValues", "states.keepLogits", "router.weight", "interaction.identity"] {
             guard let gradient = g[path] else { continue }
-            for n in Recipe.off { #expect(largest(gradient.select(0, n)) == 0, "\(path)") }
+            for n in Recipe.off { #expect(largest(gradient.select(axis: 0, n)) == 0, "\(path)") }
             #expect(largest(gradient) > 0, "\(path)")
         }
     }
@@ -202,13 +203,13 @@ import Testing
         let small = try unmasked.built(states: 3, seed: 99), rest = (0..<5).filter { !Recipe.off.contains($0) }
         for p in small.store.all {
             let from = try #require(m.store[p.path]).value
-            p.value = from.shape == p.value.shape ? from : .stack(rest.map { from.select(0, $0) }, axis: 0)
+            p.value = from.shape == p.value.shape ? from : .stack(rest.map { from.select(axis: 0, $0) }, axis: 0)
         }
         let context = ForwardContext(.evaluate), x = context.constant(random([2, 14, 8], "x"))
         let (y, state) = m.split(x, [6, 8], context), (z, end) = small.split(x, [6, 8], context)
         #expect(difference(y.value, z.value) <= 1e-10)
         for name in ["keys", "values"] {
-            let left = Tensor.stack(rest.map { state[name]!.value.select(1, $0) }, axis: 1)
+            let left = Tensor.stack(rest.map { state[name]!.value.select(axis: 1, $0) }, axis: 1)
             #expect(difference(left, end[name]!.value) <= 1e-10)
         }
     }
@@ -221,7 +222,7 @@ import Testing
             let context = ForwardContext(mode, recording: true)
             let (y, state) = m.split(context.constant(random([1, 9, 8], "x", .float32)), [3, 6], context)
             #expect(y.value.firstNonFinite() == nil)
-            #expect(same(state["values"]!.value.select(0, 0), m.layer.manager.initialValues.value))
+            #expect(same(state["values"]!.value.select(axis: 0, 0), m.layer.manager.initialValues.value))
             #expect(total(y, state, context).backward().firstNonFinite == nil)
         }
     }
@@ -289,9 +290,9 @@ import Testing
             ForwardContext(.evaluate)
         ).states.values.value
         for c in 0..<8 {
-            let written = qkv.select(2, 16 + c).doubles()
+            let written = qkv.select(axis: 2, 16 + c).doubles()
             for n in 0..<3 {
-                let all = written + [start.select(2, c).doubles()[n]], x = end.select(2, c).doubles()[n]
+                let all = written + [start.select(axis: 2, c).doubles()[n]], x = end.select(axis: 2, c).doubles()[n]
                 #expect(x >= all.min()! && x <= all.max()!)
             }
         }

@@ -40,7 +40,7 @@ import Testing
         _ = life.finish(step: 1, loss: 1, key: RandomKey(0)) { 0 }
         let view = life.layers[0].statistics.view(of: m.layer, step: 1)
         let context = ForwardContext(.evaluate), x = context.constant(random([2, 7, 8], "x1"))
-        let routed = m.layer.router(x, m.layer.manager.activity(batch: 2, context), context).value.mean([0, 1]).doubles()
+        let routed = m.layer.router(x, m.layer.manager.activity(batch: 2, context), context).value.mean(axes: [0, 1]).doubles()
         for (state, w) in zip(view.states, routed) { #expect(abs(state.write - w) < 1e-12) }
         #expect(abs(view.states.reduce(0) { $0 + $1.read! } - 1) < 1e-12)
     }

@@ -121,7 +121,8 @@ import Testing
         }
         #expect(near(rows(LinearReadout()(token, bank, context).value), [linear]))
         // The two ways to read by content, with a scan and with weights.
-        let weights = rows(ContentReadout().weights(token.query.expanded(1), routing: token.weights.expanded(1), bank).value)
+        let weights = rows(
+            ContentReadout().weights(token.query.unsqueezed(axis: 1), routing: token.weights.unsqueezed(axis: 1), bank).value)
         let read = rows(ContentReadout()(token, bank, context).value)[0]
         for i in 0..<4 { #expect(abs(dot(weights[i / 2], (0..<3).map { v[$0][i] }) - read[i]) < 1e-12) }
     }

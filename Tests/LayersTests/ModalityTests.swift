@@ -91,8 +91,8 @@ import Testing
         let builder = ParameterBuilder(seed: 1, dtype: .float64), embedder = ByteEmbedder(builder, width: 3, reach: 2)
         let a = embedder(Tensor([1, 2, 3, 4] as [Int32], [1, 4]), ForwardContext(.evaluate)).value
         let b = embedder(Tensor([1, 2, 9, 4] as [Int32], [1, 4]), ForwardContext(.evaluate)).value
-        #expect(same(a.slice(1, 0..<2), b.slice(1, 0..<2)))
-        for t in 2...3 { #expect(difference(a.select(1, t), b.select(1, t)) > 1e-6) }
+        #expect(same(a.slice(axis: 1, 0..<2), b.slice(axis: 1, 0..<2)))
+        for t in 2...3 { #expect(difference(a.select(axis: 1, t), b.select(axis: 1, t)) > 1e-6) }
     }
 
     /// Two streams are one sequence: the states carry the first to every position of the second, and nothing back.
@@ -115,9 +115,9 @@ import Testing
         #expect(y.shape == [1, 7, 2])
         let seen = run(other, text)
         // No convolution reaches over: what the answers to the text differ by went through the states.
-        for t in 3..<7 { #expect(difference(y.select(1, t), seen.select(1, t)) > 1e-6) }
+        for t in 3..<7 { #expect(difference(y.select(axis: 1, t), seen.select(axis: 1, t)) > 1e-6) }
         let asked = run(image, question)
-        #expect(same(y.slice(1, 0..<6), asked.slice(1, 0..<6)))
+        #expect(same(y.slice(axis: 1, 0..<6), asked.slice(axis: 1, 0..<6)))
         let gradients = model([image, text], ForwardContext(.train)).squared().sum().backward()
         #expect(gradients.paths == builder.store.all.filter(\.isTrainable).map(\.path))
     }

@@ -50,8 +50,8 @@ import Testing
         for lengths in [Array(repeating: 1, count: 17), [17], parts(of: 17, RandomKey(5))] {
             var state = m.initialState(batch: 2), start = 0
             for n in lengths {
-                let y = m(x.slice(1, start..<start + n), state: &state, context).value
-                #expect(difference(y, whole.slice(1, start..<start + n)) <= 1e-10)
+                let y = m(x.slice(axis: 1, start..<start + n), state: &state, context).value
+                #expect(difference(y, whole.slice(axis: 1, start..<start + n)) <= 1e-10)
                 start += n
             }
             #expect(state.position == 17)
@@ -68,7 +68,8 @@ import Testing
         #expect(difference(m(x, half).value, whole) <= 1e-5)
         var state = m.initialState(batch: 2)
         for t in 0..<17 {
-            #expect(difference(m(x.slice(1, t..<t + 1), state: &state, half).value, whole.slice(1, t..<t + 1)) <= 1e-5)
+            #expect(
+                difference(m(x.slice(axis: 1, t..<t + 1), state: &state, half).value, whole.slice(axis: 1, t..<t + 1)) <= 1e-5)
         }
     }
 
@@ -83,7 +84,7 @@ import Testing
                 y = .concatenate(
                     lengths.map { n in
                         defer { start += n }
-                        return m(x.slice(1, start..<start + n), state: &state, context)
+                        return m(x.slice(axis: 1, start..<start + n), state: &state, context)
                     }, axis: 1)
             } else {
                 y = m(x, context)
@@ -115,7 +116,7 @@ import Testing
                 var state = m.initialState(batch: 2, context), start = 0
                 let parts = lengths.map { n in
                     defer { start += n }
-                    return m(x.slice(1, start..<start + n), state: &state, context)
+                    return m(x.slice(axis: 1, start..<start + n), state: &state, context)
                 }
                 #expect(state.position == 10)
                 loss = weighted(.concatenate(parts, axis: 1), "y")

@@ -54,7 +54,7 @@ private final class Counter: StateInteraction {
             let activity = StateActivity(readBias: v.count > 5 ? v[5] : nil, mask: mask, heads: 2)
             var states = StateBank(keys: v[3], values: v[4], activity: activity), reads: [Variable] = []
             states.usage = rule.initialUsage.map { context.constant(Tensor(repeating: $0, [2, 4], dtype: keys.dtype)) }
-            let parts = v[..<3].map { $0.split(1, lengths) }
+            let parts = v[..<3].map { $0.split(axis: 1, lengths) }
             for i in lengths.indices {
                 let (y, next) = StatePropagator(rule, interaction: nil, interval: 64)(
                     tokens: parts[0][i], qkv: parts[1][i], routing: Routing(weights: parts[2][i]), states: states, readout: read,
@@ -103,8 +103,8 @@ private final class Counter: StateInteraction {
             let (y, v, end) = input.run(rule, read, context, lengths: lengths)
             // A state that no token reaches is left exactly as it was, and so is an inactive one.
             for n in fusion.masked ? [2, 3] : [3] {
-                #expect(same(end.keys.value.select(1, n), input.keys.select(1, n)))
-                #expect(same(end.values.value.select(1, n), input.values.select(1, n)))
+                #expect(same(end.keys.value.select(axis: 1, n), input.keys.select(axis: 1, n)))
+                #expect(same(end.values.value.select(axis: 1, n), input.values.select(axis: 1, n)))
             }
             let loss = weighted(y, "y") + weighted(end.keys, "keys") + weighted(end.values, "values")
             let wanted = v + builder.store.all.filter(\.isTrainable).map { context[$0] }
@@ -254,7 +254,7 @@ private final class Counter: StateInteraction {
         // Nothing is written here, so what a token reads tells how often states had talked before it.
         for t in 0..<length {
             let before = (position + t) / 4 - (position == 0 ? 0 : (position - 1) / 4)
-            let read = y.value.slice(1, t..<t + 1).doubles()
+            let read = y.value.slice(axis: 1, t..<t + 1).doubles()
             #expect(read.allSatisfy { abs($0 - 1000 * Double(before)) < 50 }, "token \(position + t)")
         }
         #expect(difference(end.values.value, input.values.affine(1, 1000 * Double(calls))) < 1e-12)

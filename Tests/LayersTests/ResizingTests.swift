@@ -16,7 +16,7 @@ import Testing
     /// Rows of states that there were stay, learned rows of new ones are the mean of the active ones', all others are the new model's.
     @Test(arguments: ["top-k", "hash", "balanced-top-k", "content"]) func rows(_ routing: String) throws {
         let recipe = Recipe(rule: .secondGate, routing: routing, keep: true, masked: true), m = try recipe.built()
-        let (_, large) = try expanded(m, recipe, to: 8), plain = try recipe.built(states: 8, seed: 2)
+        let (_, large) = try unsqueezed(axis: m, recipe, to: 8), plain = try recipe.built(states: 8, seed: 2)
         var resized = 0
         for p in m.store.all {
             let q = try #require(large.store[p.path])
@@ -25,12 +25,12 @@ import Testing
                 continue
             }
             resized += 1
-            #expect(same(q.value.slice(axis, 0..<5).contiguous(), p.value), "\(p.path)")
+            #expect(same(q.value.slice(axis: axis, 0..<5).contiguous(), p.value), "\(p.path)")
             for n in 5..<8 where q !== large.layer.manager.identityNumbers {
-                let row = q.value.select(axis, n), active = [0, 2, 4].map { p.value.select(axis, $0) }
+                let row = q.value.select(axis: axis, n), active = [0, 2, 4].map { p.value.select(axis: axis, $0) }
                 let expected =
                     p.isTrainable
-                    ? (active[0] + active[1] + active[2]).affine(1 / 3.0) : plain.store[p.path]!.value.select(axis, n)
+                    ? (active[0] + active[1] + active[2]).affine(1 / 3.0) : plain.store[p.path]!.value.select(axis: axis, n)
                 if q === large.layer.manager.mask { continue }
                 #expect(difference(row, expected) < 1e-12, "\(p.path)")
             }
@@ -38,7 +38,7 @@ import Testing
         #expect(resized >= 5)
     }
     @Test func newStatesAreActiveAndNewOnes() throws {
-        let m = try Recipe(masked: true).built(), (_, large) = try expanded(m, Recipe(), to: 7)
+        let m = try Recipe(masked: true).built(), (_, large) = try unsqueezed(axis: m, Recipe(), to: 7)
         #expect(large.layer.manager.active == [true, false, true, false, true, true, true])
         #expect(large.layer.manager.identities == Array(0..<7) && large.layer.manager.identitiesGiven.value.item() == 7)
     }
@@ -47,14 +47,14 @@ import Testing
         let m = try Recipe().built(), optimizer = Optimizer(.adamW()), context = ForwardContext(.train)
         let y = m.whole(context.constant(random([2, 6, 8], "x")), context)
         optimizer.update((y * y).sum().backward(), rate: 0.01)
-        let (resizing, large) = try expanded(m, Recipe(), to: 9)
+        let (resizing, large) = try unsqueezed(axis: m, Recipe(), to: 9)
         let moments = try resizing.resize(optimizer.state(order: m.store.all.map(\.path)), of: m.store)
         #expect(!moments.isEmpty)
         for (path, tensor) in moments {
             let p = try #require(large.store[String(path.split(separator: "/")[1])])
             #expect(tensor.shape == p.value.shape, "\(path)")
             guard let axis = p.stateAxis else { continue }
-            #expect(tensor.slice(axis, 5..<9).doubles().allSatisfy { $0 == 0 }, "\(path)")
+            #expect(tensor.slice(axis: axis, 5..<9).doubles().allSatisfy { $0 == 0 }, "\(path)")
         }
     }
     /// Fewer states are no matter of a number: which of them go is decided by pruning.
@@ -62,7 +62,7 @@ import Testing
         let m = try Recipe().built()
         let error = #expect(throws: StateResizingError.self) { try StateResizing([m.layer], to: 4) }
         #expect(error?.issues.count == 1 && "\(error!)".contains("has 5 states, more than 4"))
-        let (_, equal) = try expanded(m, Recipe(), to: 5)
+        let (_, equal) = try unsqueezed(axis: m, Recipe(), to: 5)
         for p in m.store.all { #expect(same(p.value, equal.store[p.path]!.value), "\(p.path)") }
     }
 }

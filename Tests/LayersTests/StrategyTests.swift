@@ -72,7 +72,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
             _ = m.layer(x, &state, context)
             for n in 0..<5 {
                 for part in ["keys", "values"] {
-                    let unchanged = same(state![part]!.value.select(1, n), start[part]!.value.select(1, n))
+                    let unchanged = same(state![part]!.value.select(axis: 1, n), start[part]!.value.select(axis: 1, n))
                     if rule.isLinear && part == "keys" {
                         #expect(unchanged)
                     } else if routed[n] == 0 || rule != .mechanisms {
@@ -95,8 +95,8 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
         for p in without.store.all { #expect(same(p.value, try #require(with.store[p.path]).value)) }
         let context = ForwardContext(.evaluate), x = context.constant(random([1, 9, 8], "x"))
         let a = with.whole(x, context).value, b = without.whole(x, context).value
-        #expect(same(a.slice(1, 0..<4), b.slice(1, 0..<4)))
-        for t in 4..<9 { #expect(difference(a.select(1, t), b.select(1, t)) > 1e-3) }
+        #expect(same(a.slice(axis: 1, 0..<4), b.slice(axis: 1, 0..<4)))
+        for t in 4..<9 { #expect(difference(a.select(axis: 1, t), b.select(axis: 1, t)) > 1e-3) }
     }
     /// States that hold the same do not stay the same: their learned identities differ.
     @Test func identitiesTellStatesApart() {
@@ -105,8 +105,8 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
         var states = bank()
         states.values = Variable(random([1, 1, 8], "v").broadcast(to: [2, 5, 8]))
         let after = attention(states, ForwardContext(.evaluate)).values.value
-        for n in 1..<5 { #expect(difference(after.select(1, 0), after.select(1, n)) > 1e-8) }
-        #expect(same(after.select(0, 0), after.select(0, 1)))
+        for n in 1..<5 { #expect(difference(after.select(axis: 1, 0), after.select(axis: 1, n)) > 1e-8) }
+        #expect(same(after.select(axis: 0, 0), after.select(axis: 0, 1)))
     }
     @Test func doesNotDependOnTheOrderOfStates() throws {
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
@@ -114,10 +114,10 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
         let order = [3, 0, 4, 1, 2], context = ForwardContext(.evaluate), states = bank()
         let after = attention(states, context).values.value
         let identity = try #require(builder.store["identity"])
-        identity.value = .stack(order.map { identity.value.select(0, $0) }, axis: 0)
+        identity.value = .stack(order.map { identity.value.select(axis: 0, $0) }, axis: 0)
         var shuffled = states
-        shuffled.values = Variable(.stack(order.map { states.values.value.select(1, $0) }, axis: 1))
-        let expected = Tensor.stack(order.map { after.select(1, $0) }, axis: 1)
+        shuffled.values = Variable(.stack(order.map { states.values.value.select(axis: 1, $0) }, axis: 1))
+        let expected = Tensor.stack(order.map { after.select(axis: 1, $0) }, axis: 1)
         #expect(difference(attention(shuffled, context).values.value, expected) < 1e-12)
     }
 }

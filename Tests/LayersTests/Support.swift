@@ -174,7 +174,7 @@ struct Built {
     /// Runs x [B, T, D] in parts of given lengths with a carried state.
     func split(_ x: Variable, _ lengths: [Int], _ context: ForwardContext) -> (y: Variable, state: MixerCache) {
         var state: MixerCache? = layer.initialState(batch: x.shape[0], context)
-        let ys = x.split(1, lengths).map { layer($0, &state, context) }
+        let ys = x.split(axis: 1, lengths).map { layer($0, &state, context) }
         return (Variable.concatenate(ys, axis: 1), state!)
     }
     func whole(_ x: Variable, _ context: ForwardContext) -> Variable {

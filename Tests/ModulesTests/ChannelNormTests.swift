@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct ChannelNormTests {
     /// Values of one channel of [batch, channels, size].
-    private func channel(_ x: Tensor, _ c: Int) -> [Double] { x.select(1, c).doubles() }
+    private func channel(_ x: Tensor, _ c: Int) -> [Double] { x.select(axis: 1, c).doubles() }
 
     @Test func runningStatistics() {
         let builder = ParameterBuilder(seed: 1, dtype: .float64),

@@ -32,7 +32,7 @@ import Testing
         #expect(y.value.doubles() == same.value.doubles())
         let gradients = y.squared().sum().backward()
         #expect(gradients.paths == ["weight", "bias"])
-        let bias = zip(gradients["bias"]!.doubles(), y.value.sum([0, 2, 3]).affine(2).doubles())
+        let bias = zip(gradients["bias"]!.doubles(), y.value.sum(axes: [0, 2, 3]).affine(2).doubles())
         for (got, want) in bias { #expect(abs(got - want) < 1e-12) }
     }
 }

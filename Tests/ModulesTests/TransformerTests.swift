@@ -40,8 +40,8 @@ import Testing
         for lengths in [Array(repeating: 1, count: 13), [13], [1, 5, 7], [12, 1]] {
             var state = m.initialState(batch: 2), start = 0
             for n in lengths {
-                let y = m(x.slice(1, start..<start + n), state: &state, context).value
-                #expect(difference(y, whole.slice(1, start..<start + n)) <= (dtype == .float32 ? 1e-4 : 1e-12))
+                let y = m(x.slice(axis: 1, start..<start + n), state: &state, context).value
+                #expect(difference(y, whole.slice(axis: 1, start..<start + n)) <= (dtype == .float32 ? 1e-4 : 1e-12))
                 start += n
             }
             #expect(state.position == 13)
@@ -55,7 +55,7 @@ import Testing
             var state = m.initialState(batch: 2, context), start = 0
             let ys = lengths.map { n in
                 defer { start += n }
-                return m(x.slice(1, start..<start + n), state: &state, context)
+                return m(x.slice(axis: 1, start..<start + n), state: &state, context)
             }
             return (Variable.concatenate(ys, axis: 1) * Variable(weights)).sum().backward()
         }
@@ -68,8 +68,8 @@ import Testing
         let context = ForwardContext(.evaluate)
         let y = m(x, context).value
         for j in [1, 5, 11] {
-            let z = m(.concatenate([x.slice(1, 0..<j), other.slice(1, j..<12)], axis: 1), context).value
-            #expect(same(y.slice(1, 0..<j), z.slice(1, 0..<j)))
+            let z = m(.concatenate([x.slice(axis: 1, 0..<j), other.slice(axis: 1, j..<12)], axis: 1), context).value
+            #expect(same(y.slice(axis: 1, 0..<j), z.slice(axis: 1, 0..<j)))
         }
     }
 
@@ -184,7 +184,7 @@ import Testing
         let other = (untied(x, context) + bias).crossEntropy(targets)
         #expect(abs(other.value.item() - loss.value.item()) < 1e-12)
         let g = other.backward()
-        let sum = try #require(g["embedding.weight"]) + (try #require(g["head.weight"])).slice(0, 0..<7)
+        let sum = try #require(g["embedding.weight"]) + (try #require(g["head.weight"])).slice(axis: 0, 0..<7)
         #expect(difference(Tensor(analytic, [7, 8]), sum) <= 1e-12)
         #expect(largest(try #require(g["embedding.weight"])) > 0 && largest(sum - g["embedding.weight"]!) > 0)
     }
@@ -242,7 +242,7 @@ import Testing
         let whole = mixer(x, &none, context).value
         for lengths in [Array(repeating: 1, count: 17), [17], [3, 1, 13], [9, 8]] {
             var state: MixerCache? = mixer.initialState(batch: 2, context)
-            let y = Variable.concatenate(x.split(1, lengths).map { mixer($0, &state, context) }, axis: 1)
+            let y = Variable.concatenate(x.split(axis: 1, lengths).map { mixer($0, &state, context) }, axis: 1)
             #expect(difference(y.value, whole) <= 1e-12)
             #expect(state!["window"]!.shape[1] == min(17, window.map { $0 - 1 } ?? 17))
         }
@@ -252,8 +252,8 @@ import Testing
         let builder = ParameterBuilder(seed: 1, dtype: .float64), context = ForwardContext(.train)
         let mixer = CausalSelfAttention(builder, width: 8, heads: 2, window: 3), x = context.input(random([1, 9, 8], "x"))
         var none: MixerCache?
-        let g = mixer(x, &none, context).slice(1, 6..<7).sum().gradients(of: [x])[0]!
-        for t in 0..<9 { #expect((largest(g.select(1, t)) > 0) == (4...6).contains(t)) }
+        let g = mixer(x, &none, context).slice(axis: 1, 6..<7).sum().gradients(of: [x])[0]!
+        for t in 0..<9 { #expect((largest(g.select(axis: 1, t)) > 0) == (4...6).contains(t)) }
 
         let wide = CausalSelfAttention(ParameterBuilder(seed: 1, dtype: .float64), width: 8, heads: 2, window: 9)
         let full = CausalSelfAttention(ParameterBuilder(seed: 1, dtype: .float64), width: 8, heads: 2)
@@ -263,12 +263,12 @@ import Testing
         let builder = ParameterBuilder(seed: 1, dtype: .float64), attention = MultiHeadAttention(builder, width: 8, heads: 2)
         let context = ForwardContext(.evaluate), x = random([2, 5, 8], "x"), order = [4, 2, 0, 1, 3]
         let y = attention(Variable(x), context).value
-        func shuffled(_ x: Tensor) -> Tensor { .stack(order.map { x.select(1, $0) }, axis: 1) }
+        func shuffled(_ x: Tensor) -> Tensor { .stack(order.map { x.select(axis: 1, $0) }, axis: 1) }
         #expect(difference(attention(Variable(shuffled(x)), context).value, shuffled(y)) <= 1e-13)
         // Hidden elements are as good as absent.
         let bias = Variable(Tensor([0, 0, 0, -Double.infinity, -.infinity, 0, 0, 0, -.infinity, -.infinity], [2, 5]))
-        let hidden = attention(Variable(x), keyBias: bias, context).value.slice(1, 0..<3)
-        #expect(difference(hidden, attention(Variable(x.slice(1, 0..<3)), context).value) <= 1e-13)
+        let hidden = attention(Variable(x), keyBias: bias, context).value.slice(axis: 1, 0..<3)
+        #expect(difference(hidden, attention(Variable(x.slice(axis: 1, 0..<3)), context).value) <= 1e-13)
     }
     @Test func headsMustDivideTheWidth() async {
         await #expect(processExitsWith: .failure) {

@@ -15,8 +15,8 @@ public enum Layout: String, CaseIterable, Sendable {
             var larger = dims
             larger[rank - 1] = 2 * dims[rank - 1] + 1
             larger[0] += rank > 1 ? 2 : 0
-            let t = make(larger).slice(rank - 1, 1..<2 * dims[rank - 1] + 1, step: 2)
-            return rank > 1 ? t.slice(0, 1..<1 + dims[0]) : t
+            let t = make(larger).slice(axis: rank - 1, 1..<2 * dims[rank - 1] + 1, step: 2)
+            return rank > 1 ? t.slice(axis: 0, 1..<1 + dims[0]) : t
         case .broadcast:
             // The first axis that can be is one value repeated.
             guard let axis = dims.firstIndex(where: { $0 > 1 }) else { return make(dims) }

@@ -72,8 +72,8 @@ import Testing
             }
             for (a, b) in zip(y.doubles(), expected) { #expect(a == b || (a.isNaN && b.isNaN), "\(from) to \(to)") }
             // Strided, and across blocks of threads.
-            let wide = x.expanded(1).broadcast(to: [x.count, 500]).transposed()
-            #expect(wide.cast(to: to).select(0, 499).withBytes { Array($0) } == y.withBytes { Array($0) })
+            let wide = x.unsqueezed(axis: 1).broadcast(to: [x.count, 500]).transposed()
+            #expect(wide.cast(to: to).select(axis: 0, 499).withBytes { Array($0) } == y.withBytes { Array($0) })
         }
     }
 }

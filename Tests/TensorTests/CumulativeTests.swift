@@ -27,12 +27,12 @@ import Testing
                     #expect(abs(a - b) <= (type == .float32 ? 1e-5 : 1e-13) * max(1, abs(b)))
                 }
             }
-            check(x.cumulativeSum(axis, reversed: reversed), expected { $0.reduce(0, +) })
-            check(x.cumulativeProduct(axis, reversed: reversed), expected { $0.reduce(1, *) })
-            check(x.cumulativeLogSumExp(axis, reversed: reversed), expected { log($0.map { exp($0) }.reduce(0, +)) })
-            let (values, indices) = x.cumulativeMaximum(axis, reversed: reversed)
+            check(x.cumulativeSum(axis: axis, reversed: reversed), expected { $0.reduce(0, +) })
+            check(x.cumulativeProduct(axis: axis, reversed: reversed), expected { $0.reduce(1, *) })
+            check(x.cumulativeLogSumExp(axis: axis, reversed: reversed), expected { log($0.map { exp($0) }.reduce(0, +)) })
+            let (values, indices) = x.cumulativeMaximum(axis: axis, reversed: reversed)
             check(values, expected { $0.max()! })
-            #expect(x.gather(axis, indices).doubles() == values.doubles())
+            #expect(x.gather(axis: axis, indices).doubles() == values.doubles())
         }
     }
 
@@ -49,45 +49,47 @@ import Testing
                     for (n, p) in zip(dims, i) { flat = flat * n + p }
                     running.values[flat] += running[before]
                 }
-                #expect(x.cumulativeSum(axis).doubles() == running.values)
-                #expect(x.cast(to: .float32).cumulativeSum(axis).doubles() == running.values)
-                #expect(x.flipped([axis]).cumulativeSum(axis, reversed: true).flipped([axis]).doubles() == running.values)
+                #expect(x.cumulativeSum(axis: axis).doubles() == running.values)
+                #expect(x.cast(to: .float32).cumulativeSum(axis: axis).doubles() == running.values)
+                #expect(
+                    x.flipped(axes: [axis]).cumulativeSum(axis: axis, reversed: true).flipped(axes: [axis]).doubles()
+                        == running.values)
             }
         }
     }
 
     @Test func sumsOfIntegersAndMasks() {
-        #expect(Tensor([true, false, true, true]).cumulativeSum(0).elements(Int32.self) == [1, 1, 2, 3])
-        #expect(Tensor([5, -7, 100] as [Int32]).cumulativeSum(0, reversed: true).elements(Int32.self) == [98, 93, 100])
-        #expect(Tensor([Int32.max, 1, -5]).cumulativeSum(0).elements(Int32.self) == [.max, .max, .max - 4])
+        #expect(Tensor([true, false, true, true]).cumulativeSum(axis: 0).elements(Int32.self) == [1, 1, 2, 3])
+        #expect(Tensor([5, -7, 100] as [Int32]).cumulativeSum(axis: 0, reversed: true).elements(Int32.self) == [98, 93, 100])
+        #expect(Tensor([Int32.max, 1, -5]).cumulativeSum(axis: 0).elements(Int32.self) == [.max, .max, .max - 4])
     }
 
     /// The first of equals stays; NaN is larger than everything and stays for good.
     @Test func largestSoFar() {
         let x = Tensor([1, 3, 3, .nan, 5, .nan] as [Double])
-        #expect(x.cumulativeMaximum(0).indices.doubles() == [0, 1, 1, 3, 3, 3])
-        #expect(x.cumulativeMaximum(0, reversed: true).indices.doubles() == [5, 5, 5, 5, 5, 5])
-        #expect(x.slice(0, 0..<3).cumulativeMaximum(0, reversed: true).indices.doubles() == [2, 2, 2])
-        let low = Tensor([-.infinity, -.infinity] as [Float]).cumulativeMaximum(0)
+        #expect(x.cumulativeMaximum(axis: 0).indices.doubles() == [0, 1, 1, 3, 3, 3])
+        #expect(x.cumulativeMaximum(axis: 0, reversed: true).indices.doubles() == [5, 5, 5, 5, 5, 5])
+        #expect(x.slice(axis: 0, 0..<3).cumulativeMaximum(axis: 0, reversed: true).indices.doubles() == [2, 2, 2])
+        let low = Tensor([-.infinity, -.infinity] as [Float]).cumulativeMaximum(axis: 0)
         #expect(low.values.doubles() == [-.infinity, -.infinity] && low.indices.doubles() == [0, 0])
     }
 
     @Test(arguments: [DType.float32, .float64]) func logSumExpAtTheEdges(type: DType) {
-        func scan(_ x: [Double]) -> [Double] { Tensor(x).cast(to: type).cumulativeLogSumExp(0).doubles() }
+        func scan(_ x: [Double]) -> [Double] { Tensor(x).cast(to: type).cumulativeLogSumExp(axis: 0).doubles() }
         #expect(scan([-.infinity, -.infinity, -1000, -1000]).prefix(3) == [-.infinity, -.infinity, -1000])
         #expect(abs(scan([-.infinity, -1000, -1000])[2] - (-1000 + log(2))) < 1e-4)
         #expect(scan([1000, 1000]).allSatisfy { $0.isFinite })
         #expect(scan([0, .infinity, 5, -.infinity]) == [0, .infinity, .infinity, .infinity])
         #expect(scan([0, .nan, 5])[1...].allSatisfy { $0.isNaN })
         // A million equal terms: log n, to the precision of the type.
-        let y = Tensor.zeros([1_000_000], dtype: type).cumulativeLogSumExp(0).select(0, -1).item()
+        let y = Tensor.zeros([1_000_000], dtype: type).cumulativeLogSumExp(axis: 0).select(axis: 0, -1).item()
         #expect(abs(y - log(1e6)) < (type == .float32 ? 2e-6 : 1e-12))
     }
 
     /// The sum is carried in double: its error does not grow with the length.
     @Test func longSumsStayExact() {
         let n = 1_000_000
-        let y = Tensor.full([n], 0.1).cumulativeSum(0).elements(Float.self)
+        let y = Tensor.full([n], 0.1).cumulativeSum(axis: 0).elements(Float.self)
         #expect(y[n - 1] == Float(Double(Float(0.1)) * Double(n)))
     }
 }

@@ -148,7 +148,7 @@ struct ElementFunction: Sendable, CustomTestStringConvertible {
     }
 
     @Test func mapOfViewsAndEmptyTensors() {
-        let v = Viewed([3, 4]).tensor.transposed().slice(0, 0..<4, step: 2)
+        let v = Viewed([3, 4]).tensor.transposed().slice(axis: 0, 0..<4, step: 2)
         #expect(v.map(NSTM_SQUARE).doubles() == v.doubles().map { $0 * $0 })
         #expect(Tensor.zeros([0, 3]).map(NSTM_EXP).shape == [0, 3])
         #expect(Tensor.scalar(2).map(NSTM_SQUARE).item() == 4)
@@ -189,8 +189,10 @@ struct ElementFunction: Sendable, CustomTestStringConvertible {
         var random = TestRandom(12)
         let whole = Tensor(random.doubles(30 * 20 * 24), [30, 20, 24])
         let operands = [
-            whole.slice(2, 8..<16), whole.slice(1, 4..<5).slice(2, 0..<8), whole.slice(0, 2..<3).slice(2, 16..<24),
-            whole.slice(1, 0..<20, step: -1).slice(2, 1..<9), whole.slice(2, 0..<24, step: 3), whole.slice(2, 5..<6),
+            whole.slice(axis: 2, 8..<16), whole.slice(axis: 1, 4..<5).slice(axis: 2, 0..<8),
+            whole.slice(axis: 0, 2..<3).slice(axis: 2, 16..<24),
+            whole.slice(axis: 1, 0..<20, step: -1).slice(axis: 2, 1..<9), whole.slice(axis: 2, 0..<24, step: 3),
+            whole.slice(axis: 2, 5..<6),
         ]
         for a in operands {
             for b in operands {
@@ -224,7 +226,7 @@ struct ElementFunction: Sendable, CustomTestStringConvertible {
         let nan = Tensor([.nan, 1, .nan] as [Float]), other = Tensor([1, .nan, .nan] as [Float])
         #expect(Tensor.maximum(nan, other).elements(Float.self).allSatisfy { $0.isNaN })
         #expect(Tensor.minimum(nan, other).elements(Float.self).allSatisfy { $0.isNaN })
-        #expect(nan.clamped(-1, 1).elements(Float.self)[0].isNaN)
+        #expect(nan.clamped(min: -1, max: 1).elements(Float.self)[0].isNaN)
     }
 
     @Test func affineAndClamp() {
@@ -232,7 +234,7 @@ struct ElementFunction: Sendable, CustomTestStringConvertible {
         let x = Tensor(random.doubles(70_001, -3..<3)), v = x.doubles()
         #expect(x.affine(2, 1).doubles() == v.map { Double.addProduct(1, 2, $0) })
         #expect((-x).doubles() == v.map { -$0 })
-        #expect(x.clamped(-1, 0.5).doubles() == v.map { min(max($0, -1), 0.5) })
+        #expect(x.clamped(min: -1, max: 0.5).doubles() == v.map { min(max($0, -1), 0.5) })
         let g = Tensor.ones(x.shape, dtype: .float64)
         #expect(g.masked(whereClamped: x, -1, 0.5).doubles() == v.map { $0 >= -1 && $0 <= 0.5 ? 1 : 0 })
     }

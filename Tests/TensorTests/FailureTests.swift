@@ -36,24 +36,24 @@ import Testing
     }
     @Test func axisOutOfRange() async {
         let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-            _ = Tensor.zeros([2, 3]).sum([2])
+            _ = Tensor.zeros([2, 3]).sum(axes: [2])
         }
         #expect(message(r).contains("axis 2 is out of range for shape [2, 3]"))
     }
     @Test func sliceOutOfRange() async {
         let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-            _ = Tensor.zeros([2, 3]).slice(1, 1..<4)
+            _ = Tensor.zeros([2, 3]).slice(axis: 1, 1..<4)
         }
         #expect(message(r).contains("slice: 1..<4"))
     }
     @Test func zeroStep() async {
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([4]).slice(0, 0..<4, step: 0) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([4]).slice(axis: 0, 0..<4, step: 0) }
     }
     @Test func permutationOfWrongAxes() async {
         await #expect(processExitsWith: .failure) { _ = Tensor.zeros([2, 3]).permuted([0, 0]) }
     }
     @Test func tooManyAxes() async {
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([1, 1, 1, 1, 1, 1, 1, 1]).expanded(0) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([1, 1, 1, 1, 1, 1, 1, 1]).unsqueezed(axis: 0) }
     }
     @Test func wrongElementType() async {
         await #expect(processExitsWith: .failure) { _ = Tensor.zeros([2]).elements(Double.self) }
@@ -76,7 +76,7 @@ import Testing
         }
     }
     @Test func maximumOfNothing() async {
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3, 0]).maximum(along: 1) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3, 0]).maximum(axis: 1) }
     }
     @Test func concatenationThatDoesNotFit() async {
         await #expect(processExitsWith: .failure) { _ = Tensor.concatenate([.zeros([2, 3]), .zeros([3, 3])], axis: 1) }
@@ -108,23 +108,27 @@ import Testing
             var x = Tensor.zeros([3, 2])
             x[0] = .zeros([2], dtype: .float64)
         }
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).flipped([0, -1]) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).flipped(axes: [0, -1]) }
     }
     @Test func indicesOutsideTheirAxis() async {
         let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-            _ = Tensor.zeros([3, 2]).gather(1, Tensor([0, 1, 0, 2] as [Int32], [2, 2]))
+            _ = Tensor.zeros([3, 2]).gather(axis: 1, Tensor([0, 1, 0, 2] as [Int32], [2, 2]))
         }
         #expect(message(r).contains("gather: index 2 is outside 0..<2, at 3 of indices [2, 2]"))
         let s = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-            _ = Tensor.zeros([3]).scatterAdd(0, Tensor([-1] as [Int32]), .ones([1]))
+            _ = Tensor.zeros([3]).scatterAdd(axis: 0, Tensor([-1] as [Int32]), .ones([1]))
         }
         #expect(message(s).contains("scatterAdd: index -1 is outside 0..<3"))
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([0, 2]).indexSelect(0, Tensor([0] as [Int32])) }
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).indexSelect(0, .zeros([2])) }
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3, 2]).gather(0, .zeros([1, 3], dtype: .int32)) }
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3, 2]).gather(0, .zeros([3], dtype: .int32)) }
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).scatter(0, .zeros([2], dtype: .int32), .zeros([3])) }
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).indexAdd(0, .zeros([2], dtype: .int32), .zeros([3])) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([0, 2]).indexSelect(axis: 0, Tensor([0] as [Int32])) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).indexSelect(axis: 0, .zeros([2])) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3, 2]).gather(axis: 0, .zeros([1, 3], dtype: .int32)) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3, 2]).gather(axis: 0, .zeros([3], dtype: .int32)) }
+        await #expect(processExitsWith: .failure) {
+            _ = Tensor.zeros([3]).scatter(axis: 0, .zeros([2], dtype: .int32), .zeros([3]))
+        }
+        await #expect(processExitsWith: .failure) {
+            _ = Tensor.zeros([3]).indexAdd(axis: 0, .zeros([2], dtype: .int32), .zeros([3]))
+        }
         await #expect(processExitsWith: .failure) { _ = Tensor.oneHot(Tensor([3] as [Int32]), classes: 3) }
     }
     @Test func unfitMasks() async {
@@ -136,15 +140,15 @@ import Testing
         await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).lowerTriangle() }
     }
     @Test func unfitSizes() async {
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([7]).split(0, into: 3) }
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([7]).split(0, [3, 3]) }
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([7]).chunks(0, 0) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([7]).split(axis: 0, into: 3) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([7]).split(axis: 0, [3, 3]) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([7]).chunks(axis: 0, 0) }
         await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).topK(4) }
         await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).padded([(0, 3, 0)], .reflect) }
         await #expect(processExitsWith: .failure) { _ = Tensor.zeros([0]).padded([(0, 1, 0)], .replicate) }
         await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).padded([(0, -1, 0)]) }
         await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3]).padded([(0, 1, 0), (-1, 1, 0)]) }
-        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3], dtype: .int32).cumulativeProduct(0) }
+        await #expect(processExitsWith: .failure) { _ = Tensor.zeros([3], dtype: .int32).cumulativeProduct(axis: 0) }
         await #expect(processExitsWith: .failure) { _ = Tensor.arange(0, 3, step: 0) }
     }
     @Test func impossibleDistributions() async {

@@ -156,6 +156,6 @@ struct FurtherFunction: Sendable, CustomTestStringConvertible {
         let x = Tensor([0.3, 0.7])
         #expect(x.exp().log().doubles().map { ($0 * 1e12).rounded() } == [3e11, 7e11])
         #expect(x.leakyReLU().doubles() == x.doubles() && (-x).leakyReLU(0.5).doubles() == [-0.15, -0.35])
-        #expect(x.clamped(Tensor([0.4, 0.4]), Tensor([0.6])).doubles() == [0.4, 0.6])
+        #expect(x.clamped(min: Tensor([0.4, 0.4]), max: Tensor([0.6])).doubles() == [0.4, 0.6])
     }
 }

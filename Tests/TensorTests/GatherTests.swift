@@ -16,7 +16,7 @@ import Testing
             dims[axis] = random.int(1..<6)
             let x = picks(dims, below: type == .bool ? 2 : 200, &random)
             let at = picks(random.dims(rank: random.int(0..<3)), below: dims[axis], &random)
-            let y = tensor(x, type).indexSelect(axis - dims.count, tensor(at, .int32))
+            let y = tensor(x, type).indexSelect(axis: axis - dims.count, tensor(at, .int32))
             let d = dims[..<axis] + at.dims + dims[(axis + 1)...]
             let expected = x.gather(Array(d)) { i in
                 Array(i[..<axis]) + [Int(at[Array(i[axis..<axis + at.dims.count])])] + Array(i[(axis + at.dims.count)...])
@@ -47,7 +47,7 @@ import Testing
                 p[axis] = Int(at[index])
                 return p
             }
-            #expect(Model(strided(x, type).gather(axis - rank, i)) == x.gather(dims, place))
+            #expect(Model(strided(x, type).gather(axis - rank, i)) == x.gather(axis: dims, place))
 
             var written = x, added = x
             for index in Model.indices(dims) {
@@ -56,8 +56,8 @@ import Testing
                 written.values[flat] = source[index]
                 added.values[flat] += source[index]
             }
-            #expect(Model(strided(x, type).scatter(axis, i, strided(source, type))) == written)
-            if type.isFloatingPoint { #expect(Model(strided(x, type).scatterAdd(axis, i, strided(source, type))) == added) }
+            #expect(Model(strided(x, type).scatter(axis: axis, i, strided(source, type))) == written)
+            if type.isFloatingPoint { #expect(Model(strided(x, type).scatterAdd(axis: axis, i, strided(source, type))) == added) }
         }
     }
 
@@ -77,7 +77,7 @@ import Testing
                 for (n, i) in zip(x.dims, p) { flat = flat * n + i }
                 expected.values[flat] += 2 * source[index]
             }
-            let y = tensor(x, .float32).indexAdd(axis, tensor(at, .int32), tensor(source, .float32), alpha: 2)
+            let y = tensor(x, .float32).indexAdd(axis: axis, tensor(at, .int32), tensor(source, .float32), alpha: 2)
             #expect(Model(y) == expected)
         }
     }
@@ -91,19 +91,19 @@ import Testing
         for i in 0..<m { for j in 0..<width { expected[Int(at[i]) * width + j] += x[i * width + j] } }
         let rows = Tensor(x, [m, width]), i = Tensor(at)
         #expect(Tensor.addingRows(rows, at: i, count: n).elements(Float.self) == expected)
-        let wide = i.expanded(1).broadcast(to: [m, width])
-        #expect(Tensor.zeros([n, width]).scatterAdd(0, wide, rows).elements(Float.self) == expected)
+        let wide = i.unsqueezed(axis: 1).broadcast(to: [m, width])
+        #expect(Tensor.zeros([n, width]).scatterAdd(axis: 0, wide, rows).elements(Float.self) == expected)
         #expect(
-            Tensor.zeros([width, n]).scatterAdd(1, wide.transposed(), rows.transposed()).transposed().elements(Float.self)
+            Tensor.zeros([width, n]).scatterAdd(axis: 1, wide.transposed(), rows.transposed()).transposed().elements(Float.self)
                 == expected)
     }
 
     @Test func theArgumentsAreLeftAlone() {
         let x = Tensor.zeros([3, 2]), at = Tensor([1, 1] as [Int32], [1, 2]), ones = Tensor.ones([1, 2])
-        _ = x.scatter(0, at, ones)
-        _ = x.scatterAdd(0, at, ones)
-        _ = x.indexAdd(0, Tensor([2] as [Int32]), ones)
+        _ = x.scatter(axis: 0, at, ones)
+        _ = x.scatterAdd(axis: 0, at, ones)
+        _ = x.indexAdd(axis: 0, Tensor([2] as [Int32]), ones)
         #expect(x.doubles() == Array(repeating: 0, count: 6))
-        #expect(Tensor.zeros([3, 2]).scatter(0, at, ones).doubles() == [0, 0, 1, 1, 0, 0])
+        #expect(Tensor.zeros([3, 2]).scatter(axis: 0, at, ones).doubles() == [0, 0, 1, 1, 0, 0])
     }
 }

@@ -100,13 +100,13 @@ enum RandomIndex {
     @Test func rankEight() {
         let dims = [2, 1, 3, 1, 2, 2, 1, 3]
         let v = Viewed(dims)
-        let t = v.tensor.flipped([0, 2, 7])
+        let t = v.tensor.flipped(axes: [0, 2, 7])
         var m = v.model
-        for a in [0, 2, 7] { m = m.slice(a, 0..<dims[a], step: -1) }
+        for a in [0, 2, 7] { m = m.slice(axis: a, 0..<dims[a], step: -1) }
         #expect(Model(t) == m)
         #expect(Model(t.rolled([1, -2], axes: [2, -1])).values.sorted() == m.values.sorted())
         #expect(t.flipped().flipped().doubles() == t.doubles())
-        #expect(t.sorted(2).values.shape.dims == dims && t.cumulativeSum(2).shape.dims == dims)
+        #expect(t.sorted(axis: 2).values.shape.dims == dims && t.cumulativeSum(axis: 2).shape.dims == dims)
         #expect(
             Model((t .< t.flipped()).cast(to: .float64))
                 == Model(dims, zip(t.doubles(), t.flipped().doubles()).map { $0 < $1 ? 1 : 0 }))
@@ -114,9 +114,9 @@ enum RandomIndex {
 
     @Test func aStepLongerThanEverything() {
         let x = Tensor.arange(5, dtype: .float64)
-        #expect(x.slice(0, 1..<4, step: .max).doubles() == [1])
-        #expect(x.slice(0, 1..<4, step: .min).doubles() == [3])
-        #expect(x.slice(0, 2..<2, step: -1).shape == [0])
+        #expect(x.slice(axis: 0, 1..<4, step: .max).doubles() == [1])
+        #expect(x.slice(axis: 0, 1..<4, step: .min).doubles() == [3])
+        #expect(x.slice(axis: 0, 2..<2, step: -1).shape == [0])
     }
 }
 
@@ -138,14 +138,17 @@ enum RandomIndex {
 
     @Test func splitsAreViewsAndJoinAgain() {
         let x = Viewed([4, 7, 2]).tensor.transposed(0, 1)
-        for pieces in [x.split(0, [3, 0, 4]), x.split(0, into: 7), x.chunks(0, 3), x.chunks(0, 100), x.chunks(0, 1)] {
+        for pieces in [
+            x.split(axis: 0, [3, 0, 4]), x.split(axis: 0, into: 7), x.chunks(axis: 0, 3), x.chunks(axis: 0, 100),
+            x.chunks(axis: 0, 1),
+        ] {
             for p in pieces { #expect(p.storage == x.storage) }
             #expect(Tensor.concatenate(pieces, axis: 0).doubles() == x.doubles())
         }
-        #expect(x.chunks(0, 3).map { $0.shape[0] } == [3, 3, 1])
+        #expect(x.chunks(axis: 0, 3).map { $0.shape[0] } == [3, 3, 1])
         // As torch.chunk: six positions in four pieces of at most two are three.
-        #expect(Tensor.zeros([6]).chunks(0, 4).map { $0.shape[0] } == [2, 2, 2])
-        #expect(Tensor.zeros([0, 2]).chunks(0, 4).map { $0.shape[0] } == [0])
+        #expect(Tensor.zeros([6]).chunks(axis: 0, 4).map { $0.shape[0] } == [2, 2, 2])
+        #expect(Tensor.zeros([0, 2]).chunks(axis: 0, 4).map { $0.shape[0] } == [0])
     }
 
     @Test func joinsOfStridedParts() {
@@ -203,6 +206,6 @@ enum RandomIndex {
                 #expect(Model(padded) == Model(d, expected), "\(mode)")
             }
         }
-        #expect(Tensor.zeros([0, 2]).padded(0, before: 1, after: 2).shape == [3, 2])
+        #expect(Tensor.zeros([0, 2]).padded(axis: 0, before: 1, after: 2).shape == [3, 2])
     }
 }

@@ -18,7 +18,7 @@ import Testing
                 let m = Model(Array(dims), values)
                 return (Tensor(values, Shape(dims)).cast(to: type).permuted(order).flipped(), flipped(m.permuted(order)))
             }
-            func flipped(_ m: Model) -> Model { m.dims.indices.reduce(m) { $0.slice($1, 0..<$0.dims[$1], step: -1) } }
+            func flipped(_ m: Model) -> Model { m.dims.indices.reduce(m) { $0.slice(axis: $1, 0..<$0.dims[$1], step: -1) } }
             let (a, ma) = operand(), (b, mb) = operand()
             guard let shape = Shape.broadcast(a.shape, b.shape) else { continue }
             let x = ma.broadcast(to: shape.dims).values, y = mb.broadcast(to: shape.dims).values
@@ -59,7 +59,7 @@ import Testing
         for (n, m) in [(3, 9001), (700, 33), (1, 40_000)] {
             let x = Tensor(random.doubles(n * m), [n, m]).cast(to: .float32),
                 y = Tensor(random.doubles(n * m), [m, n]).transposed()
-            let z = y.cast(to: .float32), row = x.slice(0, 0..<1), column = z.slice(1, 2..<3)
+            let z = y.cast(to: .float32), row = x.slice(axis: 0, 0..<1), column = z.slice(axis: 1, 2..<3)
             for (a, b) in [(x, z), (x, row), (row, z), (x, column), (column, row), (x, .scalar(0)), (.scalar(0), z)] {
                 let dims = Shape.broadcast(a.shape, b.shape)!
                 let p = a.broadcast(to: dims).elements(Float.self), q = b.broadcast(to: dims).elements(Float.self)
@@ -67,7 +67,7 @@ import Testing
                 #expect(mask.elements(Bool.self) == zip(p, q).map { $0 < $1 })
                 #expect(Tensor.where(mask, a, b).elements(Float.self) == zip(p, q).map { min($0, $1) })
                 #expect(
-                    Tensor.where(mask.slice(1, 0..<1), a, b).elements(Float.self)
+                    Tensor.where(mask.slice(axis: 1, 0..<1), a, b).elements(Float.self)
                         == p.indices.map { p[$0 / m * m] < q[$0 / m * m] ? p[$0] : q[$0] })
             }
         }
@@ -105,12 +105,12 @@ import Testing
             let x = Tensor(m.permuted(order).values, Shape(m.permuted(order).dims)).cast(to: .bool).permuted(inverse)
             let counts = m.sum(Set(axes), keeping: keeping),
                 zeros = Model(dims, values.map { 1 - $0 }).sum(Set(axes), keeping: keeping)
-            #expect(Model(x.any(axes, keepDims: keeping)) == Model(counts.dims, counts.values.map { $0 > 0 ? 1 : 0 }))
-            #expect(Model(x.all(axes, keepDims: keeping)) == Model(zeros.dims, zeros.values.map { $0 == 0 ? 1 : 0 }))
+            #expect(Model(x.any(axes: axes, keepDims: keeping)) == Model(counts.dims, counts.values.map { $0 > 0 ? 1 : 0 }))
+            #expect(Model(x.all(axes: axes, keepDims: keeping)) == Model(zeros.dims, zeros.values.map { $0 == 0 ? 1 : 0 }))
         }
         #expect(Tensor.zeros([0], dtype: .bool).any().item() == 0 && Tensor.zeros([0], dtype: .bool).all().item() == 1)
         #expect(Tensor([0, 7] as [UInt8]).any().item() == 1)
-        #expect(Tensor.ones([300, 400], dtype: .bool).all([1]).doubles() == Array(repeating: 1, count: 300))
+        #expect(Tensor.ones([300, 400], dtype: .bool).all(axes: [1]).doubles() == Array(repeating: 1, count: 300))
     }
 
     @Test(arguments: DType.allCases) func triangles(type: DType) {

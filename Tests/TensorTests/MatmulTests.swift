@@ -42,7 +42,7 @@ import Testing
             var larger = dims
             larger[axis] = before + dims[axis] * step + random.int(0..<2)
             let t = Tensor(random.doubles(larger.reduce(1, *)), Shape(larger))
-            return t.slice(axis, before..<before + dims[axis] * step, step: step)
+            return t.slice(axis: axis, before..<before + dims[axis] * step, step: step)
         default:
             var smaller = dims
             let axis = random.int(0..<rank)

@@ -82,7 +82,7 @@ private final class Tally: @unchecked Sendable {
                         out.append(bits(b.matmul(a, transposeSelf: true, transposeOther: true)))
                     }
                     let long = numbers([700, 300], type)
-                    for axes in [[0], [1], [0, 1]] { out.append(bits(long.sum(axes))) }
+                    for axes in [[0], [1], [0, 1]] { out.append(bits(long.sum(axes: axes))) }
                     out.append(bits(long.map(NSTM_TANH)))
                     out.append(bits(long * numbers([300], type)))
                     out.append(bits(long.affine(3, 1)))
@@ -125,7 +125,7 @@ private final class Tally: @unchecked Sendable {
             func step() {
                 let x = Tensor.ones([64, 96]), w = Tensor.ones([96, 80])
                 let y = x.matmul(w).map(NSTM_TANH) + Tensor.ones([80])
-                _ = y.transposed().contiguous().sum([0]).sum()
+                _ = y.transposed().contiguous().sum(axes: [0]).sum()
             }
             let atStart = MemoryUse.current.live
             for _ in 0..<3 { step() }

@@ -16,12 +16,12 @@ import Testing
             let keep = random.int(0..<2) == 0
             let named = axes.map { random.int(0..<2) == 0 ? $0 : $0 - rank }.shuffled(using: &random)
             let expected = Model(t).sum(Set(axes), keeping: keep)
-            #expect(close(t.sum(named, keepDims: keep), expected), "\(t.shape) over \(axes)")
-            #expect(close(t.cast(to: .float32).sum(named, keepDims: keep), expected, 1e-5))
+            #expect(close(t.sum(axes: named, keepDims: keep), expected), "\(t.shape) over \(axes)")
+            #expect(close(t.cast(to: .float32).sum(axes: named, keepDims: keep), expected, 1e-5))
             let n = axes.reduce(1) { $0 * t.shape[$1] }
             if n > 0 {
                 let mean = Model(expected.dims, expected.values.map { $0 / Double(n) })
-                #expect(close(t.mean(named, keepDims: keep), mean))
+                #expect(close(t.mean(axes: named, keepDims: keep), mean))
             }
         }
     }
@@ -43,8 +43,8 @@ import Testing
         var random = TestRandom(3)
         let t = Tensor(random.doubles(dims.reduce(1, *)), Shape(dims)), m = Model(t)
         for axis in dims.indices {
-            #expect(close(t.sum([axis]), m.sum([axis], keeping: false), 1e-11))
-            #expect(close(t.cast(to: .float32).sum([axis]), m.sum([axis], keeping: false), 2e-4))
+            #expect(close(t.sum(axes: [axis]), m.sum(axes: [axis], keeping: false), 1e-11))
+            #expect(close(t.cast(to: .float32).sum(axes: [axis]), m.sum(axes: [axis], keeping: false), 2e-4))
         }
         #expect(abs(t.sum().item() - m.values.reduce(0, +)) < 1e-9)
         #expect(abs(t.sumOfSquares() - m.values.reduce(0) { $0 + $1 * $1 }) < 1e-8)
@@ -62,15 +62,15 @@ import Testing
         let n = 1_000_000
         for axes in [[0], [1]] {
             let t = Tensor(repeating: 0.1, axes == [0] ? [n, 2] : [2, n])
-            for v in t.sum(axes).doubles() { #expect(abs(v / (Double(Float(0.1)) * Double(n)) - 1) < 1e-5, "axes \(axes)") }
+            for v in t.sum(axes: axes).doubles() { #expect(abs(v / (Double(Float(0.1)) * Double(n)) - 1) < 1e-5, "axes \(axes)") }
         }
     }
 
     @Test func maximumTakesTheFirstOfEquals() {
         let t = Tensor([1, 5, 5, 2, 7, 7, 7, 0, -3, -3, -4, -3] as [Float], [3, 4])
-        let (values, indices) = t.maximum(along: -1)
+        let (values, indices) = t.maximum(axis: -1)
         #expect(values.doubles() == [5, 7, -3] && indices.elements(Int32.self) == [1, 0, 0])
-        let (columns, rows) = t.maximum(along: 0)
+        let (columns, rows) = t.maximum(axis: 0)
         #expect(columns.doubles() == [7, 7, 7, 2] && rows.elements(Int32.self) == [1, 1, 1, 0])
         #expect(t.argmax().shape == [3])
     }
@@ -78,7 +78,7 @@ import Testing
     @Test func maximumShowsNaN() {
         let n = Float.nan, i = Float.infinity
         let t = Tensor([1, n, 3, i, n, i, -i, -i, -i] as [Float], [3, 3])
-        let (values, indices) = t.maximum(along: 1)
+        let (values, indices) = t.maximum(axis: 1)
         let v = values.elements(Float.self)
         #expect(v[0].isNaN && v[1].isNaN && v[2] == -i)
         #expect(indices.elements(Int32.self) == [1, 1, 0])
@@ -91,7 +91,7 @@ import Testing
             // Few distinct numbers: many ties.
             let values = (0..<dims.reduce(1, *)).map { _ in Double(random.int(-2..<3)) }
             let t = Tensor(values, Shape(dims)).permuted([2, 0, 1]), m = Model(t)
-            let (best, at) = t.maximum(along: axis - 3)
+            let (best, at) = t.maximum(axis: axis - 3)
             var rest = m.dims
             rest.remove(at: axis)
             for (i, index) in Model.indices(rest).enumerated() {
@@ -152,7 +152,7 @@ import Testing
             let joined = Tensor.concatenate(parts, axis: axis - rank)
             var start = 0
             for p in parts {
-                #expect(Model(joined.slice(axis, start..<start + p.shape[axis])) == Model(p))
+                #expect(Model(joined.slice(axis: axis, start..<start + p.shape[axis])) == Model(p))
                 start += p.shape[axis]
             }
             #expect(joined.shape[axis] == start)
@@ -169,18 +169,18 @@ import Testing
         let parts = (0..<4).map { Viewed([2, 3], start: 10 * $0).tensor.transposed() }
         let s = Tensor.stack(parts, axis: axis)
         #expect(s.rank == 3 && s.shape[axis] == 4)
-        for (i, p) in parts.enumerated() { #expect(Model(s.select(axis, i)) == Model(p)) }
+        for (i, p) in parts.enumerated() { #expect(Model(s.select(axis: axis, i)) == Model(p)) }
     }
 
     @Test func paddedPlacesItself() {
         let t = Viewed([2, 3], start: 1).tensor
         for axis in [0, 1, -1, -2] {
-            let p = t.padded(axis, before: 2, after: 1), n = t.shape[axis]
+            let p = t.padded(axis: axis, before: 2, after: 1), n = t.shape[axis]
             #expect(p.shape[axis] == n + 3)
-            #expect(Model(p.slice(axis, 2..<2 + n)) == Model(t))
+            #expect(Model(p.slice(axis: axis, 2..<2 + n)) == Model(t))
             #expect(p.sum().item() == t.sum().item())
         }
-        #expect(Model(t.padded(0, before: 0, after: 0)) == Model(t))
+        #expect(Model(t.padded(axis: 0, before: 0, after: 0)) == Model(t))
     }
 
     @Test func rowsAndTheirAdjoint() {

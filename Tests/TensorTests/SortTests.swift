@@ -63,9 +63,9 @@ import Testing
             v.tensor = Tensor(v.model.values, v.tensor.shape)
             for _ in 0..<2 where v.model.dims.count < 6 { v.randomView(&random) }
             guard let axis = v.model.dims.indices.randomElement(using: &random) else { continue }
-            let descending = seed % 2 == 0, (values, indices) = v.tensor.sorted(axis, descending: descending)
+            let descending = seed % 2 == 0, (values, indices) = v.tensor.sorted(axis: axis, descending: descending)
             #expect(values.shape == v.tensor.shape && indices.shape == v.tensor.shape)
-            #expect(v.tensor.gather(axis, indices).doubles() == values.doubles())
+            #expect(v.tensor.gather(axis: axis, indices).doubles() == values.doubles())
             // Row by row, along the axis brought to the end.
             let n = v.model.dims[axis], rows = v.tensor.transposed(axis, -1).doubles()
             let places = indices.transposed(axis, -1).doubles()
@@ -90,7 +90,7 @@ import Testing
         #expect(Tensor.zeros([0]).sorted().indices.shape == [0])
         #expect(Tensor.zeros([3, 0]).topK(0).values.shape == [3, 0])
         #expect(Tensor.zeros([0, 4]).topK(2).values.shape == [0, 2])
-        #expect(Tensor.zeros([5, 1]).sorted(0).indices.doubles() == [0, 1, 2, 3, 4])
+        #expect(Tensor.zeros([5, 1]).sorted(axis: 0).indices.doubles() == [0, 1, 2, 3, 4])
     }
 
     @Test func manyRowsAndALongOne() {

@@ -97,22 +97,23 @@ import Testing
     @Test func specialValues() {
         let i = Double.infinity, n = Double.nan
         let t = Tensor([-i, -i, -i, 1, i, 2, -i, 0, -i, n, 1, i, 1000, 1000, -i], [5, 3])
-        let y = t.logSumExp([1]).doubles()
+        let y = t.logSumExp(axes: [1]).doubles()
         #expect(y[0] == -i && y[1] == i && y[2] == 0 && y[3].isNaN && y[4] == 1000 + log(2))
         #expect(
-            t.maximum([1]).doubles()[3].isNaN && t.minimum([1]).doubles()[3].isNaN && t.norm([1], order: i).doubles()[3].isNaN)
+            t.maximum(axes: [1]).doubles()[3].isNaN && t.minimum(axes: [1]).doubles()[3].isNaN
+                && t.norm(axes: [1], order: i).doubles()[3].isNaN)
         #expect(Tensor.zeros([0], dtype: .float64).logSumExp().item() == -i)
         #expect(Tensor([2.0]).variance().item().isNaN)
     }
     @Test func smallestAndItsPlace() {
         let t = Tensor([1, 5, -5, -5, 7, 7, 0, .nan, -3, -3, -4, -4] as [Float], [3, 4])
-        let (values, indices) = t.minimum(along: -1)
+        let (values, indices) = t.minimum(axis: -1)
         #expect(values.elements(Float.self)[0] == -5 && values.elements(Float.self)[1].isNaN)
-        #expect(indices.elements(Int32.self) == [2, 3, 2] && t.argmin(0).elements(Int32.self) == [2, 2, 0, 1])
+        #expect(indices.elements(Int32.self) == [2, 3, 2] && t.argmin(axis: 0).elements(Int32.self) == [2, 2, 0, 1])
     }
     @Test func nothingToChooseFrom() async {
         let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-            _ = Tensor.zeros([2, 0]).maximum([1])
+            _ = Tensor.zeros([2, 0]).maximum(axes: [1])
         }
         let message = String(decoding: r?.standardErrorContent ?? [], as: UTF8.self)
         #expect(message.contains("nothing to choose from: shape [2, 0]"))

@@ -34,7 +34,7 @@ struct Model: Equatable {
             return old
         }
     }
-    func slice(_ axis: Int, _ range: Range<Int>, step: Int) -> Model {
+    func slice(axis: Int, _ range: Range<Int>, step: Int) -> Model {
         let picked =
             step > 0
             ? Array(stride(from: range.lowerBound, to: range.upperBound, by: step))
@@ -47,7 +47,7 @@ struct Model: Equatable {
             return old
         }
     }
-    func select(_ axis: Int, _ position: Int) -> Model {
+    func select(axis: Int, _ position: Int) -> Model {
         var d = dims
         d.remove(at: axis)
         return gather(d) { index in
@@ -56,7 +56,7 @@ struct Model: Equatable {
             return old
         }
     }
-    func expanded(_ axis: Int) -> Model {
+    func unsqueezed(axis: Int) -> Model {
         var d = dims
         d.insert(1, at: axis)
         return Model(d, values)
@@ -94,8 +94,8 @@ struct Viewed {
         switch random.int(0..<7) {
         case 6:
             let axes = (0..<rank).filter { _ in random.int(0..<2) == 0 }
-            tensor = tensor.flipped(axes)
-            for a in axes { model = model.slice(a, 0..<model.dims[a], step: -1) }
+            tensor = tensor.flipped(axes: axes)
+            for a in axes { model = model.slice(axis: a, 0..<model.dims[a], step: -1) }
         case 0:
             let axes = Array(0..<rank).shuffled(using: &random)
             tensor = tensor.permuted(axes)
@@ -110,18 +110,18 @@ struct Viewed {
             let axis = random.int(0..<rank), n = model.dims[axis]
             let low = random.int(0..<n + 1), high = random.int(low..<n + 1)
             let step = [1, 2, 3, -1, -2, -3][random.int(0..<6)]
-            tensor = tensor.slice(axis - rank, low..<high, step: step)
-            model = model.slice(axis, low..<high, step: step)
+            tensor = tensor.slice(axis: axis - rank, low..<high, step: step)
+            model = model.slice(axis: axis, low..<high, step: step)
         case 3 where rank >= 1:
             let axis = random.int(0..<rank)
             guard model.dims[axis] > 0 else { return }
             let position = random.int(0..<model.dims[axis])
-            tensor = tensor.select(axis, random.int(0..<2) == 0 ? position : position - model.dims[axis])
-            model = model.select(axis, position)
+            tensor = tensor.select(axis: axis, random.int(0..<2) == 0 ? position : position - model.dims[axis])
+            model = model.select(axis: axis, position)
         case 4 where rank <= 4:
             let axis = random.int(0..<rank + 1)
-            tensor = tensor.expanded(axis == rank ? -1 : axis)
-            model = model.expanded(axis)
+            tensor = tensor.unsqueezed(axis: axis == rank ? -1 : axis)
+            model = model.unsqueezed(axis: axis)
         case 5 where rank <= 4 && model.values.count < 1000:
             var target = model.dims.map { $0 == 1 ? [1, 1, 0, 3][random.int(0..<4)] : $0 }
             if rank < 4 && random.int(0..<3) == 0 { target.insert(random.int(1..<3), at: 0) }

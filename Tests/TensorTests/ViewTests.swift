@@ -37,8 +37,8 @@ import Testing
             let x = (type.isFloatingPoint ? t : t.affine(127, 127)).cast(to: type), m = Model(x)
             for order in [[0, 2, 1], [2, 1, 0], [1, 2, 0]] {
                 #expect(Model(x.permuted(order).contiguous()) == m.permuted(order))
-                let flipped = x.permuted(order).flipped([1])
-                #expect(Model(flipped.contiguous()) == m.permuted(order).slice(1, 0..<m.dims[order[1]], step: -1))
+                let flipped = x.permuted(order).flipped(axes: [1])
+                #expect(Model(flipped.contiguous()) == m.permuted(order).slice(axis: 1, 0..<m.dims[order[1]], step: -1))
                 var out = Tensor.zeros(Shape(dims), dtype: type).permuted(order).contiguous()
                 out[.all] = x.permuted(order)
                 #expect(Model(out) == m.permuted(order))
@@ -52,7 +52,10 @@ import Testing
 
     @Test func viewsShareStorage() {
         let t = Tensor.zeros([4, 5, 6])
-        let views = [t.transposed(), t.slice(1, 1..<4, step: 2), t.select(0, 2), t.expanded(1), t.broadcast(to: [7, 4, 5, 6])]
+        let views = [
+            t.transposed(), t.slice(axis: 1, 1..<4, step: 2), t.select(axis: 0, 2), t.unsqueezed(axis: 1),
+            t.broadcast(to: [7, 4, 5, 6]),
+        ]
         for v in views { #expect(v.storage == t.storage) }
         #expect(t.contiguous().storage == t.storage)
         #expect(t.reshaped([20, 6]).storage == t.storage)
@@ -62,21 +65,21 @@ import Testing
     @Test func squeezeUndoesExpand() {
         let v = Viewed([3, 4]).tensor.transposed()
         for axis in 0...2 {
-            let e = v.expanded(axis)
+            let e = v.unsqueezed(axis: axis)
             #expect(e.shape[axis] == 1)
-            #expect(Model(e.squeezed(axis)) == Model(v))
+            #expect(Model(e.squeezed(axis: axis)) == Model(v))
         }
     }
 
     /// A size-1 axis may carry any stride; density must not depend on it.
     @Test func strangeStridesOfSizeOneAxes() {
         let t = Viewed([4, 6]).tensor
-        let column = t.slice(1, 2..<3)
+        let column = t.slice(axis: 1, 2..<3)
         #expect(column.doubles() == [2, 8, 14, 20])
-        let row = t.slice(0, 1..<2)
+        let row = t.slice(axis: 0, 1..<2)
         #expect(row.isContiguous && row.transposed().isContiguous)
         #expect(row.transposed().doubles() == [6, 7, 8, 9, 10, 11])
-        #expect(row.expanded(0).broadcast(to: [1, 1, 6]).isContiguous)
+        #expect(row.unsqueezed(axis: 0).broadcast(to: [1, 1, 6]).isContiguous)
     }
 
     @Test func replacingElementsKeepsLayout() {

@@ -28,7 +28,7 @@ import Testing
         let x = Tensor.normal([30, 50], key: RandomKey(1))
         #expect(Work.counting { _ = x.exp() } == Work(elements: 1500, bytes: 2 * 4 * 1500))
         #expect(Work.counting { _ = x + x } == Work(elements: 1500, bytes: 3 * 4 * 1500))
-        #expect(Work.counting { _ = x.sum([1]) } == Work(elements: 1500, bytes: 4 * (1500 + 30)))
+        #expect(Work.counting { _ = x.sum(axes: [1]) } == Work(elements: 1500, bytes: 4 * (1500 + 30)))
         #expect(Work.counting { _ = x.transposed().contiguous() } == Work(bytes: 2 * 4 * 1500))
         #expect(Work.counting {} == Work())
     }

@@ -97,7 +97,7 @@ import NSTMTraining
         #expect(layer.manager.active[place])
         let moments = Dictionary(uniqueKeysWithValues: trainer.optimizer.state(order: trainer.model.parameters.all.map(\.path)))
         let weight = try #require(moments["m/\(layer.path).router.weight"])
-        func isZero(_ n: Int) -> Bool { weight.select(0, n).doubles().allSatisfy { $0 == 0 } }
+        func isZero(_ n: Int) -> Bool { weight.select(axis: 0, n).doubles().allSatisfy { $0 == 0 } }
         #expect(isZero(place))
         #expect(layer.manager.active.indices.contains { $0 != place && layer.manager.active[$0] && !isZero($0) })
     }

@@ -64,9 +64,9 @@ extension Variable {
     public static prefix func - (a: Variable) -> Variable { a.affine(-1) }
 
     /// Elements limited to low ... high; no gradient flows where they are cut.
-    public func clamped(_ low: Double, _ high: Double) -> Variable {
+    public func clamped(min low: Double, max high: Double) -> Variable {
         let x = value
-        return record("clamp", self, x.clamped(low, high)) { g, to in to.add(0, g.masked(whereClamped: x, low, high)) }
+        return record("clamp", self, x.clamped(min: low, max: high)) { g, to in to.add(0, g.masked(whereClamped: x, low, high)) }
     }
 
     /// Sets elements to zero at random with probability `rate` and scales the rest by 1/(1 − rate), in training only

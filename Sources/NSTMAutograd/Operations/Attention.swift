@@ -135,7 +135,7 @@ private struct AttentionJob {
                     to + offset(b, 0, 2, h), toBias.map { $0 + i * T * size }, $1)
             }
         }
-        let dq = shares?.sum([0])
+        let dq = shares?.sum(axes: [0])
         for b in 0..<B {
             // StridedRows that do not ask (a carried window) get no dQ.
             for t in 0..<T - Q { nstm_fill(real, to + offset(b, t, 0, 0), 0, D) }
@@ -144,6 +144,6 @@ private struct AttentionJob {
                     Q, D * size, dq.constantBase + b * Q * D * size, D * size, to + offset(b, T - Q, 0, 0), rowLength * size)
             }
         }
-        return (dx, dbias?.sum([1]))
+        return (dx, dbias?.sum(axes: [1]))
     }
 }

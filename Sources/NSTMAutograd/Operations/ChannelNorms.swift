@@ -101,7 +101,9 @@ extension Variable {
             "groupNorm", inputs, y,
             .pullback { dy, sink in
                 let dy = dy.contiguous(), sums = each.sums(x, dy, center: mean)
-                func grouped(_ t: Tensor) -> Tensor { (t * gains).reshaped(inGroups).sum([1], keepDims: true).affine(1 / n) }
+                func grouped(_ t: Tensor) -> Tensor {
+                    (t * gains).reshaped(inGroups).sum(axes: [1], keepDims: true).affine(1 / n)
+                }
                 func spreadBack(_ t: Tensor) -> Tensor { t.broadcast(to: Shape(inGroups)).contiguous().flattened() }
                 // dx = rstd·(gain·dy − mean(gain·dy) − (x − mean)·rstd²·mean(gain·dy·(x − mean))), means over the group
                 sink.add(
@@ -109,8 +111,8 @@ extension Variable {
                     each.map(
                         x, dy, center: mean, scale: slope, slope: -(rstd * rstd * rstd * spreadBack(grouped(sums.second))),
                         offset: -(rstd * spreadBack(grouped(sums.first)))))
-                if hasGain { sink.add(1, (sums.second * rstd).reshaped(rows).sum([0]).cast(to: x.dtype)) }
-                if hasBias { sink.add(hasGain ? 2 : 1, sums.first.reshaped(rows).sum([0]).cast(to: x.dtype)) }
+                if hasGain { sink.add(1, (sums.second * rstd).reshaped(rows).sum(axes: [0]).cast(to: x.dtype)) }
+                if hasBias { sink.add(hasGain ? 2 : 1, sums.first.reshaped(rows).sum(axes: [0]).cast(to: x.dtype)) }
             })
     }
 }

@@ -54,8 +54,8 @@ extension Variable {
                     width, T, channels)
             }
             sink.add(0, dx)
-            sink.add(1, dw.sum([0]))
-            if let db { sink.add(2, db.sum([0])) }
+            sink.add(1, dw.sum(axes: [0]))
+            if let db { sink.add(2, db.sum(axes: [0])) }
         }
     }
 }

@@ -43,12 +43,12 @@ extension Variable {
         case .symmetric(let n): (low, high) = (n, n)
         case .causal: (low, high) = (max(0, dilation * (kernel - 1)), 0)
         }
-        let y = expanded(2).convolution(
-            "conv1d", weight.expanded(2), bias, groups: groups,
+        let y = unsqueezed(axis: 2).convolution(
+            "conv1d", weight.unsqueezed(axis: 2), bias, groups: groups,
             rows: ConvolutionAxis(input: 1, kernel: 1),
             columns: ConvolutionAxis(
                 input: shape[2], kernel: kernel, stride: stride, dilation: dilation, low: low, high: high))
-        return y.squeezed(2)
+        return y.squeezed(axis: 2)
     }
 
     /// Convolution (cross-correlation, as in PyTorch) over planes: x [B, C, H, W], weight [O, C/groups, kh, kw], bias [O] →
@@ -107,7 +107,7 @@ extension Variable {
                 let g = g.contiguous()
                 if sink.needs(0) { sink.add(0, geometry.inputGradient(g, w)) }
                 if sink.needs(1) { sink.add(1, geometry.weightGradient(x, g)) }
-                if hasBias { sink.add(2, g.sum([0, 2, 3])) }
+                if hasBias { sink.add(2, g.sum(axes: [0, 2, 3])) }
             })
     }
 }

@@ -5,24 +5,25 @@ import NSTMTensor
 
 extension Variable {
     /// Running sum.
-    public func cumulativeSum(_ axis: Int, reversed: Bool = false) -> Variable {
+    public func cumulativeSum(axis: Int, reversed: Bool = false) -> Variable {
         record(
-            "cumulativeSum", [self], value.cumulativeSum(axis, reversed: reversed),
-            .pullback { g, to in to.add(0, g.cumulativeSum(axis, reversed: !reversed)) })
+            "cumulativeSum", [self], value.cumulativeSum(axis: axis, reversed: reversed),
+            .pullback { g, to in to.add(0, g.cumulativeSum(axis: axis, reversed: !reversed)) })
     }
     /// Running product. Its derivative does not divide, and is right where elements are 0.
-    public func cumulativeProduct(_ axis: Int, reversed: Bool = false) -> Variable {
-        cumulated("cumulativeProduct", NSTM_CUMULATIVE_PRODUCT, axis, reversed, value.cumulativeProduct(axis, reversed: reversed))
+    public func cumulativeProduct(axis: Int, reversed: Bool = false) -> Variable {
+        cumulated(
+            "cumulativeProduct", NSTM_CUMULATIVE_PRODUCT, axis, reversed, value.cumulativeProduct(axis: axis, reversed: reversed))
     }
     /// log Σ exp of what was seen so far, without overflow.
-    public func cumulativeLogSumExp(_ axis: Int, reversed: Bool = false) -> Variable {
+    public func cumulativeLogSumExp(axis: Int, reversed: Bool = false) -> Variable {
         cumulated(
             "cumulativeLogSumExp", NSTM_CUMULATIVE_LOG_SUM_EXP, axis, reversed,
-            value.cumulativeLogSumExp(axis, reversed: reversed))
+            value.cumulativeLogSumExp(axis: axis, reversed: reversed))
     }
     /// Largest element so far and its position along the axis (int32): of equals the first that was met, which gets the gradient.
-    public func cumulativeMaximum(_ axis: Int, reversed: Bool = false) -> (values: Variable, indices: Tensor) {
-        let (values, indices) = value.cumulativeMaximum(axis, reversed: reversed)
+    public func cumulativeMaximum(axis: Int, reversed: Bool = false) -> (values: Variable, indices: Tensor) {
+        let (values, indices) = value.cumulativeMaximum(axis: axis, reversed: reversed)
         return (gather("cumulativeMaximum", axis, indices, values), indices)
     }
 

@@ -8,13 +8,13 @@ extension Variable: EinsumOperand {
             "diagonal", [self], value.diagonal(a, b), .pullback { g, to in to.add(0, g.diagonalEmbedded(in: from, a, b)) })
     }
     /// Sum of the diagonal of two axes.
-    public func trace(_ a: Int = -2, _ b: Int = -1) -> Variable { diagonal(a, b).sum([-1]) }
+    public func trace(_ a: Int = -2, _ b: Int = -1) -> Variable { diagonal(a, b).sum(axes: [-1]) }
     /// Outer product of two vectors, [n] and [m] → [n, m].
     public static func outer(_ a: Variable, _ b: Variable) -> Variable {
         guard a.shape.rank == 1, b.shape.rank == 1 else {
             nstmFatal(.other(op: "outer", "operands \(a.shape) and \(b.shape) must be vectors"), at: path(of: a, b))
         }
-        return a.expanded(1) * b.expanded(0)
+        return a.unsqueezed(axis: 1) * b.unsqueezed(axis: 0)
     }
 }
 

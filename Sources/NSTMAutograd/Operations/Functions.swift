@@ -150,5 +150,5 @@ extension Variable {
     }
     /// Elements limited to low ... high, which broadcast and get the gradients of the elements they replace; `high` counts where
     /// low > high. An element on a bound shares its gradient with it.
-    public func clamped(_ low: Variable, _ high: Variable) -> Variable { .minimum(.maximum(self, low), high) }
+    public func clamped(min low: Variable, max high: Variable) -> Variable { .minimum(.maximum(self, low), high) }
 }

@@ -5,20 +5,20 @@ import NSTMTensor
 
 extension Variable {
     /// Slices along an axis by int32 index; the shape of the indices takes the axis' place.
-    public func indexSelect(_ axis: Int, _ indices: Tensor) -> Variable {
+    public func indexSelect(axis: Int, _ indices: Tensor) -> Variable {
         let whole = shape
         return record(
-            "indexSelect", [self], value.indexSelect(axis, indices),
-            .pullback { g, to in to.add(0, .zeros(whole, dtype: g.dtype).indexAdd(axis, indices, g)) })
+            "indexSelect", [self], value.indexSelect(axis: axis, indices),
+            .pullback { g, to in to.add(0, .zeros(whole, dtype: g.dtype).indexAdd(axis: axis, indices, g)) })
     }
     /// This variable with slices of `source` added at int32 indices along an axis, `alpha` times each.
-    public func indexAdd(_ axis: Int, _ indices: Tensor, _ source: Variable, alpha: Double = 1) -> Variable {
+    public func indexAdd(axis: Int, _ indices: Tensor, _ source: Variable, alpha: Double = 1) -> Variable {
         requireSameType("indexAdd", self, source)
         return record(
-            "indexAdd", [self, source], value.indexAdd(axis, indices, source.value, alpha: alpha),
+            "indexAdd", [self, source], value.indexAdd(axis: axis, indices, source.value, alpha: alpha),
             .pullback { g, to in
                 to.add(0, g)
-                to.add(1, g.indexSelect(axis, indices).affine(alpha))
+                to.add(1, g.indexSelect(axis: axis, indices).affine(alpha))
             })
     }
     /// StridedRows of this table [n, ...] by int32 index: an embedding.
@@ -30,41 +30,42 @@ extension Variable {
     }
 
     /// Elements along an axis by int32 index, one for each index: y[i, j, k] = self[i, indices[i, j, k], k] for axis 1.
-    public func gather(_ axis: Int, _ indices: Tensor) -> Variable {
-        gather("gather", axis, indices, value.gather(axis, indices))
+    public func gather(axis: Int, _ indices: Tensor) -> Variable {
+        gather("gather", axis, indices, value.gather(axis: axis, indices))
     }
     /// The same with a value that is known already.
     func gather(_ name: StaticString, _ axis: Int, _ indices: Tensor, _ taken: Tensor) -> Variable {
         let whole = shape
         return record(
             name, [self], taken,
-            .pullback { g, to in to.add(0, .zeros(whole, dtype: g.dtype).scatterAdd(axis, indices, g)) })
+            .pullback { g, to in to.add(0, .zeros(whole, dtype: g.dtype).scatterAdd(axis: axis, indices, g)) })
     }
     /// This variable with elements of `source` written along an axis at int32 indices; of elements for one place the last stays,
     /// and it alone gets a gradient.
-    public func scatter(_ axis: Int, _ indices: Tensor, _ source: Variable) -> Variable {
+    public func scatter(axis: Int, _ indices: Tensor, _ source: Variable) -> Variable {
         requireSameType("scatter", self, source)
         let whole = shape
         return record(
-            "scatter", [self, source], value.scatter(axis, indices, source.value),
+            "scatter", [self, source], value.scatter(axis: axis, indices, source.value),
             .pullback { g, to in
-                to.add(0, g.scatter(axis, indices, .zeros(indices.shape, dtype: g.dtype)))
+                to.add(0, g.scatter(axis: axis, indices, .zeros(indices.shape, dtype: g.dtype)))
                 if to.needs(1) {
                     // Who stayed: every element writes its number, and looks whether it is still there.
                     let numbers = Tensor((0..<indices.count).map { Int32($0) }, indices.shape)
-                    let stayed = Tensor.zeros(whole, dtype: .int32).scatter(axis, indices, numbers).gather(axis, indices)
-                    to.add(1, .where(stayed .== numbers, g.gather(axis, indices), .scalar(0, dtype: g.dtype)))
+                    let stayed = Tensor.zeros(whole, dtype: .int32).scatter(axis: axis, indices, numbers).gather(
+                        axis: axis, indices)
+                    to.add(1, .where(stayed .== numbers, g.gather(axis: axis, indices), .scalar(0, dtype: g.dtype)))
                 }
             })
     }
     /// This variable with elements of `source` added along an axis at int32 indices.
-    public func scatterAdd(_ axis: Int, _ indices: Tensor, _ source: Variable) -> Variable {
+    public func scatterAdd(axis: Int, _ indices: Tensor, _ source: Variable) -> Variable {
         requireSameType("scatterAdd", self, source)
         return record(
-            "scatterAdd", [self, source], value.scatterAdd(axis, indices, source.value),
+            "scatterAdd", [self, source], value.scatterAdd(axis: axis, indices, source.value),
             .pullback { g, to in
                 to.add(0, g)
-                to.add(1, g.gather(axis, indices))
+                to.add(1, g.gather(axis: axis, indices))
             })
     }
 }

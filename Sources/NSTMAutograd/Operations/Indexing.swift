@@ -9,14 +9,14 @@ extension Variable {
     }
 
     /// Every `step`-th position of a range along an axis; a negative step goes from the range's last position down.
-    public func slice(_ axis: Int, _ range: Range<Int>, step: Int = 1) -> Variable {
+    public func slice(axis: Int, _ range: Range<Int>, step: Int = 1) -> Variable {
         if range == 0..<shape[axis] && step == 1 { return self }
-        let view = value.slice(axis, range, step: step)
+        let view = value.slice(axis: axis, range, step: step)
         if let view = unrecorded(view, of: self, isRecorded: isRecorded) { return view }
-        return viewed("slice") { $0.slice(axis, range, step: step) }
+        return viewed("slice") { $0.slice(axis: axis, range, step: step) }
     }
     /// One position along an axis, below 0 from the end; the axis disappears.
-    public func select(_ axis: Int, _ index: Int) -> Variable { viewed("select") { $0.select(axis, index) } }
+    public func select(axis: Int, _ index: Int) -> Variable { viewed("select") { $0.select(axis: axis, index) } }
     /// Elements by position along several axes at once.
     public subscript(_ indices: AxisIndex...) -> Variable { indexed(indices) }
     /// The subscript with a list of indices.
@@ -39,8 +39,8 @@ extension Variable {
             })
     }
     /// Axes in reverse order of positions (all axes when nil).
-    public func flipped(_ axes: [Int]? = nil) -> Variable {
-        record("flip", [self], value.flipped(axes), .pullback { g, to in to.add(0, g.flipped(axes)) })
+    public func flipped(axes: [Int]? = nil) -> Variable {
+        record("flip", [self], value.flipped(axes: axes), .pullback { g, to in to.add(0, g.flipped(axes: axes)) })
     }
     /// Positions along axes moved on by `shifts`; what leaves at one end comes back at the other.
     public func rolled(_ shifts: [Int], axes: [Int]) -> Variable {
@@ -58,7 +58,7 @@ extension Variable {
         return all.enumerated().reduce(self) { x, w in
             if w.element == (0, 0) { return x }
             let sources = mode.sources(shape[w.offset], before: w.element.before, after: w.element.after, op: "padded")
-            return x.indexSelect(w.offset, Tensor(sources))
+            return x.indexSelect(axis: w.offset, Tensor(sources))
         }
     }
 }

@@ -100,8 +100,8 @@ extension Variable {
                     g == nil ? nil : toGain + p, hasBias ? toBias + p : nil, r.count, n)
             }
             sink.add(0, dx)
-            if g != nil { sink.add(1, dgain.sum([0])) }
-            if hasBias { sink.add(2, dbias.sum([0])) }
+            if g != nil { sink.add(1, dgain.sum(axes: [0])) }
+            if hasBias { sink.add(2, dbias.sum(axes: [0])) }
         }
     }
 
@@ -143,7 +143,7 @@ extension Variable {
                     r.count, n)
             }
             sink.add(0, dx)
-            sink.add(1, dgain.sum([0]))
+            sink.add(1, dgain.sum(axes: [0]))
             sink.add(2, dz)
         }
     }

@@ -4,8 +4,8 @@ import NSTMTensor
 
 extension Variable {
     /// Elements along an axis in stable order, and where they came from (int32). NaN counts as larger than everything.
-    public func sorted(_ axis: Int = -1, descending: Bool = false) -> (values: Variable, indices: Tensor) {
-        let (values, indices) = value.sorted(axis, descending: descending)
+    public func sorted(axis: Int = -1, descending: Bool = false) -> (values: Variable, indices: Tensor) {
+        let (values, indices) = value.sorted(axis: axis, descending: descending)
         return (gather("sort", axis, indices, values), indices)
     }
     /// The k largest (smallest) elements along an axis, in order, and where they are (int32); of equals, those of lower index.

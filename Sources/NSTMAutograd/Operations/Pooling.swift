@@ -40,18 +40,18 @@ extension Variable {
 
     /// `maxPool2d` along a sequence: [B, C, T] → [B, C, T'].
     public func maxPool1d(_ kernel: Int, stride: Int? = nil, padding: Int = 0) -> Variable {
-        asPlane("maxPool1d").maxPool2d([1, kernel], stride: [1, stride ?? kernel], padding: [0, padding]).squeezed(2)
+        asPlane("maxPool1d").maxPool2d([1, kernel], stride: [1, stride ?? kernel], padding: [0, padding]).squeezed(axis: 2)
     }
     /// `averagePool2d` along a sequence: [B, C, T] → [B, C, T'].
     public func averagePool1d(_ kernel: Int, stride: Int? = nil, padding: Int = 0, countsPadding: Bool = true) -> Variable {
         asPlane("averagePool1d").averagePool2d(
             [1, kernel], stride: [1, stride ?? kernel], padding: [0, padding], countsPadding: countsPadding
-        ).squeezed(2)
+        ).squeezed(axis: 2)
     }
 
     private func asPlane(_ op: StaticString) -> Variable {
         guard shape.rank == 3 else { nstmFatal(.other(op: "\(op)", "x \(shape) needs [B, C, T]"), at: path(of: self)) }
-        return expanded(2)
+        return unsqueezed(axis: 2)
     }
     private func averaged(_ op: StaticString, _ windows: PoolingWindows) -> Variable {
         record(

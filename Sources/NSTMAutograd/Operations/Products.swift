@@ -78,7 +78,7 @@ extension Variable {
                 if sum == nil { sum = Tensor(uninitialized: w.shape, w.dtype) }
                 Gemm.run(real, true, false, n, k, rows, 1, da.constantBase, n, x.constantBase, k, beta, sum!.mutableBase(), k)
             }
-            if hasBias { to.add(2, da.reshaped(Shape(of: rows, n)).sum([0])) }
+            if hasBias { to.add(2, da.reshaped(Shape(of: rows, n)).sum(axes: [0])) }
         }
     }
 }

@@ -6,7 +6,7 @@ import NSTMTensor
 extension Variable {
     /// Variance over axes, Σ(x − mean)²/(n − correction), computed in two passes in double. A correction of 1 (as in PyTorch) is
     /// for a sample, 0 (as in NumPy) for a population. Not a number where n ≤ correction.
-    public func variance(_ axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Variable {
+    public func variance(axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes), mean = r.mean(), scale = 2 / Double(max(0, r.reduce - correction))
         return record(
             "variance", [self], r.result(r.variance(mean: mean, correction: correction), keepDims: keepDims),
@@ -15,7 +15,7 @@ extension Variable {
             })
     }
     /// Square root of the variance; see `variance`. The derivative is 0 where the deviation is 0.
-    public func standardDeviation(_ axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Variable {
+    public func standardDeviation(axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes), mean = r.mean(), n = Double(max(0, r.reduce - correction))
         let y = r.variance(mean: mean, correction: correction).sqrt()
         return record(
@@ -26,11 +26,11 @@ extension Variable {
             })
     }
     /// Largest element over axes (`amax`). NaN counts as largest. Equals share the gradient evenly, as in PyTorch and JAX.
-    public func maximum(_ axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
+    public func maximum(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         extreme("maximum", NSTM_REDUCE_MAX, axes, keepDims)
     }
     /// Smallest element over axes (`amin`). NaN counts as smallest. Equals share the gradient evenly, as in PyTorch and JAX.
-    public func minimum(_ axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
+    public func minimum(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         extreme("minimum", NSTM_REDUCE_MIN, axes, keepDims)
     }
     private func extreme(_ name: StaticString, _ op: nstm_reduction, _ axes: [Int]?, _ keepDims: Bool) -> Variable {
@@ -45,7 +45,7 @@ extension Variable {
             })
     }
     /// Product over axes (`prod`), in double; 1 when there is nothing to multiply. The derivative is right with zeros.
-    public func product(_ axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
+    public func product(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes)
         return record(
             "product", [self], r.result(r.run(NSTM_REDUCE_PRODUCT), keepDims: keepDims),
@@ -53,7 +53,7 @@ extension Variable {
     }
     /// Lᵖ norm over axes, (Σ|x|ᵖ)^(1/p) with p = `order` > 0; the largest |x| when `order` is infinite. The derivative is 0 where
     /// an element (p < 2) or the norm is 0; equals share that of the infinite norm.
-    public func norm(_ axes: [Int]? = nil, order p: Double = 2, keepDims: Bool = false) -> Variable {
+    public func norm(axes: [Int]? = nil, order p: Double = 2, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes), y = r.norm(p)
         return record(
             "norm", [self], r.result(y, keepDims: keepDims),
@@ -71,7 +71,7 @@ extension Variable {
             })
     }
     /// log Σ eˣ over axes without overflow; −∞, with derivative 0, where all elements are −∞.
-    public func logSumExp(_ axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
+    public func logSumExp(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes), y = r.logSumExp()
         return record(
             "logSumExp", [self], r.result(y, keepDims: keepDims),

@@ -17,7 +17,7 @@ extension Variable {
         return record("permute", self, nil, nil, value.permuted(axes), .pullback { g, to in to.add(0, g.permuted(back)) })
     }
     /// Cuts an axis into consecutive pieces of given lengths. Unlike repeated slices, the way back is one pass.
-    public func split(_ axis: Int, _ lengths: [Int]) -> [Variable] {
+    public func split(axis: Int, _ lengths: [Int]) -> [Variable] {
         let a = shape.normalized(axis: axis), whole = shape, type = dtype
         guard lengths.reduce(0, +) == shape[a] else {
             nstmFatal(.other(op: "split", "lengths \(lengths) do not add up to axis \(a) of \(shape)"), at: path(of: self))
@@ -26,7 +26,7 @@ extension Variable {
         var start = 0
         let pieces = lengths.map { n in
             defer { start += n }
-            return value.slice(a, start..<start + n)
+            return value.slice(axis: a, start..<start + n)
         }
         return record("split", [self], pieces) { gradients, to in
             to.add(
@@ -40,16 +40,16 @@ extension Variable {
         }
     }
     /// Cuts an axis into a number of pieces of one length, which must divide it.
-    public func split(_ axis: Int, into count: Int) -> [Variable] { split(axis, shape.equalParts(axis, count)) }
+    public func split(axis: Int, into count: Int) -> [Variable] { split(axis: axis, shape.equalParts(axis, count)) }
     /// Cuts an axis into at most `count` pieces of one length, of which the last may be shorter (as `torch.chunk`).
-    public func chunks(_ axis: Int, _ count: Int) -> [Variable] { split(axis, shape.chunks(axis, count)) }
-    public func squeezed(_ axis: Int) -> Variable {
+    public func chunks(axis: Int, _ count: Int) -> [Variable] { split(axis: axis, shape.chunks(axis: axis, count)) }
+    public func squeezed(axis: Int) -> Variable {
         let a = shape.normalized(axis: axis)
-        return record("squeeze", self, nil, nil, value.squeezed(a), .pullback { g, to in to.add(0, g.expanded(a)) })
+        return record("squeeze", self, nil, nil, value.squeezed(axis: a), .pullback { g, to in to.add(0, g.unsqueezed(axis: a)) })
     }
-    public func expanded(_ axis: Int) -> Variable {
+    public func unsqueezed(axis: Int) -> Variable {
         let a = axis < 0 ? axis + shape.rank + 1 : axis
-        return record("expand", self, nil, nil, value.expanded(a), .pullback { g, to in to.add(0, g.squeezed(a)) })
+        return record("expand", self, nil, nil, value.unsqueezed(axis: a), .pullback { g, to in to.add(0, g.squeezed(axis: a)) })
     }
     public func broadcast(to target: Shape) -> Variable {
         record("broadcast", self, value.broadcast(to: target), keeping: shape) { g, from, to in to.add(0, g.sum(to: from.pointee))
@@ -67,7 +67,7 @@ extension Variable {
             .pullback { g, to in
                 var start = 0
                 for (i, n) in lengths.enumerated() {
-                    to.add(i, g.slice(a, start..<start + n))
+                    to.add(i, g.slice(axis: a, start..<start + n))
                     start += n
                 }
             })
@@ -79,22 +79,22 @@ extension Variable {
         return record(
             "stack", parts, .stack(parts.map(\.value), axis: a),
             .pullback { g, to in
-                for i in indices { to.add(i, g.select(a, i)) }
+                for i in indices { to.add(i, g.select(axis: a, i)) }
             })
     }
 
-    public func sum(_ axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
+    public func sum(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         let from = shape
         let reduced = Set((axes ?? Array(0..<from.rank)).map { from.normalized(axis: $0) })
         let kept = Shape((0..<from.rank).map { reduced.contains($0) ? 1 : from[$0] })
         return record(
-            "sum", self, nil, nil, value.sum(axes, keepDims: keepDims),
+            "sum", self, nil, nil, value.sum(axes: axes, keepDims: keepDims),
             .pullback { g, to in
                 to.add(0, g.reshaped(kept).broadcast(to: from))
             })
     }
-    public func mean(_ axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
-        let s = sum(axes, keepDims: keepDims)
+    public func mean(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
+        let s = sum(axes: axes, keepDims: keepDims)
         return s * (Double(s.shape.count) / Double(max(1, shape.count)))
     }
 }

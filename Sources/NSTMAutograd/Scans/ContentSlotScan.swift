@@ -149,6 +149,6 @@ private struct ContentJob {
                     index.base.assumingMemoryBound(to: Int32.self), min(ContentJob.chunk, T - t))
             }
         }
-        return [dk, dRouting, dStrength, dForget, dKeys, dUsed, dBeta.sum([0]), dTheta.sum([0])]
+        return [dk, dRouting, dStrength, dForget, dKeys, dUsed, dBeta.sum(axes: [0]), dTheta.sum(axes: [0])]
     }
 }

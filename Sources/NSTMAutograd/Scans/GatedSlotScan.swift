@@ -225,6 +225,6 @@ private struct SlotJob {
                 scatter(running + bank, b, h, toV)
             }
         }
-        return Gradient(qkv: dqkv, write: dU.sum([1]), keys: dK, values: dV, gate: dGate, bias: dB?.sum([1]))
+        return Gradient(qkv: dqkv, write: dU.sum(axes: [1]), keys: dK, values: dV, gate: dGate, bias: dB?.sum(axes: [1]))
     }
 }

@@ -65,7 +65,7 @@ extension Variable {
         if bonus != nil, decay?.shape != perChannel {
             // Reads before the update know decays of channels only.
             let one = decay ?? Variable(.ones([1, 1, 1], dtype: dtype))
-            decay = one.expanded(-1).broadcast(to: [B, T, decay == nil ? 1 : heads, decay == nil ? shape[2] : dk])
+            decay = one.unsqueezed(axis: -1).broadcast(to: [B, T, decay == nil ? 1 : heads, decay == nil ? shape[2] : dk])
                 .reshaped([B, T, shape[2]])
         }
         let job = MatrixJob(

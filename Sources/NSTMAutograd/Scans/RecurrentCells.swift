@@ -78,7 +78,7 @@ extension Variable {
                 sink.add(1, dw)
             }
             if sink.needs(2) {
-                sink.add(2, .concatenate([d.gates.slice(2, 0..<2 * H), d.candidate], axis: 2).sum([0, 1]))
+                sink.add(2, .concatenate([d.gates.slice(axis: 2, 0..<2 * H), d.candidate], axis: 2).sum(axes: [0, 1]))
             }
             if hasState { sink.add(3, d.hidden) }
         }
@@ -232,8 +232,8 @@ private struct CellRun: @unchecked Sendable {
 
     /// h before every token [B, T, H], from h after every token.
     func before(_ y: Tensor) -> Tensor {
-        let first = states.first?.expanded(1) ?? .zeros([B, 1, H], dtype: type)
-        return T == 0 ? y : .concatenate([first, y.slice(1, 0..<T - 1)], axis: 1)
+        let first = states.first?.unsqueezed(axis: 1) ?? .zeros([B, 1, H], dtype: type)
+        return T == 0 ? y : .concatenate([first, y.slice(axis: 1, 0..<T - 1)], axis: 1)
     }
     /// The first `columns` columns of dᵀ times h before every token: a gradient of recurrent weights [columns, H].
     func weights(_ d: Tensor, _ columns: Int, _ before: Tensor, _ to: UnsafeMutableRawPointer) {

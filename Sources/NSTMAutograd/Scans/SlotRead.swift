@@ -65,7 +65,7 @@ extension Variable {
                 sink.add(0, dq)
                 sink.add(1, dK)
                 sink.add(2, dV)
-                if let dB { sink.add(3, dB.sum([1])) }
+                if let dB { sink.add(3, dB.sum(axes: [1])) }
             })
         return (output, p)
     }

@@ -22,5 +22,5 @@ struct StridedRows {
 
 extension Tensor {
     /// Partial results of independent pieces of work, [pieces, …], as their sum in a fixed order.
-    func summedPieces() -> Tensor { shape[0] == 1 ? squeezed(0) : sum([0]) }
+    func summedPieces() -> Tensor { shape[0] == 1 ? squeezed(axis: 0) : sum(axes: [0]) }
 }

@@ -33,7 +33,9 @@ struct BenchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Tokens of a training step.", valueName: "tokens")) var batch = 4096
     @Option(help: ArgumentHelp("Instead: streams so many tokens, and trains on as many, in one sequence.", valueName: "tokens"))
     var stream: Int?
-    @Flag(help: "Streams with the weights of linear maps in bfloat16: half the memory to read for every token.")
+    @Flag(
+        name: .customLong("bf16-weights"),
+        help: "Streams with the weights of linear maps in bfloat16: half the memory to read for every token.")
     var bfloat16Weights = false
     @Option(help: "How exact products are: highest, or high (two bfloat16 parts) where the processor has matrix tiles.")
     var matmulPrecision = MatmulPrecision.highest

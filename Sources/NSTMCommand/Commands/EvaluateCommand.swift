@@ -20,7 +20,9 @@ struct EvaluateCommand: ParsableCommand {
     var data: String?
     @Option(help: ArgumentHelp("Changes a key under data or training.evaluation; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
-    @Flag(help: "Takes the weights of linear maps in bfloat16, as `generate --bf16-weights` does.") var bfloat16Weights = false
+    @Flag(
+        name: .customLong("bf16-weights"),
+        help: "Takes the weights of linear maps in bfloat16, as `generate --bf16-weights` does.") var bfloat16Weights = false
 
     func run() throws {
         let opened = try EvaluationData(checkpoint, set: set, data: data)

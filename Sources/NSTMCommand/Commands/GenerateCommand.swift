@@ -19,7 +19,9 @@ struct GenerateCommand: ParsableCommand {
     @Option(help: "Characters to add.") var length = 400
     @Option(help: "Below 1 bolder, above 1 more random; 0 always takes the most likely character.") var temperature = 0.8
     @Option(name: .customLong("top-k"), help: "Draws from the k most likely characters only.") var topK: Int?
-    @Flag(help: "Takes the weights of linear maps in bfloat16: faster, and off by up to 2⁻⁸ of each.") var bfloat16Weights = false
+    @Flag(
+        name: .customLong("bf16-weights"),
+        help: "Takes the weights of linear maps in bfloat16: faster, and off by up to 2⁻⁸ of each.") var bfloat16Weights = false
     @Option(help: "Chooses among the possible texts.") var seed = 1
 
     func validate() throws {

@@ -14,7 +14,7 @@ final class GatedChange {
     }
     func callAsFunction(_ states: StateBank, heard: Variable, _ context: ForwardContext) -> StateBank {
         var change = (1 - context[balance].sigmoid()) * (outputNorm(heard, context) - states.values)
-        if let mask = states.activity.mask { change = change * context.constant(mask.expanded(mask.rank)) }
+        if let mask = states.activity.mask { change = change * context.constant(mask.unsqueezed(axis: mask.rank)) }
         var next = states
         next.values = states.values + change
         return next

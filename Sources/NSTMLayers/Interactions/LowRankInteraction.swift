@@ -22,7 +22,7 @@ public final class LowRankInteraction: StateInteraction {
     public func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
         var seen = norm(states.values, context)
         // A state speaks as loudly as it is active.
-        if let bias = states.activity.readBias { seen = seen * bias.exp().expanded(2) }
+        if let bias = states.activity.readBias { seen = seen * bias.exp().unsqueezed(axis: 2) }
         return change(states, heard: context[spread].matmul(context[collect].matmul(seen, transposeSelf: true)), context)
     }
 }

@@ -30,9 +30,11 @@ public final class SparseAttentionInteraction: StateInteraction {
         // With nobody there, nobody hears anything.
         guard !states.activity.active(of: n).isEmpty else { return states }
         let seen = norm(states.values + context[identity], context)
-        let parts = projection(seen, context).split(2, into: 3).map { $0.reshaped([b, n, heads, d]).permuted([0, 2, 1, 3]) }
+        let parts = projection(seen, context).split(axis: 2, into: 3).map {
+            $0.reshaped([b, n, heads, d]).permuted([0, 2, 1, 3])
+        }
         var scores = parts[0].matmul(parts[1], transposeOther: true) / Double(d).squareRoot()
-        if let bias = states.activity.readBias { scores = scores + bias.expanded(1).expanded(1) }
+        if let bias = states.activity.readBias { scores = scores + bias.unsqueezed(axis: 1).unsqueezed(axis: 1) }
         if k < n { scores = scores.keeping(scores.value.largest(k)) }
         let heard = scores.softmax().matmul(parts[2]).permuted([0, 2, 1, 3]).reshaped([b, n, width])
         return change(states, heard: output(heard, context), context)

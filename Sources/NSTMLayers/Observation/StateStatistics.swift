@@ -25,7 +25,7 @@ public enum StateObservation: String, Codable, Sendable, CaseIterable {
 ///   - states: [B, N, D].
 func noveltyOfKeys(_ keys: Tensor, _ states: Tensor, _ activity: StateActivity) -> Tensor {
     let cosines = keyCosines(keys, states, heads: activity.heads)
-    return activity.hidingInactive(Variable(cosines)).value.maximum([2]).affine(-1, 1)
+    return activity.hidingInactive(Variable(cosines)).value.maximum(axes: [2]).affine(-1, 1)
 }
 
 /// Moving averages of what the states of a layer do, by identity.
@@ -93,7 +93,7 @@ public struct StateStatistics: StoredValue, Sendable {
     /// Takes in what one layer shows; several parts of a pass add up.
     public mutating func observe(_ name: StateObservation, _ value: Tensor) {
         func add(_ sums: inout [Double], _ axes: [Int]) {
-            let new = value.sum(axes).doubles()
+            let new = value.sum(axes: axes).doubles()
             sums = sums.count == new.count ? zip(sums, new).map(+) : new
         }
         switch name {
@@ -105,7 +105,7 @@ public struct StateStatistics: StoredValue, Sendable {
             readCount += value.shape[0] * value.shape[1] * value.shape[2]
         case .saliency:
             let sizes = Tensor(value.doubles().map(abs), value.shape)
-            let new = sizes.sum([0]).doubles()
+            let new = sizes.sum(axes: [0]).doubles()
             gradients = gradients.count == new.count ? zip(gradients, new).map(+) : new
             sequences += value.shape[0]
         case .novelty:

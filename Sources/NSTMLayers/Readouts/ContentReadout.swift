@@ -7,16 +7,16 @@ public final class ContentReadout: WeightedReadout {
     public init() {}
     public func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable {
         var scores = queries.matched(to: states.keys, heads: states.heads)
-        if let bias = states.activity.readBias { scores = scores + bias.expanded(1).expanded(1) }
+        if let bias = states.activity.readBias { scores = scores + bias.unsqueezed(axis: 1).unsqueezed(axis: 1) }
         // With no active state there is nothing to choose from.
         if states.activity.active(of: states.count).isEmpty { return Variable(Tensor.zeros(scores.shape, dtype: scores.dtype)) }
         return scores.softmax()
     }
     public func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
-        let read = token.query.expanded(1).slotRead(
+        let read = token.query.unsqueezed(axis: 1).slotRead(
             keys: states.keys, values: states.values, bias: states.activity.readBias, heads: states.heads)
         context.observe(StateObservation.read.rawValue) { read.weights }
-        return read.output.squeezed(1)
+        return read.output.squeezed(axis: 1)
     }
 }
 

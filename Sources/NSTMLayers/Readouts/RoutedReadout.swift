@@ -6,7 +6,7 @@ import NSTMTensor
 public final class RoutedReadout: WeightedReadout {
     public init() {}
     public func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable {
-        states.activity.weighing(routing.expanded(1))
+        states.activity.weighing(routing.unsqueezed(axis: 1))
     }
 }
 

@@ -39,7 +39,7 @@ public final class BalancedTopKRouting: RoutingPolicy {
         let chosen = (logits.value + selectionBias.value).largest(k), weights = logits.sigmoid() * context.constant(chosen)
         guard context.isTraining, tokens.shape[1] > 0 else { return weights }
         // Rows may choose inactive states where fewer than k are active.
-        let load = activity.masking(context.constant(chosen), context).value.sum([0, 1]).doubles(),
+        let load = activity.masking(context.constant(chosen), context).value.sum(axes: [0, 1]).doubles(),
             active = activity.active(of: load.count)
         addLosses(logits, load, active, context)
         guard rate > 0 else { return weights }
@@ -63,12 +63,13 @@ public final class BalancedTopKRouting: RoutingPolicy {
         if balanceLoss > 0 {
             let total = max(1, active.reduce(0) { $0 + load[$1] })
             let share = Tensor(load.map { $0 / total }, [load.count]).cast(to: p.dtype)
-            context.addLoss("balance", (p.mean([0, 1]) * context.constant(share)).sum() * (balanceLoss * Double(active.count)))
+            context.addLoss(
+                "balance", (p.mean(axes: [0, 1]) * context.constant(share)).sum() * (balanceLoss * Double(active.count)))
         }
         if entropyLoss > 0 {
             // Of inactive states p is 0, and so is p log p.
             let rows = Double(logits.shape[0] * logits.shape[1])
-            context.addLoss("entropy", (p * p.clamped(1e-30, 1).log()).sum() * (-entropyLoss / rows))
+            context.addLoss("entropy", (p * p.clamped(min: 1e-30, max: 1).log()).sum() * (-entropyLoss / rows))
         }
     }
 }

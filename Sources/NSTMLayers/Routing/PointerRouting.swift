@@ -61,7 +61,7 @@ public final class PointerRouting: CarryingRoutingPolicy {
     /// Both heads at rest: [B, 2, N + 1].
     public func initialState(batch: Int, _ dtype: DType) -> Tensor {
         let rest = Tensor.oneHot(Tensor([Int32(0)]), classes: states + 1, dtype: dtype)
-        return rest.expanded(0).broadcast(to: [batch, 2, states + 1]).contiguous()
+        return rest.unsqueezed(axis: 0).broadcast(to: [batch, 2, states + 1]).contiguous()
     }
     public func route(
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable, _ context: ForwardContext
@@ -69,8 +69,8 @@ public final class PointerRouting: CarryingRoutingPolicy {
         let count = tokens.shape[1]
         let heads = chosen(writeMoves(tokens, context), context).pointerScan(
             readMoves: chosen(readMoves(tokens, context), context), heads: carried, order: places(activity))
-        func states(_ head: Variable) -> Variable { head.slice(2, 1..<self.states + 1) }
-        func last(_ head: Variable) -> Variable { head.slice(1, count - 1..<count) }
+        func states(_ head: Variable) -> Variable { head.slice(axis: 2, 1..<self.states + 1) }
+        func last(_ head: Variable) -> Variable { head.slice(axis: 1, count - 1..<count) }
         return Routing(
             weights: writeGate(tokens, context).sigmoid() * states(heads.writes), reads: states(heads.reads),
             carried: count == 0 ? carried : .concatenate([last(heads.writes), last(heads.reads)], axis: 1))
@@ -79,7 +79,7 @@ public final class PointerRouting: CarryingRoutingPolicy {
     private func chosen(_ logits: Variable, _ context: ForwardContext) -> Variable {
         guard moves == .hard, !context.isTraining else { return logits.softmax() }
         return context.constant(
-            .oneHot(logits.value.argmax(-1), classes: logits.shape[2], dtype: logits.dtype))
+            .oneHot(logits.value.argmax(axis: -1), classes: logits.shape[2], dtype: logits.dtype))
     }
     /// Rest and the active states; nil: all.
     private func places(_ activity: StateActivity) -> [[Int32]]? {

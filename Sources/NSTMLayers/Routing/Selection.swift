@@ -7,7 +7,8 @@ extension Tensor {
         guard k < shape[-1] else { return Tensor(repeating: 1, shape, dtype: dtype) }
         let places = topK(k).indices
         return Tensor(repeating: 0, shape, dtype: dtype).scatter(
-            rank - 1, places, Tensor(repeating: 1, places.shape, dtype: dtype))
+            axis:
+                rank - 1, places, Tensor(repeating: 1, places.shape, dtype: dtype))
     }
 }
 

@@ -33,11 +33,11 @@ public final class SinkhornRouting: CarryingRoutingPolicy {
     ) -> Routing {
         var w = activity.hidingInactive(projection(tokens, context)).softmax()
         let fading = context.constant(Tensor(repeating: 1 - 1 / memory, [w.shape[2]], dtype: w.dtype))
-        let before = carried.split(1, Array(repeating: 1, count: iterations))
+        let before = carried.split(axis: 1, Array(repeating: 1, count: iterations))
         let after = before.map { m in
-            let sent = w.diagonalScan(decay: fading, state: m.squeezed(1))
+            let sent = w.diagonalScan(decay: fading, state: m.squeezed(axis: 1))
             let raw = w / (sent.output + 1)
-            w = raw / raw.sum([-1], keepDims: true)
+            w = raw / raw.sum(axes: [-1], keepDims: true)
             return sent.state
         }
         return Routing(weights: w, carried: .stack(after, axis: 1))

@@ -69,20 +69,21 @@ public struct RoutedTokens {
     func keyLength(heads: Int) -> Double { (Double(width) / Double(heads)).squareRoot() }
     /// Queries, keys of that length, and values, [B, T, D] each.
     func split(heads: Int) -> (queries: Variable, keys: Variable, values: Variable) {
-        let b = qkv.shape[0], parts = qkv.split(2, into: 3)
+        let b = qkv.shape[0], parts = qkv.split(axis: 2, into: 3)
         let keys = parts[1].reshaped([b, count, heads, width / heads]).l2Normalized(scale: keyLength(heads: heads))
         return (parts[0], keys.reshaped([b, count, width]), parts[2])
     }
     /// Segments of given lengths, one after the other.
     func split(_ lengths: [Int]) -> [RoutedTokens] {
-        let x = features.split(1, lengths), q = qkv.split(1, lengths), w = weights.split(1, lengths), r = reads?.split(1, lengths)
+        let x = features.split(axis: 1, lengths), q = qkv.split(axis: 1, lengths), w = weights.split(axis: 1, lengths),
+            r = reads?.split(axis: 1, lengths)
         return lengths.indices.map { RoutedTokens(features: x[$0], qkv: q[$0], weights: w[$0], reads: r?[$0]) }
     }
     /// One after the other.
     func each(heads: Int) -> [RoutedToken] {
         let ones = Array(repeating: 1, count: count), parts = split(heads: heads)
         let all = [features, parts.queries, parts.keys, parts.values, weights] + (reads.map { [$0] } ?? [])
-        let rows = all.map { $0.split(1, ones).map { $0.squeezed(1) } }
+        let rows = all.map { $0.split(axis: 1, ones).map { $0.squeezed(axis: 1) } }
         return ones.indices.map {
             RoutedToken(
                 features: rows[0][$0], query: rows[1][$0], key: rows[2][$0], value: rows[3][$0], weights: rows[4][$0],

@@ -51,13 +51,13 @@ public struct StateActivity {
     /// A mask [B, N] with axes of length 1 for those that a shape [B, ..., N] has between them.
     static func aligned(_ mask: Tensor, with shape: Shape) -> Tensor {
         guard mask.rank == 2 else { return mask }
-        return (2..<max(2, shape.rank)).reduce(mask) { m, _ in m.expanded(1) }
+        return (2..<max(2, shape.rank)).reduce(mask) { m, _ in m.unsqueezed(axis: 1) }
     }
     /// Rows [B, N, D] of active states, and those of another in place of inactive ones; nil: zeros.
     func choosing(_ x: Variable, else y: Variable? = nil) -> Variable {
         guard let mask else { return x }
         return .where(
-            (mask .> 0).expanded(mask.rank), x, y ?? Variable(Tensor(repeating: 0, x.shape, dtype: x.dtype)))
+            (mask .> 0).unsqueezed(axis: mask.rank), x, y ?? Variable(Tensor(repeating: 0, x.shape, dtype: x.dtype)))
     }
     /// The same for sequences that use only some states, [B, N] of 0 and 1.
     package func restricted(to own: Tensor, _ context: ForwardContext) -> StateActivity {

@@ -165,7 +165,7 @@ public enum HardConcrete {
             }
             s = (logits + context.constant(Tensor(noise, logits.shape).cast(to: logits.dtype))) / beta
         }
-        return s.sigmoid().affine(high - low, low).clamped(0, 1)
+        return s.sigmoid().affine(high - low, low).clamped(min: 0, max: 1)
     }
     /// P(z ≠ 0) = σ(logits − β ln(0.1/1.1)).
     public static func expectedOpen(_ logits: Variable) -> Variable { (logits - beta * log(-low / high)).sigmoid() }

@@ -58,7 +58,7 @@ public final class StatePropagator {
         context.observe(StateObservation.write.rawValue) { all.weights.value }
         let result = context.scope("update") { rule.scan(all, states, readout, context) } ?? loop(all, states, readout, context)
         context.observe(StateObservation.novelty.rawValue) {
-            noveltyOfKeys(all.qkv.value.slice(2, all.width..<2 * all.width), result.states.keys.value, states.activity)
+            noveltyOfKeys(all.qkv.value.slice(axis: 2, all.width..<2 * all.width), result.states.keys.value, states.activity)
         }
         return result
     }

@@ -121,10 +121,10 @@ public struct StateResizing: Sendable {
         else { return nil }
         let shape = old.value.shape.replacing(axis, by: [layer.added])
         if old.isTrainable {
-            return old.value.rows(layer.active, axis).mean([axis], keepDims: true).broadcast(to: shape)
+            return old.value.rows(layer.active, axis).mean(axes: [axis], keepDims: true).broadcast(to: shape)
         }
         guard new.value.shape[axis] == layer.newCount else { return nil }
-        return new.value.slice(axis, layer.kept.count..<layer.newCount)
+        return new.value.slice(axis: axis, layer.kept.count..<layer.newCount)
     }
     private func layer(of parameter: Parameter) -> Layer? {
         layers.first { $0.path.isEmpty || parameter.path.hasPrefix($0.path + ".") }
@@ -133,7 +133,7 @@ public struct StateResizing: Sendable {
 
 extension Tensor {
     fileprivate func rows(_ indices: [Int], _ axis: Int) -> Tensor {
-        indexSelect(axis, Tensor(indices.map { Int32($0) })).contiguous()
+        indexSelect(axis: axis, Tensor(indices.map { Int32($0) })).contiguous()
     }
 }
 

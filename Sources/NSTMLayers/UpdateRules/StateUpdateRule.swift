@@ -41,7 +41,7 @@ public protocol TokenDrivenUpdateRule: StateUpdateRule {
 
 extension TokenDrivenUpdateRule {
     private func update(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> any UpdateFamily {
-        update(token.features.expanded(1), token.weights.expanded(1), usage: states.usage, context)
+        update(token.features.unsqueezed(axis: 1), token.weights.unsqueezed(axis: 1), usage: states.usage, context)
     }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
         update(token, states, context).step(states, token)

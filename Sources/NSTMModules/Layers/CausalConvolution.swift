@@ -26,7 +26,7 @@ public final class CausalConvolution {
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ name: String, _ context: ForwardContext) -> Variable {
         guard let history = state?[name] else { return self(x, context) }
         let joined = Variable.concatenate([history, x], axis: 1), length = joined.shape[1]
-        let last = joined.slice(1, length - (width - 1)..<length)
+        let last = joined.slice(axis: 1, length - (width - 1)..<length)
         // What holds hardly more than it shows need not be copied.
         state![name] = length > 2 * width ? last.owned : last
         return self(joined, context, history: width - 1)

@@ -35,7 +35,7 @@ public final class SwiGLU: SequenceMixer {
     }
     public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache { MixerCache() }
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
-        let parts = up(x, context).split(2, into: 2)
+        let parts = up(x, context).split(axis: 2, into: 2)
         return down(parts[0].silu() * parts[1], context)
     }
 }

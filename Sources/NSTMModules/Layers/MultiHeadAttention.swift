@@ -34,7 +34,7 @@ public final class CausalSelfAttention: SequenceMixer {
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         var qkv = frame.queriesKeysValues(x, &state, context)
         if isRotary {
-            let width = x.shape[2], parts = qkv.split(2, [2 * width, width])
+            let width = x.shape[2], parts = qkv.split(axis: 2, [2 * width, width])
             let turned = parts[0].rotated(heads: 2 * heads, position: state?.position ?? 0)
             qkv = .concatenate([turned, parts[1]], axis: 2)
         }
@@ -53,7 +53,7 @@ package func windowAttention(_ qkv: Variable, history: Variable?, heads: Int, wi
     let all = history.map { $0.shape[1] == 0 ? qkv : Variable.concatenate([$0, qkv], axis: 1) } ?? qkv
     let o = all.attention(heads: heads, mask: AttentionMask(causal: true, window: window), queries: qkv.shape[1])
     let keep = min(all.shape[1], window.map { $0 - 1 } ?? Int.max)
-    return (o, history == nil ? all : all.slice(1, all.shape[1] - keep..<all.shape[1]).owned)
+    return (o, history == nil ? all : all.slice(axis: 1, all.shape[1] - keep..<all.shape[1]).owned)
 }
 
 /// Multi-head self-attention without order, for sets (states among each other): [B, N, D] → [B, N, D].

@@ -24,7 +24,7 @@ extension Variable {
         }
         let c = Variable(Tensor(cosines, [T, 1, half]).cast(to: dtype))
         let s = Variable(Tensor(sines, [T, 1, half]).cast(to: dtype))
-        let parts = reshaped([whole[0], T, heads, 2 * half]).split(3, into: 2), a = parts[0], b = parts[1]
+        let parts = reshaped([whole[0], T, heads, 2 * half]).split(axis: 3, into: 2), a = parts[0], b = parts[1]
         return Variable.concatenate([a * c - b * s, a * s + b * c], axis: 3).reshaped(whole)
     }
 }

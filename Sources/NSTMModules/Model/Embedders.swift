@@ -123,7 +123,7 @@ final class StreamEmbedder {
         let kinds = context[kinds]
         return .concatenate(
             zip(streams, inputs).enumerated().map { i, pair in
-                context.scope("\(i)") { pair.0(pair.1, context) + kinds.select(0, i) }
+                context.scope("\(i)") { pair.0(pair.1, context) + kinds.select(axis: 0, i) }
             }, axis: 1)
     }
 }

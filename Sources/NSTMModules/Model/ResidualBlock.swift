@@ -139,7 +139,7 @@ open class SequenceModel {
             guard end <= positions.value.shape[0] else {
                 nstmFatal(.other(op: "positions", "token \(end) lies beyond the \(positions.value.shape[0]) learned positions"))
             }
-            x = x + context[positions].slice(0, start..<end)
+            x = x + context[positions].slice(axis: 0, start..<end)
         }
         if let inputNorm { x = context.scope("inputNorm") { inputNorm(x, context) } }
         x = x.dropout(shape.dropout, context, purpose: "input dropout")
@@ -152,7 +152,7 @@ open class SequenceModel {
             }
         }
         x = context.scope("norm") { norm(x, context) }
-        if case .pooled = shape.output { x = x.mean([1]) }
+        if case .pooled = shape.output { x = x.mean(axes: [1]) }
         return context.scope("head") { head.map { $0(x, context) } ?? context.linear(x, embedder.table!) }
     }
 }

@@ -36,14 +36,16 @@ extension Tensor {
         // The diagonal is a row of elements, one every columns + 1.
         let one = Tensor.ones([last - first], dtype: dtype)
         let start = first * columns + first + d
-        out.write(one) { $0.flattened().slice(0, start..<start + (last - first - 1) * (columns + 1) + 1, step: columns + 1) }
+        out.write(one) {
+            $0.flattened().slice(axis: 0, start..<start + (last - first - 1) * (columns + 1) + 1, step: columns + 1)
+        }
         return out
     }
     /// 1 at each index and 0 elsewhere: int32 [...] → [..., classes].
     public static func oneHot(_ indices: Tensor, classes: Int, dtype: DType = .float32) -> Tensor {
         let dense = indices.checkedIndices(below: classes, op: "oneHot")
         return Tensor.zeros(indices.shape.appending(classes), dtype: dtype)
-            .scatter(-1, dense.expanded(-1), .ones(indices.shape.appending(1), dtype: dtype))
+            .scatter(axis: -1, dense.unsqueezed(axis: -1), .ones(indices.shape.appending(1), dtype: dtype))
     }
 
     /// Numbers given by their position, rounded to the type; the parts of a thread have a fixed size.

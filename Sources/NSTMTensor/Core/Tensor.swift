@@ -212,7 +212,7 @@ extension DType {
 extension Tensor: CustomStringConvertible {
     public var description: String {
         let n = count
-        let head = (n <= 16 ? self : flattened().slice(0, 0..<16)).doubles().map { "\($0)" }.joined(separator: ", ")
+        let head = (n <= 16 ? self : flattened().slice(axis: 0, 0..<16)).doubles().map { "\($0)" }.joined(separator: ", ")
         return "Tensor \(shape) \(dtype) [\(head)\(n > 16 ? ", …" : "")]"
     }
 }

@@ -55,7 +55,7 @@ extension Tensor {
         return view(newShape, newStrides)
     }
     /// Every `step`-th position of a range along an axis; a negative step goes from the range's last position down.
-    public func slice(_ axis: Int, _ range: Range<Int>, step: Int = 1) -> Tensor {
+    public func slice(axis: Int, _ range: Range<Int>, step: Int = 1) -> Tensor {
         let a = shape.normalized(axis: axis)
         guard range.lowerBound >= 0, range.upperBound <= shape[a], step != 0 else {
             nstmFatal(.other(op: "slice", "\(range) step \(step) of axis \(a) of \(shape)"))
@@ -69,21 +69,21 @@ extension Tensor {
         return view(newShape, newStrides, offset: first * Int(strides[a]))
     }
     /// One position along an axis, below 0 from the end; the axis disappears.
-    public func select(_ axis: Int, _ index: Int) -> Tensor {
+    public func select(axis: Int, _ index: Int) -> Tensor {
         let a = shape.normalized(axis: axis), i = index < 0 ? index + shape[a] : index
         guard i >= 0, i < shape[a] else {
             nstmFatal(.other(op: "select", "position \(index) is outside axis \(a) of \(shape)"))
         }
-        return slice(a, i..<i + 1).squeezed(a)
+        return slice(axis: a, i..<i + 1).squeezed(axis: a)
     }
     /// Axes in reverse order of positions (all axes when nil).
-    public func flipped(_ axes: [Int]? = nil) -> Tensor {
+    public func flipped(axes: [Int]? = nil) -> Tensor {
         let axes = axes.map { $0.map { shape.normalized(axis: $0) } } ?? Array(0..<rank)
         guard Set(axes).count == axes.count else { nstmFatal(.other(op: "flipped", "\(axes) names an axis twice")) }
-        return axes.reduce(self) { $0.slice($1, 0..<shape[$1], step: -1) }
+        return axes.reduce(self) { $0.slice(axis: $1, 0..<shape[$1], step: -1) }
     }
     /// Removes an axis of size 1.
-    public func squeezed(_ axis: Int) -> Tensor {
+    public func squeezed(axis: Int) -> Tensor {
         let a = shape.normalized(axis: axis)
         guard shape[a] == 1 else { nstmFatal(.other(op: "squeezed", "axis \(a) of \(shape) has size \(shape[a]), needs 1")) }
         var newShape = Shape([]), newStrides = SIMD8<Int32>(repeating: 0)
@@ -94,7 +94,7 @@ extension Tensor {
         return view(newShape, newStrides)
     }
     /// Inserts an axis of size 1 before the given position (-1: at the end).
-    public func expanded(_ axis: Int) -> Tensor {
+    public func unsqueezed(axis: Int) -> Tensor {
         let a = axis < 0 ? axis + rank + 1 : axis
         guard a >= 0, a <= rank else { nstmFatal(.other(op: "expanded", "axis \(axis) of \(shape)")) }
         var newShape = Shape([]), newStrides = SIMD8<Int32>(repeating: 0)

@@ -3,8 +3,8 @@ package protocol EinsumOperand {
     var shape: Shape { get }
     func permuted(_ axes: [Int]) -> Self
     func reshaped(_ dims: [Int]) -> Self
-    func expanded(_ axis: Int) -> Self
-    func sum(_ axes: [Int]?, keepDims: Bool) -> Self
+    func unsqueezed(axis: Int) -> Self
+    func sum(axes: [Int]?, keepDims: Bool) -> Self
     func diagonal(_ a: Int, _ b: Int) -> Self
     func matmul(_ other: Self, transposeSelf: Bool, transposeOther: Bool) -> Self
     static func * (a: Self, b: Self) -> Self
@@ -138,7 +138,7 @@ package struct Einsum {
         }
         let gone = labels.indices.filter { !keeping.contains(labels[$0]) || (x.shape[$0] == 1 && size[labels[$0]] != 1) }
         if gone.isEmpty { return (x, labels) }
-        return (x.sum(gone, keepDims: false), labels.indices.filter { !gone.contains($0) }.map { labels[$0] })
+        return (x.sum(axes: gone, keepDims: false), labels.indices.filter { !gone.contains($0) }.map { labels[$0] })
     }
 
     private func contracted<X: EinsumOperand>(_ a: X, _ la: [Int], _ b: X, _ lb: [Int], keeping: Set<Int>) -> (
@@ -151,8 +151,8 @@ package struct Einsum {
         func order(_ wanted: [Int], _ labels: [Int]) -> [Int] { wanted.map { labels.firstIndex(of: $0)! } }
         if summed.isEmpty {
             var x = view(a, order(batch + left, la)), y = view(b, order(batch + right, lb))
-            for _ in right { x = x.expanded(-1) }
-            for _ in left { y = y.expanded(batch.count) }
+            for _ in right { x = x.unsqueezed(axis: -1) }
+            for _ in left { y = y.unsqueezed(axis: batch.count) }
             return (x * y, labels)
         }
         // The order of the last two groups is the one they lie in, so that a matrix product can read them without a copy.

@@ -4,23 +4,23 @@ import CNSTMKernels
 
 extension Tensor {
     /// Running sum. Integers and masks give int32 (limited to its range).
-    public func cumulativeSum(_ axis: Int, reversed: Bool = false) -> Tensor {
+    public func cumulativeSum(axis: Int, reversed: Bool = false) -> Tensor {
         if !dtype.isFloatingPoint {
-            return cast(to: .float64).cumulativeSum(axis, reversed: reversed).cast(to: .int32)
+            return cast(to: .float64).cumulativeSum(axis: axis, reversed: reversed).cast(to: .int32)
         }
         return cumulate(NSTM_CUMULATIVE_SUM, axis, reversed)
     }
     /// Running product.
-    public func cumulativeProduct(_ axis: Int, reversed: Bool = false) -> Tensor {
+    public func cumulativeProduct(axis: Int, reversed: Bool = false) -> Tensor {
         cumulate(NSTM_CUMULATIVE_PRODUCT, axis, reversed)
     }
     /// log Σ exp of what was seen so far, without overflow.
-    public func cumulativeLogSumExp(_ axis: Int, reversed: Bool = false) -> Tensor {
+    public func cumulativeLogSumExp(axis: Int, reversed: Bool = false) -> Tensor {
         cumulate(NSTM_CUMULATIVE_LOG_SUM_EXP, axis, reversed)
     }
     /// Largest element so far and its position along the axis (int32): of equals the first that was met. NaN is
     /// larger than everything.
-    public func cumulativeMaximum(_ axis: Int, reversed: Bool = false) -> (values: Tensor, indices: Tensor) {
+    public func cumulativeMaximum(axis: Int, reversed: Bool = false) -> (values: Tensor, indices: Tensor) {
         let x = contiguous(), y = Tensor(uninitialized: shape, dtype), indices = Tensor(uninitialized: shape, .int32)
         let to = y.uninitializedPointer, at = indices.uninitializedPointer.assumingMemoryBound(to: Int32.self), real = dtype.real
         scanLoop(axis) { start, outer, n, inner, columns in

@@ -12,15 +12,15 @@ extension Tensor {
         return Tensor(of: self, newShape, newStrides)
     }
     /// Sum of the diagonal of two axes.
-    public func trace(_ a: Int = -2, _ b: Int = -1) -> Tensor { diagonal(a, b).sum([-1]) }
+    public func trace(_ a: Int = -2, _ b: Int = -1) -> Tensor { diagonal(a, b).sum(axes: [-1]) }
 
     /// Zeros of a shape with this tensor on the diagonal of two axes: the inverse of `diagonal` for gradients.
     package func diagonalEmbedded(in target: Shape, _ a: Int, _ b: Int) -> Tensor {
         let n = target[a], m = target[b], k = shape[-1]
         // Rows of m + 1 elements with a number first: read in rows of m, the numbers lie on the diagonal.
-        let rows = expanded(-1).padded(-1, before: 0, after: m).padded(-2, before: 0, after: n - k)
+        let rows = unsqueezed(axis: -1).padded(axis: -1, before: 0, after: m).padded(axis: -2, before: 0, after: n - k)
         let lead = shape.dropLast().dims
-        let matrix = rows.reshaped(lead + [n * (m + 1)]).slice(-1, 0..<n * m).reshaped(lead + [n, m])
+        let matrix = rows.reshaped(lead + [n * (m + 1)]).slice(axis: -1, 0..<n * m).reshaped(lead + [n, m])
         var order = Array(0..<lead.count)
         let last = lead.count
         for (axis, source) in [(a, last), (b, last + 1)].sorted(by: { $0.0 < $1.0 }) { order.insert(source, at: axis) }
@@ -36,6 +36,6 @@ extension Tensor {
         guard a.rank == 1, b.rank == 1 else {
             nstmFatal(.other(op: "outer", "operands \(a.shape) and \(b.shape) must be vectors"))
         }
-        return a.expanded(1) * b.expanded(0)
+        return a.unsqueezed(axis: 1) * b.unsqueezed(axis: 0)
     }
 }

@@ -150,7 +150,7 @@ extension Tensor {
 
 extension Tensor {
     /// Elements limited to low ... high.
-    public func clamped(_ low: Double, _ high: Double) -> Tensor {
+    public func clamped(min low: Double, max high: Double) -> Tensor {
         let x = contiguous(), y = Tensor(uninitialized: shape, dtype), real = dtype.real, size = dtype.byteCount,
             to = y.uninitializedPointer
         Parallel.blocks(count, of: elementwiseBlock) { r in
@@ -160,7 +160,7 @@ extension Tensor {
         return y
     }
     /// Elements limited to low ... high, which broadcast; `high` counts where low > high.
-    public func clamped(_ low: Tensor, _ high: Tensor) -> Tensor { .minimum(.maximum(self, low), high) }
+    public func clamped(min low: Tensor, max high: Tensor) -> Tensor { .minimum(.maximum(self, low), high) }
     /// This gradient where `x` lies within low ... high, else 0.
     package func masked(whereClamped x: Tensor, _ low: Double, _ high: Double) -> Tensor {
         let g = contiguous(), x = x.contiguous(), y = Tensor(uninitialized: shape, dtype), to = y.uninitializedPointer

@@ -18,9 +18,9 @@ extension Tensor {
 
     /// Slices along an axis by int32 index; the shape of the indices takes the axis' place (as `jnp.take`; with a list of
     /// indices, `torch.index_select`).
-    public func indexSelect(_ axis: Int, _ indices: Tensor) -> Tensor { indexSelect(axis, indices, op: "indexSelect") }
+    public func indexSelect(axis: Int, _ indices: Tensor) -> Tensor { indexSelect(axis: axis, indices, op: "indexSelect") }
 
-    private func indexSelect(_ axis: Int, _ indices: Tensor, op: String) -> Tensor {
+    private func indexSelect(axis: Int, _ indices: Tensor, op: String) -> Tensor {
         let a = shape.normalized(axis: axis), n = shape[a], m = indices.count
         let table = contiguous(), dense = indices.checkedIndices(below: n, op: op)
         let out = Tensor(uninitialized: shape.replacing(a, by: indices.shape), dtype)
@@ -40,10 +40,10 @@ extension Tensor {
 
     /// This tensor with slices of `source` added at int32 indices along an axis, `alpha` times each: `source` has the shape that
     /// `indexSelect` gives.
-    public func indexAdd(_ axis: Int, _ indices: Tensor, _ source: Tensor, alpha: Double = 1) -> Tensor {
-        indexAdd(axis, indices, source, alpha: alpha, op: "indexAdd")
+    public func indexAdd(axis: Int, _ indices: Tensor, _ source: Tensor, alpha: Double = 1) -> Tensor {
+        indexAdd(axis: axis, indices, source, alpha: alpha, op: "indexAdd")
     }
-    private func indexAdd(_ axis: Int, _ indices: Tensor, _ source: Tensor, alpha: Double, op: String) -> Tensor {
+    private func indexAdd(axis: Int, _ indices: Tensor, _ source: Tensor, alpha: Double, op: String) -> Tensor {
         let a = shape.normalized(axis: axis), n = shape[a], m = indices.count, real = dtype.real
         requireSource(source, shape.replacing(a, by: indices.shape), op: op)
         let dense = indices.checkedIndices(below: n, op: op), x = source.contiguous()
@@ -63,17 +63,17 @@ extension Tensor {
     }
 
     /// Rows of a table [n, ...] by index: [...] of int32 → [..., row].
-    public func rows(_ indices: Tensor) -> Tensor { indexSelect(0, indices, op: "rows") }
+    public func rows(_ indices: Tensor) -> Tensor { indexSelect(axis: 0, indices, op: "rows") }
     /// Adds rows into a table of zeros [n, ...] at their indices, in order: the inverse of `rows` for gradients.
     public static func addingRows(_ rows: Tensor, at indices: Tensor, count n: Int) -> Tensor {
         var target: Shape = [n]
         for axis in indices.rank..<rows.rank { target.append(rows.shape[axis]) }
-        return Tensor.zeros(target, dtype: rows.dtype).indexAdd(0, indices, rows, alpha: 1, op: "addingRows")
+        return Tensor.zeros(target, dtype: rows.dtype).indexAdd(axis: 0, indices, rows, alpha: 1, op: "addingRows")
     }
 
     /// Elements along an axis by int32 index, one for each index: y[i, j, k] = self[i, indices[i, j, k], k] for axis 1 (as
     /// `torch.gather`). The indices have this tensor's rank and, but for the axis, at most its sizes.
-    public func gather(_ axis: Int, _ indices: Tensor) -> Tensor {
+    public func gather(axis: Int, _ indices: Tensor) -> Tensor {
         let a = shape.normalized(axis: axis), x = window(a, indices.shape, op: "gather").contiguous()
         let dense = indices.checkedIndices(below: shape[a], op: "gather")
         let out = Tensor(uninitialized: indices.shape, dtype), to = out.uninitializedPointer, n = shape[a],
@@ -88,21 +88,21 @@ extension Tensor {
 
     /// This tensor with elements of `source` written along an axis at int32 indices: y[i, indices[i, j, k], k] = source[i, j, k]
     /// for axis 1 (as `torch.scatter`). Indices and source have one shape; of elements for one place the last stays.
-    public func scatter(_ axis: Int, _ indices: Tensor, _ source: Tensor) -> Tensor {
-        scatter(axis, indices, source, op: "scatter") { outer, n, m, inner, columns, x, i, y in
+    public func scatter(axis: Int, _ indices: Tensor, _ source: Tensor) -> Tensor {
+        scatter(axis: axis, indices, source, op: "scatter") { outer, n, m, inner, columns, x, i, y in
             nstm_scatter(dtype.byteCount, x, i, y, outer, n, m, inner, columns.lowerBound, columns.upperBound)
         }
     }
     /// The same, added (as `torch.scatter_add`), in order of j.
-    public func scatterAdd(_ axis: Int, _ indices: Tensor, _ source: Tensor) -> Tensor {
+    public func scatterAdd(axis: Int, _ indices: Tensor, _ source: Tensor) -> Tensor {
         let real = dtype.real
-        return scatter(axis, indices, source, op: "scatterAdd") { outer, n, m, inner, columns, x, i, y in
+        return scatter(axis: axis, indices, source, op: "scatterAdd") { outer, n, m, inner, columns, x, i, y in
             nstm_scatter_add(real, x, i, y, outer, n, m, inner, columns.lowerBound, columns.upperBound)
         }
     }
 
     private func scatter(
-        _ axis: Int, _ indices: Tensor, _ source: Tensor, op: String,
+        axis: Int, _ indices: Tensor, _ source: Tensor, op: String,
         _ kernel: (Int, Int, Int, Int, Range<Int>, UnsafeRawPointer, UnsafePointer<Int32>, UnsafeMutableRawPointer) -> Void
     ) -> Tensor {
         let a = shape.normalized(axis: axis), n = shape[a], target = window(a, indices.shape, op: op)
@@ -126,7 +126,7 @@ extension Tensor {
         guard indices.rank == rank, (0..<rank).allSatisfy({ $0 == axis || indices[$0] <= shape[$0] }) else {
             nstmFatal(.other(op: op, "indices \(indices) do not fit shape \(shape) along axis \(axis)"))
         }
-        return (0..<rank).reduce(self) { $1 == axis ? $0 : $0.slice($1, 0..<indices[$1]) }
+        return (0..<rank).reduce(self) { $1 == axis ? $0 : $0.slice(axis: $1, 0..<indices[$1]) }
     }
     private func requireSource(_ source: Tensor, _ wanted: Shape, op: String) {
         guard source.shape == wanted, source.dtype == dtype else {

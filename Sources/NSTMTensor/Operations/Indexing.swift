@@ -41,17 +41,17 @@ extension Tensor {
         var view = self, axis = 0
         for index in indices {
             switch index {
-            case .at(let position): view = view.select(axis, position)
+            case .at(let position): view = view.select(axis: axis, position)
             case .range(let range, let step):
-                view = view.slice(axis, range, step: step)
+                view = view.slice(axis: axis, range, step: step)
                 axis += 1
             case .all: axis += 1
             case .reversed:
-                view = view.flipped([axis])
+                view = view.flipped(axes: [axis])
                 axis += 1
             case .rest: axis += rank - taken
             case .new:
-                view = view.expanded(axis)
+                view = view.unsqueezed(axis: axis)
                 axis += 1
             }
         }

@@ -35,11 +35,11 @@ extension Tensor {
     }
     /// Joins tensors of one shape along a new axis.
     public static func stack(_ parts: [Tensor], axis: Int = 0) -> Tensor {
-        concatenate(parts.map { $0.expanded(axis) }, axis: axis)
+        concatenate(parts.map { $0.unsqueezed(axis: axis) }, axis: axis)
     }
 
     /// Cuts an axis into consecutive pieces of given lengths, which are views.
-    public func split(_ axis: Int, _ lengths: [Int]) -> [Tensor] {
+    public func split(axis: Int, _ lengths: [Int]) -> [Tensor] {
         let a = shape.normalized(axis: axis)
         guard lengths.allSatisfy({ $0 >= 0 }), lengths.reduce(0, +) == shape[a] else {
             nstmFatal(.other(op: "split", "lengths \(lengths) do not add up to axis \(a) of \(shape)"))
@@ -47,13 +47,13 @@ extension Tensor {
         var start = 0
         return lengths.map { n in
             defer { start += n }
-            return slice(a, start..<start + n)
+            return slice(axis: a, start..<start + n)
         }
     }
     /// Cuts an axis into a number of pieces of one length, which must divide it.
-    public func split(_ axis: Int, into count: Int) -> [Tensor] { split(axis, shape.equalParts(axis, count)) }
+    public func split(axis: Int, into count: Int) -> [Tensor] { split(axis: axis, shape.equalParts(axis, count)) }
     /// Cuts an axis into at most `count` pieces of one length, of which the last may be shorter (as `torch.chunk`).
-    public func chunks(_ axis: Int, _ count: Int) -> [Tensor] { split(axis, shape.chunks(axis, count)) }
+    public func chunks(axis: Int, _ count: Int) -> [Tensor] { split(axis: axis, shape.chunks(axis: axis, count)) }
 
     /// Positions along axes moved on by `shifts`; what leaves at one end comes back at the other.
     public func rolled(_ shifts: [Int], axes: [Int]) -> Tensor {
@@ -63,7 +63,7 @@ extension Tensor {
         return Swift.zip(shifts, axes).reduce(self) { x, move in
             let n = x.shape[move.1], shift = n == 0 ? 0 : (move.0 % n + n) % n
             if shift == 0 { return x }
-            return .concatenate([x.slice(move.1, n - shift..<n), x.slice(move.1, 0..<n - shift)], axis: move.1)
+            return .concatenate([x.slice(axis: move.1, n - shift..<n), x.slice(axis: move.1, 0..<n - shift)], axis: move.1)
         }
     }
 }
@@ -77,7 +77,7 @@ extension Shape {
         return Array(repeating: self[axis] / count, count: count)
     }
     /// Lengths of the pieces of `chunks`.
-    package func chunks(_ axis: Int, _ count: Int) -> [Int] {
+    package func chunks(axis: Int, _ count: Int) -> [Int] {
         guard count > 0 else { nstmFatal(.other(op: "chunks", "\(count) pieces of \(self)")) }
         let n = self[axis]
         if n == 0 { return [0] }

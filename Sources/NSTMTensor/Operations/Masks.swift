@@ -71,11 +71,11 @@ extension Tensor {
     public static prefix func .! (a: Tensor) -> Tensor { combine(NSTM_XOR, a, .scalar(1, dtype: .bool), name: "not") }
 
     /// Whether any element along the axes (all when nil) is true; of none, false. A reduced axis disappears unless `keepDims`.
-    public func any(_ axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
+    public func any(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         combined(NSTM_OR, axes, keepDims, name: "any")
     }
     /// Whether all elements along the axes (all when nil) are true; of none, true.
-    public func all(_ axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
+    public func all(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         combined(NSTM_AND, axes, keepDims, name: "all")
     }
     private func combined(_ op: nstm_logic, _ axes: [Int]?, _ keepDims: Bool, name: String) -> Tensor {

@@ -53,7 +53,7 @@ extension Tensor {
             return all.enumerated().reduce(self) { x, w in
                 if w.element == (0, 0) { return x }
                 let sources = mode.sources(shape[w.offset], before: w.element.before, after: w.element.after, op: "padded")
-                return x.indexSelect(w.offset, Tensor(sources))
+                return x.indexSelect(axis: w.offset, Tensor(sources))
             }
         }
         var whole = shape
@@ -63,12 +63,12 @@ extension Tensor {
         return out
     }
     /// Zeros added before and after one axis.
-    public func padded(_ axis: Int, before: Int, after: Int) -> Tensor { padded([(axis, before, after)]) }
+    public func padded(axis: Int, before: Int, after: Int) -> Tensor { padded([(axis, before, after)]) }
 
     /// Without the positions that padding by these widths adds, as a view.
     package func cropped(_ widths: [(before: Int, after: Int)]) -> Tensor {
         widths.enumerated().reduce(self) { x, w in
-            x.slice(w.offset, w.element.before..<x.shape[w.offset] - w.element.after)
+            x.slice(axis: w.offset, w.element.before..<x.shape[w.offset] - w.element.after)
         }
     }
 }

@@ -2,7 +2,7 @@ import CNSTMKernels
 
 extension Tensor {
     /// Sum over axes (all when nil). A reduced axis disappears unless `keepDims`.
-    public func sum(_ axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
+    public func sum(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         var mask: UInt8 = axes == nil ? 0xff : 0
         if let axes { for axis in axes { mask |= 1 << UInt8(shape.normalized(axis: axis)) } }
         return sum(over: mask, keepDims: keepDims)
@@ -81,19 +81,19 @@ extension Tensor {
         return sum(over: mask, keepDims: true).reshaped(target)
     }
 
-    public func mean(_ axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
-        let s = sum(axes, keepDims: keepDims)
+    public func mean(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
+        let s = sum(axes: axes, keepDims: keepDims)
         return s.affine(Double(s.count) / Double(max(1, count)))
     }
 
     /// Largest element along an axis, and where it is (first of equals). NaN counts as largest.
-    public func maximum(along axis: Int) -> (values: Tensor, indices: Tensor) { extreme("maximum(along:)", axis, least: false) }
+    public func maximum(axis: Int) -> (values: Tensor, indices: Tensor) { extreme("maximum(axis:)", axis, least: false) }
     /// Smallest element along an axis, and where it is (first of equals). NaN counts as smallest.
-    public func minimum(along axis: Int) -> (values: Tensor, indices: Tensor) { extreme("minimum(along:)", axis, least: true) }
+    public func minimum(axis: Int) -> (values: Tensor, indices: Tensor) { extreme("minimum(axis:)", axis, least: true) }
     /// Position of the largest element along an axis (first of equals; NaN counts as largest), int32.
-    public func argmax(_ axis: Int = -1) -> Tensor { maximum(along: axis).indices }
+    public func argmax(axis: Int = -1) -> Tensor { maximum(axis: axis).indices }
     /// Position of the smallest element along an axis (first of equals; NaN counts as smallest), int32.
-    public func argmin(_ axis: Int = -1) -> Tensor { minimum(along: axis).indices }
+    public func argmin(axis: Int = -1) -> Tensor { minimum(axis: axis).indices }
 
     private func extreme(_ name: String, _ axis: Int, least: Bool) -> (values: Tensor, indices: Tensor) {
         let a = shape.normalized(axis: axis), x = contiguous()

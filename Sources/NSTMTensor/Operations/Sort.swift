@@ -6,11 +6,11 @@ import CNSTMKernels
 
 extension Tensor {
     /// Elements along an axis in order, and where they came from (int32).
-    public func sorted(_ axis: Int = -1, descending: Bool = false) -> (values: Tensor, indices: Tensor) {
+    public func sorted(axis: Int = -1, descending: Bool = false) -> (values: Tensor, indices: Tensor) {
         firstInOrder(shape[axis], axis, descending)
     }
-    /// Where the elements along an axis go in order: `gather(axis, argsort(axis))` is sorted.
-    public func argsort(_ axis: Int = -1, descending: Bool = false) -> Tensor { sorted(axis, descending: descending).indices }
+    /// Where the elements along an axis go in order: `gather(axis: axis, argsort(axis: axis))` is sorted.
+    public func argsort(axis: Int = -1, descending: Bool = false) -> Tensor { sorted(axis: axis, descending: descending).indices }
 
     /// The k largest (smallest) elements along an axis, in order, and where they are (int32); of equals, those of lower index.
     public func topK(_ k: Int, axis: Int = -1, largest: Bool = true) -> (values: Tensor, indices: Tensor) {

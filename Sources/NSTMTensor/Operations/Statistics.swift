@@ -30,40 +30,40 @@ extension AxisReduction {
 extension Tensor {
     /// Variance over axes, Σ(x − mean)²/(n − correction), computed in two passes in double. A correction of 1 (as in PyTorch) is
     /// for a sample, 0 (as in NumPy) for a population. Not a number where n ≤ correction.
-    public func variance(_ axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Tensor {
+    public func variance(axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         return r.result(r.variance(mean: r.mean(), correction: correction), keepDims: keepDims)
     }
     /// Square root of the variance; see `variance`.
-    public func standardDeviation(_ axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Tensor {
+    public func standardDeviation(axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         return r.result(r.variance(mean: r.mean(), correction: correction).mapped { $0.squareRoot() }, keepDims: keepDims)
     }
     /// Largest element over axes (`amax`). NaN counts as largest. Stops when there is none.
-    public func maximum(_ axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
+    public func maximum(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         r.requireElements("maximum")
         return r.result(r.run(NSTM_REDUCE_MAX), keepDims: keepDims)
     }
     /// Smallest element over axes (`amin`). NaN counts as smallest. Stops when there is none.
-    public func minimum(_ axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
+    public func minimum(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         r.requireElements("minimum")
         return r.result(r.run(NSTM_REDUCE_MIN), keepDims: keepDims)
     }
     /// Product over axes (`prod`), in double; 1 when there is nothing to multiply.
-    public func product(_ axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
+    public func product(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         return r.result(r.run(NSTM_REDUCE_PRODUCT), keepDims: keepDims)
     }
     /// Lᵖ norm over axes, (Σ|x|ᵖ)^(1/p) with p = `order` > 0; the largest |x| when `order` is infinite. Sums are in double:
     /// squares of float32 do not overflow.
-    public func norm(_ axes: [Int]? = nil, order: Double = 2, keepDims: Bool = false) -> Tensor {
+    public func norm(axes: [Int]? = nil, order: Double = 2, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         return r.result(r.norm(order), keepDims: keepDims)
     }
     /// log Σ eˣ over axes without overflow; −∞ where all elements are −∞.
-    public func logSumExp(_ axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
+    public func logSumExp(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         return r.result(r.logSumExp(), keepDims: keepDims)
     }

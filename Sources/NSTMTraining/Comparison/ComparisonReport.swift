@@ -81,7 +81,9 @@ struct ComparisonReport {
         }
         let seeds = plan.seeds.map(String.init).joined(separator: ", ")
         var text = "Every model has \(budget); seeds \(seeds). Metrics are those of the last evaluation"
-        text += plan.seeds.count > 1 ? ", mean ± sample standardDeviation over the seeds; the best mean is bold." : "; the best is bold."
+        text +=
+            plan.seeds.count > 1
+            ? ", mean ± sample standardDeviation over the seeds; the best mean is bold." : "; the best is bold."
         if let target = plan.parameters {
             let percent = Markdown.number(target.tolerance * 100), count = ProgressReporter.count(Double(target.count))
             text += " Models have \(count) parameters ± \(percent) %"
@@ -149,7 +151,8 @@ struct ComparisonReport {
             for name in Metrics.allNames where !row.values(name).isEmpty {
                 let sample = Sample(row.values(name))
                 summary[name] = [
-                    "mean": .double(sample.mean), "standardDeviation": sample.standardDeviation.map(ConfigurationValue.double) ?? .null,
+                    "mean": .double(sample.mean),
+                    "standardDeviation": sample.standardDeviation.map(ConfigurationValue.double) ?? .null,
                 ]
             }
             map["metrics"] = .map(summary)

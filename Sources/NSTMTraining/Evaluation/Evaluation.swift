@@ -8,7 +8,7 @@ import NSTMTensor
 public func taskLoss(_ logits: Variable, _ batch: Batch, _ kind: TargetKind) -> Variable {
     switch kind {
     case .nextToken, .answers, .classes: logits.crossEntropy(batch.targets, weights: batch.mask)
-    case .binary: logits.binaryCrossEntropy(batch.targets, weights: batch.mask?.expanded(-1))
+    case .binary: logits.binaryCrossEntropy(batch.targets, weights: batch.mask?.unsqueezed(axis: -1))
     }
 }
 

@@ -35,7 +35,7 @@ public struct Generator {
                 state = model.initialState(batch: 1)
             }
             let logits = model(Tensor(pending, [1, pending.count]), state: &state, ForwardContext(.evaluate, weights: weights))
-            let next = draw(logits.value.select(1, pending.count - 1).elements(Float.self).map(Double.init), i)
+            let next = draw(logits.value.select(axis: 1, pending.count - 1).elements(Float.self).map(Double.init), i)
             // Only a model with learned positions ever looks back; nothing else may grow with the number of tokens.
             if let limit = model.maxSequenceLength {
                 history.append(next)

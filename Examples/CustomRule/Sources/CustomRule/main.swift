@@ -17,10 +17,10 @@ final class LeakyMax: StateUpdateRule {
 
     func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
         let keep = context[leak].sigmoid()
-        let weight = token.weights.expanded(2)
+        let weight = token.weights.unsqueezed(axis: 2)
         func mix(_ state: Variable, _ offered: Variable) -> Variable {
             let faded = state * keep
-            let maximum = faded + (offered.expanded(1) - faded).relu()
+            let maximum = faded + (offered.unsqueezed(axis: 1) - faded).relu()
             return state + weight * (maximum - state)
         }
         var next = states

@@ -30,18 +30,19 @@ public final class ContentSlotsRule: StateUpdateRule {
 
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
         guard let a = states.usage else { fatalError("ContentSlotsRule: states without usage") }
-        let r = token.weights, beta = context[sharpness].exp(), key = token.key.expanded(1)
-        let scores = (states.keys * key).sum([2]) / Double(states.keys.shape[2]) * beta, none = beta * context[threshold]
+        let r = token.weights, beta = context[sharpness].exp(), key = token.key.unsqueezed(axis: 1)
+        let scores = (states.keys * key).sum(axes: [2]) / Double(states.keys.shape[2]) * beta, none = beta * context[threshold]
         // The same number everywhere changes nothing; this one keeps the exponentials in range.
-        let top = Tensor.maximum(scores.value.maximum([1], keepDims: true), none.value)
+        let top = Tensor.maximum(scores.value.maximum(axes: [1], keepDims: true), none.value)
         let known = r * a * (scores - Variable(top)).exp(), new = (none - Variable(top)).exp()
         let free = r * (1 - a), ones = context.constant(Tensor.ones([a.shape[0], 1], dtype: a.dtype))
-        let before = Variable.concatenate([ones, (1 - free).cumulativeProduct(1).slice(1, 0..<states.count - 1)], axis: 1)
-        let mass = known.sum([1], keepDims: true) + new
+        let before = Variable.concatenate(
+            [ones, (1 - free).cumulativeProduct(axis: 1).slice(axis: 1, 0..<states.count - 1)], axis: 1)
+        let mass = known.sum(axes: [1], keepDims: true) + new
         let u = strength(token.features, context).sigmoid() * (known + new * free * before) / mass
         var next = states
-        next.keys = states.keys + u.expanded(2) * (key - states.keys)
-        next.values = states.values + u.expanded(2) * (token.value.expanded(1) - states.values)
+        next.keys = states.keys + u.unsqueezed(axis: 2) * (key - states.keys)
+        next.values = states.values + u.unsqueezed(axis: 2) * (token.value.unsqueezed(axis: 1) - states.values)
         next.usage = (a + u * (1 - a)) * (1 - r * forget(token.features, context).sigmoid())
         return next
     }
@@ -49,7 +50,7 @@ public final class ContentSlotsRule: StateUpdateRule {
         -> (reads: Variable, states: StateBank)?
     {
         guard readout is ContentReadout, let usage = states.usage else { return nil }
-        func gate(_ map: Linear) -> Variable { map(tokens.features, context).sigmoid().squeezed(2) }
+        func gate(_ map: Linear) -> Variable { map(tokens.features, context).sigmoid().squeezed(axis: 2) }
         let found = tokens.split(heads: states.heads).keys.contentSlotScan(
             routing: tokens.weights, strength: gate(strength), forget: gate(forget), keys: states.keys, usage: usage,
             sharpness: context[sharpness].exp(), threshold: context[threshold])

@@ -20,10 +20,10 @@ public struct ConvexUpdate: UpdateFamily {
     }
 
     public func step(_ states: StateBank, _ token: RoutedToken) -> StateBank {
-        let u = write.squeezed(1).expanded(2)
+        let u = write.squeezed(axis: 1).unsqueezed(axis: 2)
         var next = states
-        next.keys = states.keys + u * (token.key.expanded(1) - states.keys)
-        next.values = states.values + (gate.map { u * $0 } ?? u) * (token.value.expanded(1) - states.values)
+        next.keys = states.keys + u * (token.key.unsqueezed(axis: 1) - states.keys)
+        next.values = states.values + (gate.map { u * $0 } ?? u) * (token.value.unsqueezed(axis: 1) - states.values)
         return next
     }
     public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
@@ -50,15 +50,16 @@ public struct ConvexUpdate: UpdateFamily {
         let (queries, keys, values) = tokens.split(heads: states.heads), kept = 1 - write
         let reads = readout.weights(queries, routing: tokens.readWeights, states)
         context.observe(StateObservation.read.rawValue) { reads.value }
-        let scan = reads.squeezed(1).matrixStateScan(
-            key: write, value: values, decay: kept, state: states.values.expanded(1), heads: 1)
-        let t = tokens.count, left = kept.cumulativeProduct(1, reversed: true)
+        let scan = reads.squeezed(axis: 1).matrixStateScan(
+            key: write, value: values, decay: kept, state: states.values.unsqueezed(axis: 1), heads: 1)
+        let t = tokens.count, left = kept.cumulativeProduct(axis: 1, reversed: true)
         let one = Variable(Tensor.ones([write.shape[0], 1, write.shape[2]], dtype: write.dtype))
-        let behind = Variable.concatenate([left.slice(1, 1..<t), one], axis: 1)
+        let behind = Variable.concatenate([left.slice(axis: 1, 1..<t), one], axis: 1)
         var next = states
         next.keys =
-            left.slice(1, 0..<1).squeezed(1).expanded(2) * states.keys + (write * behind).matmul(keys, transposeSelf: true)
-        next.values = scan.state.squeezed(1)
+            left.slice(axis: 1, 0..<1).squeezed(axis: 1).unsqueezed(axis: 2) * states.keys
+            + (write * behind).matmul(keys, transposeSelf: true)
+        next.values = scan.state.squeezed(axis: 1)
         return (scan.output, next)
     }
 }

@@ -23,7 +23,7 @@ public final class GatedSlotsRule: TokenDrivenUpdateRule {
         var u = routing
         if slowness != 1 {
             // In logarithms; the bound keeps the slope finite where a weight reaches 1.
-            u = 1 - ((1 - routing).clamped(1e-6, 1).log() / slowness).exp()
+            u = 1 - ((1 - routing).clamped(min: 1e-6, max: 1).log() / slowness).exp()
         }
         if let gate { u = u * gate(tokens, context).sigmoid() }
         return ConvexUpdate(write: u)

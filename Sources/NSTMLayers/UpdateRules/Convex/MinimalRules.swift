@@ -27,7 +27,7 @@ public final class MinLSTMRule: TokenDrivenUpdateRule {
         gates = Linear(parameters.child("gates"), in: width, out: 2 * width)
     }
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
-        let logs = gates(tokens, context).logSigmoid().split(2, into: 2)
+        let logs = gates(tokens, context).logSigmoid().split(axis: 2, into: 2)
         return ConvexUpdate(write: routing, gate: (logs[1] - logs[0]).sigmoid())
     }
 }

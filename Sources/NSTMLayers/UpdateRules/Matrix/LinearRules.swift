@@ -57,8 +57,8 @@ public final class LinearAttentionRule: TokenDrivenUpdateRule {
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
         guard let usage else { fatalError("LinearAttentionRule: states without usage") }
         // w is never negative, so that the bound of the sum is the bound of every step.
-        let n = (routing.cumulativeSum(1) + usage.expanded(1)).clamped(0, horizon), share = routing / n
-        return MatrixUpdate(write: share, decay: 1 - share, usage: n.select(1, routing.shape[1] - 1))
+        let n = (routing.cumulativeSum(axis: 1) + usage.unsqueezed(axis: 1)).clamped(min: 0, max: horizon), share = routing / n
+        return MatrixUpdate(write: share, decay: 1 - share, usage: n.select(axis: 1, routing.shape[1] - 1))
     }
 }
 

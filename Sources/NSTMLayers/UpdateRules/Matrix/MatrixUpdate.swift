@@ -32,15 +32,15 @@ public struct MatrixUpdate: UpdateFamily {
 
     /// c for keys [B, T, D]: [B, H, T, N].
     private func strengths(_ keys: Variable, _ states: StateBank) -> Variable {
-        let c = keys.matched(to: states.keys, heads: states.heads) * write.expanded(1)
+        let c = keys.matched(to: states.keys, heads: states.heads) * write.unsqueezed(axis: 1)
         return beta == nil ? c : c.l2Normalized()
     }
 
     public func step(_ states: StateBank, _ token: RoutedToken) -> StateBank {
-        let c = strengths(token.key.expanded(1), states)
-        var old = states.values.byHeads(states.heads), v = token.value.expanded(1).byHeads(states.heads)
-        if let decay { old = old * decay.expanded(3) }
-        if let beta { v = beta.transposed(1, 2).expanded(3) * (v - c.matmul(old)) }
+        let c = strengths(token.key.unsqueezed(axis: 1), states)
+        var old = states.values.byHeads(states.heads), v = token.value.unsqueezed(axis: 1).byHeads(states.heads)
+        if let decay { old = old * decay.unsqueezed(axis: 3) }
+        if let beta { v = beta.transposed(1, 2).unsqueezed(axis: 3) * (v - c.matmul(old)) }
         var next = states
         next.values = (old + c.transposed() * v).joiningHeads()
         if let usage { next.usage = usage }
@@ -48,7 +48,8 @@ public struct MatrixUpdate: UpdateFamily {
     }
     public func view(before: StateBank, after: StateBank, _ token: RoutedToken) -> StateBank {
         guard let bonus else { return after }
-        let c = strengths(token.key.expanded(1), before) * bonus, v = token.value.expanded(1).byHeads(before.heads)
+        let c = strengths(token.key.unsqueezed(axis: 1), before) * bonus,
+            v = token.value.unsqueezed(axis: 1).byHeads(before.heads)
         var seen = before
         seen.values = before.values + (c.transposed() * v).joiningHeads()
         return seen
@@ -67,7 +68,7 @@ public struct MatrixUpdate: UpdateFamily {
         return states.scanningActive { states in
             let reads = rows(readout.weights(queries, routing: tokens.readWeights, states))
             let scan = reads.matrixStateScan(
-                key: rows(strengths(keys, states)), value: values, decay: decay.map { rows($0.expanded(1)) },
+                key: rows(strengths(keys, states)), value: values, decay: decay.map { rows($0.unsqueezed(axis: 1)) },
                 beta: beta?.broadcast(to: [b, t, heads]),
                 bonus: bonus.map { $0.broadcast(to: [heads, n]).reshaped([heads * n]) },
                 state: states.values.byHeads(heads), heads: heads)

@@ -22,13 +22,13 @@ public struct SelectiveUpdate: UpdateFamily {
     }
     /// wₘ k·Kₘ/√d, [B, H, T, N].
     private func strengths(_ keys: Variable, _ states: StateBank) -> Variable {
-        keys.matched(to: states.keys, heads: states.heads) * write.expanded(1)
+        keys.matched(to: states.keys, heads: states.heads) * write.unsqueezed(axis: 1)
     }
 
     public func step(_ states: StateBank, _ token: RoutedToken) -> StateBank {
-        let time = write.squeezed(1).expanded(2) * delta
-        let offered = (delta * token.value.expanded(1)).byHeads(states.heads)
-        let c = strengths(token.key.expanded(1), states)
+        let time = write.squeezed(axis: 1).unsqueezed(axis: 2) * delta
+        let offered = (delta * token.value.unsqueezed(axis: 1)).byHeads(states.heads)
+        let c = strengths(token.key.unsqueezed(axis: 1), states)
         var next = states
         next.values = (time * rates).exp() * states.values + (c.transposed() * offered).joiningHeads()
         return next
@@ -41,13 +41,14 @@ public struct SelectiveUpdate: UpdateFamily {
         return states.scanningActive { states in
             let reads = readout.weights(queries, routing: tokens.readWeights, states), c = strengths(keys, states)
             // The kernel's channels share what they are given and how they are read: a scan for each head.
-            let r = reads.split(1, into: reads.shape[1]), written = c.split(1, into: heads)
-            let x = values.split(2, into: heads), deltas = delta.split(2, into: heads),
-                a = rates.transposed().split(0, into: heads)
-            let start = states.values.transposed().split(1, into: heads)
+            let r = reads.split(axis: 1, into: reads.shape[1]), written = c.split(axis: 1, into: heads)
+            let x = values.split(axis: 2, into: heads), deltas = delta.split(axis: 2, into: heads),
+                a = rates.transposed().split(axis: 0, into: heads)
+            let start = states.values.transposed().split(axis: 1, into: heads)
             let scans = (0..<heads).map { h in
                 x[h].selectiveScan(
-                    delta: deltas[h], a: a[h], b: written[h].squeezed(1), c: r[r.count == 1 ? 0 : h].squeezed(1), step: write,
+                    delta: deltas[h], a: a[h], b: written[h].squeezed(axis: 1), c: r[r.count == 1 ? 0 : h].squeezed(axis: 1),
+                    step: write,
                     state: start[h])
             }
             var next = states

@@ -7,7 +7,7 @@ import NSTMTensor
 ///   - state: h [..., D].
 ///   - input, recurrent: a = W x + c and b = U h + d, [..., 3·D]: reset, update, candidate.
 func gatedRecurrentChange(_ state: Variable, input: Variable, recurrent: Variable) -> Variable {
-    let axis = state.shape.rank - 1, a = input.split(axis, into: 3), b = recurrent.split(axis, into: 3)
+    let axis = state.shape.rank - 1, a = input.split(axis: axis, into: 3), b = recurrent.split(axis: axis, into: 3)
     let reset = (a[0] + b[0]).sigmoid(), update = (a[1] + b[1]).sigmoid()
     return update * ((a[2] + reset * b[2]).tanh() - state)
 }

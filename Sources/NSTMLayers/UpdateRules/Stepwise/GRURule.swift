@@ -15,12 +15,12 @@ public final class GRURule: StateUpdateRule {
     }
     public var stepsStatesAlone: Bool { true }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
-        let w = token.weights.expanded(2)
+        let w = token.weights.unsqueezed(axis: 2)
         let change = gatedRecurrentChange(
-            states.values, input: input(token.value, context).expanded(1), recurrent: recurrent(states.values, context))
+            states.values, input: input(token.value, context).unsqueezed(axis: 1), recurrent: recurrent(states.values, context))
         var next = states
         next.values = states.values + w * change
-        next.keys = states.keys + w * (token.key.expanded(1) - states.keys)
+        next.keys = states.keys + w * (token.key.unsqueezed(axis: 1) - states.keys)
         return next
     }
 }

@@ -32,13 +32,14 @@ public final class IndependentMechanismsRule: StateUpdateRule {
         recurrentBias = parameters("recurrent.bias", [states, 3 * width], .zeros, decays: false, stateAxis: 0)
     }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
-        let v = states.values, key = token.key.expanded(1)
-        let preference = (query(norm(v, context), context) * (key - context[null])).sum([2]) / Double(v.shape[2]).squareRoot()
+        let v = states.values, key = token.key.unsqueezed(axis: 1)
+        let preference =
+            (query(norm(v, context), context) * (key - context[null])).sum(axes: [2]) / Double(v.shape[2]).squareRoot()
         let chosen = states.activity.hidingInactive(preference).value.largest(k)
-        let taken = preference.sigmoid().expanded(2) * token.value.expanded(1)
+        let taken = preference.sigmoid().unsqueezed(axis: 2) * token.value.unsqueezed(axis: 1)
         let input = einsum("bni,noi->bno", taken, context[inputWeight]) + context[inputBias]
         let recurrent = einsum("bni,noi->bno", v, context[recurrentWeight]) + context[recurrentBias]
-        let w = (token.weights * context.constant(chosen)).expanded(2)
+        let w = (token.weights * context.constant(chosen)).unsqueezed(axis: 2)
         var next = states
         next.values = v + w * gatedRecurrentChange(v, input: input, recurrent: recurrent)
         next.keys = states.keys + w * (key - states.keys)

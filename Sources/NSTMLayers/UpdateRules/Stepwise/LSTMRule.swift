@@ -21,15 +21,15 @@ public final class LSTMRule: StateUpdateRule {
     }
     public var stepsStatesAlone: Bool { true }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
-        let old = states.values.split(2, into: 2)
-        let gates = (input(token.value, context).expanded(1) + recurrent(old[1], context)).split(2, into: 3)
+        let old = states.values.split(axis: 2, into: 2)
+        let gates = (input(token.value, context).unsqueezed(axis: 1) + recurrent(old[1], context)).split(axis: 2, into: 3)
         let candidate = gates[2].tanh()
         let cell = candidate + (gates[0] + 1).sigmoid() * (old[0] - candidate)
         let new = Variable.concatenate([cell, gates[1].sigmoid() * cell.tanh()], axis: 2)
-        let w = token.weights.expanded(2)
+        let w = token.weights.unsqueezed(axis: 2)
         var next = states
         next.values = states.values + w * (new - states.values)
-        next.keys = states.keys + w * (token.key.expanded(1) - states.keys)
+        next.keys = states.keys + w * (token.key.unsqueezed(axis: 1) - states.keys)
         return next
     }
 }

@@ -28,13 +28,13 @@ public final class SlotAttentionRule: StateUpdateRule {
         feedForward = FeedForward(parameters.child("feedForward"), width: width, hidden: hidden)
     }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
-        let v = states.values, key = token.key.expanded(1)
-        let scores = (query(norm(v, context), context) * key).sum([2]) / Double(v.shape[2]).squareRoot()
+        let v = states.values, key = token.key.unsqueezed(axis: 1)
+        let scores = (query(norm(v, context), context) * key).sum(axes: [2]) / Double(v.shape[2]).squareRoot()
         let share = states.activity.hidingInactive(scores).softmax()
         let updated =
-            v + gatedRecurrentChange(v, input: input(token.value, context).expanded(1), recurrent: recurrent(v, context))
+            v + gatedRecurrentChange(v, input: input(token.value, context).unsqueezed(axis: 1), recurrent: recurrent(v, context))
         let new = (updated + feedForward(feedNorm(updated, context), context)).tanh()
-        let w = (token.weights * share).expanded(2)
+        let w = (token.weights * share).unsqueezed(axis: 2)
         var next = states
         next.values = v + w * (new - v)
         next.keys = states.keys + w * (key - states.keys)
