@@ -3,6 +3,7 @@ import NSTMAutograd
 import NSTMData
 import NSTMIO
 import NSTMModules
+import NSTMSystem
 
 /// Many training runs, one after the other, in subfolders of one folder. A series that was stopped or killed goes on where it was,
 /// to the bit; runs that are over are not repeated; a run that fails does not keep the others from running.
@@ -90,7 +91,7 @@ public final class RunSeries {
             if record.isOver { record.stateBytes = stateBytes(trainer.model, data.dataset) }
         } catch {
             record.ending = .failed
-            record.error = "\(error)"
+            record.error = error.plainReason
         }
         record.seconds = before + Date().timeIntervalSince(begun)
         try record.write(in: place)
