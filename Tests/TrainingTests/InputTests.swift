@@ -147,6 +147,17 @@ import NSTMTraining
     }
 
     #if os(Linux)
+        @Test func textsThatDoNotFitIntoMemoryAreRefused() throws {
+            try scratch.write("text.txt", "")
+            #expect(truncate(scratch["text.txt"].path, 3 << 30) == 0)
+            for unit in ["character", "byte"] {
+                let result = try Tool.run(
+                    ["train"] + ["data.kind=text", "data.file=text.txt", "data.unit=\(unit)"].flatMap { ["--set", $0] },
+                    in: scratch, threads: 1, shell: "ulimit -v 4000000; exec \"$0\" \"$@\"")
+                #expect(result.status == 1 && result.error.contains("/text.txt: needs "), "\(result.error)")
+                #expect(result.error.contains(" bytes of memory, ") && result.error.contains("Nothing was loaded"))
+            }
+        }
         /// The libraries alone take some 200 MB; OpenBLAS would ask for its buffers for ever.
         @Test func smallAddressSpacesAreRefused() throws {
             for limit in [180_000, 200_000, 250_000, 300_000, 400_000] {
