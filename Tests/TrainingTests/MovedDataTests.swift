@@ -43,6 +43,67 @@ import NSTMTraining
         }
     }
 
+    /// A plan whose data has moved is the same plan, and one with other data is not, wherever that is stored.
+    @Test(arguments: ["compare", "scale", "datasets"]) func plansFollowTheirData(kind: String) throws {
+        let scratch = try Scratch(), command = kind == "scale" ? "scale" : "compare"
+        try scratch.write("text.txt", sampleText())
+        func plan(_ file: String, seeds: String = "[1, 2]") throws {
+            let data = "data: {kind: text, file: \(file), context: 8}"
+            try scratch.write(
+                "plan.yaml",
+                """
+                base:
+                  \(kind == "datasets" ? "{}" : data)
+                  model: {layers: 1, width: 8, heads: 2, states: 4}
+                  training: {batch: 2, evaluation: {interval: 100, limit: 1, batch: 2}}
+                models: [{name: a}]
+                seeds: \(seeds)
+                \(kind == "scale" ? "sizes: [{width: 8}]\ntokens: [32]" : "equal: {steps: 2}")
+                \(kind == "datasets" ? "datasets: [{name: one, \(data)}]" : "")
+
+                """.replacingOccurrences(of: "  {}\n", with: ""))
+        }
+        let resume = [command, "plan.yaml", "--output", "out", "--resume"]
+        try plan("text.txt")
+        _ = try ok([command, "plan.yaml", "--output", "out"], scratch)
+        let record = try #require(
+            (FileManager.default.enumerator(atPath: scratch["out"].path)?.allObjects as? [String])?.first {
+                $0.hasSuffix("seed-2/run.json")
+            })
+        // From here on the second run has still to be done.
+        func forget() throws {
+            try FileManager.default.removeItem(at: scratch["out/\(record)"].deletingLastPathComponent())
+        }
+        try forget()
+        try plan(scratch["text.txt"].path)
+        _ = try ok(resume, scratch)
+        try scratch.write("new/moved.txt", sampleText())
+        try FileManager.default.removeItem(at: scratch["text.txt"])
+        try forget()
+        try plan("new/moved.txt")
+        #expect(try ok(resume, scratch).contains("seed 2"))
+        try forget()
+        try plan("lost/moved.txt")
+        #expect(try ok(resume + ["--data", "new"], scratch).contains("seed 2"))
+
+        // Other data is refused, under the old path too, before anything is run.
+        for file in ["new/moved.txt", "new/other.txt"] {
+            try forget()
+            try scratch.write(file, sampleText() + "and")
+            try plan(file)
+            let other = try Tool.run(resume, in: scratch)
+            #expect(other.status == 1 && other.error.contains("fingerprint"), "\(other.error)")
+            #expect(!FileManager.default.fileExists(atPath: scratch["out/\(record)"].path))
+            try scratch.write("new/moved.txt", sampleText())
+            try plan("new/moved.txt")
+            _ = try ok(resume, scratch)
+        }
+        // Every other key counts.
+        try plan("new/moved.txt", seeds: "[1]")
+        let other = try Tool.run(resume, in: scratch)
+        #expect(other.status == 1 && other.error.contains("seeds"), "\(other.error)")
+    }
+
     /// Whatever characters a text has, `generate` begins, and what `train` suggests works.
     @Test(arguments: ["character", "byte"], ["0101100111010", "Жўщ", "the The"]) func everyVocabularyHasABeginning(
         unit: String, letters: String

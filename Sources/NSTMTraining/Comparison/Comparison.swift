@@ -47,7 +47,9 @@ public final class Comparison {
         let lock = try FolderLock(folder.url)
         defer { lock.release() }
         if let warning = lock.warning { onEvent(.training(.note("warning: \(warning)"))) }
-        try folder.check(plan.resolved, resume: resume) { try ComparisonPlan($0, catalogue: catalogue).resolved }
+        try folder.check(plan.resolved, places: plan.places, resume: resume) {
+            try ComparisonPlan($0, catalogue: catalogue).resolved
+        }
         let contestants = try self.contestants()
         try folder.claim(plan.resolved)
         let runs = plan.seeds.flatMap { seed in contestants.map { planned($0, seed: seed) } }

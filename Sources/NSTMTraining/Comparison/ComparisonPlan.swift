@@ -33,6 +33,8 @@ public struct ComparisonPlan: Sendable {
     public let curvesLogX: Bool, curvesLogY: Bool
     /// The plan with every default filled in.
     public let resolved: ConfigValue
+    /// Keys that say where a file is stored, as `Experiment.places`.
+    let places: Set<String>
     let entries: [Entry]
 
     /// - Throws: `ConfigurationError` with every fault of the plan and of all the configurations it makes.
@@ -85,7 +87,11 @@ public struct ComparisonPlan: Sendable {
         self.entries = entries
         resolved = reader.resolved
         faults = reader.faults + faults
-        for entry in entries { faults += PlanParts.faults(of: entry.configuration, entry.path, data: entry.dataPath, catalogue) }
+        var places: Set<String> = []
+        for entry in entries {
+            faults += PlanParts.faults(of: entry.configuration, entry.path, data: entry.dataPath, catalogue, places: &places)
+        }
+        self.places = places
         faults += PlanParts.collisions(entries.map { ($0.path, [$0.dataset, $0.model]) })
         try PlanParts.throwIfFaulty(faults)
     }

@@ -28,10 +28,16 @@ enum PlanParts {
     /// - Parameters:
     ///   - path: of the model.
     ///   - data: of the dataset.
+    ///   - places: gets the keys of the plan that say where a file is stored.
     static func faults(
-        of config: ConfigValue, _ path: String, data: String = "base", _ catalogue: Catalogue
+        of config: ConfigValue, _ path: String, data: String = "base", _ catalogue: Catalogue, places: inout Set<String>
     ) -> [ConfigFault] {
-        do { _ = try Experiment(config, catalogue: catalogue) } catch let error as ConfigurationError {
+        do {
+            for place in try Experiment(config, catalogue: catalogue).places {
+                // Any of the parts that a configuration is made of can have the key.
+                places.formUnion(["base", data, path].map { "\($0).\(place)" })
+            }
+        } catch let error as ConfigurationError {
             return error.faults.map { fault in
                 let part = fault.path.hasPrefix("model") ? path : fault.path.hasPrefix("data") ? data : "base"
                 return fault.moved(to: part + "." + fault.path)

@@ -20,6 +20,8 @@ public struct ScalingPlan: Sendable {
     public let irreducible: Bool
     /// The plan with every default filled in.
     public let resolved: ConfigValue
+    /// Keys that say where a file is stored, as `Experiment.places`.
+    let places: Set<String>
     let entries: [Entry]
     /// The names of the models, in order.
     let models: [String]
@@ -64,7 +66,11 @@ public struct ScalingPlan: Sendable {
         self.models = names
         resolved = reader.resolved
         faults = reader.faults + faults
-        for entry in entries { faults += PlanParts.faults(of: entry.configuration, entry.path, catalogue) }
+        var places: Set<String> = []
+        for entry in entries {
+            faults += PlanParts.faults(of: entry.configuration, entry.path, catalogue, places: &places)
+        }
+        self.places = places
         faults += PlanParts.collisions(entries.map { ($0.path, [$0.model, $0.size]) })
         try PlanParts.throwIfFaulty(faults)
     }
