@@ -43,6 +43,41 @@ import NSTMTraining
         }
     }
 
+    /// What is made with `--data` names the file that was read, by its full path: it is found again without the option.
+    @Test func theFileThatWasReadIsStored() throws {
+        let scratch = try Scratch(), elsewhere = try Scratch()
+        let text = try scratch.write("text.txt", sampleText())
+        try scratch.write("c.yaml", sampleConfiguration(text: text, steps: 4))
+        _ = try ok(["train", "c.yaml", "--output", "run", "--until", "2"], scratch)
+        try scratch.write("new/text.txt", sampleText())
+        try scratch.write("new/renamed.txt", sampleText())
+        try FileManager.default.removeItem(at: text)
+        let run = scratch["run"].path, policy = ["--policy", "random", "--keep", "4", "--batches", "1", "--size", "2"]
+        func check(_ folder: String, _ file: String) throws {
+            let config = try SavedModel(scratch[folder]).configuration
+            #expect(config[path: "data.file"] == .string(scratch[file].standardizedFileURL.path), "\(folder)")
+            _ = try ok(["states", scratch[folder].path, "--batches", "1", "--size", "2"], elsewhere)
+            _ = try ok(["train", "--resume", scratch[folder].path, "--output", "of-\(folder)"], elsewhere)
+        }
+        // A folder, the file itself, and a path that begins here.
+        let places = [("new", "new/text.txt"), ("new/renamed.txt", "new/renamed.txt"), (scratch["new"].path, "new/text.txt")]
+        for (i, (data, file)) in places.enumerated() {
+            _ = try ok(["prune", run, "--data", data, "--output", "pruned-\(i)"] + policy, scratch)
+            try check("pruned-\(i)", file)
+            _ = try ok(["prune", run, "--data", data, "--compact", "--output", "small-\(i)"] + policy, scratch)
+            try check("small-\(i)", file)
+            _ = try ok(["train", "--resume", "run", "--data", data, "--until", "3", "--output", "trained-\(i)"], scratch)
+            try check("trained-\(i)", file)
+            _ = try ok(["train", "c.yaml", "--data", data, "--until", "2", "--output", "fresh-\(i)"], scratch)
+            try check("fresh-\(i)", file)
+        }
+        // What reads no data keeps the path.
+        _ = try ok(["compact", "pruned-0", "--output", "compact"], scratch)
+        try check("compact", "new/text.txt")
+        _ = try ok(["expand", "pruned-0", "--states", "9", "--output", "expanded"], scratch)
+        try check("expanded", "new/text.txt")
+    }
+
     /// A plan whose data has moved is the same plan, and one with other data is not, wherever that is stored.
     @Test(arguments: ["compare", "scale", "datasets"]) func plansFollowTheirData(kind: String) throws {
         let scratch = try Scratch(), command = kind == "scale" ? "scale" : "compare"
