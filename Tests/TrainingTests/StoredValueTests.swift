@@ -77,9 +77,14 @@ import NSTMTraining
         -1, 0, 16_384, .int(1 << 31), .int(.max), .int(.min), 1e300, "NaN", "", [], [[[1]]], [:], .null, true,
     ]
 
+    /// For configurations, which have many keys, all read by the same reader: one of each kind.
+    private static let wrongSettings: [ConfigValue] = [-1, 0, 16_384, .int(.max), "NaN", [[[1]]], [:], true]
+
     /// Calls a body with a name and the changed text of a document: with a wrong value in the place of each part of it, without each
     /// part, with a key more in each map, cut off, and with something behind its end.
-    private static func eachMutation(_ text: String, _ body: (String, String) throws -> Void) throws {
+    private static func eachMutation(
+        _ text: String, _ wrong: [ConfigValue] = wrong, _ body: (String, String) throws -> Void
+    ) throws {
         let document = try ConfigValue(json: text)
         for (path, part) in parts(document, []) where !path.isEmpty {
             let name = path.joined(separator: ".")
@@ -155,7 +160,8 @@ import NSTMTraining
                 try StoredValueTests.use(url, dataset)
                 for document in ["training", "data", "life", "config"] {
                     guard let text = archive.documents[document] else { continue }
-                    try StoredValueTests.eachMutation(text) { what, changed in
+                    let values = document == "config" ? StoredValueTests.wrongSettings : StoredValueTests.wrong
+                    try StoredValueTests.eachMutation(text, values) { what, changed in
                         // The other parts of the configurations have the same keys.
                         if document == "config" && name == "recall" && !what.hasPrefix("data.") { return }
                         var other = archive
