@@ -63,11 +63,13 @@ let package = Package(
             dependencies: ["CHDF5", "NSTMSystem", "NSTMTensor", "NSTMModules"]),
         .target(
             name: "NSTMTraining",
-            dependencies: ["COpenBLAS", "CNSTMKernels", "NSTMLayers", "NSTMBaselines", "NSTMOptim", "NSTMData", "NSTMIO"]),
+            dependencies: [
+                "COpenBLAS", "CNSTMKernels", "NSTMSystem", "NSTMLayers", "NSTMBaselines", "NSTMOptim", "NSTMData", "NSTMIO",
+            ]),
         .target(
             name: "NSTMCommand",
             dependencies: [
-                "NSTM", .product(name: "Yams", package: "Yams"),
+                "NSTM", "NSTMSystem", .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(
@@ -97,7 +99,7 @@ let package = Package(
 
         // What the tests of several targets need.
         .target(name: "TestSupport", dependencies: ["NSTMModules"], path: "Tests/Support"),
-        .testTarget(name: "SystemTests", dependencies: ["NSTMSystem"]),
+        .testTarget(name: "SystemTests", dependencies: ["NSTMSystem", "TestSupport"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["NSTMConfiguration", "NSTMCommand"]),
         .testTarget(name: "TensorTests", dependencies: ["NSTMTensor", "CNSTMKernels", "COpenBLAS", "TestSupport"]),
         .testTarget(name: "AutogradTests", dependencies: ["NSTMAutograd", "TestSupport"], resources: [.copy("Golden")]),

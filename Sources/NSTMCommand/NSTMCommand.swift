@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import NSTM
+import NSTMSystem
 
 /// The command line as a library: a program of your own is `nstm` with your strategies, models and datasets added.
 ///
@@ -55,7 +56,7 @@ public enum NSTMCommand {
     }
 
     private static func text(_ error: any Error) -> String {
-        guard let error = error as? ConfigurationError, error.issues.count > 1 else { return "\(error)".withShortLists }
+        guard let error = error as? ConfigurationError, error.issues.count > 1 else { return error.plainReason.withShortLists }
         let list = error.issues.map { "\n  - \($0)" }.joined()
         return "the configuration has \(error.issues.count) issues:\(list)".withShortLists
     }

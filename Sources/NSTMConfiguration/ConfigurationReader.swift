@@ -63,11 +63,12 @@ public final class ConfigurationReader {
         scalar(key, `default`, "string", placeholder: "", ConfigurationReader.asString, ConfigurationValue.string)
     }
     /// The path of a file. A relative one begins at the current folder, and the resolved configuration has the full path, so that it
-    /// means the same file from everywhere. Where a file lies does not make a configuration another one: `places` names such keys.
-    public func file(_ key: String) -> String {
+    /// means the same file from everywhere. Where a file is stored does not make a configuration another one: `places` names such keys.
+    /// - Parameter locate: the full path of a file that is now stored elsewhere, by the one that the configuration has.
+    public func file(_ key: String, locating locate: (String) -> String = { $0 }) -> String {
         let path = string(key)
         guard !path.isEmpty else { return path }
-        let full = URL(fileURLWithPath: (path as NSString).expandingTildeInPath).path
+        let full = locate(URL(fileURLWithPath: (path as NSString).expandingTildeInPath).path)
         node.record(key, .string(full))
         tree.places.insert(join(key))
         return full

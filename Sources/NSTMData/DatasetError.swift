@@ -1,3 +1,5 @@
+import NSTMTensor
+
 /// What can be wrong with data from outside. The description says what happened, where, and what to do about it.
 public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
     /// No file in any of the places, and a download was not wanted.
@@ -14,6 +16,8 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Parameters or content that cannot work, all of them.
     case invalid(dataset: String, issues: [String])
     case tokenizer(TokenizerError)
+    /// More memory is needed for the data than this process can get.
+    case noMemory(MemoryError)
 
     public var description: String {
         switch self {
@@ -44,6 +48,7 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
         case .invalidUTF8(let path, let offset): "\(path) is not UTF-8 text: byte \(offset) fits no character"
         case .invalid(let dataset, let issues): "dataset '\(dataset)':\n\(DatasetError.list(issues))"
         case .tokenizer(let error): error.description
+        case .noMemory(let error): "\(error). Nothing was loaded; use less data, or a machine with more memory"
         }
     }
     private static func list(_ lines: [String]) -> String { lines.map { "  - " + $0 }.joined(separator: "\n") }

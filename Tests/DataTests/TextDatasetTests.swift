@@ -111,6 +111,43 @@ extension DataTests {
             }
         }
 
+        /// Files of zeros that take no room on the disk.
+        private func sparse(_ bytes: Int, in scratch: Scratch) throws -> URL {
+            let file = try scratch.write("sparse-\(bytes)", Data())
+            try #require(truncate(file.path, off_t(bytes)) == 0)
+            return file
+        }
+        private func refusal(_ available: Int, _ make: () throws -> Void) -> DatasetError? {
+            #expect(throws: DatasetError.self) { try AvailableMemory.$assumed.withValue(available, operation: make) }
+        }
+
+        @Test func sizesAreComparedWithTheMemory() throws {
+            let scratch = try Scratch(), large = try sparse(InputFile.largestData, in: scratch), small = 20 << 20
+            let file = try sparse(small, in: scratch)
+            // Before anything is read: the bytes and the text, or the text and its tokens.
+            for (unit, need) in [(CharacterTokenizer.Unit.character, 2), (.byte, 5)] {
+                for (url, size) in [(large, InputFile.largestData), (file, small)] {
+                    let error = refusal(need * size - 1) { _ = try TextDataset(contentsOf: url, context: 1, unit: unit) }
+                    let purpose = "the contents of \(url.path)"
+                    #expect(error == .noMemory(MemoryError(purpose: purpose, needed: need * size, available: need * size - 1)))
+                }
+            }
+            // The tokens, once it is known how many there are.
+            let error = refusal(4 * small - 1) { _ = try TextDataset(contentsOf: file, name: "zeros", context: 1) }
+            let tokens = MemoryError(purpose: "the \(small) tokens of 'zeros'", needed: 4 * small, available: 4 * small - 1)
+            #expect(error == .noMemory(tokens))
+            #expect("\(error!)".hasPrefix("the \(small) tokens of 'zeros': needs \(4 * small) bytes of memory, "))
+            try AvailableMemory.$assumed.withValue(5 * small) {
+                let data = try TextDataset(contentsOf: file, context: 1)
+                #expect(data.trainingCount + data.validationCount == small)
+            }
+            // So is every other file of data.
+            let images = #expect(throws: IDXFile.Issues.self) {
+                try AvailableMemory.$assumed.withValue(small) { try IDXFile(contentsOf: file, rank: 1) }
+            }
+            #expect(images?.list.first?.contains("needs \(2 * small) bytes of memory, \(small) are available") == true)
+        }
+
         @Test(.enabled(if: ProcessInfo.processInfo.environment["NSTM_DATA"] != nil, "needs NSTM_DATA"))
         func tinyShakespeare() throws {
             let file = try DatasetFolder().resolve(.tinyShakespeare, download: false)

@@ -118,8 +118,6 @@ struct FailedSaveTests {
     #endif
 }
 
-private func openDescriptors() -> Int { (0..<256).count { fcntl(Int32($0), F_GETFD) >= 0 } }
-
 #if canImport(Glibc)
     private let fileSizeLimit = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)
 #else

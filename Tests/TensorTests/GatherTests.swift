@@ -47,7 +47,7 @@ import Testing
                 p[axis] = Int(at[index])
                 return p
             }
-            #expect(Model(strided(x, type).gather(axis - rank, i)) == x.gather(axis: dims, place))
+            #expect(Model(strided(x, type).gather(axis: axis - rank, i)) == x.gather(dims, place))
 
             var written = x, added = x
             for index in Model.indices(dims) {

@@ -16,25 +16,26 @@ import Testing
         return v.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / max(0, Double(v.count) - correction)
     }
     private static let reductions: [Reduction] = [
-        .init(name: "variance", run: { $0.variance($1, keepDims: $2) }, reference: { variance($0, 1) }),
+        .init(name: "variance", run: { $0.variance(axes: $1, keepDims: $2) }, reference: { variance($0, 1) }),
         .init(
-            name: "population variance", run: { $0.variance($1, correction: 0, keepDims: $2) }, reference: { variance($0, 0) }),
+            name: "population variance", run: { $0.variance(axes: $1, correction: 0, keepDims: $2) },
+            reference: { variance($0, 0) }),
         .init(
-            name: "standardDeviation", run: { $0.standardDeviation($1, keepDims: $2) },
+            name: "standardDeviation", run: { $0.standardDeviation(axes: $1, keepDims: $2) },
             reference: { variance($0, 1).squareRoot() }),
-        .init(name: "maximum", takesEmpty: false, run: { $0.maximum($1, keepDims: $2) }, reference: { $0.max()! }),
-        .init(name: "minimum", takesEmpty: false, run: { $0.minimum($1, keepDims: $2) }, reference: { $0.min()! }),
-        .init(name: "product", run: { $0.product($1, keepDims: $2) }, reference: { $0.reduce(1, *) }),
-        .init(name: "L1", run: { $0.norm($1, order: 1, keepDims: $2) }, reference: { $0.reduce(0) { $0 + abs($1) } }),
+        .init(name: "maximum", takesEmpty: false, run: { $0.maximum(axes: $1, keepDims: $2) }, reference: { $0.max()! }),
+        .init(name: "minimum", takesEmpty: false, run: { $0.minimum(axes: $1, keepDims: $2) }, reference: { $0.min()! }),
+        .init(name: "product", run: { $0.product(axes: $1, keepDims: $2) }, reference: { $0.reduce(1, *) }),
+        .init(name: "L1", run: { $0.norm(axes: $1, order: 1, keepDims: $2) }, reference: { $0.reduce(0) { $0 + abs($1) } }),
         .init(
-            name: "L2", run: { $0.norm($1, keepDims: $2) }, reference: { $0.reduce(0) { $0 + $1 * $1 }.squareRoot() }),
+            name: "L2", run: { $0.norm(axes: $1, keepDims: $2) }, reference: { $0.reduce(0) { $0 + $1 * $1 }.squareRoot() }),
         .init(
-            name: "L1.5", run: { $0.norm($1, order: 1.5, keepDims: $2) },
+            name: "L1.5", run: { $0.norm(axes: $1, order: 1.5, keepDims: $2) },
             reference: { pow($0.reduce(0) { $0 + pow(abs($1), 1.5) }, 1 / 1.5) }),
         .init(
-            name: "L∞", run: { $0.norm($1, order: .infinity, keepDims: $2) }, reference: { $0.map(abs).max() ?? 0 }),
+            name: "L∞", run: { $0.norm(axes: $1, order: .infinity, keepDims: $2) }, reference: { $0.map(abs).max() ?? 0 }),
         .init(
-            name: "logSumExp", run: { $0.logSumExp($1, keepDims: $2) }, reference: { log($0.reduce(0) { $0 + exp($1) }) }),
+            name: "logSumExp", run: { $0.logSumExp(axes: $1, keepDims: $2) }, reference: { log($0.reduce(0) { $0 + exp($1) }) }),
     ]
 
     /// Against lists of numbers, over random axes of strided tensors of any rank.

@@ -110,16 +110,24 @@ import NSTMTraining
         #expect(result.status == 64 && result.error.contains("--reference nothere is not one of nstm"), "\(result.error)")
     }
 
-    /// Files of results in a place where there can be none.
+    /// Results where there can be none: below a file, under a name that is too long, and where nobody may write.
     @Test func unwritableResultsAreNamed() throws {
         try scratch.write("file", "")
         try scratch.write("plan.yaml", "base: {data: {kind: copy}}\nmodels: [{name: a}]\nequal: {steps: 1}\n")
-        for arguments in [
-            ["bench", "--models", "lstm", "--lengths", "8", "--batch", "8", "--output", "file/a"],
-            ["compare", "plan.yaml", "--output", "file/a"], ["train", "--output", "file/a"] + tinyRun(),
-        ] {
-            let result = try Tool.run(arguments, in: scratch)
-            #expect(result.status == 1 && result.error.contains("/file/a"), "\(arguments): \(result.error)")
+        let long = String(repeating: "x", count: 300)
+        var refusals: [(folder: String, codes: [Int32])] = [("file/a", [ENOTDIR]), (long, [ENAMETOOLONG])]
+        #if os(Linux)
+            refusals.append(("/sys/nstm-results", [EPERM, EACCES, EROFS, ENOENT]))
+        #endif
+        for (folder, codes) in refusals {
+            for arguments in [
+                ["bench", "--models", "lstm", "--lengths", "8", "--batch", "8"], ["compare", "plan.yaml"], ["train"] + tinyRun(),
+            ] {
+                let result = try Tool.run(arguments + ["--output", folder], in: scratch)
+                let reasons = codes.map { String(cString: strerror($0)) }
+                #expect(result.status == 1 && result.error.contains("/" + folder.drop { $0 == "/" }), "\(result.error)")
+                #expect(reasons.contains { result.error.contains($0) }, "\(arguments): \(result.error)")
+            }
         }
     }
 
@@ -140,6 +148,17 @@ import NSTMTraining
     }
 
     #if os(Linux)
+        @Test func textsThatDoNotFitIntoMemoryAreRefused() throws {
+            try scratch.write("text.txt", "")
+            #expect(truncate(scratch["text.txt"].path, 3 << 30) == 0)
+            for unit in ["character", "byte"] {
+                let result = try Tool.run(
+                    ["train"] + ["data.kind=text", "data.file=text.txt", "data.unit=\(unit)"].flatMap { ["--set", $0] },
+                    in: scratch, threads: 1, shell: "ulimit -v 4000000; exec \"$0\" \"$@\"")
+                #expect(result.status == 1 && result.error.contains("/text.txt: needs "), "\(result.error)")
+                #expect(result.error.contains(" bytes of memory, ") && result.error.contains("Nothing was loaded"))
+            }
+        }
         /// The libraries alone take some 200 MB; OpenBLAS would ask for its buffers for ever.
         @Test func smallAddressSpacesAreRefused() throws {
             for limit in [180_000, 200_000, 250_000, 300_000, 400_000] {

@@ -43,6 +43,102 @@ import NSTMTraining
         }
     }
 
+    /// What is made with `--data` names the file that was read, by its full path: it is found again without the option.
+    @Test func theFileThatWasReadIsStored() throws {
+        let scratch = try Scratch(), elsewhere = try Scratch()
+        let text = try scratch.write("text.txt", sampleText())
+        try scratch.write("c.yaml", sampleConfiguration(text: text, steps: 4))
+        _ = try ok(["train", "c.yaml", "--output", "run", "--until", "2"], scratch)
+        try scratch.write("new/text.txt", sampleText())
+        try scratch.write("new/renamed.txt", sampleText())
+        try FileManager.default.removeItem(at: text)
+        let run = scratch["run"].path, policy = ["--policy", "random", "--keep", "4", "--batches", "1", "--size", "2"]
+        func check(_ folder: String, _ file: String) throws {
+            let config = try SavedModel(scratch[folder]).configuration
+            #expect(config[path: "data.file"] == .string(scratch[file].standardizedFileURL.path), "\(folder)")
+            _ = try ok(["states", scratch[folder].path, "--batches", "1", "--size", "2"], elsewhere)
+            _ = try ok(["train", "--resume", scratch[folder].path, "--output", "of-\(folder)"], elsewhere)
+        }
+        // A folder, the file itself, and a path that begins here.
+        let places = [("new", "new/text.txt"), ("new/renamed.txt", "new/renamed.txt"), (scratch["new"].path, "new/text.txt")]
+        for (i, (data, file)) in places.enumerated() {
+            _ = try ok(["prune", run, "--data", data, "--output", "pruned-\(i)"] + policy, scratch)
+            try check("pruned-\(i)", file)
+            _ = try ok(["prune", run, "--data", data, "--compact", "--output", "small-\(i)"] + policy, scratch)
+            try check("small-\(i)", file)
+            _ = try ok(["train", "--resume", "run", "--data", data, "--until", "3", "--output", "trained-\(i)"], scratch)
+            try check("trained-\(i)", file)
+            _ = try ok(["train", "c.yaml", "--data", data, "--until", "2", "--output", "fresh-\(i)"], scratch)
+            try check("fresh-\(i)", file)
+        }
+        // What reads no data keeps the path.
+        _ = try ok(["compact", "pruned-0", "--output", "compact"], scratch)
+        try check("compact", "new/text.txt")
+        _ = try ok(["expand", "pruned-0", "--states", "9", "--output", "expanded"], scratch)
+        try check("expanded", "new/text.txt")
+    }
+
+    /// A plan whose data has moved is the same plan, and one with other data is not, wherever that is stored.
+    @Test(arguments: ["compare", "scale", "datasets"]) func plansFollowTheirData(kind: String) throws {
+        let scratch = try Scratch(), command = kind == "scale" ? "scale" : "compare"
+        try scratch.write("text.txt", sampleText())
+        func plan(_ file: String, seeds: String = "[1, 2]") throws {
+            let data = "data: {kind: text, file: \(file), context: 8}"
+            try scratch.write(
+                "plan.yaml",
+                """
+                base:
+                  \(kind == "datasets" ? "{}" : data)
+                  model: {layers: 1, width: 8, heads: 2, states: 4}
+                  training: {batch: 2, evaluation: {interval: 100, limit: 1, batch: 2}}
+                models: [{name: a}]
+                seeds: \(seeds)
+                \(kind == "scale" ? "sizes: [{width: 8}]\ntokens: [32]" : "equal: {steps: 2}")
+                \(kind == "datasets" ? "datasets: [{name: one, \(data)}]" : "")
+
+                """.replacingOccurrences(of: "  {}\n", with: ""))
+        }
+        let resume = [command, "plan.yaml", "--output", "out", "--resume"]
+        try plan("text.txt")
+        _ = try ok([command, "plan.yaml", "--output", "out"], scratch)
+        let record = try #require(
+            (FileManager.default.enumerator(atPath: scratch["out"].path)?.allObjects as? [String])?.first {
+                $0.hasSuffix("seed-2/run.json")
+            })
+        // From here on the second run has still to be done.
+        func forget() throws {
+            try FileManager.default.removeItem(at: scratch["out/\(record)"].deletingLastPathComponent())
+        }
+        try forget()
+        try plan(scratch["text.txt"].path)
+        _ = try ok(resume, scratch)
+        try scratch.write("new/moved.txt", sampleText())
+        try FileManager.default.removeItem(at: scratch["text.txt"])
+        try forget()
+        try plan("new/moved.txt")
+        #expect(try ok(resume, scratch).contains("seed 2"))
+        try forget()
+        try plan("lost/moved.txt")
+        #expect(try ok(resume + ["--data", "new"], scratch).contains("seed 2"))
+
+        // Other data is refused, under the old path too, before anything is run.
+        for file in ["new/moved.txt", "new/other.txt"] {
+            try forget()
+            try scratch.write(file, sampleText() + "and")
+            try plan(file)
+            let other = try Tool.run(resume, in: scratch)
+            #expect(other.status == 1 && other.error.contains("fingerprint"), "\(other.error)")
+            #expect(!FileManager.default.fileExists(atPath: scratch["out/\(record)"].path))
+            try scratch.write("new/moved.txt", sampleText())
+            try plan("new/moved.txt")
+            _ = try ok(resume, scratch)
+        }
+        // Every other key counts.
+        try plan("new/moved.txt", seeds: "[1]")
+        let other = try Tool.run(resume, in: scratch)
+        #expect(other.status == 1 && other.error.contains("seeds"), "\(other.error)")
+    }
+
     /// Whatever characters a text has, `generate` begins, and what `train` suggests works.
     @Test(arguments: ["character", "byte"], ["0101100111010", "Жўщ", "the The"]) func everyVocabularyHasABeginning(
         unit: String, letters: String

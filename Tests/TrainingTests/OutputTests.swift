@@ -106,6 +106,41 @@ import NSTMTraining
         expectSame(try newest(scratch["run"]), try newest(scratch["whole"]))
     }
 
+    /// Standard output has progress and results, standard error has warnings, with and without `--quiet`.
+    @Test func warningsGoToStandardError() throws {
+        try #require(try Tool.run(["train", "--output", "run", "--until", "2"] + tinyRun(), in: scratch).status == 0)
+        let log = scratch["run/metrics.jsonl"], lines = try Data(contentsOf: log)
+        let plan = """
+            base:
+              data: {kind: copy, bits: 2, maximum-length: 2, evaluation-count: 4}
+              model: {layers: 1, width: 8, heads: 1, states: 4}
+              training: {batch: 2, checkpoint: {interval: 1}}
+            models: [{name: a}]
+            """
+        try scratch.write("compare.yaml", plan + "\nequal: {steps: 3}\n")
+        try scratch.write("scale.yaml", plan + "\nsizes: [{width: 8}]\ntokens: [30]\n")
+        for more in [[], ["--quiet"]] {
+            // A line of the log that something damaged.
+            try (Data("nonsense\n".utf8) + lines).write(to: log)
+            let trained = try Tool.run(
+                ["train", "--resume", "run", "--output", "trained\(more.count)"] + more, in: scratch)
+            #expect(trained.status == 0 && trained.error.contains("warning: 1 line(s) of the log"), "\(trained.error)")
+            #expect(!trained.output.contains("warning") && trained.output.isEmpty == !more.isEmpty, "\(trained.output)")
+            // The newest checkpoint of a run that is not over is damaged.
+            for command in ["compare", "scale"] {
+                let arguments = [command, "\(command).yaml", "--output", command + "\(more.count)"]
+                try #require(try Tool.run(arguments, in: scratch).status == 0)
+                let files = scratch.listing().filter { $0.hasPrefix(command + "\(more.count)/") }
+                let run = try #require(files.first { $0.hasSuffix("/run.json") })
+                try FileManager.default.removeItem(at: scratch[run])
+                try Data("nonsense".utf8).write(to: scratch[try #require(files.last { $0.hasSuffix(".h5") })])
+                let resumed = try Tool.run(arguments + ["--resume"] + more, in: scratch)
+                #expect(resumed.status == 0 && resumed.error.contains("warning: passed over 1 newer"), "\(resumed.error)")
+                #expect(!resumed.output.contains("warning") && resumed.output.isEmpty == !more.isEmpty, "\(resumed.output)")
+            }
+        }
+    }
+
     /// What names and files hold reaches a terminal as text.
     @Test func controlCharactersAreShown() throws {
         #expect("a\tb\nc é 文 \u{1F600}".printable == "a\tb\nc é 文 \u{1F600}")

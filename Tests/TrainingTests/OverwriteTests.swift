@@ -78,7 +78,7 @@ import NSTMTraining
         bytes[bytes.firstIndex(of: UInt8(ascii: ":"))! + 1] = 0xFF
         try bytes.write(to: other)
         let resumed = try train("--resume", "d", "--until", "4")
-        #expect(resumed.status == 0 && resumed.output.contains("1 line(s)"), "\(resumed.output) \(resumed.error)")
+        #expect(resumed.status == 0 && resumed.error.contains("1 line(s)"), "\(resumed.output) \(resumed.error)")
         let lines = try Data(contentsOf: other).split(separator: UInt8(ascii: "\n"))
         #expect(lines.count == (try metricLines(scratch["a"]).count) && lines.count > count)
         #expect(lines[0].contains(0xFF))

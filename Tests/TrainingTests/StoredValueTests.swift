@@ -1,6 +1,7 @@
 import Foundation
 import NSTMConfiguration
 import NSTMAutograd
+import NSTMData
 import NSTMIO
 import NSTMLayers
 import NSTMModules
@@ -51,10 +52,17 @@ import NSTMTraining
         }
         _ = StateSurvey(saved.model, dataset.dataset, batches: 1, size: 2, needs: [.write, .read, .saliency]).views()
         _ = try saved.compacted()
+        _ = try saved.expanded(to: 6)
         // Resumes, with all that is remembered of states' lives.
-        let trainer = try Experiment(saved.configuration).trainer(dataset)
+        let experiment = try Experiment(saved.configuration, folder: DatasetFolder(url.path + ".absent"))
+        let trainer = try experiment.trainer(dataset)
         try trainer.restore(saved.archive)
         try trainer.run(until: trainer.step + 2)
+        // The data that the configuration names, of which nothing is fetched, when it is for the model.
+        let own = try experiment.openDataset().dataset
+        guard own.inputKind == saved.data.input, own.targetKind == saved.data.target else { return }
+        try saved.model.check(takes: own)
+        _ = evaluate(saved.model, on: own.evaluationBatches(size: 2, limit: 1), target: own.targetKind)
     }
 
     /// In a process of its own, which a trap ends: what it was at then is the last line of its standard error.
@@ -62,41 +70,66 @@ import NSTMTraining
         FileHandle.standardError.write(Data("\(name)\n".utf8))
         do { try CheckpointFile.write(archive, to: url) } catch { fatalError("\(name): \(error)") }
         do { try use(url, dataset) } catch is CheckpointError {} catch is SavedModelError {} catch is TrainingError {
-        } catch is ConfigurationError {
+        } catch is ConfigurationError {} catch is DatasetError {} catch is MemoryError {
         } catch { fatalError("\(name): an untyped error: \(error)") }
     }
 
     private static let wrong: [ConfigurationValue] = [
-        -1, 0, .int(1 << 31), .int(.max), .int(.min), 1e300, "NaN", "", [], [[[1]]], [:], .null, true,
+        -1, 0, 16_384, .int(1 << 31), .int(.max), .int(.min), 1e300, "NaN", "", [], [[[1]]], [:], .null, true,
     ]
 
-    /// Calls a body with the text of a document for each of its values and each wrong one in its place.
-    private static func eachMutation(_ text: String, _ body: (String, String) throws -> Void) throws {
+    /// For configurations, which have many keys, all read by the same reader: one of each kind.
+    private static let wrongSettings: [ConfigurationValue] = [-1, 0, 16_384, .int(.max), "NaN", [[[1]]], [:], true]
+
+    /// Calls a body with a name and the changed text of a document: with a wrong value in the place of each part of it, without each
+    /// part, with a key more in each map, cut off, and with something behind its end.
+    private static func eachMutation(
+        _ text: String, _ wrong: [ConfigurationValue] = wrong, _ body: (String, String) throws -> Void
+    ) throws {
         let document = try ConfigurationValue(json: text)
-        for (path, _) in leaves(document, []) {
-            for value in wrong {
-                let changed = replaced(document, path[...], value)
-                try body("\(path.joined(separator: ".")) = \(value.json(indent: nil))", changed.json(indent: nil))
+        for (path, part) in parts(document, []) where !path.isEmpty {
+            let name = path.joined(separator: ".")
+            func change(_ what: String, _ new: ConfigurationValue?) throws {
+                try body("\(name) \(what)", replaced(document, path[...], new)!.json(indent: nil))
             }
+            for value in wrong { try change("= \(value.json(indent: nil))", value) }
+            try change("removed", nil)
+            if case .map(let map) = part { try change("with a key more", .map(ConfigurationMap(map.pairs + [("more", 1)]))) }
         }
-        for value in wrong { try body("all = \(value.json(indent: nil))", value.json(indent: nil)) }
+        try eachWhole(text, body)
     }
-    private static func leaves(_ value: ConfigurationValue, _ path: [String]) -> [(path: [String], value: ConfigurationValue)] {
+    /// The same for the document as a whole.
+    private static func eachWhole(_ text: String, _ body: (String, String) throws -> Void) throws {
+        for value in wrong { try body("all = \(value.json(indent: nil))", value.json(indent: nil)) }
+        if case .map(let map) = try ConfigurationValue(json: text) {
+            try body("with a key more", ConfigurationValue.map(ConfigurationMap(map.pairs + [("more", 1)])).json(indent: nil))
+        }
+        for part in 0..<4 { try body("cut off after \(part) quarters", String(text.prefix(text.count * part / 4))) }
+        try body("twice", text + text)
+        try body("nested", String(repeating: "[", count: 100_000))
+    }
+    /// The value and everything in it.
+    private static func parts(_ value: ConfigurationValue, _ path: [String]) -> [(path: [String], value: ConfigurationValue)] {
         switch value {
-        case .map(let map) where !map.pairs.isEmpty: map.pairs.flatMap { leaves($0.1, path + [$0.0]) }
-        case .list(let list) where !list.isEmpty: list.enumerated().flatMap { leaves($0.1, path + ["\($0.0)"]) }
+        case .map(let map): [(path, value)] + map.pairs.flatMap { parts($0.1, path + [$0.0]) }
+        case .list(let list): [(path, value)] + list.enumerated().flatMap { parts($0.1, path + ["\($0.0)"]) }
         default: [(path, value)]
         }
     }
-    private static func replaced(_ value: ConfigurationValue, _ path: ArraySlice<String>, _ new: ConfigurationValue)
-        -> ConfigurationValue
+    /// - Parameter new: nil removes what the path names.
+    private static func replaced(_ value: ConfigurationValue, _ path: ArraySlice<String>, _ new: ConfigurationValue?)
+        -> ConfigurationValue?
     {
         guard let first = path.first else { return new }
         switch value {
         case .map(let map):
-            return .map(ConfigurationMap(map.pairs.map { ($0.0, $0.0 == first ? replaced($0.1, path.dropFirst(), new) : $0.1) }))
+            return .map(
+                ConfigurationMap(
+                    map.pairs.compactMap { key, value in
+                        (key == first ? replaced(value, path.dropFirst(), new) : value).map { (key, $0) }
+                    }))
         case .list(let list):
-            return .list(list.enumerated().map { "\($0.0)" == first ? replaced($0.1, path.dropFirst(), new) : $0.1 })
+            return .list(list.enumerated().compactMap { "\($0)" == first ? replaced($1, path.dropFirst(), new) : $1 })
         default: return new
         }
     }
@@ -128,9 +161,12 @@ import NSTMTraining
                 // Unchanged, it can be used.
                 try CheckpointFile.write(archive, to: url)
                 try StoredValueTests.use(url, dataset)
-                for document in ["training", "data", "life"] {
+                for document in ["training", "data", "life", "config"] {
                     guard let text = archive.documents[document] else { continue }
-                    try StoredValueTests.eachMutation(text) { what, changed in
+                    let values = document == "config" ? StoredValueTests.wrongSettings : StoredValueTests.wrong
+                    try StoredValueTests.eachMutation(text, values) { what, changed in
+                        // The other parts of the configurations have the same keys.
+                        if document == "config" && name == "recall" && !what.hasPrefix("data.") { return }
                         var other = archive
                         other[document: document] = changed
                         StoredValueTests.attempt("\(name) \(document).\(what)", other, url, dataset)
@@ -145,12 +181,66 @@ import NSTMTraining
                 ]
                 for input in inputs {
                     var other = archive
-                    other[document: "data"] = StoredValueTests.replaced(data, ["input"], input).json(indent: nil)
+                    other[document: "data"] = StoredValueTests.replaced(data, ["input"], input)!.json(indent: nil)
                     StoredValueTests.attempt("\(name) data.input = \(input.json(indent: nil))", other, url, dataset)
                 }
             }
         }
         #expect(result?.exitStatus == .exitCode(0), "\(lastLine(result))")
+    }
+
+    /// What commands say of a document that they cannot use names it; the rest of them is shown.
+    @Test func damagedDocumentsAreNamed() throws {
+        let scratch = try Scratch(), url = scratch["a.h5"]
+        let (archive, _) = try StoredValueTests.base(StoredValueTests.bases[0].config)
+        func check(_ document: String, _ commands: [[String]], _ what: String, _ changed: String) throws -> Bool {
+            var other = archive
+            other[document: document] = changed
+            try CheckpointFile.write(other, to: url)
+            var isRefused = true
+            for command in commands {
+                let result = try Tool.run(command, in: scratch)
+                #expect([0, 1].contains(result.status), "\(command), \(document).\(what): \(result.error)")
+                if result.status == 0 {
+                    isRefused = false
+                } else {
+                    #expect(result.error.contains("a.h5: document '\(document)': "), "\(document).\(what): \(result.error)")
+                }
+            }
+            return isRefused
+        }
+        // Threads are a number, and everything else is a text. What may be absent is left out.
+        let environment = try ConfigurationValue(json: archive.documents["environment"]!)
+        let text = StoredValueTests.replaced(environment, ["forcedCore"], nil)!.json(indent: nil)
+        try StoredValueTests.eachMutation(text) { what, changed in
+            let isRefused = try check("environment", [["checkpoint", "info", "a.h5"]], what, changed)
+            let isText = what.hasSuffix("= \"NaN\"") || what.hasSuffix("= \"\"")
+            let isValid = what.hasPrefix("threads") ? what == "threads = 16384" : isText && !what.hasPrefix("all")
+            #expect(isRefused != (isValid || what == "with a key more"), "environment.\(what)")
+        }
+        try StoredValueTests.eachWhole(archive.documents["config"]!) { what, changed in
+            guard !["all = {}", "all = null", "with a key more"].contains(what) else { return }
+            let commands = [
+                ["checkpoint", "info"], ["summary"], ["evaluate"], ["train", "--resume"], ["compact", "--output", "b"],
+            ]
+            let isRefused = try check("config", commands.map { $0 + ["a.h5"] }, what, changed)
+            #expect(isRefused, "config.\(what)")
+        }
+    }
+
+    /// A configuration of a larger model is refused by its shapes, and not for the memory that such a model would take.
+    @Test(arguments: ["width", "hidden", "states", "layers"]) func noMemoryIsTakenForAnotherModel(key: String) throws {
+        let scratch = try Scratch(), url = scratch["a.h5"]
+        var (archive, _) = try StoredValueTests.base(StoredValueTests.bases[1].config)
+        var config = try ConfigurationValue(json: archive.documents["config"]!)
+        try config.set(path: "model.\(key)", to: key == "layers" ? 1000 : 65_536)
+        archive[document: "config"] = config.json()
+        try CheckpointFile.write(archive, to: url)
+        let error = #expect(throws: CheckpointError.self) { _ = try SavedModel(url) }
+        guard case .tensorMismatch = error else {
+            Issue.record("\(error as Any)")
+            return
+        }
     }
 
     /// The memory of a policy is a text within the document.
@@ -161,11 +251,11 @@ import NSTMTraining
             let url = folder.appendingPathComponent("step-4.h5")
             let (archive, dataset) = try StoredValueTests.base(StoredValueTests.bases[0].config)
             let life = try ConfigurationValue(json: archive.documents["life"]!)
-            for (path, value) in StoredValueTests.leaves(life, []) where path.last == "allocation" {
+            for (path, value) in StoredValueTests.parts(life, []) where path.last == "allocation" {
                 guard case .string(let text) = value else { continue }
                 try StoredValueTests.eachMutation(text) { what, changed in
                     var other = archive
-                    other[document: "life"] = StoredValueTests.replaced(life, path[...], .string(changed)).json(indent: nil)
+                    other[document: "life"] = StoredValueTests.replaced(life, path[...], .string(changed))!.json(indent: nil)
                     StoredValueTests.attempt("allocation.\(what)", other, url, dataset)
                 }
             }

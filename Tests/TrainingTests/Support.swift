@@ -110,9 +110,14 @@ struct Tool {
         DispatchQueue.global().asyncAfter(deadline: .now() + 120, execute: late)
         process.waitUntilExit()
         late.cancel()
-        return Result(
+        let result = Result(
             status: process.terminationStatus, output: String(decoding: try Data(contentsOf: output), as: UTF8.self),
             error: String(decoding: try Data(contentsOf: error), as: UTF8.self))
+        // Foundation's way to say nothing.
+        for text in ["NSCocoaErrorDomain", "The operation could"] where (result.output + result.error).contains(text) {
+            Issue.record("\(process.arguments ?? []): \(result.output)\(result.error)")
+        }
+        return result
     }
     func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 

@@ -44,10 +44,11 @@ struct InfoCommand: ParsableCommand {
         if let environment {
             NSTMCommand.say("environment  \(environment.line)\n             \(environment.system), HDF5 \(environment.hdf5)")
         }
-        if let config = try? SavedModel.configuration(info.documents, path: info.url.path) {
+        do {
+            let config = try SavedModel.configuration(info.documents, path: info.url.path)
             NSTMCommand.say("configuration")
             for (path, value) in config.leaves where value != .null { NSTMCommand.say("  \(path): \(value.short)") }
-        }
+        } catch SavedModelError.noConfiguration {}
         table(info)
     }
 

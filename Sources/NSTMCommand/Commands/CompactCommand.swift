@@ -55,12 +55,14 @@ struct ResultFolder: ParsableArguments {
         try RunFolder(fileURL(output)).check(beginningAt: 0, overwriting: overwrite)
     }
     /// Writes `step-<n>.h5`.
-    func write(_ archive: CheckpointArchive, step: Int, events: [StateEvent] = []) throws -> URL {
+    /// - Parameter data: `--data`; the configuration that is written names the files found there.
+    func write(_ archive: CheckpointArchive, step: Int, events: [StateEvent] = [], data: String? = nil) throws -> URL {
         var archive = archive
         var config = try SavedModel.configuration(archive.documents, path: output)
         try config.apply(overrides: set)
         // Read once more: what it says of training must be right.
-        archive[document: "config"] = try Experiment(config, registries: NSTMCommand.registries).resolved.json()
+        let experiment = try Experiment(config, registries: NSTMCommand.registries, folder: DatasetFolder(data))
+        archive[document: "config"] = experiment.resolved.json()
         let folder = RunFolder(fileURL(output)), lock = try folder.lock()
         defer { lock.release() }
         if let warning = lock.warning { NSTMCommand.complain("warning: \(warning)") }

@@ -143,7 +143,7 @@ struct PruneCommand: WritesFiles {
         }
         NSTMCommand.say(String(format: "loss on the training batches %.4f, was %.4f", survey.loss(), before))
         let archive = compact ? try saved.compacted(registries: NSTMCommand.registries).archive : saved.withPresentParameters()
-        let url = try result.write(archive, step: saved.step, events: round.events)
+        let url = try result.write(archive, step: saved.step, events: round.events, data: options.data)
         NSTMCommand.say("saved \(url.shortPath)")
     }
     /// The policy, from the same settings that a configuration has under `life.pruning`.

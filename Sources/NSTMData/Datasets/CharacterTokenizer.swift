@@ -60,7 +60,7 @@ public struct CharacterTokenizer: Sendable, Equatable {
     public func encode(_ text: String) throws(TokenizerError) -> [Int32] {
         if unit == .byte { return text.utf8.map { Int32($0) } }
         var tokens: [Int32] = []
-        tokens.reserveCapacity(text.utf8.count)
+        tokens.reserveCapacity(text.unicodeScalars.count)
         var unknown: Set<Unicode.Scalar> = []
         for c in text.unicodeScalars {
             if let token = token(c) { tokens.append(token) } else { unknown.insert(c) }

@@ -30,7 +30,8 @@ public struct TextDataset: Dataset {
     ///   - unit: what a token is, when there is no tokenizer yet. "Character" below means this unit.
     ///   - tokenizer: that of a model in use; nil makes one from the whole text. (Not from the training part alone: a rare
     ///     character that only occurs in the rest could then not even be evaluated.)
-    /// - Throws: `DatasetError.invalid` with all issues; `DatasetError.tokenizer` for characters a given tokenizer lacks.
+    /// - Throws: `DatasetError.invalid` with all issues; `DatasetError.tokenizer` for characters a given tokenizer lacks;
+    ///   `DatasetError.noMemory` when there is none for the tokens.
     public init(
         name: String, text: String, context: Int, trainingFraction: Double = 0.9, unit: CharacterTokenizer.Unit = .character,
         tokenizer: CharacterTokenizer? = nil
@@ -51,6 +52,8 @@ public struct TextDataset: Dataset {
         }
         guard issues.isEmpty else { throw .invalid(dataset: name, issues: issues) }
 
+        let bytes = [count, MemoryLayout<Int32>.size].saturatedProduct
+        do { try AvailableMemory.check(bytes, for: "the \(count) tokens of '\(name)'") } catch { throw .noMemory(error) }
         do { tokens = try tokenizer.encode(text) } catch { throw .tokenizer(error) }
         self.name = name
         self.tokenizer = tokenizer
@@ -68,13 +71,16 @@ public struct TextDataset: Dataset {
     }
 
     /// The text of a UTF-8 file, without a byte order mark.
-    /// - Throws: also `DatasetError.unreadable` and `DatasetError.invalidUTF8`.
+    /// - Throws: also `DatasetError.unreadable` and `DatasetError.invalidUTF8`; `DatasetError.noMemory` before anything is read.
     public init(
         contentsOf file: URL, name: String? = nil, context: Int, trainingFraction: Double = 0.9,
         unit: CharacterTokenizer.Unit = .character, tokenizer: CharacterTokenizer? = nil
     ) throws(DatasetError) {
         let bytes: Data
-        do { bytes = try InputFile.read(file, atMost: InputFile.largestData) } catch {
+        // The text, and 4 bytes for each token. A character has up to 4 bytes itself: of those how many there are is known later.
+        let need = (tokenizer?.unit ?? unit) == .byte ? 1 + MemoryLayout<Int32>.size : 2
+        do { bytes = try InputFile.read(file, atMost: InputFile.largestData, needing: need) } catch {
+            if let memory = error.memory { throw .noMemory(memory) }
             throw .unreadable(path: file.path, reason: error.reason)
         }
         guard var text = String(validating: bytes, as: UTF8.self) else {

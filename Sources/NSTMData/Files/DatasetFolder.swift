@@ -127,6 +127,9 @@ public struct DatasetFolder: Sendable {
         let reason = "there is no such file. Where it lies now can be said with --data FOLDER or --set data.file=PATH"
         throw .unreadable(path: path, reason: reason)
     }
+    /// The full path of what `file` finds; where there is nothing, the path itself. For `ConfigurationReader.file`: a configuration then
+    /// names the file that was read.
+    public func location(of path: String) -> String { (try? file(path))?.standardizedFileURL.path ?? path }
     private func isFile(_ url: URL) -> Bool {
         var isFolder: ObjCBool = false
         return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && !isFolder.boolValue

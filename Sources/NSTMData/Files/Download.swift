@@ -1,4 +1,5 @@
 import Foundation
+import NSTMSystem
 
 #if canImport(FoundationNetworking)
     import FoundationNetworking
@@ -96,7 +97,7 @@ private final class FileSink {
             try Data().write(to: file, options: .withoutOverwriting)
             handle = try FileHandle(forWritingTo: file)
         } catch {
-            throw .cannotWrite(path: file.path, reason: error.localizedDescription)
+            throw .cannotWrite(path: file.path, reason: error.plainReason)
         }
         path = file.path
         self.total = total
@@ -104,7 +105,7 @@ private final class FileSink {
         progress?(0, total)
     }
     func write(_ piece: Data) throws(DatasetError) {
-        do { try handle.write(contentsOf: piece) } catch { throw .cannotWrite(path: path, reason: error.localizedDescription) }
+        do { try handle.write(contentsOf: piece) } catch { throw .cannotWrite(path: path, reason: error.plainReason) }
         digest.update(piece)
         received += piece.count
         progress?(received, total)
@@ -114,7 +115,7 @@ private final class FileSink {
             try handle.synchronize()
             try handle.close()
         } catch {
-            throw .cannotWrite(path: path, reason: error.localizedDescription)
+            throw .cannotWrite(path: path, reason: error.plainReason)
         }
         return digest.finish()
     }
@@ -148,7 +149,7 @@ private final class Receiver: NSObject, URLSessionDataDelegate, @unchecked Senda
     }
     func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {
         checkStatus(task)
-        if let error, failure == nil { failure = .network(error.localizedDescription) }
+        if let error, failure == nil { failure = .network(error.plainReason) }
         done.signal()
     }
 }

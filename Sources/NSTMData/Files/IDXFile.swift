@@ -18,7 +18,7 @@ public struct IDXFile: Sendable, Equatable {
     /// - Parameter rank: the number of axes it must have.
     public init(contentsOf file: URL, rank: Int) throws(Issues) {
         let bytes: [UInt8]
-        do { bytes = [UInt8](try InputFile.read(file, atMost: InputFile.largestData)) } catch {
+        do { bytes = [UInt8](try InputFile.read(file, atMost: InputFile.largestData, needing: 2)) } catch {
             throw Issues(list: ["cannot be read: \(error.reason)"])
         }
         try self.init(bytes, rank: rank)

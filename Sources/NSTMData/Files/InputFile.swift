@@ -1,4 +1,5 @@
 import Foundation
+import NSTMTensor
 
 /// Reads files that a user names: regular files only, because a pipe, a device or a folder may never end or never answer, and none
 /// larger than a limit.
@@ -6,22 +7,44 @@ package enum InputFile {
     /// Why a file is not read, to be put after "cannot read" and its path.
     package struct Refusal: Error, Equatable {
         package let reason: String
+        /// Set when there is not enough memory for the file.
+        package let memory: MemoryError?
+
+        init(reason: String) {
+            self.reason = reason
+            memory = nil
+        }
+        init(_ memory: MemoryError) {
+            reason = "\(memory)"
+            self.memory = memory
+        }
     }
     /// Bytes of a configuration or a plan.
     package static let largestConfiguration = 1 << 20
     /// Bytes of a text or a file of images.
     package static let largestData = 1 << 32
 
-    /// - Parameter limit: the largest number of bytes.
-    package static func read(_ file: URL, atMost limit: Int) throws(Refusal) -> Data {
+    /// Compares the file's size with the available memory before anything is read.
+    /// - Parameters:
+    ///   - limit: the largest number of bytes.
+    ///   - need: bytes of memory for each byte of the file: at least 1, and more when its content is copied or converted.
+    package static func read(_ file: URL, atMost limit: Int, needing need: Int = 1) throws(Refusal) -> Data {
         var content = Data()
-        try readInPieces(file, atMost: limit) { (piece: Data) throws(Refusal) in content += piece }
+        func begin(_ size: Int) throws(Refusal) {
+            do { try AvailableMemory.check([size, need].saturatedProduct, for: "the contents of \(file.path)") } catch {
+                throw Refusal(error)
+            }
+            content.reserveCapacity(size)
+        }
+        try readInPieces(file, atMost: limit, opening: { $0 }, begin: begin) { (piece: Data) throws(Refusal) in content += piece }
         return content
     }
 
-    /// Hands over a file's bytes in pieces of at most a mebibyte, so that a large one never lies in memory whole.
+    /// Hands over a file's bytes in pieces of at most a mebibyte, so that a large one is never in memory as a whole.
+    /// - Parameter begin: is told the file's size before the first piece.
     static func readInPieces<Failure: Error>(
-        _ file: URL, atMost limit: Int = .max, opening refused: (Refusal) -> Failure, _ body: (Data) throws(Failure) -> Void
+        _ file: URL, atMost limit: Int = .max, opening refused: (Refusal) -> Failure,
+        begin: (Int) throws(Failure) -> Void = { _ in }, _ body: (Data) throws(Failure) -> Void
     ) throws(Failure) {
         // Opening a pipe would wait for somebody who writes into it.
         let descriptor = open(file.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -33,6 +56,7 @@ package enum InputFile {
         guard kind == S_IFREG else { throw refused(Refusal(reason: "it is \(name(kind)); a regular file is needed")) }
         let tooLarge = Refusal(reason: "it has more than \(limit) bytes, the most that are read of such a file")
         guard Int(status.st_size) <= limit else { throw refused(tooLarge) }
+        try begin(Int(status.st_size))
         var total = 0
         while true {
             var piece = Data(count: 1 << 20)
@@ -48,9 +72,6 @@ package enum InputFile {
             try body(piece.prefix(count))
         }
     }
-    private static func readInPieces(
-        _ file: URL, atMost limit: Int, _ body: (Data) throws(Refusal) -> Void
-    ) throws(Refusal) { try readInPieces(file, atMost: limit, opening: { $0 }, body) }
 
     private static func system(_ code: Int32) -> Refusal { Refusal(reason: String(cString: strerror(code))) }
     private static func name(_ kind: mode_t) -> String {

@@ -1,4 +1,5 @@
 import Foundation
+import NSTMSystem
 
 extension CheckpointFile {
     /// The newest intact checkpoint of a folder.
@@ -54,7 +55,8 @@ extension CheckpointFile {
         do {
             names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
         } catch {
-            throw .ioError(path: folder.path, operation: "list the folder", code: errno, text: error.localizedDescription)
+            throw .ioError(
+                path: folder.path, operation: "list the folder", code: error.systemErrorCode ?? EIO, text: error.plainReason)
         }
         let files = names.compactMap { name -> (step: Int, url: URL)? in
             guard name.hasPrefix(prefix), name.hasSuffix(".h5") else { return nil }

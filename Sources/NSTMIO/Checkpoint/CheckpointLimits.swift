@@ -12,6 +12,8 @@ enum CheckpointLimits {
     static let documentBytes = 256 << 20
     /// Bytes in one chunk: the writer makes chunks of at most 1 MiB, the reader accepts up to this.
     static let chunkBytes = 64 << 20
+    /// Filters of one dataset, as many as libhdf5 allows.
+    static let filters = 32
     /// The best that deflate can do, as unpacked bytes for a stored one.
     static let deflateRatio = 1032
 

@@ -37,28 +37,18 @@ package enum HDF5 {
 
     /// The error on top of libhdf5's stack: a system error when a system call was behind it.
     static func failure(_ operation: String, _ path: String) -> CheckpointError {
-        var messages: [String] = []
-        // Upward order: the first is the innermost, the last the API function that was called.
-        withUnsafeMutablePointer(to: &messages) { list in
-            _ = H5Ewalk2(
-                defaults, H5E_WALK_UPWARD,
-                { _, entry, list in
-                    guard let entry, let list else { return 0 }
-                    let function = entry.pointee.func_name.map { String(cString: $0) } ?? "?"
-                    let text = entry.pointee.desc.map { String(cString: $0) } ?? "?"
-                    list.assumingMemoryBound(to: [String].self).pointee.append("\(function): \(text)")
-                    return 0
-                }, list)
+        let found = nstm_failure_take()
+        func text(_ characters: some BitwiseCopyable) -> String {
+            withUnsafeBytes(of: characters) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         }
-        H5Eclear2(defaults)
-        for message in messages {
-            guard let range = message.range(of: "errno = ") else { continue }
-            if let code = Int32(message[range.upperBound...].prefix { $0.isNumber }), code != 0 {
-                return .system(operation, path, code)
-            }
-        }
-        return .hdf5(
-            path: path, operation: operation, outermost: messages.last ?? "no message", innermost: messages.first ?? "no message")
+        return failure(
+            operation, path, code: found.code, outermost: text(found.outermost), innermost: text(found.innermost))
+    }
+    static func failure(
+        _ operation: String, _ path: String, code: Int32, outermost: String, innermost: String
+    ) -> CheckpointError {
+        if code != 0 { return .system(operation, path, code) }
+        return .hdf5(path: path, operation: operation, outermost: outermost, innermost: innermost)
     }
 }
 

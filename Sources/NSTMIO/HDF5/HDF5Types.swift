@@ -37,10 +37,6 @@ struct HDF5Types: ~Copyable {
         case .integers: nstm_H5T_NATIVE_INT64()
         }
     }
-    /// What an HDF5 type of a file stands for; nil when a checkpoint does not use it.
-    func stored(_ fileType: hid_t) -> StoredType? {
-        StoredType.all.first { H5Tequal(fileType, file($0)) > 0 }
-    }
 }
 
 /// What the elements of a dataset are.

@@ -1,5 +1,6 @@
 import Foundation
 import NSTMIO
+import NSTMSystem
 
 /// Keeps every other process from writing into a folder, from `init` to `release`.
 ///
@@ -24,7 +25,7 @@ public final class FolderLock: @unchecked Sendable {
         self.folder = folder
         madeFolder = FileIdentity(folder.path) == nil
         do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
-            throw TrainingError.folder(path: folder.path, reason: "cannot be made: \(error.localizedDescription)")
+            throw TrainingError.folder(path: folder.path, reason: "cannot be made: \(error.plainReason)")
         }
         folderIdentity = FileIdentity(folder.path)
         let path = folder.appendingPathComponent(FolderLock.name).path

@@ -1,6 +1,7 @@
 import Foundation
 import NSTMIO
 import NSTMLayers
+import NSTMSystem
 
 /// The folder of a run: `step-<n>.h5` checkpoints and `metrics.jsonl`.
 public struct RunFolder: Sendable {
@@ -33,7 +34,7 @@ public struct RunFolder: Sendable {
     func prepare(at step: Int, overwriting: Bool) throws -> [URL] {
         try check(beginningAt: step, overwriting: overwriting)
         do { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) } catch {
-            throw TrainingError.folder(path: url.path, reason: "cannot be made: \(error.localizedDescription)")
+            throw TrainingError.folder(path: url.path, reason: "cannot be made: \(error.plainReason)")
         }
         return overwriting ? later(than: step).map(\.url) : []
     }
@@ -41,7 +42,7 @@ public struct RunFolder: Sendable {
     func remove(_ earlier: [URL], replacedBy new: URL) throws {
         for file in earlier where file.lastPathComponent != new.lastPathComponent {
             do { try FileManager.default.removeItem(at: file) } catch CocoaError.fileNoSuchFile {} catch {
-                throw TrainingError.folder(path: file.path, reason: "cannot be deleted: \(error.localizedDescription)")
+                throw TrainingError.folder(path: file.path, reason: "cannot be deleted: \(error.plainReason)")
             }
         }
     }

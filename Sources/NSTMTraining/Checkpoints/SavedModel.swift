@@ -33,6 +33,9 @@ public struct SavedModel {
         try SavedModel.check(data, tokenizer, archive)
         step = try archive.decode(Trainer.Position.self, document: "training").step
         let experiment = try Experiment(configuration, registries: registries)
+        // A configuration of another model is refused before memory is taken for it.
+        let outline = try experiment.outline(input: data.input, target: data.target).parameters.all
+        _ = try archive.tensors(under: "model", matching: outline.map { ($0.path, $0.value.shape, $0.value.dtype) })
         model = try experiment.model(input: data.input, target: data.target)
         try model.load(archive)
     }
@@ -61,11 +64,17 @@ public struct SavedModel {
         try demand(issues, "tokenizer")
     }
     /// The configuration among the documents of a checkpoint.
+    /// - Throws: `SavedModelError.noConfiguration`; `CheckpointError.invalidDocument` when it is not a map in JSON.
     public static func configuration(_ documents: [String: String], path: String) throws -> ConfigurationValue {
-        guard let text = documents["config"], case let value = try ConfigurationValue(json: text), value != .null else {
-            throw SavedModelError.noConfiguration(path: path)
+        guard let text = documents["config"] else { throw SavedModelError.noConfiguration(path: path) }
+        func invalid(_ reason: String) -> CheckpointError { .invalidDocument(path: path, name: "config", reason: reason) }
+        let value: ConfigurationValue
+        do { value = try ConfigurationValue(json: text) } catch { throw invalid("\(error)") }
+        switch value {
+        case .map: return value
+        case .null: throw SavedModelError.noConfiguration(path: path)
+        default: throw invalid("expected a map, found \(value.summary)")
         }
-        return value
     }
 }
 

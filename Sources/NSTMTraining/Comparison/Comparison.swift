@@ -48,7 +48,9 @@ public final class Comparison {
         let lock = try FolderLock(folder.url)
         defer { lock.release() }
         if let warning = lock.warning { onEvent(.training(.note("warning: \(warning)"))) }
-        try folder.check(plan.resolved, resume: resume) { try ComparisonPlan($0, registries: registries).resolved }
+        try folder.check(plan.resolved, places: plan.places, resume: resume) {
+            try ComparisonPlan($0, registries: registries).resolved
+        }
         let candidates = try self.candidates()
         try folder.claim(plan.resolved)
         let runs = plan.seeds.flatMap { seed in candidates.map { planned($0, seed: seed) } }

@@ -34,6 +34,8 @@ public struct ComparisonPlan: Sendable {
     public let curvesLogX: Bool, curvesLogY: Bool
     /// The plan with every default filled in.
     public let resolved: ConfigurationValue
+    /// Keys that say where a file is stored, as `Experiment.places`.
+    let places: Set<String>
     let entries: [Entry]
 
     /// - Throws: `ConfigurationError` with every issue of the plan and of all the configurations it makes.
@@ -86,7 +88,11 @@ public struct ComparisonPlan: Sendable {
         self.entries = entries
         resolved = reader.resolved
         issues = reader.issues + issues
-        for entry in entries { issues += PlanParts.issues(of: entry.configuration, entry.path, data: entry.dataPath, registries) }
+        var places: Set<String> = []
+        for entry in entries {
+            issues += PlanParts.issues(of: entry.configuration, entry.path, data: entry.dataPath, registries, places: &places)
+        }
+        self.places = places
         issues += PlanParts.collisions(entries.map { ($0.path, [$0.dataset, $0.model]) })
         try PlanParts.throwIfInvalid(issues)
     }

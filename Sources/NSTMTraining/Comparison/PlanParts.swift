@@ -29,10 +29,16 @@ enum PlanParts {
     /// - Parameters:
     ///   - path: of the model.
     ///   - data: of the dataset.
+    ///   - places: gets the keys of the plan that say where a file is stored.
     static func issues(
-        of config: ConfigurationValue, _ path: String, data: String = "base", _ registries: Registries
+        of config: ConfigurationValue, _ path: String, data: String = "base", _ registries: Registries, places: inout Set<String>
     ) -> [ConfigurationIssue] {
-        do { _ = try Experiment(config, registries: registries) } catch let error as ConfigurationError {
+        do {
+            for place in try Experiment(config, registries: registries).places {
+                // Any of the parts that a configuration is made of can have the key.
+                places.formUnion(["base", data, path].map { "\($0).\(place)" })
+            }
+        } catch let error as ConfigurationError {
             return error.issues.map { issue in
                 let part = issue.path.hasPrefix("model") ? path : issue.path.hasPrefix("data") ? data : "base"
                 return issue.moved(to: part + "." + issue.path)

@@ -32,6 +32,8 @@ public struct RunRecord: Codable, Sendable, Equatable {
     public var ending = Ending.open
     /// What went wrong.
     public var error: String?
+    /// Fingerprint of the data; nil before it was opened.
+    public var data: String?
     public var step = 0
     /// Positions that counted in the loss.
     public var tokens = 0

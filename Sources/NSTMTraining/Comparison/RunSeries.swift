@@ -4,6 +4,7 @@ import NSTMAutograd
 import NSTMData
 import NSTMIO
 import NSTMModules
+import NSTMSystem
 
 /// Many training runs, one after the other, in subfolders of one folder. A series that was stopped or killed goes on where it was,
 /// to the bit; runs that are over are not repeated; a run that fails does not keep the others from running.
@@ -35,7 +36,9 @@ public final class RunSeries {
     /// Does what is left to do. Failed runs are tried again, from their last checkpoint.
     /// - Parameter report: called after every run.
     /// - Returns: false when `shouldStop` ended it.
+    /// - Throws: `SeriesError.otherData` before anything is run.
     public func run(report: () throws -> Void) throws -> Bool {
+        try checkData()
         for (i, run) in runs.enumerated() where record(run)?.isOver != true {
             if shouldStop() { return false }
             onEvent(.began(run, number: i + 1, of: runs.count, secondsLeft: secondsLeft))
@@ -60,6 +63,18 @@ public final class RunSeries {
         }
     }
 
+    /// Sees to it that runs which are over, or have begun, had the data that the others get, wherever it is stored now.
+    private func checkData() throws {
+        for run in runs {
+            guard let saved = record(run)?.data else { continue }
+            let dataset = try open(try Experiment(run.configuration, registries: registries, folder: datasets)).dataset
+            guard saved == dataset.fingerprint else {
+                throw SeriesError.otherData(
+                    folder: place(run).path, dataset: dataset.name, saved: saved, found: dataset.fingerprint)
+            }
+        }
+    }
+
     private func execute(_ run: PlannedRun) throws -> RunRecord {
         let place = place(run), begun = Date()
         var record = record(run) ?? RunRecord()
@@ -69,6 +84,7 @@ public final class RunSeries {
         do {
             let experiment = try Experiment(run.configuration, registries: registries, folder: datasets)
             let data = try open(experiment), trainer = try experiment.trainer(data, folder: place)
+            record.data = data.dataset.fingerprint
             record.parameters = trainer.model.parameters.trainableCount
             if let latest = try RunFolder(place).newest() {
                 if let warning = FoundCheckpoint.warning(latest.skipped) { onEvent(.training(.note(warning))) }
@@ -92,7 +108,7 @@ public final class RunSeries {
             if record.isOver { record.stateBytes = stateBytes(trainer.model, data.dataset) }
         } catch {
             record.ending = .failed
-            record.error = "\(error)"
+            record.error = error.plainReason
         }
         record.seconds = before + Date().timeIntervalSince(begun)
         try record.write(in: place)
@@ -131,6 +147,8 @@ public enum SeriesError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The folder has this plan's runs, and nobody asked to go on with them.
     case folderInUse(folder: String)
     case nothingToResume(folder: String)
+    /// A run of the folder was trained on data with another fingerprint.
+    case otherData(folder: String, dataset: String, saved: String, found: String)
     case unwritable(path: String, reason: String)
 
     public var description: String {
@@ -142,6 +160,9 @@ public enum SeriesError: Error, Sendable, Equatable, CustomStringConvertible {
         case .folderInUse(let folder):
             "\(folder) has runs already. Go on with them (--resume), or use another folder (--output)."
         case .nothingToResume(let folder): "\(folder): there is no plan.json to go on with"
+        case .otherData(let folder, let dataset, let saved, let found):
+            "\(folder): was trained on other data than this '\(dataset)': fingerprint \(saved.prefix(16))…, found "
+                + "\(found.prefix(16))…. Use the data of that run, or another folder (--output)."
         case .unwritable(let path, let reason): "\(path): cannot be written: \(reason)"
         }
     }
@@ -156,11 +177,16 @@ public struct SeriesFolder: Sendable {
     /// Sees to it that the runs of a plan mix with no others.
     /// - Parameters:
     ///   - plan: with all defaults filled in.
+    ///   - places: keys that say where a file is stored; the fingerprint says whether the data is the same (`RunSeries.run`).
     ///   - reread: fills in the defaults of a stored plan, which may be older than some keys.
     /// - Throws: `SeriesError`.
-    func check(_ plan: ConfigurationValue, resume: Bool, reread: (ConfigurationValue) throws -> ConfigurationValue) throws {
+    func check(
+        _ plan: ConfigurationValue, places: Set<String>, resume: Bool, reread: (ConfigurationValue) throws -> ConfigurationValue
+    ) throws {
         if let bytes = try? InputFile.read(self.plan, atMost: .max), case let text = String(decoding: bytes, as: UTF8.self) {
-            let differences = plan.differences(from: try reread(ConfigurationValue(json: text)))
+            let differences = plan.differences(from: try reread(ConfigurationValue(json: text))).filter {
+                !places.contains($0.path)
+            }
             if !differences.isEmpty { throw SeriesError.otherPlan(folder: url.path, differences: differences) }
             if !resume { throw SeriesError.folderInUse(folder: url.path) }
             return

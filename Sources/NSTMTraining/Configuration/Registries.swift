@@ -44,7 +44,8 @@ public struct Registries: Sendable {
         }
         datasets.register("text") { config, folder in
             let context = config.int("context", default: 64, in: 1...1_000_000)
-            let path = config.file("file"), fraction = config.double("training-fraction", default: 0.9, in: 0.01...0.99)
+            let path = config.file("file", locating: folder.location)
+            let fraction = config.double("training-fraction", default: 0.9, in: 0.01...0.99)
             let unit = config.choice("unit", default: CharacterTokenizer.Unit.character)
             return { opening in
                 try opening.check(unit)

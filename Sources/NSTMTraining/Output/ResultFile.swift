@@ -1,4 +1,5 @@
 import Foundation
+import NSTMSystem
 
 /// Writes a file of results as a whole: a reader finds the old file or the new one, and nothing in between.
 package enum ResultFile {
@@ -9,7 +10,7 @@ package enum ResultFile {
             try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
             try Data(text.utf8).write(to: file, options: .atomic)
         } catch {
-            throw .unwritable(path: file.path, reason: error.localizedDescription)
+            throw .unwritable(path: file.path, reason: error.plainReason)
         }
     }
 }

@@ -1,11 +1,13 @@
 import CNSTMKernels
 import COpenBLAS
 import Foundation
+import NSTMConfiguration
 import NSTMIO
+import NSTMModules
 import NSTMTensor
 
 /// What a result was computed with; stored in checkpoints and shown by `nstm doctor`.
-public struct RunEnvironment: Codable, Sendable, Equatable {
+public struct RunEnvironment: StoredValue, Sendable, Equatable {
     public var frameworkVersion: String
     public var system: String
     public var threads: Int
@@ -17,6 +19,12 @@ public struct RunEnvironment: Codable, Sendable, Equatable {
     /// `OPENBLAS_CORETYPE` when it is set: it forces a kernel set.
     public var forcedCore: String?
     public var hdf5: String
+
+    public var issues: [String] {
+        var issues = RangeIssues()
+        issues.check("threads", threads, in: 1...1_000_000)
+        return issues.list
+    }
 
     /// Version of this framework.
     public static let version = "0.1.0"

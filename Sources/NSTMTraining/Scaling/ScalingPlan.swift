@@ -21,6 +21,8 @@ public struct ScalingPlan: Sendable {
     public let irreducible: Bool
     /// The plan with every default filled in.
     public let resolved: ConfigurationValue
+    /// Keys that say where a file is stored, as `Experiment.places`.
+    let places: Set<String>
     let entries: [Entry]
     /// The names of the models, in order.
     let models: [String]
@@ -66,7 +68,11 @@ public struct ScalingPlan: Sendable {
         self.models = names
         resolved = reader.resolved
         issues = reader.issues + issues
-        for entry in entries { issues += PlanParts.issues(of: entry.configuration, entry.path, registries) }
+        var places: Set<String> = []
+        for entry in entries {
+            issues += PlanParts.issues(of: entry.configuration, entry.path, registries, places: &places)
+        }
+        self.places = places
         issues += PlanParts.collisions(entries.map { ($0.path, [$0.model, $0.size]) })
         try PlanParts.throwIfInvalid(issues)
     }

@@ -43,7 +43,9 @@ public final class ScalingStudy {
         let lock = try FolderLock(folder.url)
         defer { lock.release() }
         if let warning = lock.warning { onEvent(.training(.note("warning: \(warning)"))) }
-        try folder.check(plan.resolved, resume: resume) { try ScalingPlan($0, registries: registries).resolved }
+        try folder.check(plan.resolved, places: plan.places, resume: resume) {
+            try ScalingPlan($0, registries: registries).resolved
+        }
         let cells = try self.cells()
         try folder.claim(plan.resolved)
         let order = cells.sorted { ($0.tokens * $0.parameters, $0.id) < ($1.tokens * $1.parameters, $1.id) }

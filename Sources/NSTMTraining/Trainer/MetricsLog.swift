@@ -4,6 +4,7 @@ import NSTMData
 import NSTMIO
 import NSTMLayers
 import NSTMModules
+import NSTMSystem
 
 /// One JSON object a line, for tools. When a run resumes from a checkpoint, lines of steps after it are dropped first, so that
 /// the file reads as one run.
@@ -30,7 +31,7 @@ final class MetricsLog {
         }
         unreadableCount = unreadable
         do { try kept.write(to: url, options: .atomic) } catch {
-            throw TrainingError.log(path: url.path, reason: "cannot be written: \(error.localizedDescription)")
+            throw TrainingError.log(path: url.path, reason: "cannot be written: \(error.plainReason)")
         }
         descriptor = open(url.path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw MetricsLog.error(url.path, errno) }

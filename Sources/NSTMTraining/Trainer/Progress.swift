@@ -7,6 +7,7 @@ public enum TrainingEvent: Sendable {
     case step(StepReport)
     case evaluated(step: Int, Metrics)
     case saved(URL, step: Int)
+    /// Something to know that does not stop the run: a warning.
     case note(String)
     /// A state was born or has died.
     case life(StateEvent)
@@ -35,18 +36,25 @@ public struct StepReport: Sendable {
     }
 }
 
-/// Writes progress for people: one line that renews itself on a terminal, plain lines now and then elsewhere.
+/// Writes progress for people: one line that renews itself on a terminal, plain lines now and then elsewhere. Warnings go to a
+/// stream of their own.
 public final class ProgressReporter {
     private let isTerminal: Bool
     private let write: (String) -> Void
+    private let warn: (String) -> Void
     private var lastLine = Date.distantPast
     private var isOpen = false
     private let interval: TimeInterval
 
-    /// - Parameter write: where text goes; standard output when nil.
-    public init(isTerminal: Bool = isatty(STDOUT_FILENO) == 1, write: ((String) -> Void)? = nil) {
+    /// - Parameters:
+    ///   - write: where progress and results go; standard output when nil.
+    ///   - warn: where warnings go; standard error when nil.
+    public init(
+        isTerminal: Bool = isatty(STDOUT_FILENO) == 1, write: ((String) -> Void)? = nil, warn: ((String) -> Void)? = nil
+    ) {
         self.isTerminal = isTerminal
         self.write = write ?? { Console.write($0) }
+        self.warn = warn ?? { Console.write($0, to: .error) }
         interval = isTerminal ? 0.2 : 10
     }
 
@@ -67,14 +75,22 @@ public final class ProgressReporter {
             }
         case .evaluated(let step, let metrics): line("step \(step)  validation: \(metrics)")
         case .saved(let url, _): line("saved \(url.shortPath)")
-        case .note(let text): line(text)
+        case .note(let text):
+            // Both streams may be the same terminal.
+            clear()
+            warn(text.printable + "\n")
         case .life(let e):
             let score = String(format: "%.4g", e.score)
             line("step \(e.step)  \(e.kind.rawValue) of state \(e.state) in \(e.layer): \(e.reason) (\(score))")
         }
     }
     private func line(_ text: String) {
-        write((isOpen ? "\r\u{1B}[2K" : "") + text.printable + "\n")
+        clear()
+        write(text.printable + "\n")
+    }
+    /// Takes an open progress line away.
+    private func clear() {
+        if isOpen { write("\r\u{1B}[2K") }
         isOpen = false
     }
     /// Ends an open progress line.

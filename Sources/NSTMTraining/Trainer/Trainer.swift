@@ -6,6 +6,7 @@ import NSTMIO
 import NSTMLayers
 import NSTMModules
 import NSTMOptim
+import NSTMSystem
 import NSTMTensor
 
 /// Trains a model on a dataset, step by step, with checkpoints from which it goes on to the bit.
@@ -289,7 +290,7 @@ public final class Trainer {
                 throw TrainingError.folder(path: folder.path, reason: "was replaced by another folder that has checkpoints")
             }
             do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
-                throw TrainingError.folder(path: folder.path, reason: "cannot be made: \(error.localizedDescription)")
+                throw TrainingError.folder(path: folder.path, reason: "cannot be made: \(error.plainReason)")
             }
         }
         let url = folder.appendingPathComponent("step-\(step).h5")

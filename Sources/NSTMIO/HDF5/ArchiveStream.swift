@@ -1,0 +1,133 @@
+internal import CHDF5
+import Foundation
+
+/// What a child process sends of a file (`reading.h`): numbers, texts and the elements of datasets.
+///
+/// The file may have been made to harm, and the child may run the file's code by now. So every length is bounded before memory is
+/// taken for it, and whatever is missing, late or impossible ends with the same `refused`.
+package final class ArchiveStream {
+    package let path: String
+    package let socket: Int32
+    /// Nil when what is at the other end is no process of ours.
+    private let child: Int32?
+    /// Seconds that may still pass without a byte.
+    private var patience: Int
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
+    /// What of the buffer has been received and not yet been taken.
+    private var held = 0..<0
+
+    /// Takes over a connected socket.
+    package init(socket: Int32, child: Int32? = nil, path: String, patience: Int = 60) {
+        self.socket = socket
+        self.child = child
+        self.path = path
+        self.patience = patience
+    }
+    deinit {
+        if let child { nstm_reading_end(socket, child) } else { close(socket) }
+        buffer.deallocate()
+    }
+
+    /// Starts a child that reads an open file, whose digest has been verified.
+    /// - Throws: `ioError` when there can be no child.
+    static func start(_ file: borrowing OpenFile) throws(CheckpointError) -> ArchiveStream {
+        let path = file.path, descriptor = file.descriptor, bytes = try file.byteCount()
+        return try HDF5.locked { () throws(CheckpointError) in
+            let types = try HDF5Types.make(path), access = try HDF5Handle.fileAccess(path)
+            let inFile = StoredType.all.map { types.file($0) }, inMemory = StoredType.all.map { types.memory($0) }
+            var reading = nstm_reading()
+            reading.descriptor = descriptor
+            reading.access = access.id
+            reading.file_types = (inFile[0], inFile[1], inFile[2], inFile[3], inFile[4], inFile[5])
+            reading.memory_types = (inMemory[0], inMemory[1], inMemory[2], inMemory[3], inMemory[4], inMemory[5])
+            var child: pid_t = 0
+            let socket = nstm_reading_start(&reading, UInt64(bytes), &child)
+            guard socket >= 0 else { throw .system("start a process that reads the file", path, errno) }
+            // A disk that gives a mebibyte each second is slow enough.
+            return ArchiveStream(socket: socket, child: child, path: path, patience: 60 + bytes >> 20)
+        }
+    }
+
+    package static func start(_ path: String) throws(CheckpointError) -> ArchiveStream { try start(try OpenFile.at(path)) }
+
+    /// The error of a child that died, hangs, or sends what cannot be.
+    var harm: CheckpointError {
+        .refused(path: path, object: "/", reason: "libhdf5 crashes or does not come to an end with it")
+    }
+
+    // MARK: Taking
+
+    /// Throws the failure of an operation of the library, if there was one.
+    func answer(_ operation: String) throws(CheckpointError) {
+        if try flag() { return }
+        let code = Int32(truncatingIfNeeded: try number())
+        let outermost = try message(), innermost = try message()
+        throw HDF5.failure(operation, path, code: code, outermost: outermost, innermost: innermost)
+    }
+    func number() throws(CheckpointError) -> UInt64 {
+        try hold(8)
+        let value = buffer.loadUnaligned(fromByteOffset: held.lowerBound, as: UInt64.self)
+        held.removeFirst(8)
+        return value
+    }
+    func integer() throws(CheckpointError) -> Int64 { Int64(bitPattern: try number()) }
+    func count(most: Int) throws(CheckpointError) -> Int {
+        guard let count = Int(exactly: try number()), count <= most else { throw harm }
+        return count
+    }
+    func flag() throws(CheckpointError) -> Bool { try count(most: 1) == 1 }
+    func text(most: Int) throws(CheckpointError) -> [UInt8] {
+        let count = try count(most: most)
+        try hold(count)
+        let bytes = Array(buffer[held.prefix(count)])
+        held.removeFirst(count)
+        return bytes
+    }
+    /// Printable, so that no message can give orders to a terminal.
+    private func message() throws(CheckpointError) -> String {
+        String(decoding: try text(most: 512).map { (0x20...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+    }
+
+    /// Asks for the elements of a dataset, and waits for them.
+    func elements(
+        of dataset: String, _ type: StoredType, into memory: UnsafeMutableRawBufferPointer
+    ) throws(CheckpointError) {
+        // What cannot be sent has nobody to read it.
+        guard let index = StoredType.all.firstIndex(of: type),
+            nstm_reading_ask(socket, dataset, UInt64(index), UInt64(memory.count)) == 0
+        else { throw harm }
+        try answer("read '\(dataset)'")
+        guard try number() == memory.count else { throw harm }
+        let first = min(held.count, memory.count)
+        memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[held.prefix(first)]))
+        held.removeFirst(first)
+        var done = first
+        while done < memory.count { done += try receive(into: UnsafeMutableRawBufferPointer(rebasing: memory[done...])) }
+    }
+
+    /// Makes the buffer hold at least so many bytes, which are not more than it has.
+    private func hold(_ count: Int) throws(CheckpointError) {
+        if held.count >= count { return }
+        if held.lowerBound + count > buffer.count {
+            buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[held]))
+            held = 0..<held.count
+        }
+        while held.count < count {
+            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[held.upperBound...])
+            held = held.lowerBound..<held.upperBound + (try receive(into: rest))
+        }
+    }
+    /// - Returns: how many bytes came, at least one.
+    private func receive(into memory: UnsafeMutableRawBufferPointer) throws(CheckpointError) -> Int {
+        while true {
+            let n = read(socket, memory.baseAddress!, memory.count)
+            if n > 0 { return n }
+            if n < 0, errno == EINTR { continue }
+            if n < 0, errno == EAGAIN, patience > 0 {
+                patience -= 1
+                continue
+            }
+            throw harm
+        }
+    }
+}
