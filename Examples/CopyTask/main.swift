@@ -122,7 +122,7 @@ func demonstrate() throws {
         """)
     var isExact = true
     for length in Choice.testedLengths {
-        let larger = try unsqueezed(axis: model, task, to: max(Choice.states, length))
+        let larger = try expanded(model, task, to: max(Choice.states, length))
         let mine = bitErrors(larger, task, length), its = bitErrors(lstm, task, length)
         if mine.contains(where: { $0 > 0 }) { isExact = false }
         let note = length == Choice.trainedLength ? "as trained" : "\(length / Choice.trainedLength) × as long"
@@ -166,7 +166,7 @@ func trySeeds(_ count: Int) throws {
         try trainer(model, task, steps: steps, seed: seed).run()
         let seconds = Date().timeIntervalSince(start)
         let means = try Choice.testedLengths.enumerated().map { i, length in
-            let wrong = bitErrors(try unsqueezed(axis: model, task, to: max(Choice.states, length)), task, length)
+            let wrong = bitErrors(try expanded(model, task, to: max(Choice.states, length)), task, length)
             if wrong.allSatisfy({ $0 == 0 }) { exact[i] += 1 }
             return Double(wrong.reduce(0, +)) / Double(wrong.count)
         }

@@ -126,8 +126,8 @@ import Testing
                     place != change.place
                         && rows.allSatisfy {
                             same(
-                                $0.value.select($0.stateAxis!, place).contiguous(),
-                                $0.value.select($0.stateAxis!, change.place).contiguous())
+                                $0.value.select(axis: $0.stateAxis!, place).contiguous(),
+                                $0.value.select(axis: $0.stateAxis!, change.place).contiguous())
                         }
                 }
                 #expect(!models.isEmpty)

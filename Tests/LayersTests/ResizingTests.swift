@@ -16,7 +16,7 @@ import Testing
     /// Rows of states that there were stay, learned rows of new ones are the mean of the active ones', all others are the new model's.
     @Test(arguments: ["top-k", "hash", "balanced-top-k", "content"]) func rows(_ routing: String) throws {
         let recipe = Recipe(rule: .secondGate, routing: routing, keep: true, masked: true), m = try recipe.built()
-        let (_, large) = try unsqueezed(axis: m, recipe, to: 8), plain = try recipe.built(states: 8, seed: 2)
+        let (_, large) = try expanded(m, recipe, to: 8), plain = try recipe.built(states: 8, seed: 2)
         var resized = 0
         for p in m.store.all {
             let q = try #require(large.store[p.path])
@@ -38,7 +38,7 @@ import Testing
         #expect(resized >= 5)
     }
     @Test func newStatesAreActiveAndNewOnes() throws {
-        let m = try Recipe(masked: true).built(), (_, large) = try unsqueezed(axis: m, Recipe(), to: 7)
+        let m = try Recipe(masked: true).built(), (_, large) = try expanded(m, Recipe(), to: 7)
         #expect(large.layer.manager.active == [true, false, true, false, true, true, true])
         #expect(large.layer.manager.identities == Array(0..<7) && large.layer.manager.identitiesGiven.value.item() == 7)
     }
@@ -47,7 +47,7 @@ import Testing
         let m = try Recipe().built(), optimizer = Optimizer(.adamW()), context = ForwardContext(.train)
         let y = m.whole(context.constant(random([2, 6, 8], "x")), context)
         optimizer.update((y * y).sum().backward(), rate: 0.01)
-        let (resizing, large) = try unsqueezed(axis: m, Recipe(), to: 9)
+        let (resizing, large) = try expanded(m, Recipe(), to: 9)
         let moments = try resizing.resize(optimizer.state(order: m.store.all.map(\.path)), of: m.store)
         #expect(!moments.isEmpty)
         for (path, tensor) in moments {
@@ -62,7 +62,7 @@ import Testing
         let m = try Recipe().built()
         let error = #expect(throws: StateResizingError.self) { try StateResizing([m.layer], to: 4) }
         #expect(error?.issues.count == 1 && "\(error!)".contains("has 5 states, more than 4"))
-        let (_, equal) = try unsqueezed(axis: m, Recipe(), to: 5)
+        let (_, equal) = try expanded(m, Recipe(), to: 5)
         for p in m.store.all { #expect(same(p.value, equal.store[p.path]!.value), "\(p.path)") }
     }
 }

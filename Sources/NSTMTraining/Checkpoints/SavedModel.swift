@@ -23,9 +23,13 @@ public struct SavedModel {
     /// - Throws: `CheckpointError`, `ConfigurationError`, `SavedModelError`.
     public init(_ url: URL, registries: Registries = .standard) throws {
         let found = try FoundCheckpoint(at: url)
-        self.url = found.url
+        try self.init(try CheckpointFile.read(found.url), of: found, registries: registries)
+    }
+    /// - Parameter archive: what the file has.
+    package init(_ archive: CheckpointArchive, of found: FoundCheckpoint, registries: Registries = .standard) throws {
+        self.archive = archive
+        url = found.url
         skipped = found.skipped
-        archive = try CheckpointFile.read(self.url)
         configuration = try SavedModel.configuration(archive.documents, path: self.url.path)
         data = try archive.decode(DataDescription.self, document: "data")
         let hasTokenizer = archive.documents["tokenizer"] != nil
