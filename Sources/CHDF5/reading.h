@@ -4,8 +4,9 @@
 // Reading a file in a process of its own.
 //
 // A file with right digests may still have been made to harm, and libhdf5 (seen with 1.10.8) crashes on some of those. So the library
-// never reads a file in the process that needs it. A forked child opens the file, sends what the file holds through a socket, and
-// then the elements of the datasets that it is asked for. It decides nothing: `ArchiveReader.swift` checks everything that comes.
+// never reads a file of unknown origin in the process that needs it. A forked child opens the file, sends what the file holds through
+// a socket, and then the elements of the datasets that it is asked for. It decides nothing: `ArchiveReader.swift` checks everything
+// that comes. A file that the process has written itself needs no child, and gives the same stream in memory.
 //
 // The stream is a sequence of 64-bit numbers in the machine's byte order, and of texts: a number of bytes, then the bytes. Whatever
 // libhdf5 can fail at begins with an answer: 1, or 0 with the failure, after which nothing follows.
@@ -104,38 +105,49 @@ typedef struct {
     char path[4096]; // with its end
 } nstm_request;
 
+/// A path too long for any checkpoint is cut.
+static inline nstm_request nstm_make_request(const char *path, unsigned long long type, unsigned long long bytes) {
+    nstm_request request = {type, bytes, {0}};
+    strncpy(request.path, path, sizeof request.path - 1);
+    return request;
+}
+
 /// - Returns: 0, or −1 (`errno`).
 static inline int nstm_reading_ask(int socket, const char *path, unsigned long long type, unsigned long long bytes) {
-    nstm_request request = {type, bytes, {0}};
-    if (strlen(path) >= sizeof request.path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    strcpy(request.path, path);
+    nstm_request request = nstm_make_request(path, type, bytes);
     return nstm_send(socket, &request, sizeof request);
 }
 
+/// The stream to a socket, or (−1) in memory that grows.
 typedef struct {
     int socket;
     int is_broken;
-    size_t used;
-    char bytes[8192];
+    size_t used, size;
+    char *bytes;
 } nstm_sender;
 
 static inline void nstm_flush(nstm_sender *out) {
     if (nstm_send(out->socket, out->bytes, out->used) != 0) out->is_broken = 1;
     out->used = 0;
 }
-static inline void nstm_put(nstm_sender *out, unsigned long long number) {
-    if (out->used + sizeof number > sizeof out->bytes) nstm_flush(out);
-    memcpy(out->bytes + out->used, &number, sizeof number);
-    out->used += sizeof number;
+static inline void nstm_put_bytes(nstm_sender *out, const void *bytes, size_t count) {
+    if (out->used + count > out->size && out->socket >= 0) nstm_flush(out);
+    if (out->used + count > out->size) {
+        size_t size = 2 * out->size + count;
+        char *larger = (char *)realloc(out->bytes, size);
+        if (!larger) {
+            out->is_broken = 1;
+            return;
+        }
+        out->bytes = larger, out->size = size;
+    }
+    memcpy(out->bytes + out->used, bytes, count);
+    out->used += count;
 }
+static inline void nstm_put(nstm_sender *out, unsigned long long number) { nstm_put_bytes(out, &number, sizeof number); }
 static inline void nstm_put_text(nstm_sender *out, const char *text, size_t count) {
     nstm_put(out, count);
-    if (out->used + count > sizeof out->bytes) nstm_flush(out);
-    memcpy(out->bytes + out->used, text, count);
-    out->used += count;
+    nstm_put_bytes(out, text, count);
 }
 
 /// Says whether a call succeeded, which a negative status denies.
@@ -161,7 +173,7 @@ static inline int nstm_answer_system(nstm_sender *out, int code) {
     return 0;
 }
 
-// MARK: What the child sends
+// MARK: What a file holds
 
 enum { nstm_stored_types = 6, nstm_axes = 8 };
 
@@ -338,6 +350,31 @@ static inline int nstm_list_file(nstm_sender *out, hid_t file, const nstm_readin
     return 1;
 }
 
+/// Reads the elements of a dataset into as many bytes as are asked for.
+static inline int nstm_read_elements(
+    nstm_sender *out, hid_t file, const nstm_request *request, const nstm_reading *reading, void *memory) {
+    hid_t dataset = H5Dopen2(file, request->path, H5P_DEFAULT);
+    if (dataset < 0) return nstm_answer(out, dataset);
+    hid_t space = H5Dget_space(dataset), type = reading->memory_types[request->type];
+    // What was listed may not be what is found now.
+    hssize_t count = space < 0 ? -1 : H5Sget_simple_extent_npoints(space);
+    int is_whole = count >= 0 && (unsigned long long)count == request->bytes / H5Tget_size(type) &&
+        nstm_answer(out, H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, memory));
+    if (is_whole) nstm_put(out, request->bytes);
+    if (space >= 0) H5Sclose(space);
+    H5Dclose(dataset);
+    return is_whole;
+}
+
+/// Opens the file, whose descriptor has been verified.
+static inline hid_t nstm_open(const nstm_reading *reading) {
+    char name[32];
+    snprintf(name, sizeof name, "/dev/fd/%d", reading->descriptor);
+    return H5Fopen(name, H5F_ACC_RDONLY, reading->access);
+}
+
+// MARK: The child
+
 /// Memory that is used again for the next dataset: fresh one would cost as much as reading.
 typedef struct {
     void *bytes;
@@ -346,31 +383,21 @@ typedef struct {
 
 static inline int nstm_send_elements(
     nstm_sender *out, hid_t file, const nstm_request *request, const nstm_reading *reading, nstm_memory *memory) {
-    hid_t dataset = H5Dopen2(file, request->path, H5P_DEFAULT);
-    if (dataset < 0) return nstm_answer(out, dataset);
-    hid_t space = H5Dget_space(dataset), type = reading->memory_types[request->type];
-    // What was listed may not be what is found now.
-    hssize_t count = space < 0 ? -1 : H5Sget_simple_extent_npoints(space);
-    if (count < 0 || (unsigned long long)count != request->bytes / H5Tget_size(type)) return 0;
     if (request->bytes > memory->count) {
         free(memory->bytes);
         memory->bytes = malloc((size_t)request->bytes);
         memory->count = memory->bytes ? request->bytes : 0;
         if (!memory->bytes) return nstm_answer_system(out, ENOMEM);
     }
-    if (!nstm_answer(out, H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, memory->bytes))) return 0;
-    nstm_put(out, request->bytes);
+    if (!nstm_read_elements(out, file, request, reading, memory->bytes)) return 0;
     nstm_flush(out);
-    if (nstm_send(out->socket, memory->bytes, (size_t)request->bytes) != 0) return 0;
-    H5Sclose(space);
-    H5Dclose(dataset);
-    return 1;
+    return nstm_send(out->socket, memory->bytes, (size_t)request->bytes) == 0;
 }
 
 /// Sends what a file holds, and then what is asked for, until the other end is closed. `file` may be what a failed call returned.
 static inline void nstm_reading_serve(int socket, hid_t file, const nstm_reading *reading) {
-    nstm_sender out;
-    out.socket = socket, out.is_broken = 0, out.used = 0;
+    char bytes[8192];
+    nstm_sender out = {socket, 0, 0, sizeof bytes, bytes};
     nstm_request request;
     nstm_memory memory = {NULL, 0};
     int is_whole = nstm_list_file(&out, file, reading);
@@ -381,8 +408,6 @@ static inline void nstm_reading_serve(int socket, hid_t file, const nstm_reading
     }
     free(memory.bytes);
 }
-
-// MARK: The child
 
 static inline void nstm_limit(int resource, rlim_t most) {
     struct rlimit limit;
@@ -412,9 +437,7 @@ static inline void nstm_reading_child(int socket, const nstm_reading *reading, u
     nstm_limit(RLIMIT_FSIZE, 0);
     // Seconds: files that lead the library in circles end here.
     nstm_limit(RLIMIT_CPU, 20 + file_bytes / (20 << 20));
-    char name[32];
-    snprintf(name, sizeof name, "/dev/fd/%d", reading->descriptor);
-    hid_t file = H5Fopen(name, H5F_ACC_RDONLY, reading->access);
+    hid_t file = nstm_open(reading);
     // From here on nothing else can be opened.
     nstm_limit(RLIMIT_NOFILE, 0);
     nstm_reading_serve(socket, file, reading);

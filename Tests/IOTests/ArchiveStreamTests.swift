@@ -51,7 +51,7 @@ struct ArchiveStreamTests {
             sent.signal()
         }
         let result = Result { () throws(CheckpointError) in try CheckpointFile.archive(from: stream, fileBytes: fileBytes) }
-        // Ends a writer to whom nobody listens any more.
+        // Ends the writer when the reader has not taken everything.
         shutdown(stream.socket, Int32(SHUT_RDWR))
         sent.wait()
         close(other)
@@ -155,7 +155,7 @@ struct ArchiveStreamTests {
         #expect(archive[tensor: "x"]?.elements(UInt8.self) == [UInt8](repeating: 7, count: 1000))
     }
 
-    @Test func messagesGiveNoOrders() throws {
+    @Test func messagesArePrintable() throws {
         typealias T = ArchiveStreamTests
         let failure = T.words(0, 0) + T.text("outer\u{1B}[2J") + T.text("inner\n")
         guard case .failure(let error) = try T.decoded(failure) else {

@@ -4,8 +4,8 @@ import NSTMTensor
 
 /// Writing, reading and examining checkpoint files: HDF5 behind a 512-byte header with a SHA-256 digest.
 ///
-/// All functions block and may be called from any thread; saves of one process take turns. A file is read by a child process, because
-/// libhdf5 can crash on files that were made to harm.
+/// All functions block and may be called from any thread; saves of one process take turns. A file that this process has not
+/// written is read by a child process, because libhdf5 can crash on files that were made to harm.
 public enum CheckpointFile {
     /// What a file holds, without its tensors.
     public struct Info: Sendable {
@@ -57,12 +57,12 @@ public enum CheckpointFile {
         }
     }
 
-    /// Loads a checkpoint. The digest is verified before libhdf5 sees the file, in a child process.
+    /// Loads a checkpoint. The digest is verified before libhdf5 sees the file.
     /// - Throws: `notFound`, `notCheckpoint`, `truncated`, `trailingData`, `digestMismatch`, `newerFormat`, `refused`,
     ///   `noMemory`, `ioError` or `hdf5`.
     public static func read(_ url: URL) throws(CheckpointError) -> CheckpointArchive {
-        try verified(url) { file, _ throws(CheckpointError) in
-            try archive(from: try ArchiveReader.open(file), path: url.path)
+        try verified(url) { reader, _ throws(CheckpointError) in
+            try archive(from: reader, path: url.path)
         }
     }
     /// What a child process, or whatever else is at the other end of a socket, sends of a file of `fileBytes` bytes.
@@ -82,8 +82,7 @@ public enum CheckpointFile {
     /// Verifies a checkpoint's digest and structure, and lists what it holds without loading tensors.
     /// - Throws: as `read`.
     public static func info(_ url: URL) throws(CheckpointError) -> Info {
-        try verified(url) { file, header throws(CheckpointError) in
-            let reader = try ArchiveReader.open(file)
+        try verified(url) { reader, header throws(CheckpointError) in
             let documents = try reader.allDocuments()
             var tensors: [(path: String, shape: Shape, dtype: DType, bytes: Int)] = []
             for entry in reader.tensors {
@@ -98,13 +97,18 @@ public enum CheckpointFile {
     /// Opens a file, verifies it, and works on it. libhdf5 asks for the name of what it opens, which a file that was replaced
     /// since has lost: then the new one is taken.
     private static func verified<Result>(
-        _ url: URL, _ body: (borrowing OpenFile, CheckpointHeader) throws(CheckpointError) -> Result
+        _ url: URL, _ body: (ArchiveReader, CheckpointHeader) throws(CheckpointError) -> Result
     ) throws(CheckpointError) -> Result {
         for _ in 0..<100 {
             let file = try OpenFile.at(url.path)
             let header = try CheckpointHeader(verifying: file)
             do throws(CheckpointError) {
-                return try body(file, header)
+                let own = try HDF5.locked { () throws(CheckpointError) -> Result? in
+                    guard WrittenFiles.contains(header.payloadDigest) else { return nil }
+                    return try body(try ArchiveReader.open(file, isOwn: true), header)
+                }
+                if let own { return own }
+                return try body(try ArchiveReader.open(file, isOwn: false), header)
             } catch {
                 guard try file.status().st_nlink == 0 else { throw error }
             }
@@ -132,8 +136,8 @@ public enum CheckpointFile {
         func demand(_ holds: Bool, _ reason: String) throws(CheckpointError) {
             if !holds { throw .verificationFailed(path: path, reason: reason) }
         }
-        _ = try CheckpointHeader(verifying: file)
-        let reader = try ArchiveReader.open(file)
+        let digest = try CheckpointHeader(verifying: file).payloadDigest
+        let reader = try ArchiveReader.open(file, isOwn: true)
         try demand(try reader.allDocuments() == archive.documents, "the documents differ")
         try demand(reader.tensors.map(\.path) == archive.tensors.map(\.path), "the tensors' paths differ")
         try demand(reader.integers.map(\.path) == archive.integers.map(\.path), "the integers' paths differ")
@@ -151,6 +155,7 @@ public enum CheckpointFile {
         for (entry, original) in zip(reader.integers, archive.integers) {
             try demand(try reader.values(entry) == original.values, "the integers '\(entry.path)' differ")
         }
+        WrittenFiles.insert(digest)
     }
 }
 

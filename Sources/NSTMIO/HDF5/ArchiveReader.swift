@@ -2,10 +2,10 @@ internal import CHDF5
 import Foundation
 import NSTMTensor
 
-/// Reads the HDF5 part of a checkpoint whose digest has been verified, through a child process.
+/// Reads the HDF5 part of a checkpoint whose digest has been verified, from the stream of what libhdf5 finds in it.
 ///
-/// A digest shows that a file is undamaged, not that its author meant well, so nothing here is taken on trust: the child walks the
-/// file once, and everything that a checkpoint never holds is refused before memory is taken for it.
+/// A digest shows that a file is undamaged, not that its author meant well, so nothing here is taken on trust: the file is walked
+/// once, and everything that a checkpoint never holds is refused before memory is taken for it.
 struct ArchiveReader {
     /// One dataset of the file, examined but not loaded.
     struct Entry {
@@ -49,13 +49,15 @@ struct ArchiveReader {
 
     /// - Parameter verified: the file whose digest was computed. libhdf5 opens it by its descriptor, not by its path, where a
     ///   new checkpoint may have taken its place.
-    static func open(_ verified: borrowing OpenFile) throws(CheckpointError) -> ArchiveReader {
+    /// - Parameter isOwn: whether this process has written the file. Then it is read inside `HDF5.locked` from beginning to end.
+    static func open(_ verified: borrowing OpenFile, isOwn: Bool) throws(CheckpointError) -> ArchiveReader {
         let fileBytes = try verified.byteCount()
         // Elsewhere libhdf5 would go on looking for the signature at 1024, 2048 and so on.
         guard try verified.bytes(at: CheckpointHeader.byteCount, count: 8) == CheckpointFile.hdf5Signature else {
             throw .refused(path: verified.path, object: "/", reason: "no HDF5 signature after the header")
         }
-        return try open(try ArchiveStream.start(verified), fileBytes: fileBytes)
+        let stream = isOwn ? try ArchiveStream(own: verified) : try ArchiveStream.start(verified)
+        return try open(stream, fileBytes: fileBytes)
     }
     /// - Parameter fileBytes: length of the file, which bounds what it can hold.
     static func open(_ stream: ArchiveStream, fileBytes: Int) throws(CheckpointError) -> ArchiveReader {

@@ -1,7 +1,8 @@
 internal import CHDF5
 import Foundation
 
-/// What a child process sends of a file (`reading.h`): numbers, texts and the elements of datasets.
+/// What libhdf5 finds in a file (`reading.h`): numbers, texts and the elements of datasets. A child process reads the file and sends
+/// them; a file that this process has written, and no other, is read in this process.
 ///
 /// The file may have been made to harm, and the child may run the file's code by now. So every length is bounded before memory is
 /// taken for it, and whatever is missing, late or impossible ends with the same `refused`.
@@ -10,6 +11,7 @@ package final class ArchiveStream {
     package let socket: Int32
     /// Nil when what is at the other end is no process of ours.
     private let child: Int32?
+    private let own: OwnFile?
     /// Seconds that may still pass without a byte.
     private var patience: Int
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
@@ -20,11 +22,20 @@ package final class ArchiveStream {
     package init(socket: Int32, child: Int32? = nil, path: String, patience: Int = 60) {
         self.socket = socket
         self.child = child
+        own = nil
         self.path = path
         self.patience = patience
     }
+    /// Reads a file that this process has written. Only inside `HDF5.locked`, up to the end of the stream.
+    init(own file: borrowing OpenFile) throws(CheckpointError) {
+        own = try OwnFile(file)
+        path = file.path
+        socket = -1
+        child = nil
+        patience = 0
+    }
     deinit {
-        if let child { nstm_reading_end(socket, child) } else { close(socket) }
+        if let child { nstm_reading_end(socket, child) } else if socket >= 0 { close(socket) }
         buffer.deallocate()
     }
 
@@ -34,12 +45,7 @@ package final class ArchiveStream {
         let path = file.path, descriptor = file.descriptor, bytes = try file.byteCount()
         return try HDF5.locked { () throws(CheckpointError) in
             let types = try HDF5Types.make(path), access = try HDF5Handle.fileAccess(path)
-            let inFile = StoredType.all.map { types.file($0) }, inMemory = StoredType.all.map { types.memory($0) }
-            var reading = nstm_reading()
-            reading.descriptor = descriptor
-            reading.access = access.id
-            reading.file_types = (inFile[0], inFile[1], inFile[2], inFile[3], inFile[4], inFile[5])
-            reading.memory_types = (inMemory[0], inMemory[1], inMemory[2], inMemory[3], inMemory[4], inMemory[5])
+            var reading = nstm_reading(descriptor, access, types)
             var child: pid_t = 0
             let socket = nstm_reading_start(&reading, UInt64(bytes), &child)
             guard socket >= 0 else { throw .system("start a process that reads the file", path, errno) }
@@ -83,7 +89,7 @@ package final class ArchiveStream {
         held.removeFirst(count)
         return bytes
     }
-    /// Printable, so that no message can give orders to a terminal.
+    /// Printable ASCII, because a terminal acts on control characters.
     private func message() throws(CheckpointError) -> String {
         String(decoding: try text(most: 512).map { (0x20...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
     }
@@ -92,12 +98,16 @@ package final class ArchiveStream {
     func elements(
         of dataset: String, _ type: StoredType, into memory: UnsafeMutableRawBufferPointer
     ) throws(CheckpointError) {
-        // What cannot be sent has nobody to read it.
-        guard let index = StoredType.all.firstIndex(of: type),
-            nstm_reading_ask(socket, dataset, UInt64(index), UInt64(memory.count)) == 0
-        else { throw harm }
+        guard let index = StoredType.all.firstIndex(of: type) else { throw harm }
+        if let own {
+            own.read(dataset, index, into: memory)
+        } else if nstm_reading_ask(socket, dataset, UInt64(index), UInt64(memory.count)) != 0 {
+            // Sending only fails when the child is gone.
+            throw harm
+        }
         try answer("read '\(dataset)'")
         guard try number() == memory.count else { throw harm }
+        if own != nil { return }
         let first = min(held.count, memory.count)
         memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[held.prefix(first)]))
         held.removeFirst(first)
@@ -119,6 +129,11 @@ package final class ArchiveStream {
     }
     /// - Returns: how many bytes came, at least one.
     private func receive(into memory: UnsafeMutableRawBufferPointer) throws(CheckpointError) -> Int {
+        if let own {
+            let n = own.take(into: memory)
+            if n == 0 { throw harm }
+            return n
+        }
         while true {
             let n = read(socket, memory.baseAddress!, memory.count)
             if n > 0 { return n }
@@ -130,4 +145,71 @@ package final class ArchiveStream {
             throw harm
         }
     }
+}
+
+/// A file that this process has written, read by libhdf5 in this process.
+private final class OwnFile {
+    private let types: HDF5Types
+    private let access: HDF5Handle
+    private let file: hid_t
+    private var reading: nstm_reading
+    /// The stream, in memory, and how much of it has been taken.
+    private var stream = nstm_sender(), taken = 0
+
+    init(_ verified: borrowing OpenFile) throws(CheckpointError) {
+        types = try HDF5Types.make(verified.path)
+        access = try HDF5Handle.fileAccess(verified.path)
+        // What an error left open is closed with the file.
+        try HDF5.check(H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG), "prepare the file", verified.path)
+        reading = nstm_reading(verified.descriptor, access, types)
+        file = nstm_open(&reading)
+        stream.socket = -1
+        _ = nstm_list_file(&stream, file, &reading)
+    }
+    deinit {
+        if file >= 0 { H5Fclose(file) }
+        free(stream.bytes)
+    }
+
+    func take(into memory: UnsafeMutableRawBufferPointer) -> Int {
+        let count = min(stream.used - taken, memory.count)
+        if count > 0 { memory.copyMemory(from: UnsafeRawBufferPointer(start: stream.bytes + taken, count: count)) }
+        taken += count
+        return count
+    }
+    /// Fills memory with the elements of a dataset. The stream continues with the answer alone.
+    func read(_ dataset: String, _ type: Int, into memory: UnsafeMutableRawBufferPointer) {
+        stream.used = 0
+        taken = 0
+        var request = nstm_make_request(dataset, UInt64(type), UInt64(memory.count))
+        _ = nstm_read_elements(&stream, file, &request, &reading, memory.baseAddress)
+    }
+}
+
+extension nstm_reading {
+    fileprivate init(_ descriptor: Int32, _ access: borrowing HDF5Handle, _ types: borrowing HDF5Types) {
+        self.init()
+        self.descriptor = descriptor
+        self.access = access.id
+        var inFile: [hid_t] = [], inMemory: [hid_t] = []
+        for type in StoredType.all {
+            inFile.append(types.file(type))
+            inMemory.append(types.memory(type))
+        }
+        file_types = (inFile[0], inFile[1], inFile[2], inFile[3], inFile[4], inFile[5])
+        memory_types = (inMemory[0], inMemory[1], inMemory[2], inMemory[3], inMemory[4], inMemory[5])
+    }
+}
+
+/// The files that this process has written, by the digest of all their bytes.
+enum WrittenFiles {
+    // Only used inside `HDF5.locked`.
+    nonisolated(unsafe) private static var digests: Set<[UInt8]> = []
+
+    static func insert(_ digest: [UInt8]) {
+        // A run of a million checkpoints must not fill the memory.
+        if digests.count >= 10_000 { digests = [] }
+        digests.insert(digest)
+    }
+    static func contains(_ digest: [UInt8]) -> Bool { digests.contains(digest) }
 }
