@@ -58,20 +58,20 @@ extension Operation {
         ]
     }
     private static let reductions: [Operation] =
-        reduction("variance, population", empty: false) { $0.variance($1, correction: 0, keepDims: $2) }
+        reduction("variance, population", empty: false) { $0.variance(axes: $1, correction: 0, keepDims: $2) }
         + [
             .init("variance", axesShapes.prefix(3) + []) { $1[0].variance(axes: [0, 2]) },
             // Away from a deviation of 0, where it has no derivative.
             .init("standardDeviation", [[[3, 4]], [[2, 5, 2]]]) { ($1[0] + ramp(like: $1[0])).standardDeviation(axes: [-2]) },
         ]
-        + reduction("choice of the maximum", empty: false) { $0.maximum($1, keepDims: $2) }
-        + reduction("choice of the minimum", empty: false) { $0.minimum($1, keepDims: $2) }
-        + reduction("product") { $0.product($1, keepDims: $2) }
-        + reduction("L1 norm") { $0.norm($1, order: 1, keepDims: $2) }
-        + reduction("L2 norm", in: 0.3..<2) { $0.norm($1, keepDims: $2) }
-        + reduction("L3 norm", in: 0.3..<2) { $0.norm($1, order: 3, keepDims: $2) }
-        + reduction("choice of the infinite norm", empty: false) { $0.norm($1, order: .infinity, keepDims: $2) }
-        + reduction("logSumExp", empty: false) { $0.logSumExp($1, keepDims: $2) }
+        + reduction("choice of the maximum", empty: false) { $0.maximum(axes: $1, keepDims: $2) }
+        + reduction("choice of the minimum", empty: false) { $0.minimum(axes: $1, keepDims: $2) }
+        + reduction("product") { $0.product(axes: $1, keepDims: $2) }
+        + reduction("L1 norm") { $0.norm(axes: $1, order: 1, keepDims: $2) }
+        + reduction("L2 norm", in: 0.3..<2) { $0.norm(axes: $1, keepDims: $2) }
+        + reduction("L3 norm", in: 0.3..<2) { $0.norm(axes: $1, order: 3, keepDims: $2) }
+        + reduction("choice of the infinite norm", empty: false) { $0.norm(axes: $1, order: .infinity, keepDims: $2) }
+        + reduction("logSumExp", empty: false) { $0.logSumExp(axes: $1, keepDims: $2) }
 
     private static func ramp(like x: Variable) -> Variable {
         Variable(Tensor((0..<x.shape.count).map { Double($0) }, x.shape).cast(to: x.dtype))
