@@ -60,7 +60,7 @@ let package = Package(
             dependencies: ["CZlib", "NSTMSystem", "NSTMConfiguration", "NSTMTensor"]),
         .target(
             name: "NSTMIO",
-            dependencies: ["CHDF5", "NSTMSystem", "NSTMTensor", "NSTMModules"]),
+            dependencies: ["CHDF5", "NSTMSystem", "NSTMConfiguration", "NSTMTensor", "NSTMModules"]),
         .target(
             name: "NSTMTraining",
             dependencies: [
@@ -115,7 +115,9 @@ let package = Package(
             resources: [.copy("Golden")]),
         .testTarget(name: "DataTests", dependencies: ["NSTMData", "CZlib", "TestSupport"]),
         .testTarget(name: "IOTests", dependencies: ["NSTMIO", "CHDF5", "TestSupport"], resources: [.copy("Golden")]),
-        .testTarget(name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand", "NSTMTool", "TestSupport"]),
+        .testTarget(
+            name: "TrainingTests", dependencies: ["NSTMTraining", "NSTMCommand", "NSTMTool", "TestSupport"],
+            resources: [.copy("Golden")]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

@@ -26,7 +26,7 @@ struct Fixture {
             let key = RandomKey(seed).fold("conformance").fold(p.path)
             // Around 0, keep gates between shut and open are likely.
             let shift =
-                p.path.hasSuffix("keepLogits")
+                p.path.hasSuffix("gateLogits")
                 ? Tensor.normal(p.value.shape, mean: 0.5, key: key, dtype: dtype) - p.value
                 : .normal(p.value.shape, standardDeviation: 0.3, key: key, dtype: dtype)
             p.value = p.value + shift

@@ -162,7 +162,7 @@ import Testing
     @Test(arguments: [2, nil]) func contentIsAddressedByCosines(_ k: Int?) throws {
         let (policy, store) = built { ContentRouting($0, width: 8, states: 6, k: k) }
         let x = random([1, 12, 8], "x"), identities = rows(policy.identities.value)
-        let beta = exp(try #require(store["sharpness"]).value.item())
+        let beta = exp(try #require(store["logInverseTemperature"]).value.item())
         func unit(_ a: Row) -> Row { a.map { $0 / (dot(a, a) + 1e-6).squareRoot() } }
         let expected = rows(x).map { x -> Row in
             let q = unit(map(x, rows(policy.query.weight.value))), z = identities.map { beta * dot(q, unit($0)) }
@@ -237,7 +237,7 @@ import Testing
             parts: .init(routing: policy, update: { try! recipe.rule.built($0, width: 8, heads: 2, states: 5) }))
         shake(builder.store, seed: 1)
         let router = try #require(layer.router.policy as? StateContentRouting), x = random([1, 10, 8], "x")
-        let beta = exp(router.sharpness.value.item()), context = ForwardContext(.evaluate)
+        let beta = exp(router.logInverseTemperature.value.item()), context = ForwardContext(.evaluate)
         func unit(_ v: Row) -> Row { v.map { $0 / sqrt(v.reduce(0) { $0 + $1 * $1 }) } }
         /// Write weights of the tokens, [N] each.
         final class Watcher: PassObserver {

@@ -74,7 +74,7 @@ import Testing
         let (rule, p) = built { ContentSlotsRule($0, width: 4) }, x = rows(value)[0], k = rows(key)[0]
         let e = sigmoid(dot(x, try p("strength.weight")[0]) + (try p("strength.bias")[0][0]))
         let f = sigmoid(dot(x, try p("forget.weight")[0]) + (try p("forget.bias")[0][0]))
-        let beta = exp(try p("sharpness")[0][0]), theta = try p("threshold")[0][0]
+        let beta = exp(try p("logInverseTemperature")[0][0]), theta = try p("threshold")[0][0]
         var K = rows(keys), V = rows(values), a = Row(repeating: 0, count: 3), all: [Row] = []
         var bank = StateBank(
             keys: Variable(keys), values: Variable(values), usage: Variable(Tensor(a, [1, 3])), activity: StateActivity(heads: 1))

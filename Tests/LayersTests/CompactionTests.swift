@@ -61,7 +61,7 @@ import Testing
     @Test func identitiesStay() throws {
         let large = try Recipe(masked: true).built(), (_, small) = try compacted(Recipe(masked: true), large, .float64)
         #expect(small.layer.manager.identities == [0, 2, 4])
-        #expect(small.layer.manager.identitiesGiven.value.item() == 5)
+        #expect(small.layer.manager.nextIdentity.value.item() == 5)
         #expect(small.layer.manager.active == [true, true, true])
         // Once more: places are no identities.
         small.layer.manager.active = [true, false, true]

@@ -189,7 +189,7 @@ import Testing
         let y = m.whole(context.constant(random([2, 9, 8], "x")), context)
         let g = weighted(y, "y").backward()
         #expect(y.value.firstNonFinite() == nil && g.firstNonFinite == nil)
-        for path in ["states.initialKeys", "states.initialValues", "states.keepLogits", "router.weight", "interaction.identity"] {
+        for path in ["states.initialKeys", "states.initialValues", "states.gateLogits", "router.weight", "interaction.identity"] {
             guard let gradient = g[path] else { continue }
             for n in Recipe.off { #expect(largest(gradient.select(axis: 0, n)) == 0, "\(path)") }
             #expect(largest(gradient) > 0, "\(path)")
@@ -216,7 +216,7 @@ import Testing
 
     /// A keep gate that is shut makes a state inactive; with all of them shut, nothing is read and nothing breaks.
     @Test(arguments: Recipe.all.filter { $0.keep && !$0.masked && $0.rule == .plain }) func shutGates(_ recipe: Recipe) throws {
-        let m = try recipe.built(dtype: .float32), logits = try #require(m.layer.manager.keepLogits)
+        let m = try recipe.built(dtype: .float32), logits = try #require(m.layer.manager.gateLogits)
         logits.value = Tensor(repeating: -20, [5])
         for mode in [ForwardContext.Mode.train, .evaluate] {
             let context = ForwardContext(mode, recording: true)

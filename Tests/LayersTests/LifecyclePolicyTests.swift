@@ -61,7 +61,7 @@ import Testing
         #expect(candidates(HardConcretePruning(), view()) == [15])
         #expect(candidates(HardConcretePruning(atMost: 0.5), view()) == [15, 13])
         let manager = StateManager(ParameterBuilder(seed: 1, dtype: .float64), width: 2, states: 2, heads: 1, l0Penalty: 0)
-        manager.keepLogits!.value = Tensor([-2.5, -2])
+        manager.gateLogits!.value = Tensor([-2.5, -2])
         #expect(manager.l0Gates[0] == 0 && abs(manager.l0Gates[1] - 0.0430435065) < 1e-9)
     }
     @Test func leastRecentlyUsed() {

@@ -47,7 +47,7 @@ import Testing
     /// The saliency is the slope of the loss by the logarithm of a state's activity: of its keep gate, by finite differences.
     @Test func saliencyIsASlope() throws {
         let recipe = Recipe(keep: true), m = try recipe.built(), x = random([1, 7, 8], "x")
-        let watcher = Watcher(), logits = try #require(m.layer.manager.keepLogits)
+        let watcher = Watcher(), logits = try #require(m.layer.manager.gateLogits)
         logits.value = Tensor([0, 0.5, -0.5, 1, -1.0])
         func loss() -> Double {
             let context = ForwardContext(.evaluate)
@@ -98,7 +98,7 @@ import Testing
             events += changes.map(\.change.event)
             _ = view
         }
-        #expect(events.count == 3 && events.allSatisfy { $0.kind == .death && $0.layer == "l" })
+        #expect(events.count == 3 && events.allSatisfy { $0.kind == .pruned && $0.layer == "l" })
         #expect(events.map(\.step) == [2, 4, 6])
         #expect(m.layer.manager.active.count { $0 } == 3)
         #expect(Set(events.map(\.state)).count == 3)
@@ -136,7 +136,7 @@ import Testing
         #expect(births.map(\.step) == [2, 4] && births.map(\.place) == [4, 5])
         // Identities go on where they were, and nobody else's changes.
         #expect(births.map(\.state) == [6, 7])
-        #expect(manager.identities == [0, 1, 2, 3, 6, 7] && manager.identitiesGiven.value.item() == 8)
+        #expect(manager.identities == [0, 1, 2, 3, 6, 7] && manager.nextIdentity.value.item() == 8)
     }
 
     /// A policy that prunes what is little used and one that adds when all are used: on a stream that stays the same they come to rest.
@@ -177,7 +177,7 @@ import Testing
             }
         }
         let (whole, wholeLife) = try make(), all = run(whole, wholeLife, 1...40)
-        #expect(all.contains { $0.kind == .birth } && all.contains { $0.kind == .death })
+        #expect(all.contains { $0.kind == .allocated } && all.contains { $0.kind == .pruned })
         for cut in [7, 12, 19] {
             let (first, firstLife) = try make(), before = run(first, firstLife, 1...cut)
             let text = try JSONEncoder().encode(firstLife.memory)

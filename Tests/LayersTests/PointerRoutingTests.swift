@@ -49,7 +49,7 @@ import Testing
         #expect(
             difference(small.whole(context.constant(x), context).value, large.whole(context.constant(x), context).value)
                 < 1e-12)
-        #expect(large.layer.manager.identities == Array(0..<12) && large.layer.manager.identitiesGiven.value.item() == 12)
+        #expect(large.layer.manager.identities == Array(0..<12) && large.layer.manager.nextIdentity.value.item() == 12)
     }
     /// Heads step over inactive states: they write and read as if these were not there (the kit has the layer; this is the policy).
     @Test func inactiveStatesAreSteppedOver() throws {

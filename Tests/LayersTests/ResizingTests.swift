@@ -21,7 +21,7 @@ import Testing
         for p in m.store.all {
             let q = try #require(large.store[p.path])
             guard let axis = p.stateAxis else {
-                #expect(same(p.value, q.value) || p === m.layer.manager.identitiesGiven, "\(p.path)")
+                #expect(same(p.value, q.value) || p === m.layer.manager.nextIdentity, "\(p.path)")
                 continue
             }
             resized += 1
@@ -40,7 +40,7 @@ import Testing
     @Test func newStatesAreActiveAndNewOnes() throws {
         let m = try Recipe(masked: true).built(), (_, large) = try expanded(m, Recipe(), to: 7)
         #expect(large.layer.manager.active == [true, false, true, false, true, true, true])
-        #expect(large.layer.manager.identities == Array(0..<7) && large.layer.manager.identitiesGiven.value.item() == 7)
+        #expect(large.layer.manager.identities == Array(0..<7) && large.layer.manager.nextIdentity.value.item() == 7)
     }
     /// Moments of new states are zeros: an optimizer has seen no gradient of theirs.
     @Test func momentsOfNewStatesAreZero() throws {

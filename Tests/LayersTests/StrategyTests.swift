@@ -130,7 +130,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
         #expect(abs(HardConcrete.expectedOpen(x).value.item() - open) < 1e-10)
         #expect(abs(HardConcrete.gate(x, ForwardContext(.evaluate)).value.item() - gate) < 1e-10)
         let manager = StateManager(ParameterBuilder(seed: 1, dtype: .float64), width: 2, states: 1, heads: 1, l0Penalty: 0)
-        manager.keepLogits!.value = Tensor([logit])
+        manager.gateLogits!.value = Tensor([logit])
         #expect(abs(manager.l0Gates[0] - gate) < 1e-10)
     }
     /// Draws are open as often as P(z ≠ 0) says, and exactly 0 or 1 with finite probability.
@@ -152,7 +152,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
         let context = ForwardContext(.train, key: RandomKey(1)), y = m.whole(context.constant(random([2, 9, 8], "x")), context)
         let price = try #require(context.auxiliaryLosses.first)
         #expect(context.auxiliaryLosses.count == 1 && price.name == "keep")
-        let logits = try #require(m.layer.manager.keepLogits)
+        let logits = try #require(m.layer.manager.gateLogits)
         let expected = 0.1 * logits.value.doubles().reduce(0) { $0 + 1 / (1 + exp(-($1 - 2.0 / 3 * log(0.1 / 1.1)))) }
         #expect(abs(price.value.value.item() - expected) < 1e-12)
         let task = weighted(y, "y").backward()

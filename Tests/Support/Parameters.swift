@@ -5,7 +5,7 @@ import NSTMTensor
 public func shake(_ store: ParameterStore, seed: UInt64 = 1) {
     for p in store.all where p.isTrainable {
         let key = RandomKey(seed).fold("shake").fold(p.path), dtype = p.value.dtype
-        if p.path.hasSuffix("keepLogits") {
+        if p.path.hasSuffix("gateLogits") {
             // Around 0, gates between shut and open are likely.
             p.value = .normal(p.value.shape, mean: 0.5, key: key, dtype: dtype)
         } else {

@@ -27,7 +27,7 @@ import NSTMTraining
             ["name": "nstm", "model": ["states": 4], "sweep": ["model.update.rule": ["gated-slots", "gru"]]],
         ],
         "seeds": [1, 2],
-        "equal": ["steps": 4],
+        "budget": ["steps": 4],
         "parameters": ["count": 2000, "multiple": 1],
     ]
     private func comparison(_ name: String, _ changes: String..., plan: ConfigurationValue = plan) throws -> Comparison {
@@ -70,7 +70,7 @@ import NSTMTraining
         var plan = Self.plan
         let size = try comparison("a").candidates()[0].parameters
         let own: ConfigurationValue = ["kind": "transformer", "positions": 8]
-        try plan.set(path: "models", to: [["name": "own", "model": own, "adjust": "nothing"]])
+        try plan.set(path: "models", to: [["name": "own", "model": own, "adjust": "none"]])
         let found = try comparison("b", "parameters.tolerance=1", plan: plan).candidates()[0]
         #expect(found.adjusted == nil && found.parameters != size && found.configuration[path: "model.hidden"] == nil)
         let error = #expect(throws: ConfigurationError.self) {
@@ -106,7 +106,7 @@ import NSTMTraining
         var plan = Self.plan
         let error = #expect(throws: ConfigurationError.self) {
             try plan.apply(overrides: [
-                "seeds=[1, 1]", "equal.tokens=10", "base.seed=3", "base.data.bitz=1", "base.training.minutes=1", "wat=1",
+                "seeds=[1, 1]", "budget.tokens=10", "base.seed=3", "base.data.bitz=1", "base.training.time-limit=1", "wat=1",
             ])
             try plan.set(
                 path: "models",
@@ -118,8 +118,8 @@ import NSTMTraining
         }
         let text = error?.description ?? ""
         for part in [
-            "seeds: a seed comes twice", "equal.steps: one of steps, tokens and minutes", "base.seed: ",
-            "base.data.bitz: unknown key", "base.training.minutes: ", "wat: unknown key", "models[0].model.widht: unknown key",
+            "seeds: a seed comes twice", "budget.steps: one of steps, tokens and minutes", "base.seed: ",
+            "base.data.bitz: unknown key", "base.training.time-limit: ", "wat: unknown key", "models[0].model.widht: unknown key",
             "models[0].training.steps: ", "models[1].sweep.data.bits: ", "models[1].sweep.model.states: expected a list",
         ] { #expect(text.contains(part), "\(part) is not in\n\(text)") }
         #expect(text.components(separatedBy: "base.data.bitz").count == 2)
@@ -189,7 +189,7 @@ import NSTMTraining
             at: scratch["b/short-er/seed-4/metrics.jsonl"], withIntermediateDirectories: true)
         if case .list(let all)? = plan[path: "models"] { try plan.set(path: "models", to: .list([short] + all)) }
         try plan.set(path: "parameters", to: .null)
-        let mixed = try comparison("b", "seeds=[4]", "equal.steps=3", plan: plan)
+        let mixed = try comparison("b", "seeds=[4]", "budget.steps=3", plan: plan)
         #expect(try mixed.run())
         let table = try String(contentsOf: scratch["b/table.md"], encoding: .utf8)
         let lines = table.split(separator: "\n").filter { $0.hasPrefix("| ") }
@@ -197,7 +197,7 @@ import NSTMTraining
         #expect(lines[2].contains("seed 4 failed") && !lines[3].contains("failed"))
         // Tried again when the comparison goes on.
         var begun = 0
-        let again = try comparison("b", "seeds=[4]", "equal.steps=3", plan: plan)
+        let again = try comparison("b", "seeds=[4]", "budget.steps=3", plan: plan)
         again.onEvent = { if case .began = $0 { begun += 1 } }
         #expect(try again.run(resume: true) && begun == 1)
     }
@@ -216,7 +216,7 @@ import NSTMTraining
         let mean = (losses[0] + losses[1]) / 2, deviation = abs(losses[0] - losses[1]) / 2.0.squareRoot()
         #expect(table.contains(String(format: "%.4f ± %.4f", mean, deviation)), "\(table)")
         #expect(table.contains("hidden ") && table.contains("![Learning curves](curves.svg)"))
-        for name in ["curves.svg", "curves-wrong-bits.svg"] {
+        for name in ["curves.svg", "curves-bit-errors.svg"] {
             let svg = try Data(contentsOf: scratch["a/" + name])
             #expect(XMLParser(data: svg).parse())
             for model in ["transformer", "nstm, gated-slots", "nstm, gru"] {
@@ -227,12 +227,12 @@ import NSTMTraining
 
     @Test func budgetsOfTokensAndMinutes() throws {
         // 2 sequences of at most 5 positions a step.
-        let tokens = try comparison("a", "equal.steps=", "equal.tokens=100")
+        let tokens = try comparison("a", "budget.steps=", "budget.tokens=100")
         #expect(try tokens.candidates().map(\.steps) == [10, 10, 10])
         // What was measured is kept, so that a comparison that goes on has the same runs.
-        let first = try comparison("b", "equal.steps=", "equal.minutes=0.001").candidates().map(\.steps)
+        let first = try comparison("b", "budget.steps=", "budget.minutes=0.001").candidates().map(\.steps)
         #expect(first.allSatisfy { $0 >= 1 } && scratch.listing("b") == ["steps.json"])
-        #expect(try comparison("b", "equal.steps=", "equal.minutes=0.001").candidates().map(\.steps) == first)
+        #expect(try comparison("b", "budget.steps=", "budget.minutes=0.001").candidates().map(\.steps) == first)
     }
 
     @Test func severalDatasetsHaveTablesOfTheirOwn() throws {
@@ -246,11 +246,11 @@ import NSTMTraining
         )
         try plan.set(path: "models", to: [["name": "nstm", "model": ["states": 4], "sweep": ["training.batch": [2, 3]]]])
         try plan.set(path: "parameters", to: .null)
-        #expect(try comparison("a", "seeds=[1]", "equal.steps=2", plan: plan).run())
+        #expect(try comparison("a", "seeds=[1]", "budget.steps=2", plan: plan).run())
         let table = try String(contentsOf: scratch["a/table.md"], encoding: .utf8)
         #expect(table.contains("\n## short\n") && table.contains("\n## recall\n") && table.contains("| nstm, batch 3 |"))
         let files = scratch.listing("a")
-        let pictures = ["curves-recall-recall.svg", "curves-recall.svg", "curves-short-wrong-bits.svg", "curves-short.svg"]
+        let pictures = ["curves-recall-accuracy.svg", "curves-recall.svg", "curves-short-bit-errors.svg", "curves-short.svg"]
         #expect(files == pictures + ["plan.json", "recall", "results.json", "short", "table.md"])
     }
 

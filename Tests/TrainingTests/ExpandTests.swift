@@ -23,7 +23,7 @@ import NSTMTraining
 
     /// The metric that an evaluation prints.
     private func bitErrors(_ evaluation: Tool.Result) throws -> Double {
-        let text = try #require(evaluation.output.split(separator: "wrong-bits ").last)
+        let text = try #require(evaluation.output.split(separator: "bit-errors ").last)
         return try #require(Double(text.prefix { !$0.isWhitespace }))
     }
     /// Exact at 15 times the trained length, with as many states, and with no more states than were trained not beyond them. Training

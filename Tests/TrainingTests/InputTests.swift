@@ -23,7 +23,7 @@ import NSTMTraining
         #expect(mkfifo(scratch["pipe.h5"].path, 0o600) == 0)
         try scratch.write("folder.yaml/file", "")
         try scratch.write("folder/file", "")
-        try scratch.write("plan.yaml", "base: {data: {kind: copy}}\nmodels: [{name: a}]\nequal: {steps: 1}\n")
+        try scratch.write("plan.yaml", "base: {data: {kind: copy}}\nmodels: [{name: a}]\nbudget: {steps: 1}\n")
         try scratch.write("with-pipe/file", "")
         #expect(mkfifo(scratch["with-pipe/plan.json"].path, 0o600) == 0)
         func text(_ file: String) -> [String] { ["train", "--set", "data.kind=text", "--set", "data.file=\(file)"] }
@@ -113,7 +113,7 @@ import NSTMTraining
     /// Results where there can be none: below a file, under a name that is too long, and where nobody may write.
     @Test func unwritableResultsAreNamed() throws {
         try scratch.write("file", "")
-        try scratch.write("plan.yaml", "base: {data: {kind: copy}}\nmodels: [{name: a}]\nequal: {steps: 1}\n")
+        try scratch.write("plan.yaml", "base: {data: {kind: copy}}\nmodels: [{name: a}]\nbudget: {steps: 1}\n")
         let long = String(repeating: "x", count: 300)
         var refusals: [(folder: String, codes: [Int32])] = [("file/a", [ENOTDIR]), (long, [ENAMETOOLONG])]
         #if os(Linux)

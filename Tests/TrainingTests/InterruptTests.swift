@@ -59,7 +59,9 @@ import NSTMTraining
 
     /// Wherever a run is stopped, in an evaluation or between steps, and however often: the rest is the run that never stopped.
     @Test func stoppedRunsResumeExactly() throws {
-        let settings = ["training.evaluation.batch=1", "training.stop.metric=wrong-bits", "training.plateau.patience=50"]
+        let settings = [
+            "training.evaluation.batch=1", "training.target.metric=bit-errors", "training.early-stopping.patience=50",
+        ]
         func trainer(_ folder: String) throws -> Trainer {
             try tinyTrainer(settings[0], settings[1], settings[2], folder: scratch[folder])
         }
@@ -73,7 +75,7 @@ import NSTMTraining
         #expect(questions > 20)
         for stop in 1...questions {
             let folder = "part\(stop)"
-            var ending = Trainer.Ending.stopped, sittings = 0
+            var ending = Trainer.StopReason.stopped, sittings = 0
             while ending == .stopped && sittings < 100 {
                 let part = try trainer(folder)
                 if sittings > 0 { try part.restore(try newest(scratch[folder])) }

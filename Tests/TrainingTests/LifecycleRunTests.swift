@@ -42,7 +42,7 @@ import NSTMTraining
         let whole = try Tool.run(["train", "c.yaml", "--output", "whole"], in: scratch)
         #expect(whole.status == 0, "\(whole.error)")
         let all = try events("whole")
-        #expect(all.contains { $0.contains("\"birth\"") } && all.contains { $0.contains("\"death\"") }, "\(all)")
+        #expect(all.contains { $0.contains("\"allocated\"") } && all.contains { $0.contains("\"death\"") }, "\(all)")
         #expect(whole.output.contains("death of state") && whole.output.contains("birth of state"))
         for cut in ["5", "8", "10"] {
             #expect(try Tool.run(["train", "c.yaml", "--output", "parts" + cut, "--until", cut], in: scratch).status == 0)
@@ -50,7 +50,7 @@ import NSTMTraining
             #expect(resumed.status == 0, "\(resumed.error)")
             let a = try newest(scratch["whole"]), b = try newest(scratch["parts" + cut])
             expectSame(a, b)
-            #expect(a.documents["life"] != nil && a.documents["life"] == b.documents["life"])
+            #expect(a.documents["lifecycle"] != nil && a.documents["lifecycle"] == b.documents["lifecycle"])
             #expect(try metricLines(scratch["parts" + cut]) == metricLines(scratch["whole"]))
         }
     }
@@ -89,7 +89,7 @@ import NSTMTraining
         let experiment = try Experiment(ConfigurationValue(yamlDocument: configuration(), name: "c"))
         let trainer = try experiment.trainer(try experiment.openDataset())
         var births: [StateEvent] = []
-        trainer.onEvent = { if case .life(let e) = $0, e.kind == .birth { births.append(e) } }
+        trainer.onEvent = { if case .life(let e) = $0, e.kind == .allocated { births.append(e) } }
         while births.isEmpty && trainer.step < 16 { try trainer.run(until: trainer.step + 1) }
         let birth = try #require(births.first)
         let layer = try #require(trainer.model.stateLayers.first { $0.path == birth.layer })
@@ -166,7 +166,7 @@ import NSTMTraining
             try config.set(path: "model.life.pruning", to: ["policy": "taylor", "below": 0.5])
             let experiment = try Experiment(config), trainer = try experiment.trainer(try experiment.openDataset())
             try trainer.run(until: 6)
-            return try trainer.archive().documents["life"]
+            return try trainer.archive().documents["lifecycle"]
         }
         #expect(try memory(true) == memory(false))
     }

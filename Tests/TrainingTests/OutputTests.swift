@@ -117,7 +117,7 @@ import NSTMTraining
               training: {batch: 2, checkpoint: {interval: 1}}
             models: [{name: a}]
             """
-        try scratch.write("compare.yaml", plan + "\nequal: {steps: 3}\n")
+        try scratch.write("compare.yaml", plan + "\nbudget: {steps: 3}\n")
         try scratch.write("scale.yaml", plan + "\nsizes: [{width: 8}]\ntokens: [30]\n")
         for more in [[], ["--quiet"]] {
             // A line of the log that something damaged.

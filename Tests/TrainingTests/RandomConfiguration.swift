@@ -78,14 +78,14 @@ struct RandomConfiguration {
                 longest = max(high, draw.int(1...8))
                 map["evaluation-lengths"] = .list([.int(longest)])
             }
-            return Data(map: map, length: 2 * longest + 1, hasFeatures: true, metrics: ["loss", "wrong-bits"])
+            return Data(map: map, length: 2 * longest + 1, hasFeatures: true, metrics: ["loss", "bit-errors"])
         case 1:
             let pairs = draw.int(1...3), length = 4 * pairs + 2 * draw.int(0...4), vocabulary = 2 * draw.int(4...9)
             let map: ConfigurationMap = [
                 "kind": "recall", "vocabulary": .int(vocabulary), "length": .int(length), "pairs": .int(pairs),
                 "filler": .string(draw.pick(["blank", "random"])), "evaluation-count": .int(draw.int(1...5)),
             ]
-            return Data(map: map, length: length, tokens: vocabulary, metrics: ["loss", "recall"])
+            return Data(map: map, length: length, tokens: vocabulary, metrics: ["loss", "accuracy"])
         case 2, 3:
             let context = draw.int(1...20), isBytes = draw.chance(0.5)
             let map: ConfigurationMap = [
@@ -279,7 +279,9 @@ struct RandomConfiguration {
             "evaluation": ["interval": .int(draw.int(1...5)), "batch": .int(draw.int(1...4)), "limit": .int(draw.int(1...3))],
             "checkpoint": ["interval": .int(draw.int(1...3)), "keep": .int(draw.int(1...3))],
         ]
-        if draw.chance(0.2) { map["plateau"] = ["metric": .string(draw.pick(data.metrics)), "patience": .int(draw.int(1...3))] }
+        if draw.chance(0.2) {
+            map["early-stopping"] = ["metric": .string(draw.pick(data.metrics)), "patience": .int(draw.int(1...3))]
+        }
         return map
     }
 }

@@ -113,13 +113,13 @@ import NSTMTraining
         let config = """
             data: {kind: copy, bits: 1, maximum-length: 1}
             model: {layers: 1, width: 8, heads: 1, states: 2, router: {k: 1}}
-            training: {steps: 50, batch: 2, evaluation: {interval: 2}, stop: {metric: wrong-bits, at-most: 1}}
+            training: {steps: 50, batch: 2, evaluation: {interval: 2}, target: {metric: bit-errors, at-most: 1}}
             """
         try scratch.write("c.yaml", config)
         let first = try train("c.yaml", "--output", "a")
-        #expect(first.status == 0 && first.output.contains("solved (wrong-bits at most 1.0) after step 2"))
+        #expect(first.status == 0 && first.output.contains("solved (bit-errors at most 1.0) after step 2"))
         let second = try train("--resume", "a")
-        #expect(second.status == 0 && second.output.contains("solved (wrong-bits at most 1.0) after step 2"))
+        #expect(second.status == 0 && second.output.contains("solved (bit-errors at most 1.0) after step 2"))
         #expect(scratch.listing("a") == ["metrics.jsonl", "step-2.h5"])
     }
 }

@@ -156,10 +156,10 @@ struct PowerLawTests {
     @Test func faultsOfAPlanComeTogether() {
         let error = #expect(throws: ConfigurationError.self) {
             try study(
-                "a", "tokens=[]", "seeds=[2, 2]", "base.training.minutes=1", "sizes=3", "base.data.bitz=3", "wat=1")
+                "a", "tokens=[]", "seeds=[2, 2]", "base.training.time-limit=1", "sizes=3", "base.data.bitz=3", "wat=1")
         }
         let text = error?.description ?? ""
-        for part in ["tokens: ", "seeds: ", "base.training.minutes: ", "sizes: expected a list", "wat: unknown key"] {
+        for part in ["tokens: ", "seeds: ", "base.training.time-limit: ", "sizes: expected a list", "wat: unknown key"] {
             #expect(text.contains(part), "\(part) is not in\n\(text)")
         }
         let twice = #expect(throws: ConfigurationError.self) {

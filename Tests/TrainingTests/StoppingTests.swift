@@ -23,30 +23,30 @@ struct StoppingTests {
     }
 
     @Test func goalsGoEitherWay() throws {
-        func goal(_ config: ConfigurationValue) throws -> StopGoal? {
-            let reader = ConfigurationReader(config), goal = StopGoal(reader)
+        func goal(_ config: ConfigurationValue) throws -> MetricTarget? {
+            let reader = ConfigurationReader(config), goal = MetricTarget(reader)
             reader.finish()
             try reader.throwIfInvalid()
             // What is written into a checkpoint means the same.
-            #expect(StopGoal(ConfigurationReader(reader.resolved)) == goal)
+            #expect(MetricTarget(ConfigurationReader(reader.resolved)) == goal)
             return goal
         }
         #expect(try goal([:]) == nil)
-        #expect(try goal(["metric": "wrong-bits"]) == StopGoal("wrong-bits", .atMost(0)))
-        #expect(try goal(["metric": "recall"]) == StopGoal("recall", .atLeast(1)))
-        #expect(try goal(["metric": "recall", "at-least": 0.99]) == StopGoal("recall", .atLeast(0.99)))
-        #expect(try goal(["metric": "recall", "at-most": 0.5]) == StopGoal("recall", .atMost(0.5)))
+        #expect(try goal(["metric": "bit-errors"]) == MetricTarget("bit-errors", .atMost(0)))
+        #expect(try goal(["metric": "accuracy"]) == MetricTarget("accuracy", .atLeast(1)))
+        #expect(try goal(["metric": "accuracy", "at-least": 0.99]) == MetricTarget("accuracy", .atLeast(0.99)))
+        #expect(try goal(["metric": "accuracy", "at-most": 0.5]) == MetricTarget("accuracy", .atMost(0.5)))
         let error = #expect(throws: ConfigurationError.self) { try goal(["metric": "lose", "at-most": 1, "at-least": 1]) }
         #expect(error?.issues.map(\.path) == ["metric", "at-least"])
-        let high = StopGoal("recall", .atLeast(0.9))
+        let high = MetricTarget("accuracy", .atLeast(0.9))
         #expect([0.8, 0.9, .nan].map { high.isReached(by: metrics("recall", $0)) } == [false, true, false])
         #expect(!high.isReached(by: metrics("loss", 1)))
     }
 
     @Test func plateausWait() {
-        let falling = Plateau(delta: 0.1, patience: 2), rising = Plateau("recall", patience: 2)
-        func waits(_ plateau: Plateau, _ values: [Double]) -> [Int] {
-            var progress = Plateau.Progress()
+        let falling = EarlyStopping(minDelta: 0.1, patience: 2), rising = EarlyStopping("accuracy", patience: 2)
+        func waits(_ plateau: EarlyStopping, _ values: [Double]) -> [Int] {
+            var progress = EarlyStopping.Progress()
             return values.map { value in
                 plateau.add(metrics(plateau.metric, value), to: &progress)
                 return progress.waited
@@ -64,26 +64,28 @@ struct StoppingTests {
         let scratch = try Scratch()
         func still(_ folder: String) throws -> Trainer {
             try trainer(
-                "training.plateau.patience=3", "training.schedule.peak=0", "training.schedule.final=0",
+                "training.early-stopping.patience=3", "training.schedule.peak=0", "training.schedule.final=0",
                 "training.optimizer.decay=0", folder: scratch[folder])
         }
         let whole = try still("whole")
-        #expect(try whole.run() == .settled && whole.step == 8)
-        #expect(try whole.run() == .settled && whole.step == 8)
+        #expect(try whole.run() == .noImprovement && whole.step == 8)
+        #expect(try whole.run() == .noImprovement && whole.step == 8)
         #expect(try still("parts").run(until: 5) == .stopped)
         let rest = try still("parts")
         try rest.restore(try newest(scratch["parts"]))
-        #expect(try rest.run() == .settled && rest.step == 8)
+        #expect(try rest.run() == .noImprovement && rest.step == 8)
         expectSame(try newest(scratch["whole"]), try newest(scratch["parts"]))
-        #expect(throws: TrainingError.self) { try trainer("training.plateau.patience=1", "training.plateau.metric=recall").run() }
+        #expect(throws: TrainingError.self) {
+            try trainer("training.early-stopping.patience=1", "training.early-stopping.metric=accuracy").run()
+        }
     }
 
     @Test func timeEndsARunWithAnEvaluation() throws {
-        let scratch = try Scratch(), trainer = try trainer("training.minutes=1e-6", folder: scratch["run"])
-        #expect(try trainer.run() == .outOfTime && trainer.step == 1)
-        #expect(trainer.lastMetrics?["wrong-bits"] != nil)
-        let again = try self.trainer("training.minutes=1e-6")
+        let scratch = try Scratch(), trainer = try trainer("training.time-limit=1e-6", folder: scratch["run"])
+        #expect(try trainer.run() == .timeLimit && trainer.step == 1)
+        #expect(trainer.lastMetrics?["bit-errors"] != nil)
+        let again = try self.trainer("training.time-limit=1e-6")
         try again.restore(try newest(scratch["run"]))
-        #expect(try again.run() == .outOfTime && again.step == 1)
+        #expect(try again.run() == .timeLimit && again.step == 1)
     }
 }

@@ -26,8 +26,8 @@ import NSTMTraining
                     ],
                 ],
                 "training": [
-                    "steps": 6, "batch": 2, "minutes": 10, "evaluation": ["interval": 1, "batch": 2],
-                    "plateau": ["patience": 100],
+                    "steps": 6, "batch": 2, "time-limit": 10, "evaluation": ["interval": 1, "batch": 2],
+                    "early-stopping": ["patience": 100],
                 ],
             ]
         ),
@@ -150,7 +150,7 @@ import NSTMTraining
                 let (archive, dataset) = try StoredValueTests.base(config)
                 // Unchanged, it can be used.
                 try StoredValueTests.use(archive, dataset)
-                for document in ["training", "data", "life", "config"] {
+                for document in ["training", "data", "lifecycle", "config"] {
                     guard let text = archive.documents[document] else { continue }
                     try StoredValueTests.eachMutation(text) { what, changed in
                         var other = archive
@@ -233,12 +233,12 @@ import NSTMTraining
     @Test func memoriesOfPolicies() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
             let (archive, dataset) = try StoredValueTests.base(StoredValueTests.bases[0].config)
-            let life = try ConfigurationValue(json: archive.documents["life"]!)
+            let life = try ConfigurationValue(json: archive.documents["lifecycle"]!)
             for (path, value) in StoredValueTests.parts(life, []) where path.last == "allocation" {
                 guard case .string(let text) = value else { continue }
                 try StoredValueTests.eachMutation(text) { what, changed in
                     var other = archive
-                    other[document: "life"] = StoredValueTests.replaced(life, path[...], .string(changed))!.json(indent: nil)
+                    other[document: "lifecycle"] = StoredValueTests.replaced(life, path[...], .string(changed))!.json(indent: nil)
                     StoredValueTests.attempt("allocation.\(what)", other, dataset)
                 }
             }
@@ -251,7 +251,7 @@ import NSTMTraining
         let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
             let (archive, dataset) = try StoredValueTests.base(StoredValueTests.bases[0].config)
             let tables = archive.tensors.filter { entry in
-                ["mask", "identities", "identitiesGiven"].contains { entry.path.hasSuffix(".\($0)") }
+                ["mask", "identities", "nextIdentity"].contains { entry.path.hasSuffix(".\($0)") }
             }
             guard tables.count == 3 else { fatalError("\(tables.map(\.path))") }
             for (path, tensor) in tables {

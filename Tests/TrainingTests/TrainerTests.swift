@@ -33,7 +33,7 @@ struct TrainerTests {
                     "training.schedule.kind=constant", "training.schedule.warmup=0", "training.optimizer.decay=0"))
             try trainer.run(until: 1)
             let model = try #require(trainer.model as? NSTMModel)
-            return model.stateLayers[0].manager.keepLogits!.value.doubles()
+            return model.stateLayers[0].manager.gateLogits!.value.doubles()
         }
         let free = try logits(0), dear = try logits(10)
         // d/dx of 10 · σ(x − β ln(0.1/1.1)) at 3, times the rate 1e-3.
@@ -172,9 +172,9 @@ struct TrainerTests {
     }
 
     @Test func stoppingNeedsAMetricOfTheTask() throws {
-        #expect(throws: ConfigurationError.self) { try experiment("training.stop.metric=wrongbits") }
-        let trainer = try trainer(try experiment("training.stop.metric=accuracy"))
-        #expect(throws: TrainingError.noSuchMetric("accuracy", dataset: "copy", known: ["loss", "wrong-bits"])) {
+        #expect(throws: ConfigurationError.self) { try experiment("training.target.metric=wrongbits") }
+        let trainer = try trainer(try experiment("training.target.metric=accuracy"))
+        #expect(throws: TrainingError.noSuchMetric("accuracy", dataset: "copy", known: ["loss", "bit-errors"])) {
             try trainer.run()
         }
     }

@@ -14,7 +14,7 @@ struct CompareCommand: WritesFiles {
                 Examples:
                   \(NSTMCommand.program) compare Configurations/compare-recall.yaml
                   \(NSTMCommand.program) compare Configurations/compare-recall.yaml --resume
-                  \(NSTMCommand.program) compare Configurations/compare-recall.yaml --set equal.steps=50 --output runs/trial
+                  \(NSTMCommand.program) compare Configurations/compare-recall.yaml --set budget.steps=50 --output runs/trial
                 """)
     }
     @OptionGroup var options: SeriesOptions

@@ -90,7 +90,7 @@ struct TrainCommand: WritesFiles {
         }
         Interrupt.install()
         trainer.shouldStop = { Interrupt.isRequested }
-        let ending: Trainer.Ending
+        let ending: Trainer.StopReason
         do { ending = try trainer.run(until: until) } catch {
             reporter.close()
             throw error
@@ -174,7 +174,7 @@ struct TrainCommand: WritesFiles {
         return (try? tokenizer.encode(prompt)) == nil ? "generate" : "generate --prompt \"\(prompt)\""
     }
 
-    private func conclude(_ trainer: Trainer, _ ending: Trainer.Ending, _ opened: OpenedDataset) throws {
+    private func conclude(_ trainer: Trainer, _ ending: Trainer.StopReason, _ opened: OpenedDataset) throws {
         let folder = trainer.folder?.shortPath ?? ""
         let resume = "\(NSTMCommand.program) train --resume \(folder)"
         if let signal = Interrupt.signal, ending == .stopped {
@@ -184,13 +184,13 @@ struct TrainCommand: WritesFiles {
         let when = "after step \(trainer.step), \(grouped(trainer.tokens)) targets"
         switch ending {
         case .finished: say("finished \(when)")
-        case .solved:
-            let goal = trainer.settings.stop.map { " (\($0))" } ?? ""
+        case .targetReached:
+            let goal = trainer.settings.target.map { " (\($0))" } ?? ""
             say("solved\(goal) \(when)")
-        case .settled:
-            let reason = trainer.settings.plateau.map { " (\($0))" } ?? ""
+        case .noImprovement:
+            let reason = trainer.settings.earlyStopping.map { " (\($0))" } ?? ""
             say("settled\(reason) \(when)")
-        case .outOfTime: say("out of time \(when)")
+        case .timeLimit: say("out of time \(when)")
         case .stopped: say("stopped after step \(trainer.step), as asked; go on with: \(resume)")
         }
         if let metrics = trainer.lastMetrics { say("validation  \(metrics)") }

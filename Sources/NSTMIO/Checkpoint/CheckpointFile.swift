@@ -61,20 +61,24 @@ public enum CheckpointFile {
     /// - Throws: `notFound`, `notCheckpoint`, `truncated`, `trailingData`, `digestMismatch`, `newerFormat`, `refused`,
     ///   `noMemory`, `ioError` or `hdf5`.
     public static func read(_ url: URL) throws(CheckpointError) -> CheckpointArchive {
-        try verified(url) { reader, _ throws(CheckpointError) in
-            try archive(from: reader, path: url.path)
+        try verified(url) { reader, header throws(CheckpointError) in
+            try archive(from: reader, formatVersion: header.formatVersion, path: url.path)
         }
     }
     /// What a child process, or whatever else is at the other end of a socket, sends of a file of `fileBytes` bytes.
     package static func archive(from stream: ArchiveStream, fileBytes: Int) throws(CheckpointError) -> CheckpointArchive {
-        try archive(from: try ArchiveReader.open(stream, fileBytes: fileBytes), path: stream.path)
+        try archive(
+            from: try ArchiveReader.open(stream, fileBytes: fileBytes), formatVersion: CheckpointHeader.currentVersion,
+            path: stream.path)
     }
-    private static func archive(from reader: ArchiveReader, path: String) throws(CheckpointError) -> CheckpointArchive {
+    private static func archive(
+        from reader: ArchiveReader, formatVersion: Int, path: String
+    ) throws(CheckpointError) -> CheckpointArchive {
         try CheckpointError.checkMemory(reader.byteCount, for: path)
         var archive = CheckpointArchive()
         archive.source = path
-        archive.documents = try reader.allDocuments()
-        for entry in reader.tensors { archive[tensor: entry.path] = try reader.tensor(entry) }
+        archive.documents = present(try reader.allDocuments(), formatVersion)
+        for entry in reader.tensors { archive[tensor: present(entry.path, formatVersion)] = try reader.tensor(entry) }
         for entry in reader.integers { archive[integers: entry.path] = try reader.values(entry) }
         return archive
     }
@@ -83,15 +87,26 @@ public enum CheckpointFile {
     /// - Throws: as `read`.
     public static func info(_ url: URL) throws(CheckpointError) -> Info {
         try verified(url) { reader, header throws(CheckpointError) in
-            let documents = try reader.allDocuments()
+            let documents = present(try reader.allDocuments(), header.formatVersion)
             var tensors: [(path: String, shape: Shape, dtype: DType, bytes: Int)] = []
             for entry in reader.tensors {
-                if case .tensor(let dtype) = entry.type { tensors.append((entry.path, entry.shape, dtype, entry.byteCount)) }
+                if case .tensor(let dtype) = entry.type {
+                    tensors.append((present(entry.path, header.formatVersion), entry.shape, dtype, entry.byteCount))
+                }
             }
             return Info(
                 url: url, header: header, created: reader.created, documents: documents, tensors: tensors,
                 integers: reader.integers.map { ($0.path, $0.shape.count) })
         }
+    }
+
+    /// Documents of a file of an older format with today's names.
+    private static func present(_ documents: [String: String], _ formatVersion: Int) -> [String: String] {
+        formatVersion == 1 ? FormatVersion1.documents(documents) : documents
+    }
+    /// A tensor's path in a file of an older format with today's name.
+    private static func present(_ path: String, _ formatVersion: Int) -> String {
+        formatVersion == 1 ? FormatVersion1.tensorPath(path) : path
     }
 
     /// Opens a file, verifies it, and works on it. libhdf5 asks for the name of what it opens, which a file that was replaced

@@ -25,7 +25,7 @@ public struct CheckpointHeader: Sendable, Equatable {
     /// Length of the header in bytes.
     public static let byteCount = 512
     /// The version this code writes, and the latest it reads.
-    public static let currentVersion = 1
+    public static let currentVersion = 2
 
     package static let magic = Array("NSTMCKPT".utf8)
     private static let digestOffset = 480

@@ -19,16 +19,16 @@ public final class LayerLifecycle {
         /// Decisions in a row in which each identity was candidates.
         var pruneVotes: [Int: Int] = [:]
         /// Identities born during the run.
-        var born: [Int] = []
+        var allocated: [Int] = []
         /// Decisions without a birth that are left, and how many follow the next.
-        var waiting = 0
-        var pause: Int?
+        var cooldownLeft = 0
+        var nextCooldown: Int?
         /// Moving mean and mean square of the loss until the last decision, and the losses since then.
         var loss = StateStatistics.Average(), square = StateStatistics.Average()
         var recent = 0.0, count = 0
 
         /// A pause doubles with every mistake, up to this.
-        static let longestPause = 1_000_000
+        static let longestCooldown = 1_000_000
 
         var issues: [String] {
             var issues = RangeIssues()
@@ -36,9 +36,9 @@ public final class LayerLifecycle {
                 issues.check("identity", identity, in: StoredRange.identities)
                 issues.check("pruneVotes.\(identity)", times, in: StoredRange.steps)
             }
-            for identity in born { issues.check("born", identity, in: StoredRange.identities) }
-            issues.check("waiting", waiting, in: 0...DecisionHistory.longestPause)
-            issues.check("pause", pause, in: 0...DecisionHistory.longestPause)
+            for identity in allocated { issues.check("allocated", identity, in: StoredRange.identities) }
+            issues.check("cooldownLeft", cooldownLeft, in: 0...DecisionHistory.longestCooldown)
+            issues.check("nextCooldown", nextCooldown, in: 0...DecisionHistory.longestCooldown)
             issues.add("loss", loss)
             issues.add("square", square)
             issues.check("recent", recent, in: StoredRange.finite)
@@ -95,12 +95,12 @@ public final class LayerLifecycle {
         if step >= plan.limits.warmup {
             changes = prune(view, own)
             if !changes.isEmpty {
-                history.waiting = max(history.waiting, history.pause ?? plan.limits.pause)
-            } else if history.waiting > 0 {
-                history.waiting -= 1
+                history.cooldownLeft = max(history.cooldownLeft, history.nextCooldown ?? plan.limits.pause)
+            } else if history.cooldownLeft > 0 {
+                history.cooldownLeft -= 1
             } else {
                 changes = allocate(view, own)
-                if !changes.isEmpty { history.waiting = history.pause ?? plan.limits.pause }
+                if !changes.isEmpty { history.cooldownLeft = history.nextCooldown ?? plan.limits.pause }
             }
         }
         // The window of losses begins anew with every decision.
@@ -146,13 +146,13 @@ public final class LayerLifecycle {
             let state = view.states[index]
             active[state.place] = false
             statistics.end(state.identity)
-            if let i = history.born.firstIndex(of: state.identity) {
-                history.born.remove(at: i)
-                history.pause = min(DecisionHistory.longestPause, 2 * max(1, history.pause ?? plan.limits.pause))
+            if let i = history.allocated.firstIndex(of: state.identity) {
+                history.allocated.remove(at: i)
+                history.nextCooldown = min(DecisionHistory.longestCooldown, 2 * max(1, history.nextCooldown ?? plan.limits.pause))
             }
             return Change(
                 event: StateEvent(
-                    step: view.step, layer: path, state: state.identity, kind: .death, score: scores[index], reason: reason),
+                    step: view.step, layer: path, state: state.identity, kind: .pruned, score: scores[index], reason: reason),
                 place: state.place)
         }
         layer.manager.active = active
@@ -167,10 +167,11 @@ public final class LayerLifecycle {
                 layer.copyState(from: model.place, to: place, noise: plan.noise, key.fold("birth").fold(i))
             }
             statistics.begin(identity, step: view.step)
-            history.born.append(identity)
+            history.allocated.append(identity)
             return Change(
                 event: StateEvent(
-                    step: view.step, layer: path, state: identity, kind: .birth, score: proposal.score, reason: proposal.reason),
+                    step: view.step, layer: path, state: identity, kind: .allocated, score: proposal.score,
+                    reason: proposal.reason),
                 place: place)
         }
     }

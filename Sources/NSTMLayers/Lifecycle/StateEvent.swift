@@ -1,6 +1,6 @@
 /// A state was born or has died.
 public struct StateEvent: Codable, Sendable, Equatable {
-    public enum Kind: String, Codable, Sendable { case birth, death }
+    public enum Kind: String, Codable, Sendable { case allocated, pruned }
     /// Training steps done.
     public let step: Int
     /// Path of the layer.

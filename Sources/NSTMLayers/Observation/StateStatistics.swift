@@ -48,8 +48,8 @@ public struct StateStatistics: StoredValue, Sendable {
     }
     struct Entry: StoredValue, Sendable {
         var write = Average(), read = Average(), saliency = Average()
-        /// Step of birth; 0 for those that were there from the start.
-        var born = 0
+        /// Step in which the state was allocated; 0 for those that were there from the start.
+        var allocationStep = 0
         /// Last step at which the state was written to.
         var used = 0
 
@@ -58,7 +58,7 @@ public struct StateStatistics: StoredValue, Sendable {
             issues.add("write", write)
             issues.add("read", read)
             issues.add("saliency", saliency)
-            issues.check("born", born, in: StoredRange.steps)
+            issues.check("allocationStep", allocationStep, in: StoredRange.steps)
             issues.check("used", used, in: StoredRange.steps)
             return issues.list
         }
@@ -141,7 +141,8 @@ public struct StateStatistics: StoredValue, Sendable {
         let states = active.indices.filter { active[$0] }.map { place in
             let identity = identities[place], entry = entries[identity] ?? Entry()
             return StateView.State(
-                place: place, identity: identity, age: step - entry.born, idle: step - entry.used, write: entry.write.value,
+                place: place, identity: identity, age: step - entry.allocationStep, idle: step - entry.used,
+                write: entry.write.value,
                 read: entry.read.weight > 0 ? entry.read.value : nil,
                 saliency: entry.saliency.weight > 0 ? entry.saliency.value : nil, l0Gate: gates[place],
                 ablation: ablation[identity], pruneVotes: pruneVotes[identity] ?? 0)
@@ -152,7 +153,7 @@ public struct StateStatistics: StoredValue, Sendable {
     }
     mutating func begin(_ identity: Int, step: Int) {
         var entry = Entry()
-        (entry.born, entry.used) = (step, step)
+        (entry.allocationStep, entry.used) = (step, step)
         entries[identity] = entry
     }
     mutating func end(_ identity: Int) { entries[identity] = nil }

@@ -5,7 +5,7 @@ public struct StateView: Sendable {
         /// Row of the layer's parameters.
         public var place: Int
         public var identity: Int
-        /// Steps since it was born.
+        /// Steps since it was allocated.
         public var age: Int
         /// Steps since it was last written to.
         public var idle: Int

@@ -18,21 +18,21 @@ public final class ContentRouting: RoutingPolicy {
     /// e, [N, D].
     public let identities: Parameter
     /// log β, [1].
-    public let sharpness: Parameter
+    public let logInverseTemperature: Parameter
     public let k: Int?
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int? = nil) {
         query = Linear(parameters.child("query"), in: width, out: width, bias: false)
         identities = parameters("identities", [states, width], .normal(standardDeviation: 1), decays: false, stateAxis: 0)
         // β = e² ≈ 7: the cosines of a random token and random identities are small.
-        sharpness = parameters("sharpness", [1], .constant(2))
+        logInverseTemperature = parameters("logInverseTemperature", [1], .constant(2))
         self.k = k
     }
     public func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)
         -> Variable
     {
         let cosines = query(tokens, context).l2Normalized().linear(context[identities].l2Normalized())
-        return shares(cosines * context[sharpness].exp(), k, activity)
+        return shares(cosines * context[logInverseTemperature].exp(), k, activity)
     }
 }
 
@@ -44,7 +44,7 @@ public final class ContentRouting: RoutingPolicy {
 public final class StateContentRouting: StateRoutingPolicy {
     public let query: Linear
     /// log β, [1].
-    public let sharpness: Parameter
+    public let logInverseTemperature: Parameter
     public let k: Int?
     /// C
     public let interval: Int
@@ -52,7 +52,7 @@ public final class StateContentRouting: StateRoutingPolicy {
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int? = nil, interval: Int = 64) {
         query = Linear(parameters.child("query"), in: width, out: width, bias: false)
-        sharpness = parameters("sharpness", [1], .constant(2))
+        logInverseTemperature = parameters("logInverseTemperature", [1], .constant(2))
         self.k = k
         self.interval = interval
         self.states = states
@@ -64,7 +64,7 @@ public final class StateContentRouting: StateRoutingPolicy {
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried keys: Variable, _ context: ForwardContext
     ) -> Routing {
         let cosines = query(tokens, context).l2Normalized().matmul(keys.l2Normalized(), transposeOther: true)
-        return Routing(weights: shares(cosines * context[sharpness].exp(), k, activity), carried: keys)
+        return Routing(weights: shares(cosines * context[logInverseTemperature].exp(), k, activity), carried: keys)
     }
 }
 

@@ -19,9 +19,9 @@ public final class StateManager {
     /// model, not learned.
     public let identityNumbers: Parameter
     /// How many identities have been given, [1].
-    public let identitiesGiven: Parameter
+    public let nextIdentity: Parameter
     /// Log-odds of the hard-concrete keep gate (Louizos et al. 2018), [N]; nil without a gate.
-    public let keepLogits: Parameter?
+    public let gateLogits: Parameter?
     /// Weight λ of the expected number of open gates in the loss.
     public let l0Penalty: Double
 
@@ -35,8 +35,8 @@ public final class StateManager {
         mask = parameters("mask", [states], .ones, trainable: false, stateAxis: 0)
         let numbers = Initializer.spaced(0, Double(states - 1))
         identityNumbers = parameters("identities", [states], numbers, trainable: false, stateAxis: 0)
-        identitiesGiven = parameters("identitiesGiven", [1], .constant(Double(states)), trainable: false)
-        keepLogits = l0Penalty == nil ? nil : parameters("keepLogits", [states], .constant(3), stateAxis: 0)
+        nextIdentity = parameters("nextIdentity", [1], .constant(Double(states)), trainable: false)
+        gateLogits = l0Penalty == nil ? nil : parameters("gateLogits", [states], .constant(3), stateAxis: 0)
         self.l0Penalty = l0Penalty ?? 0
     }
 
@@ -58,7 +58,7 @@ public final class StateManager {
     /// - Parameter value: the new value of a parameter, of the shape that it has.
     package func issues(of value: (Parameter) -> Tensor) -> [String] {
         var issues: [String] = []
-        let flags = value(mask).doubles(), numbers = value(identityNumbers).doubles(), given = value(identitiesGiven).doubles()
+        let flags = value(mask).doubles(), numbers = value(identityNumbers).doubles(), given = value(nextIdentity).doubles()
         if !flags.allSatisfy({ $0 == 0 || $0 == 1 }) { issues.append("\(mask.path): a flag is neither 0 nor 1") }
         if !flags.contains(1) { issues.append("\(mask.path): no state is active") }
         let most = Double(StoredRange.identities.upperBound)
@@ -69,7 +69,7 @@ public final class StateManager {
             issues.append("\(identityNumbers.path): two states have the same identity")
         }
         if !given.allSatisfy(isWhole) || given[0] <= numbers.max() ?? 0 {
-            issues.append("\(identitiesGiven.path): \(given[0]) is no whole number above all identities")
+            issues.append("\(nextIdentity.path): \(given[0]) is no whole number above all identities")
         }
         return issues
     }
@@ -82,13 +82,13 @@ public final class StateManager {
     }
     /// Gives the states at these indices identities that no state of the layer has had.
     func giveIdentities(to range: Range<Int>) {
-        var numbers = identities, given = Int(identitiesGiven.value.item())
+        var numbers = identities, given = Int(nextIdentity.value.item())
         for n in range {
             numbers[n] = given
             given += 1
         }
         identityNumbers.value = Tensor(numbers.map { Double($0) }, [count]).cast(to: mask.value.dtype)
-        identitiesGiven.value = Tensor([Double(given)]).cast(to: mask.value.dtype)
+        nextIdentity.value = Tensor([Double(given)]).cast(to: mask.value.dtype)
     }
     /// Indices of the active states, ascending.
     var activeIndices: [Int] {
@@ -99,16 +99,16 @@ public final class StateManager {
     public var identities: [Int] { identityNumbers.value.doubles().map { Int($0) } }
     /// The keep gates as evaluation sees them, in 0 ... 1 (all 1 without gates).
     public var l0Gates: [Double] {
-        guard let keepLogits else { return Array(repeating: 1, count: count) }
-        return keepLogits.value.doubles().map { max(0, min(1, HardConcrete.stretch(1 / (1 + exp(-$0))))) }
+        guard let gateLogits else { return Array(repeating: 1, count: count) }
+        return gateLogits.value.doubles().map { max(0, min(1, HardConcrete.stretch(1 / (1 + exp(-$0))))) }
     }
 
     /// What takes part in this pass. In training the keep gates are drawn anew, shared by the batch, and their price is added to
     /// the context's losses.
     public func activity(batch: Int, _ context: ForwardContext) -> StateActivity {
         var gate: Variable?
-        if let keepLogits {
-            let logits = context[keepLogits]
+        if let gateLogits {
+            let logits = context[gateLogits]
             gate = HardConcrete.gate(logits, identities: identities, context)
             // Once a pass, in how many parts it may read its tokens.
             let name = context.path.isEmpty ? "keep" : context.path + ".keep"

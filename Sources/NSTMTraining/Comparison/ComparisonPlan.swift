@@ -100,13 +100,13 @@ public struct ComparisonPlan: Sendable {
     // MARK: Parts
 
     private static func budget(_ reader: ConfigurationReader, _ base: ConfigurationValue) -> Budget {
-        let equal = reader.child("equal")
-        defer { equal.finish() }
-        let steps = equal.optionalInt("steps", in: 1...1_000_000_000)
-        let tokens = equal.optionalInt("tokens", in: 1...1_000_000_000_000_000)
-        let minutes = equal.optionalDouble("minutes", in: 1e-3...1e6)
+        let budget = reader.child("budget")
+        defer { budget.finish() }
+        let steps = budget.optionalInt("steps", in: 1...1_000_000_000)
+        let tokens = budget.optionalInt("tokens", in: 1...1_000_000_000_000_000)
+        let minutes = budget.optionalDouble("minutes", in: 1e-3...1e6)
         if [steps != nil, tokens != nil, minutes != nil].filter(\.self).count > 1 {
-            equal.addIssue("steps", "one of steps, tokens and minutes")
+            budget.addIssue("steps", "one of steps, tokens and minutes")
         }
         if let tokens { return .tokens(tokens) }
         if let minutes { return .minutes(minutes) }

@@ -124,7 +124,7 @@ struct ComparisonReport {
         var notes: [String] = []
         let over = row.records.count
         if over < row.seeds.count { notes.append("\(over) of \(row.seeds.count) runs") }
-        for ending in [RunRecord.Ending.solved, .settled, .outOfTime] {
+        for ending in [RunRecord.StopReason.targetReached, .noImprovement, .timeLimit] {
             let count = row.records.filter { $0.ending == ending }.count
             if count > 0 { notes.append(count == row.seeds.count ? ending.rawValue : "\(count) \(ending.rawValue)") }
         }

@@ -28,8 +28,8 @@ public struct ParameterTarget: Sendable, Equatable {
             multiple: config.int("multiple", default: 8, in: 1...65_536))
     }
 
-    /// `nothing` stands for no key.
-    static func key(_ word: String) -> String? { word == "nothing" ? nil : word }
+    /// `none` stands for no key.
+    static func key(_ word: String) -> String? { word == "none" ? nil : word }
 
     /// - Throws: `Issue` for a model without a key whose size is another one.
     package func check(_ parameters: Int) throws {
@@ -42,7 +42,7 @@ public struct ParameterTarget: Sendable, Equatable {
     /// - Parameter size: the number of parameters at a value; grows with it.
     /// - Returns: value and number of parameters.
     package func fit(_ size: (Int) throws -> Int) throws -> (value: Int, parameters: Int) {
-        let name = key ?? "nothing"
+        let name = key ?? "none"
         // The smallest value with enough parameters, by doubling and then halving the interval.
         var low = 0, high = 1, above = try size(multiple), below = 0
         let least = above

@@ -20,7 +20,7 @@ enum PlanParts {
             }
         }
         refuse("seed", "the seeds of a plan are under 'seeds'")
-        refuse("training.minutes", "the budget is the plan's, and the same for all models")
+        refuse("training.time-limit", "the budget is the plan's, and the same for all models")
         if path != "base" { refuse("training.steps", "the budget is the plan's, and the same for all models") }
         return issues
     }

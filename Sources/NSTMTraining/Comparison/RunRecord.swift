@@ -22,14 +22,16 @@ public struct PlannedRun: Sendable, Equatable {
 
 /// What came out of a run of a series; `run.json` in its folder.
 public struct RunRecord: Codable, Sendable, Equatable {
-    public enum Ending: String, Codable, Sendable {
+    public enum StopReason: String, Codable, Sendable {
         /// Not over yet: stopped, or killed.
         case open
-        case finished, solved, settled
-        case outOfTime = "out-of-time"
+        case finished
+        case targetReached = "target-reached"
+        case noImprovement = "no-improvement"
+        case timeLimit = "time-limit"
         case failed
     }
-    public var ending = Ending.open
+    public var ending = StopReason.open
     /// What went wrong.
     public var error: String?
     /// Fingerprint of the data; nil before it was opened.
@@ -59,13 +61,13 @@ public struct RunRecord: Codable, Sendable, Equatable {
     }
 }
 
-extension RunRecord.Ending {
-    init(_ ending: Trainer.Ending) {
+extension RunRecord.StopReason {
+    init(_ ending: Trainer.StopReason) {
         switch ending {
         case .finished: self = .finished
-        case .solved: self = .solved
-        case .settled: self = .settled
-        case .outOfTime: self = .outOfTime
+        case .targetReached: self = .targetReached
+        case .noImprovement: self = .noImprovement
+        case .timeLimit: self = .timeLimit
         case .stopped: self = .open
         }
     }

@@ -99,7 +99,7 @@ public final class RunSeries {
                 }
                 onEvent(.training(event))
             }
-            record.ending = RunRecord.Ending(try trainer.run())
+            record.ending = RunRecord.StopReason(try trainer.run())
             record.step = trainer.step
             record.tokens = trainer.tokens
             let history = RunHistory(RunFolder(place).metrics)

@@ -24,17 +24,17 @@ public struct TrainingSettings: Sendable {
     /// Steps between checkpoints (the last step always has one), and how many are kept.
     public var checkpointInterval = 500
     public var checkpointsKept = 3
-    /// Training ends early when a validation metric reaches a bound,
-    public var stop: StopGoal?
-    /// or when one no longer improves,
-    public var plateau: Plateau?
-    /// or when so many minutes have been spent on steps (evaluations do not count). The learning rate does not know of it, and
-    /// where such a run ends depends on the machine: it cannot be reproduced.
-    public var minutes: Double?
+    /// Bound of a validation metric that ends training when it is reached; nil: none.
+    public var target: MetricTarget?
+    /// Criterion that ends training when a validation metric no longer improves; nil: none.
+    public var earlyStopping: EarlyStopping?
+    /// Minutes spent on training steps (evaluations do not count) after which training ends; nil: no limit. The learning rate schedule
+    /// ignores it, and where such a run ends depends on the machine, so that it cannot be reproduced.
+    public var timeLimit: Double?
 
     public init() {}
 
-    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `matmul-precision`, `evaluation`, `checkpoint`, `stop`, `plateau` and `minutes`.
+    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `matmul-precision`, `evaluation`, `checkpoint`, `target`, `early-stopping` and `time-limit`.
     public init(_ config: ConfigurationReader) {
         steps = config.int("steps", default: 2000, in: 1...1_000_000_000)
         batch = config.int("batch", default: 12, in: 1...1_000_000)
@@ -91,12 +91,12 @@ public struct TrainingSettings: Sendable {
         checkpointsKept = checkpoint.int("keep", default: 3, in: 1...1_000_000)
         checkpoint.finish()
 
-        let early = config.child("stop"), settled = config.child("plateau")
-        stop = StopGoal(early)
-        plateau = Plateau(settled)
+        let early = config.child("target"), stopping = config.child("early-stopping")
+        target = MetricTarget(early)
+        earlyStopping = EarlyStopping(stopping)
         early.finish()
-        settled.finish()
-        minutes = config.optionalDouble("minutes", in: 1e-6...1e6)
+        stopping.finish()
+        timeLimit = config.optionalDouble("time-limit", in: 1e-6...1e6)
         config.finish()
     }
 }

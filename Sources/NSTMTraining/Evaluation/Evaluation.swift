@@ -19,8 +19,8 @@ extension SequenceModel {
     }
 }
 
-/// Named numbers in a fixed order: `loss` first, then what fits the task (`perplexity`, `recall`, `wrong-bits`, `accuracy` and
-/// `macro-f1`).
+/// Named numbers in a fixed order: `loss` first, then what fits the task: `perplexity` for text, `accuracy` for answers, `bit-errors` for
+/// binary targets, `accuracy` and `macro-f1` for classes.
 public struct Metrics: Sendable, Equatable, CustomStringConvertible {
     public private(set) var pairs: [(name: String, value: Double)] = []
     public init() {}
@@ -28,14 +28,14 @@ public struct Metrics: Sendable, Equatable, CustomStringConvertible {
     public static func names(for target: TargetKind) -> [String] {
         switch target {
         case .nextToken: ["loss", "perplexity"]
-        case .answers: ["loss", "recall"]
-        case .binary: ["loss", "wrong-bits"]
+        case .answers: ["loss", "accuracy"]
+        case .binary: ["loss", "bit-errors"]
         case .classes: ["loss", "accuracy", "macro-f1"]
         }
     }
-    static let allNames = ["loss", "perplexity", "recall", "wrong-bits", "accuracy", "macro-f1"]
+    static let allNames = ["loss", "perplexity", "bit-errors", "accuracy", "macro-f1"]
     /// Whether a metric is the better the larger it is.
-    public static func rises(_ name: String) -> Bool { ["recall", "accuracy", "macro-f1"].contains(name) }
+    public static func rises(_ name: String) -> Bool { ["accuracy", "macro-f1"].contains(name) }
 
     /// Setting nil removes a name.
     public subscript(name: String) -> Double? {
@@ -57,8 +57,8 @@ public struct Metrics: Sendable, Equatable, CustomStringConvertible {
 
 /// Measures a model over batches.
 /// - Parameter weights: of linear maps, in bfloat16; nil: the model's.
-/// - Returns: `loss` (nats a position); `perplexity` for text; `recall` (the share of right answers) for answers;
-///   `wrong-bits` (mean a sequence) for binary targets; `accuracy` and `macro-f1` for classes.
+/// - Returns: `loss` (nats a position); `perplexity` for text; `accuracy` (the fraction of correct answers) for answers;
+///   `bit-errors` (mean per sequence) for binary targets; `accuracy` and `macro-f1` for classes.
 public func evaluate(
     _ model: SequenceModel, on batches: some Sequence<Batch>, target: TargetKind, weights: BFloat16Weights? = nil
 )
@@ -83,8 +83,8 @@ public func evaluate(
     metrics["loss"] = loss / max(1, positions)
     switch target {
     case .nextToken: metrics["perplexity"] = exp(loss / max(1, positions))
-    case .answers: metrics["recall"] = right / max(1, positions)
-    case .binary: metrics["wrong-bits"] = wrong / max(1, sequences)
+    case .answers: metrics["accuracy"] = right / max(1, positions)
+    case .binary: metrics["bit-errors"] = wrong / max(1, sequences)
     case .classes:
         metrics["accuracy"] = confusion.accuracy
         metrics["macro-f1"] = confusion.macroF1

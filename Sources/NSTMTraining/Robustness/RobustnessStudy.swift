@@ -83,8 +83,8 @@ extension TargetKind {
     var error: (name: String, of: (Metrics) -> Double) {
         switch self {
         case .nextToken: ("loss", { $0["loss"] ?? .nan })
-        case .answers: ("1 − recall", { 1 - ($0["recall"] ?? .nan) })
-        case .binary: ("wrong-bits", { $0["wrong-bits"] ?? .nan })
+        case .answers: ("1 − accuracy", { 1 - ($0["accuracy"] ?? .nan) })
+        case .binary: ("bit-errors", { $0["bit-errors"] ?? .nan })
         case .classes: ("1 − accuracy", { 1 - ($0["accuracy"] ?? .nan) })
         }
     }

@@ -97,7 +97,7 @@ public struct PruningRound: Sendable {
                 let state = view.states[i]
                 active[state.place] = reasons[i] == nil
                 let event = StateEvent(
-                    step: step, layer: layer.path, state: state.identity, kind: .death, score: scores[i],
+                    step: step, layer: layer.path, state: state.identity, kind: .pruned, score: scores[i],
                     reason: reasons[i] ?? "stays")
                 decisions.append(Decision(event: event, dies: reasons[i] != nil))
             }

@@ -2,7 +2,7 @@ import NSTMConfiguration
 import NSTMModules
 
 /// Ends a run early once a validation metric has reached a bound.
-public struct StopGoal: Sendable, Equatable, CustomStringConvertible {
+public struct MetricTarget: Sendable, Equatable, CustomStringConvertible {
     public enum Bound: Sendable, Equatable { case atMost(Double), atLeast(Double) }
     public var metric: String
     public var bound: Bound
@@ -42,24 +42,24 @@ public struct StopGoal: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// Ends a run once a validation metric no longer improves.
-public struct Plateau: Sendable, Equatable, CustomStringConvertible {
+public struct EarlyStopping: Sendable, Equatable, CustomStringConvertible {
     public var metric: String
     /// The least that counts as an improvement over the best value so far.
-    public var delta: Double
+    public var minDelta: Double
     /// Evaluations without one that end the run.
     public var patience: Int
-    public init(_ metric: String = "loss", delta: Double = 0, patience: Int) {
+    public init(_ metric: String = "loss", minDelta: Double = 0, patience: Int) {
         self.metric = metric
-        self.delta = delta
+        self.minDelta = minDelta
         self.patience = patience
     }
-    public var description: String { "\(metric) no better by more than \(delta) in \(patience) evaluations" }
+    public var description: String { "\(metric) no better by more than \(minDelta) in \(patience) evaluations" }
 
-    /// Reads `patience`, `metric` and `delta`; nil without a patience.
+    /// Reads `patience`, `metric` and `min-delta`; nil without a patience.
     package init?(_ config: ConfigurationReader) {
         guard let patience = config.optionalInt("patience", in: 1...1_000_000) else { return nil }
         let metric = Metrics.name("metric", in: config, default: "loss") ?? "loss"
-        self.init(metric, delta: config.double("delta", default: 0, in: 0...1e9), patience: patience)
+        self.init(metric, minDelta: config.double("min-delta", default: 0, in: 0...1e9), patience: patience)
     }
 
     /// How far the waiting is; belongs to a run and is kept in its checkpoints.
@@ -76,7 +76,7 @@ public struct Plateau: Sendable, Equatable, CustomStringConvertible {
         guard let value = metrics[metric] else { return }
         let gain = progress.best.map { Metrics.rises(metric) ? value - $0 : $0 - value } ?? .infinity
         // Whatever is not a number improves nothing, and is no best value either.
-        if gain > delta && !value.isNaN {
+        if gain > minDelta && !value.isNaN {
             progress = Progress(best: value)
         } else {
             progress.waited += 1

@@ -40,13 +40,13 @@ public final class Trainer {
     public private(set) var lastMetrics: Metrics?
     /// The newest checkpoint of this run.
     public private(set) var lastCheckpoint: URL?
-    /// Whether the metric of `settings.stop` has been reached.
-    public private(set) var isSolved = false
+    /// Whether the metric of `settings.target` has been reached.
+    public private(set) var hasReachedTarget = false
     /// How states live and die; nil when no layer has a plan for that.
     public let life: StateLifecycle?
-    /// Spent on steps, when `settings.minutes` limits it.
+    /// Spent on steps, when `settings.timeLimit` limits it.
     private var seconds = 0.0
-    private var waiting = Plateau.Progress()
+    private var waiting = EarlyStopping.Progress()
     private let key: RandomKey
     private var log: MetricsLog?
     /// The folder of the checkpoint that this run resumed from.
@@ -74,14 +74,14 @@ public final class Trainer {
     }
 
     /// Why a run ended.
-    public enum Ending: Sendable, Equatable {
+    public enum StopReason: Sendable, Equatable {
         case finished
-        /// The metric of `settings.stop` was reached.
-        case solved
-        /// The metric of `settings.plateau` improves no more.
-        case settled
+        /// The metric of `settings.target` was reached.
+        case targetReached
+        /// The metric of `settings.earlyStopping` improves no more.
+        case noImprovement
         /// The minutes of `settings` are over.
-        case outOfTime
+        case timeLimit
         /// `until` was reached, or `shouldStop` said so.
         case stopped
     }
@@ -89,9 +89,9 @@ public final class Trainer {
     /// Trains to the last step, or to `until`, and saves a checkpoint at the end.
     /// - Throws: `TrainingError`, `CheckpointError`.
     @discardableResult
-    public func run(until limit: Int? = nil) throws -> Ending {
+    public func run(until limit: Int? = nil) throws -> StopReason {
         let known = Metrics.names(for: dataset.targetKind)
-        for metric in [settings.stop?.metric, settings.plateau?.metric].compactMap(\.self) where !known.contains(metric) {
+        for metric in [settings.target?.metric, settings.earlyStopping?.metric].compactMap(\.self) where !known.contains(metric) {
             throw TrainingError.noSuchMetric(metric, dataset: dataset.name, known: known)
         }
         if !isEvaluationDue, let early { return early }
@@ -110,7 +110,7 @@ public final class Trainer {
         let last = min(settings.steps, limit ?? settings.steps)
         var isSaved = true
         var speed = SpeedMeter()
-        var ending: Ending?
+        var ending: StopReason?
         if isEvaluationDue {
             evaluateNow()
             isSaved = isEvaluationDue
@@ -131,11 +131,11 @@ public final class Trainer {
                         tokensPerSecond: speed.tokensPerSecond,
                         secondsLeft: speed.secondsPerStep * Double(last - step))))
             record([
-                ("step", .int(step)), ("loss", .double(loss)), ("rate", .double(rate)), ("gradient-norm", .double(norm)),
+                ("step", .int(step)), ("loss", .double(loss)), ("learning-rate", .double(rate)), ("gradient-norm", .double(norm)),
                 ("tokens", .int(tokens)), ("tokens-per-second", .double(Double(count) / took)),
             ])
             updateLifecycle(loss: loss)
-            if step % settings.evaluationInterval == 0 || step == settings.steps || early == .outOfTime {
+            if step % settings.evaluationInterval == 0 || step == settings.steps || early == .timeLimit {
                 isEvaluationDue = true
                 evaluateNow()
             }
@@ -193,10 +193,10 @@ public final class Trainer {
     }
 
     /// Why the run is over before its last step, if it is.
-    private var early: Ending? {
-        if isSolved { return .solved }
-        if let plateau = settings.plateau, waiting.waited >= plateau.patience { return .settled }
-        if let minutes = settings.minutes, seconds >= 60 * minutes { return .outOfTime }
+    private var early: StopReason? {
+        if hasReachedTarget { return .targetReached }
+        if let earlyStopping = settings.earlyStopping, waiting.waited >= earlyStopping.patience { return .noImprovement }
+        if let limit = settings.timeLimit, seconds >= 60 * limit { return .timeLimit }
         return nil
     }
 
@@ -241,7 +241,7 @@ public final class Trainer {
         }
         for (layer, change) in changes {
             let e = change.event
-            if e.kind == .birth {
+            if e.kind == .allocated {
                 for p in layer.stateParameters { optimizer.forget(change.place, axis: p.stateAxis!, of: p) }
             }
             onEvent(.life(e))
@@ -275,8 +275,8 @@ public final class Trainer {
         isEvaluationDue = false
         lastMetrics = metrics
         onEvent(.evaluated(step: step, metrics))
-        isSolved = settings.stop?.isReached(by: metrics) ?? false
-        settings.plateau?.add(metrics, to: &waiting)
+        hasReachedTarget = settings.target?.isReached(by: metrics) ?? false
+        settings.earlyStopping?.add(metrics, to: &waiting)
     }
 
     // MARK: Checkpoints
@@ -313,8 +313,9 @@ public final class Trainer {
         try a.encode(
             Position(
                 step: step, optimizerStep: optimizer.step, optimizer: optimizer.method.name, tokens: tokens,
-                data: dataset.fingerprint, isSolved: isSolved, plateau: settings.plateau == nil ? nil : waiting,
-                seconds: settings.minutes == nil ? nil : seconds, isEvaluationDue: isEvaluationDue ? true : nil),
+                data: dataset.fingerprint, hasReachedTarget: hasReachedTarget,
+                earlyStopping: settings.earlyStopping == nil ? nil : waiting,
+                seconds: settings.timeLimit == nil ? nil : seconds, isEvaluationDue: isEvaluationDue ? true : nil),
             document: "training")
         try a.encode(
             DataDescription(
@@ -322,7 +323,7 @@ public final class Trainer {
             document: "data")
         try a.encode(RunEnvironment.current, document: "environment")
         if let tokenizer { try a.encode(tokenizer, document: "tokenizer") }
-        if let life { try a.encode(life.memory, document: "life") }
+        if let life { try a.encode(life.memory, document: "lifecycle") }
         return a
     }
 
@@ -346,19 +347,19 @@ public final class Trainer {
         try archive.tensors(under: "optimizer", matching: expected)
         // A run that has only now got policies begins their work with this step.
         let memory =
-            life == nil || archive.documents["life"] == nil
-            ? nil : try archive.decode(StateLifecycle.Memory.self, document: "life")
+            life == nil || archive.documents["lifecycle"] == nil
+            ? nil : try archive.decode(StateLifecycle.Memory.self, document: "lifecycle")
         let takeMemory: (() -> Void)?
         do { takeMemory = try memory.flatMap { try life?.restoration(of: $0) } } catch let error as StoredValueError {
-            throw CheckpointError.invalidDocument(path: archive.source ?? "the archive", name: "life", reason: "\(error)")
+            throw CheckpointError.invalidDocument(path: archive.source ?? "the archive", name: "lifecycle", reason: "\(error)")
         }
         try model.load(archive)
         takeMemory?()
         optimizer.restore(step: position.optimizerStep, moments)
         step = position.step
         tokens = position.tokens
-        isSolved = position.isSolved
-        waiting = position.plateau ?? Plateau.Progress()
+        hasReachedTarget = position.hasReachedTarget
+        waiting = position.earlyStopping ?? EarlyStopping.Progress()
         seconds = position.seconds ?? 0
         isEvaluationDue = position.isEvaluationDue ?? false
         lastCheckpoint = archive.source.map { URL(fileURLWithPath: $0) }
@@ -371,8 +372,8 @@ public final class Trainer {
         package var optimizer: String
         package var tokens: Int
         var data: String
-        var isSolved: Bool
-        var plateau: Plateau.Progress?
+        var hasReachedTarget: Bool
+        var earlyStopping: EarlyStopping.Progress?
         /// Absent without a limit: what a clock says would make equal runs differ.
         var seconds: Double?
         /// Absent unless an interrupt ended the evaluation after this step.
@@ -384,7 +385,7 @@ public final class Trainer {
             issues.check("optimizerStep", optimizerStep, in: StoredRange.steps)
             // A million sequences of a million positions at each of the steps.
             issues.check("tokens", tokens, in: 0...1 << 62)
-            issues.check("plateau.waited", plateau?.waited, in: StoredRange.steps)
+            issues.check("earlyStopping.waited", earlyStopping?.waited, in: StoredRange.steps)
             issues.check("seconds", seconds, in: 0...1e12)
             return issues.list
         }

@@ -16,21 +16,21 @@ public final class ContentSlotsRule: StateUpdateRule {
     private let strength: Linear
     private let forget: Linear
     /// log β and θ, [1] each.
-    private let sharpness: Parameter
+    private let logInverseTemperature: Parameter
     private let threshold: Parameter
 
     public init(_ parameters: ParameterBuilder, width: Int) {
         strength = Linear(parameters.child("strength"), in: width, out: 1, biasInitializer: .constant(2))
         // σ(−5) = 0.007: a state that nobody comes back to is half free after 100 tokens.
         forget = Linear(parameters.child("forget"), in: width, out: 1, biasInitializer: .constant(-5))
-        sharpness = parameters("sharpness", [1], .constant(2))
+        logInverseTemperature = parameters("logInverseTemperature", [1], .constant(2))
         threshold = parameters("threshold", [1], .constant(0.5))
     }
     public var initialUsage: Double? { 0 }
 
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
         guard let a = states.usage else { fatalError("ContentSlotsRule: states without usage") }
-        let r = token.weights, beta = context[sharpness].exp(), key = token.key.unsqueezed(axis: 1)
+        let r = token.weights, beta = context[logInverseTemperature].exp(), key = token.key.unsqueezed(axis: 1)
         let scores = (states.keys * key).sum(axes: [2]) / Double(states.keys.shape[2]) * beta, none = beta * context[threshold]
         // The same number everywhere changes nothing; this one keeps the exponentials in range.
         let top = Tensor.maximum(scores.value.maximum(axes: [1], keepDims: true), none.value)
@@ -53,7 +53,7 @@ public final class ContentSlotsRule: StateUpdateRule {
         func gate(_ map: Linear) -> Variable { map(tokens.features, context).sigmoid().squeezed(axis: 2) }
         let found = tokens.split(heads: states.heads).keys.contentSlotScan(
             routing: tokens.weights, strength: gate(strength), forget: gate(forget), keys: states.keys, usage: usage,
-            sharpness: context[sharpness].exp(), threshold: context[threshold])
+            sharpness: context[logInverseTemperature].exp(), threshold: context[threshold])
         var (reads, next) = ConvexUpdate(write: found.write).scan(tokens, states, readout, context)!
         next.usage = found.usage
         return (reads, next)
