@@ -80,28 +80,28 @@ public final class Optimizer {
         if memory[path] == nil {
             memory[path] = method.slots.map { _ in Tensor(repeating: 0, parameter.value.shape, dtype: g.dtype) }
         }
-        let p = parameter.value.mutableBase(), m = moments(path)
+        let p = parameter.value.mutablePointer(), m = moments(path)
         Parallel.blocks(g.count, of: 8_192) { r in
             let o = r.lowerBound * size
             switch method {
             case .sgd(let momentum, let nesterov):
                 nstm_sgd(
-                    real, p + o, g.constantBase + o, m.0.map { $0 + o }, scale, rate, momentum, nesterov ? 1 : 0, decay,
+                    real, p + o, g.pointer + o, m.0.map { $0 + o }, scale, rate, momentum, nesterov ? 1 : 0, decay,
                     r.count)
             case .adamW(let beta1, let beta2, let epsilon):
                 nstm_adamw(
-                    real, p + o, g.constantBase + o, m.0! + o, m.1! + o, scale, rate, beta1, beta2, epsilon, decay,
+                    real, p + o, g.pointer + o, m.0! + o, m.1! + o, scale, rate, beta1, beta2, epsilon, decay,
                     1 - pow(beta1, Double(step)), 1 - pow(beta2, Double(step)), r.count)
             case .rmsProp(let rho, let momentum, let epsilon):
                 nstm_rmsprop(
-                    real, p + o, g.constantBase + o, m.0! + o, m.1! + o, m.2! + o, scale, rate, rho, momentum, epsilon, decay,
+                    real, p + o, g.pointer + o, m.0! + o, m.1! + o, m.2! + o, scale, rate, rho, momentum, epsilon, decay,
                     r.count)
             }
         }
     }
     /// Where a parameter's moments are to be written, in place: the table holds the only reference to them.
     private func moments(_ path: String) -> (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) {
-        func base(_ i: Int) -> UnsafeMutableRawPointer? { i < method.slotCount ? memory[path]![i].mutableBase() : nil }
+        func base(_ i: Int) -> UnsafeMutableRawPointer? { i < method.slotCount ? memory[path]![i].mutablePointer() : nil }
         return (base(0), base(1), base(2))
     }
 

@@ -92,9 +92,9 @@ enum RandomIndex {
         #expect(x.doubles() == [0, 0, 1, 2, 3, 4])
         x[.all] = x[.reversed]
         #expect(x.doubles() == [4, 3, 2, 1, 0, 0])
-        let address = x.constantBase
+        let address = x.pointer
         x[2] = .scalar(9, dtype: .float64)
-        #expect(x.constantBase == address && x.doubles() == [4, 3, 9, 1, 0, 0])
+        #expect(x.pointer == address && x.doubles() == [4, 3, 9, 1, 0, 0])
     }
 
     @Test func rankEight() {

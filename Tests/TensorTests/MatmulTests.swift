@@ -162,9 +162,9 @@ import Testing
         let a = Tensor(random.doubles(6 * 5), [6, 5]), b = Tensor(random.doubles(4 * 7), [4, 7])
         var c = Tensor(random.doubles(6 * 9), [6, 9])
         let before = Model(c), ma = Model(a), mb = Model(b)
-        let target = c.mutableBase()
+        let target = c.mutablePointer()
         // C[0..<6, 2..<5] ← 2·A[:, 1..<5]·B[:, 0..<3] + 0.5·C
-        Gemm.run(DType.float64.real, false, false, 6, 3, 4, 2, a.constantBase + 8, 5, b.constantBase, 7, 0.5, target + 16, 9)
+        Gemm.run(DType.float64.real, false, false, 6, 3, 4, 2, a.pointer + 8, 5, b.pointer, 7, 0.5, target + 16, 9)
         let after = Model(c)
         for i in 0..<6 {
             for j in 0..<9 {

@@ -151,12 +151,12 @@ import Testing
 
     @Test func aUniqueValueIsWrittenInPlace() {
         var t = Tensor.zeros([10])
-        let address = t.constantBase
+        let address = t.pointer
         t.withMutableElements(of: Float.self) { $0[3] = 1 }
-        #expect(t.constantBase == address)
+        #expect(t.pointer == address)
         let copy = t
         t.withMutableElements(of: Float.self) { $0[3] = 2 }
-        #expect(t.constantBase != address && copy.constantBase == address)
+        #expect(t.pointer != address && copy.pointer == address)
         #expect(copy.elements(Float.self)[3] == 1)
     }
 

@@ -84,10 +84,10 @@ private struct AttentionJob {
     private func offset(_ b: Int, _ t: Int, _ part: Int, _ h: Int) -> Int { ((b * T + t) * rowLength + part * D + h * d) * size }
     /// A head whose queries lie beside keys `rows`, the last of all that it has.
     private func head(_ b: Int, _ h: Int, _ rows: Range<Int>) -> nstm_attention {
-        let base = x.constantBase
+        let base = x.pointer
         return nstm_attention(
             q: base + offset(b, rows.lowerBound, 0, h), k: base + offset(b, 0, 1, h), v: base + offset(b, 0, 2, h),
-            bias: bias.map { $0.constantBase + b * T * size }, stride: rowLength, queries: rows.count, keys: rows.upperBound,
+            bias: bias.map { $0.pointer + b * T * size }, stride: rowLength, queries: rows.count, keys: rows.upperBound,
             width: d, causal: mask.causal ? 1 : 0, window: mask.window ?? 0, scale: 1 / Double(d).squareRoot())
     }
     private func withMemory(
@@ -130,8 +130,8 @@ private struct AttentionJob {
             let toQ = toShares.map { $0 + p * B * Q * D * size + rows } ?? to + offset(b, T - Q, 0, h)
             withMemory(head(b, h, T - Q..<T), backward: true) {
                 nstm_attention_backward(
-                    real, $0, keys.lowerBound, keys.upperBound, o.constantBase + rows, g.constantBase + rows, D,
-                    lse.constantBase + i * Q * size, toQ, toShares == nil ? rowLength : D, to + offset(b, 0, 1, h),
+                    real, $0, keys.lowerBound, keys.upperBound, o.pointer + rows, g.pointer + rows, D,
+                    lse.pointer + i * Q * size, toQ, toShares == nil ? rowLength : D, to + offset(b, 0, 1, h),
                     to + offset(b, 0, 2, h), toBias.map { $0 + i * T * size }, $1)
             }
         }
@@ -141,7 +141,7 @@ private struct AttentionJob {
             for t in 0..<T - Q { nstm_fill(real, to + offset(b, t, 0, 0), 0, D) }
             if let dq {
                 nstm_move_rows(
-                    Q, D * size, dq.constantBase + b * Q * D * size, D * size, to + offset(b, T - Q, 0, 0), rowLength * size)
+                    Q, D * size, dq.pointer + b * Q * D * size, D * size, to + offset(b, T - Q, 0, 0), rowLength * size)
             }
         }
         return (dx, dbias?.sum(axes: [1]))

@@ -146,7 +146,7 @@ private struct ChannelLayout {
         let toA = pointer(a), toB = pointer(b), c = UnsafePointer(pointer(center)), real = x.dtype.real
         Parallel.blocks(channels, of: size == 1 ? 64 : max(1, 8_192 / max(1, perChannel))) { r in
             nstm_channel_sums(
-                real, dy?.constantBase, x.constantBase, c, toA, toB, batch, channels, size, r.lowerBound, r.upperBound)
+                real, dy?.pointer, x.pointer, c, toA, toB, batch, channels, size, r.lowerBound, r.upperBound)
         }
         withExtendedLifetime(center) {}
         return (a, b)
@@ -159,7 +159,7 @@ private struct ChannelLayout {
             Parallel.blocks(channels, of: max(1, 8_192 / max(1, size))) { r in
                 let o = r.lowerBound * size * x.dtype.byteCount, i = r.lowerBound
                 nstm_channel_map(
-                    real, dy.map { $0.constantBase + o }, x.constantBase + o, c + i, a + i, k + i, d + i, to + o, 1, r.count, size
+                    real, dy.map { $0.pointer + o }, x.pointer + o, c + i, a + i, k + i, d + i, to + o, 1, r.count, size
                 )
             }
             withExtendedLifetime((center, scale, slope, offset)) {}
@@ -168,7 +168,7 @@ private struct ChannelLayout {
         Parallel.blocks(batch, of: max(1, 8_192 / max(1, step))) { r in
             let o = r.lowerBound * step * x.dtype.byteCount
             nstm_channel_map(
-                real, dy.map { $0.constantBase + o }, x.constantBase + o, c, a, k, d, to + o, r.count, channels, size)
+                real, dy.map { $0.pointer + o }, x.pointer + o, c, a, k, d, to + o, r.count, channels, size)
         }
         withExtendedLifetime((center, scale, slope, offset)) {}
         return y

@@ -28,8 +28,8 @@ extension Variable {
         Parallel.for(B * parts, work: 2 * B * T * C * width) { i in
             let n = i / parts, c = (i % parts) * block, channels = min(block, C - c)
             nstm_conv(
-                real, x.constantBase + ((n * whole + history) * C + c) * size, C, history, w.constantBase + c * size, C,
-                b.map { $0.constantBase + c * size }, activation, to + (n * T * C + c) * size, C, width, T, channels)
+                real, x.pointer + ((n * whole + history) * C + c) * size, C, history, w.pointer + c * size, C,
+                b.map { $0.pointer + c * size }, activation, to + (n * T * C + c) * size, C, width, T, channels)
         }
         let isRecorded = isRecorded || weight.isRecorded || bias?.isRecorded ?? false
         if let y = unrecorded(y, of: self, isRecorded: isRecorded) { return y }
@@ -46,9 +46,9 @@ extension Variable {
             Parallel.for(B * parts) { i in
                 let n = i / parts, c = (i % parts) * block, channels = min(block, C - c)
                 nstm_conv_backward(
-                    real, g.constantBase + (n * T * C + c) * size, C, x.constantBase + ((n * whole + history) * C + c) * size,
+                    real, g.pointer + (n * T * C + c) * size, C, x.pointer + ((n * whole + history) * C + c) * size,
                     C,
-                    history, w.constantBase + c * size, C, b.map { $0.constantBase + c * size }, activation,
+                    history, w.pointer + c * size, C, b.map { $0.pointer + c * size }, activation,
                     to + (n * whole * C + c) * size, C, toWeight + (n * width * C + c) * size,
                     toBias.map { $0 + (n * C + c) * size },
                     width, T, channels)

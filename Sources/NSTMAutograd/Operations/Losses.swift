@@ -145,11 +145,11 @@ private struct CrossEntropy {
         let real = x.dtype.real, size = x.dtype.byteCount, toLoss = losses.uninitializedPointer, toLse = lse.uninitializedPointer
         targets.withElements(of: Int32.self) { targets in
             Parallel.blocks(rows, of: rowBlock(columns)) { r in
-                let s = r.lowerBound * size, from = x.constantBase + s * columns, t = targets.baseAddress! + r.lowerBound
-                let w = weights.map { $0.constantBase + s }
+                let s = r.lowerBound * size, from = x.pointer + s * columns, t = targets.baseAddress! + r.lowerBound
+                let w = weights.map { $0.pointer + s }
                 if smoothing > 0 {
                     nstm_smoothed_cross_entropy(
-                        real, from, t, w, classes?.constantBase, smoothing, toLoss + s, toLse + s, r.count, columns)
+                        real, from, t, w, classes?.pointer, smoothing, toLoss + s, toLse + s, r.count, columns)
                 } else {
                     nstm_cross_entropy(real, from, t, w, toLoss + s, toLse + s, r.count, columns)
                 }
@@ -163,15 +163,15 @@ private struct CrossEntropy {
         targets.withElements(of: Int32.self) { targets in
             Parallel.blocks(rows, of: rowBlock(columns)) { r in
                 let s = r.lowerBound * size, o = s * columns, t = targets.baseAddress! + r.lowerBound
-                let w = weights.map { $0.constantBase + s }
+                let w = weights.map { $0.pointer + s }
                 if smoothing > 0 {
                     nstm_smoothed_cross_entropy_backward(
-                        real, scale, x.constantBase + o, t, w, classes?.constantBase, smoothing, lse.constantBase + s, to + o,
+                        real, scale, x.pointer + o, t, w, classes?.pointer, smoothing, lse.pointer + s, to + o,
                         r.count,
                         columns)
                 } else {
                     nstm_cross_entropy_backward(
-                        real, scale, x.constantBase + o, t, w, lse.constantBase + s, to + o, r.count, columns)
+                        real, scale, x.pointer + o, t, w, lse.pointer + s, to + o, r.count, columns)
                 }
             }
         }

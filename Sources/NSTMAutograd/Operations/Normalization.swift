@@ -21,7 +21,7 @@ extension Variable {
         let to = y.uninitializedPointer
         Parallel.blocks(rows, of: rowBlock(n)) { r in
             let o = r.lowerBound * n * size
-            nstm_softmax(real, x.constantBase + o, to + o, r.count, n)
+            nstm_softmax(real, x.pointer + o, to + o, r.count, n)
         }
         return record(
             "softmax", self, nil, nil, y,
@@ -29,7 +29,7 @@ extension Variable {
                 let g = g.contiguous(), dx = Tensor(uninitialized: y.shape, y.dtype), to = dx.uninitializedPointer
                 Parallel.blocks(rows, of: rowBlock(n)) { r in
                     let o = r.lowerBound * n * size
-                    nstm_softmax_backward(real, g.constantBase + o, y.constantBase + o, to + o, r.count, n)
+                    nstm_softmax_backward(real, g.pointer + o, y.pointer + o, to + o, r.count, n)
                 }
                 sink.add(0, dx)
             })
@@ -38,12 +38,12 @@ extension Variable {
     public func logSoftmax() -> Variable {
         let (rows, n) = rowsAndColumns("logSoftmax")
         let x = value.contiguous(), y = Tensor(uninitialized: shape, dtype), real = dtype.real
-        nstm_log_softmax(real, x.constantBase, y.uninitializedPointer, rows, n)
+        nstm_log_softmax(real, x.pointer, y.uninitializedPointer, rows, n)
         return record(
             "logSoftmax", [self], y,
             .pullback { g, sink in
                 let g = g.contiguous(), dx = Tensor(uninitialized: y.shape, y.dtype)
-                nstm_log_softmax_backward(real, g.constantBase, y.constantBase, dx.uninitializedPointer, rows, n)
+                nstm_log_softmax_backward(real, g.pointer, y.pointer, dx.uninitializedPointer, rows, n)
                 sink.add(0, dx)
             })
     }
@@ -76,7 +76,7 @@ extension Variable {
         Parallel.blocks(rows, of: block) { r in
             let o = r.lowerBound * n * size, mean = toStatistics.map { $0 + r.lowerBound * size }
             nstm_norm(
-                real, flag, x.constantBase + o, g?.constantBase, b?.constantBase, epsilon, to + o, mean,
+                real, flag, x.pointer + o, g?.pointer, b?.pointer, epsilon, to + o, mean,
                 mean.map { $0 + rows * size }, r.count, n)
         }
         if let y = unrecorded(y, of: self, isRecorded: keeps) { return y }
@@ -94,9 +94,9 @@ extension Variable {
             guard let statistics else { nstmFatal(.other(op: "\(name)", "backward without what it keeps")) }
             Parallel.blocks(rows, of: block) { r in
                 let o = r.lowerBound * n * size, p = (r.lowerBound / block) * n * size
-                let mean = statistics.constantBase + r.lowerBound * size
+                let mean = statistics.pointer + r.lowerBound * size
                 nstm_norm_backward(
-                    real, flag, dy.constantBase + o, x.constantBase + o, g?.constantBase, mean, mean + rows * size, to + o,
+                    real, flag, dy.pointer + o, x.pointer + o, g?.pointer, mean, mean + rows * size, to + o,
                     g == nil ? nil : toGain + p, hasBias ? toBias + p : nil, r.count, n)
             }
             sink.add(0, dx)
@@ -120,7 +120,7 @@ extension Variable {
         Parallel.blocks(rows, of: block) { r in
             let o = r.lowerBound * n * size
             nstm_gated_norm(
-                real, x.constantBase + o, w.constantBase, z.constantBase + o, epsilon, to + o,
+                real, x.pointer + o, w.pointer, z.pointer + o, epsilon, to + o,
                 toStd.map { $0 + r.lowerBound * size }, r.count, n)
         }
         if let y = unrecorded(y, of: self, isRecorded: rstd != nil) { return y }
@@ -138,8 +138,8 @@ extension Variable {
             Parallel.blocks(rows, of: block) { r in
                 let o = r.lowerBound * n * size
                 nstm_gated_norm_backward(
-                    real, dy.constantBase + o, x.constantBase + o, w.constantBase, z.constantBase + o,
-                    rstd.constantBase + r.lowerBound * size, to + o, toGain + (r.lowerBound / block) * n * size, toGate + o,
+                    real, dy.pointer + o, x.pointer + o, w.pointer, z.pointer + o,
+                    rstd.pointer + r.lowerBound * size, to + o, toGain + (r.lowerBound / block) * n * size, toGate + o,
                     r.count, n)
             }
             sink.add(0, dx)
@@ -155,7 +155,7 @@ extension Variable {
         let real = dtype.real, size = dtype.byteCount, to = y.uninitializedPointer, toInverse = inverse.uninitializedPointer
         Parallel.blocks(rows, of: rowBlock(n)) { r in
             let o = r.lowerBound * n * size
-            nstm_l2_norm(real, x.constantBase + o, scale, epsilon, to + o, toInverse + r.lowerBound * size, r.count, n)
+            nstm_l2_norm(real, x.pointer + o, scale, epsilon, to + o, toInverse + r.lowerBound * size, r.count, n)
         }
         return record(
             "l2Normalized", self, nil, nil, y,
@@ -164,7 +164,7 @@ extension Variable {
                 Parallel.blocks(rows, of: rowBlock(n)) { r in
                     let o = r.lowerBound * n * size
                     nstm_l2_norm_backward(
-                        real, dy.constantBase + o, x.constantBase + o, inverse.constantBase + r.lowerBound * size, scale, to + o,
+                        real, dy.pointer + o, x.pointer + o, inverse.pointer + r.lowerBound * size, scale, to + o,
                         r.count, n)
                 }
                 sink.add(0, dx)
@@ -178,7 +178,7 @@ extension Variable {
         let to = y.uninitializedPointer
         Parallel.blocks(rows, of: rowBlock(n)) { r in
             let o = r.lowerBound * n * size
-            nstm_top_k_gates(real, x.constantBase + o, to + o, k, r.count, n)
+            nstm_top_k_gates(real, x.pointer + o, to + o, k, r.count, n)
         }
         // Where a gate was dropped y is 0, and so is y(1 − y).
         return record("topKGates", self, y, keeping: (x, y)) { g, kept, to in

@@ -51,13 +51,13 @@ extension Variable {
         let y = keepsSlope ? Tensor(uninitialized: outShape, dtype) : product
         let pre = product.uninitializedPointer, out = keepsSlope ? y.uninitializedPointer : nil
         Gemm.run(
-            real, false, true, rows, n, k, 1, x.constantBase, k, w.constantBase, k, 0, pre, n,
+            real, false, true, rows, n, k, 1, x.pointer, k, w.pointer, k, 0, pre, n,
             isFollowed: op != nil || b != nil
         ) { r in
             if op == nil && b == nil { return }
             let o = r.lowerBound * n * size
             nstm_activate(
-                real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.constantBase, out.map { $0 + o }, keepsSlope ? 1 : 0,
+                real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.pointer, out.map { $0 + o }, keepsSlope ? 1 : 0,
                 r.count, n)
         }
         if let y = unrecorded(y, of: self, isRecorded: isRecorded) { return y }
@@ -69,14 +69,14 @@ extension Variable {
             let da = slope.map { g * $0 } ?? g.contiguous()
             if to.needs(0) {
                 let dx = Tensor(uninitialized: x.shape, x.dtype)
-                Gemm.run(real, false, false, rows, k, n, 1, da.constantBase, n, w.constantBase, k, 0, dx.uninitializedPointer, k)
+                Gemm.run(real, false, false, rows, k, n, 1, da.pointer, n, w.pointer, k, 0, dx.uninitializedPointer, k)
                 to.add(0, dx)
             }
             to.accumulate(1) { sum in
                 // Weights that are used again and again, once a token, get one sum.
                 let beta: Double = sum == nil ? 0 : 1
                 if sum == nil { sum = Tensor(uninitialized: w.shape, w.dtype) }
-                Gemm.run(real, true, false, n, k, rows, 1, da.constantBase, n, x.constantBase, k, beta, sum!.mutableBase(), k)
+                Gemm.run(real, true, false, n, k, rows, 1, da.pointer, n, x.pointer, k, beta, sum!.mutablePointer(), k)
             }
             if hasBias { to.add(2, da.reshaped(Shape(of: rows, n)).sum(axes: [0])) }
         }

@@ -91,8 +91,8 @@ private struct ContentJob {
     }
     private func kernel(_ b: Int, _ t: Int) -> nstm_content_slots {
         nstm_content_slots(
-            k: k.at(b, t, 0), routing: routing.constantBase + (b * T + t) * N * size,
-            strength: strength.constantBase + (b * T + t) * size, forget: forget.constantBase + (b * T + t) * size, beta: beta,
+            k: k.at(b, t, 0), routing: routing.pointer + (b * T + t) * N * size,
+            strength: strength.pointer + (b * T + t) * size, forget: forget.pointer + (b * T + t) * size, beta: beta,
             theta: theta, k_stride: k.row, n: N, d: D)
     }
 
@@ -103,8 +103,8 @@ private struct ContentJob {
         Parallel.for(B) { b in
             let memory = Storage(byteCount: bank), state = memory.base, used = state + keyBytes
             defer { withExtendedLifetime(memory) {} }
-            state.copyMemory(from: keys.constantBase + b * keyBytes, byteCount: keyBytes)
-            used.copyMemory(from: usage.constantBase + b * N * size, byteCount: N * size)
+            state.copyMemory(from: keys.pointer + b * keyBytes, byteCount: keyBytes)
+            used.copyMemory(from: usage.pointer + b * N * size, byteCount: N * size)
             for c in 0..<chunks {
                 if let toStarts { (toStarts + (b * chunks + c) * bank).copyMemory(from: state, byteCount: bank) }
                 let t = c * ContentJob.chunk
@@ -135,16 +135,16 @@ private struct ContentJob {
             let memory = Storage(byteCount: bank), index = Storage(byteCount: span * (N + 1) * 4)
             let scratch = Storage(byteCount: span * nstm_content_slots_scratch(N, D) * size)
             defer { withExtendedLifetime((memory, index, scratch)) {} }
-            (toUsed + b * N * size).copyMemory(from: dUsage.constantBase + b * N * size, byteCount: N * size)
+            (toUsed + b * N * size).copyMemory(from: dUsage.pointer + b * N * size, byteCount: N * size)
             for c in stride(from: chunks - 1, through: 0, by: -1) {
                 let t = c * ContentJob.chunk, token = (b * T + t) * size
-                memory.base.copyMemory(from: starts.constantBase + (b * chunks + c) * bank, byteCount: bank)
+                memory.base.copyMemory(from: starts.pointer + (b * chunks + c) * bank, byteCount: bank)
                 var scan = kernel(b, t)
                 var to = nstm_content_slots_gradient(
                     k: toK + token * D, routing: toRouting + token * N, strength: toStrength + token, forget: toForget + token,
                     beta: toBeta + b * size, theta: toTheta + b * size, k_stride: D)
                 nstm_content_slots_backward(
-                    real, &scan, &to, memory.base, memory.base + keyBytes, dWrite.constantBase + token * N,
+                    real, &scan, &to, memory.base, memory.base + keyBytes, dWrite.pointer + token * N,
                     toKeys + b * keyBytes, toUsed + b * N * size, scratch.base,
                     index.base.assumingMemoryBound(to: Int32.self), min(ContentJob.chunk, T - t))
             }

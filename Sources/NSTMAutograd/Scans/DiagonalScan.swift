@@ -73,11 +73,11 @@ private func scanDiagonal(_ op: StaticString, _ input: [Variable], _ decay: [Var
     Parallel.for(B * blocks) { i in
         let n = i / blocks, c = i % blocks * channelBlock, width = min(channelBlock, D - c)
         let row = (n * T * D + c) * size, at = (n * D + c) * size, decayAt = fixed ? c * size : row
-        for p in 0..<planes { (toLast[p] + at).copyMemory(from: initial[p].constantBase + at, byteCount: width * size) }
+        for p in 0..<planes { (toLast[p] + at).copyMemory(from: initial[p].pointer + at, byteCount: width * size) }
         let imaginary = planes == 2
         nstm_diagonal_scan(
-            real, a[0].constantBase + decayAt, imaginary ? a[1].constantBase + decayAt : nil, decayRow, b[0].constantBase + row,
-            imaginary ? b[1].constantBase + row : nil, toH[0] + row, imaginary ? toH[1] + row : nil, D, toLast[0] + at,
+            real, a[0].pointer + decayAt, imaginary ? a[1].pointer + decayAt : nil, decayRow, b[0].pointer + row,
+            imaginary ? b[1].pointer + row : nil, toH[0] + row, imaginary ? toH[1] + row : nil, D, toLast[0] + at,
             imaginary ? toLast[1] + at : nil, T, width)
     }
     withExtendedLifetime(b) {}
@@ -95,12 +95,12 @@ private func scanDiagonal(_ op: StaticString, _ input: [Variable], _ decay: [Var
             let n = i / blocks, c = i % blocks * channelBlock, width = min(channelBlock, D - c)
             let row = (n * T * D + c) * size, at = (n * D + c) * size, decayAt = fixed ? c * size : row
             let derivativeAt = fixed ? at : row
-            for p in 0..<planes { (toState[p] + at).copyMemory(from: dLast[p].constantBase + at, byteCount: width * size) }
+            for p in 0..<planes { (toState[p] + at).copyMemory(from: dLast[p].pointer + at, byteCount: width * size) }
             nstm_diagonal_scan_backward(
-                real, a[0].constantBase + decayAt, imaginary ? a[1].constantBase + decayAt : nil, decayRow,
-                initial[0].constantBase + at, imaginary ? initial[1].constantBase + at : nil, h[0].constantBase + row,
-                imaginary ? h[1].constantBase + row : nil, dh[0].map { $0.constantBase + row },
-                imaginary ? dh[1].map { $0.constantBase + row } : nil, toA[0] + derivativeAt,
+                real, a[0].pointer + decayAt, imaginary ? a[1].pointer + decayAt : nil, decayRow,
+                initial[0].pointer + at, imaginary ? initial[1].pointer + at : nil, h[0].pointer + row,
+                imaginary ? h[1].pointer + row : nil, dh[0].map { $0.pointer + row },
+                imaginary ? dh[1].map { $0.pointer + row } : nil, toA[0] + derivativeAt,
                 imaginary ? toA[1] + derivativeAt : nil,
                 toB[0] + row, imaginary ? toB[1] + row : nil, D, toState[0] + at, imaginary ? toState[1] + at : nil, T, width)
         }

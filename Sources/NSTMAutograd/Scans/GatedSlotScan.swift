@@ -143,14 +143,14 @@ private struct SlotJob {
         Parallel.for(B * H, work: 4 * B * T * N * D) { i in
             withScratch(byteCount: 2 * bank) { k in
                 let b = i / H, h = i % H, v = k + bank
-                gather(keys.constantBase, b, h, k)
-                gather(values.constantBase, b, h, v)
+                gather(keys.pointer, b, h, k)
+                gather(values.pointer, b, h, v)
                 for c in 0..<chunks {
                     if let toStarts { (toStarts + (i * chunks + c) * 2 * bank).copyMemory(from: k, byteCount: 2 * bank) }
-                    let t = c * chunk, n = min(chunk, T - t), row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size
+                    let t = c * chunk, n = min(chunk, T - t), row = qkv.pointer + ((b * T + t) * 3 * D + h * d) * size
                     nstm_slots(
-                        real, row, row + D * size, row + 2 * D * size, 3 * D, write.constantBase + (b * T + t) * N * size, N,
-                        gate?.at(b, t, h * d), gate?.row ?? 0, bias.map { $0.constantBase + b * N * size }, scale, keyLength, k,
+                        real, row, row + D * size, row + 2 * D * size, 3 * D, write.pointer + (b * T + t) * N * size, N,
+                        gate?.at(b, t, h * d), gate?.row ?? 0, bias.map { $0.pointer + b * N * size }, scale, keyLength, k,
                         v, d, toP + (i * T + t) * N * size, N,
                         toO + ((b * T + t) * D + h * d) * size, D, n, N, d)
                 }
@@ -169,16 +169,16 @@ private struct SlotJob {
         let lastK = Tensor(uninitialized: [B, N, D], type), lastV = Tensor(uninitialized: [B, N, D], type)
         let toO = o.uninitializedPointer, toP = p.uninitializedPointer, toK = lastK.uninitializedPointer,
             toV = lastV.uninitializedPointer
-        let fromK = keys.constantBase, fromV = values.constantBase
+        let fromK = keys.pointer, fromV = values.pointer
         Parallel.for(B, work: 4 * B * N * D) { b in
-            let k = toK + b * bank, v = toV + b * bank, row = qkv.constantBase + b * 3 * D * size
+            let k = toK + b * bank, v = toV + b * bank, row = qkv.pointer + b * 3 * D * size
             nstm_move_rows(1, bank, fromK + b * bank, bank, k, bank)
             nstm_move_rows(1, bank, fromV + b * bank, bank, v, bank)
             for h in 0..<H {
                 let at = h * d * size
                 nstm_slots(
-                    real, row + at, row + D * size + at, row + 2 * D * size + at, 3 * D, write.constantBase + b * N * size, N,
-                    gate?.at(b, 0, h * d), 0, bias.map { $0.constantBase + b * N * size }, scale, keyLength, k + at, v + at, D,
+                    real, row + at, row + D * size + at, row + 2 * D * size + at, 3 * D, write.pointer + b * N * size, N,
+                    gate?.at(b, 0, h * d), 0, bias.map { $0.pointer + b * N * size }, scale, keyLength, k + at, v + at, D,
                     toP + (b * H + h) * N * size, N, toO + b * D * size + at, D, 1, N, d)
             }
         }
@@ -204,19 +204,19 @@ private struct SlotJob {
             withScratch(byteCount: (span + 2) * 2 * bank + span * (2 * N + 1) * 4) { running in
                 let b = i / H, h = i % H
                 let log = running + 2 * bank, index = log + (span + 1) * 2 * bank
-                gather(gK.constantBase, b, h, running)
-                gather(gV.constantBase, b, h, running + bank)
+                gather(gK.pointer, b, h, running)
+                gather(gV.pointer, b, h, running + bank)
                 for c in stride(from: chunks - 1, through: 0, by: -1) {
-                    let state = starts.constantBase + (i * chunks + c) * 2 * bank
+                    let state = starts.pointer + (i * chunks + c) * 2 * bank
                     let t = c * chunk, n = min(chunk, T - t)
-                    let row = qkv.constantBase + ((b * T + t) * 3 * D + h * d) * size,
+                    let row = qkv.pointer + ((b * T + t) * 3 * D + h * d) * size,
                         to = toQKV + ((b * T + t) * 3 * D + h * d) * size
                     nstm_slots_backward(
-                        real, dO.constantBase + ((b * T + t) * D + h * d) * size, D, row, row + D * size, row + 2 * D * size,
+                        real, dO.pointer + ((b * T + t) * D + h * d) * size, D, row, row + D * size, row + 2 * D * size,
                         3 * D,
-                        write.constantBase + (b * T + t) * N * size, N, gate?.at(b, t, h * d), gate?.row ?? 0,
-                        bias.map { $0.constantBase + b * N * size }, scale, keyLength,
-                        r.p.constantBase + (i * T + t) * N * size, N, state, state + bank, d, running, running + bank,
+                        write.pointer + (b * T + t) * N * size, N, gate?.at(b, t, h * d), gate?.row ?? 0,
+                        bias.map { $0.pointer + b * N * size }, scale, keyLength,
+                        r.p.pointer + (i * T + t) * N * size, N, state, state + bank, d, running, running + bank,
                         to, to + D * size, to + 2 * D * size, 3 * D, toU + (i * T + t) * N * size, N,
                         toGate.map { $0 + ((b * T + t) * D + h * d) * size }, D, toB.map { $0 + i * N * size },
                         log, index.assumingMemoryBound(to: Int32.self), n, N, d)

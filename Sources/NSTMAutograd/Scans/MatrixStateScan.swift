@@ -193,7 +193,7 @@ private struct MatrixJob {
             dk: dk, dv: p.width, q: q.at(p.b, t, p.h * dk), k: k.at(p.b, t, p.h * dk), v: v.at(p.b, t, p.h * dv + p.column),
             q_stride: q.row, k_stride: k.row, v_stride: v.row, decay: decay?.at(p.b, t, channels ? p.h * dk : p.h),
             decay_stride: decay?.row ?? 0, channels: channels ? 1 : 0, beta: beta?.at(p.b, t, p.h), beta_stride: beta?.row ?? 0,
-            bonus: bonus.map { $0.constantBase + p.h * dk * size })
+            bonus: bonus.map { $0.pointer + p.h * dk * size })
     }
     /// The columns of a piece from [B, H, dk, dv] into padded memory, and back. Nil counts as zeros.
     private func pack(_ from: Tensor?, _ p: Piece, _ to: UnsafeMutableRawPointer) {
@@ -202,7 +202,7 @@ private struct MatrixJob {
         guard let from else { return }
         for i in 0..<dk {
             (to + i * stride).copyMemory(
-                from: from.constantBase + (((p.b * H + p.h) * dk + i) * dv + p.column) * size, byteCount: p.width * size)
+                from: from.pointer + (((p.b * H + p.h) * dk + i) * dv + p.column) * size, byteCount: p.width * size)
         }
     }
     private func unpack(_ from: UnsafeRawPointer, _ p: Piece, _ to: UnsafeMutableRawPointer) {
@@ -275,7 +275,7 @@ private struct MatrixJob {
                         beta: toB.map { $0 + (token * H + p.h) * size }, beta_stride: H,
                         bonus: toU.map { $0 + ((p.part * B + p.b) * H + p.h) * self.dk * size })
                     nstm_matrix_scan_chunk_backward(
-                        real, &scan, &to, starts.constantBase + (i * chunks + c) * bank,
+                        real, &scan, &to, starts.pointer + (i * chunks + c) * bank,
                         dO.at(p.b, t, p.h * self.dv + p.column), dO.row, running(i), min(MatrixJob.chunk, T - t), free)
                 }
             }

@@ -135,7 +135,7 @@ private struct CellRun: @unchecked Sendable {
         if states.isEmpty {
             nstm_fill(real, to, 0, rows.count * H)
         } else {
-            to.copyMemory(from: states[state].constantBase + rows.lowerBound * H * size, byteCount: rows.count * H * size)
+            to.copyMemory(from: states[state].pointer + rows.lowerBound * H * size, byteCount: rows.count * H * size)
         }
     }
 
@@ -143,7 +143,7 @@ private struct CellRun: @unchecked Sendable {
         _ y: UnsafeMutableRawPointer, _ last: UnsafeMutableRawPointer, _ lastCell: UnsafeMutableRawPointer,
         _ gates: UnsafeMutableRawPointer?, _ cells: UnsafeMutableRawPointer?
     ) {
-        let u = PackedMatrix(real, weight.constantBase, H, transposed: true, k: H, n: 4 * H)
+        let u = PackedMatrix(real, weight.pointer, H, transposed: true, k: H, n: 4 * H)
         parts { rows in
             let n = rows.count, first = rows.lowerBound
             // The states are where they stay after the last token.
@@ -171,16 +171,17 @@ private struct CellRun: @unchecked Sendable {
     ) -> (gates: Tensor, hidden: Tensor, cell: Tensor) {
         let dY = StridedRows(dY ?? .zeros([1, 1, 1], dtype: type).broadcast(to: [B, T, H]))
         var dHidden = dHidden ?? .zeros([B, H], dtype: type), dCell = dCell ?? .zeros([B, H], dtype: type)
-        let d = fresh([B, T, 4 * H]), to = d.uninitializedPointer, toHidden = dHidden.mutableBase(), toCell = dCell.mutableBase()
-        let u = PackedMatrix(real, weight.constantBase, H, transposed: false, k: 4 * H, n: H)
+        let d = fresh([B, T, 4 * H]), to = d.uninitializedPointer, toHidden = dHidden.mutablePointer(),
+            toCell = dCell.mutablePointer()
+        let u = PackedMatrix(real, weight.pointer, H, transposed: false, k: 4 * H, n: H)
         parts { rows in
             let n = rows.count, first = rows.lowerBound, hidden = toHidden + first * H * size, cell = toCell + first * H * size
             let dense = Storage(byteCount: n * 4 * H * size)
             defer { withExtendedLifetime(dense) {} }
             for t in stride(from: T - 1, through: 0, by: -1) {
-                let before = cells.constantBase + (first * (T + 1) + t) * H * size, at = (first * T + t) * 4 * H * size
+                let before = cells.pointer + (first * (T + 1) + t) * H * size, at = (first * T + t) * 4 * H * size
                 nstm_lstm_step_backward(
-                    real, dY.at(first, t, 0), dY.batch, gates.constantBase + at, T * 4 * H, before, (T + 1) * H,
+                    real, dY.at(first, t, 0), dY.batch, gates.pointer + at, T * 4 * H, before, (T + 1) * H,
                     before + H * size,
                     (T + 1) * H, hidden, cell, dense.base, to + at, T * 4 * H, n, H)
                 u.multiply(dense.base, 4 * H, rows: n, columns: 0..<H, depth: 0..<4 * H, hidden, H)
@@ -190,7 +191,7 @@ private struct CellRun: @unchecked Sendable {
     }
 
     func gru(_ y: UnsafeMutableRawPointer, _ last: UnsafeMutableRawPointer, _ gates: UnsafeMutableRawPointer?) {
-        let u = PackedMatrix(real, weight.constantBase, H, transposed: true, k: H, n: 3 * H), bias = bias!.constantBase
+        let u = PackedMatrix(real, weight.pointer, H, transposed: true, k: H, n: 3 * H), bias = bias!.pointer
         parts { rows in
             let n = rows.count, first = rows.lowerBound, hidden = last + first * H * size
             let product = Storage(byteCount: n * 3 * H * size)
@@ -211,8 +212,8 @@ private struct CellRun: @unchecked Sendable {
         let dY = StridedRows(dY ?? .zeros([1, 1, 1], dtype: type).broadcast(to: [B, T, H]))
         var dHidden = dHidden ?? .zeros([B, H], dtype: type)
         let d = fresh([B, T, 3 * H]), dq = fresh([B, T, H]), to = d.uninitializedPointer, toQ = dq.uninitializedPointer
-        let toHidden = dHidden.mutableBase()
-        let u = PackedMatrix(real, weight.constantBase, H, transposed: false, k: 3 * H, n: H)
+        let toHidden = dHidden.mutablePointer()
+        let u = PackedMatrix(real, weight.pointer, H, transposed: false, k: 3 * H, n: H)
         parts { rows in
             let n = rows.count, first = rows.lowerBound, hidden = toHidden + first * H * size
             let dense = Storage(byteCount: n * 3 * H * size)
@@ -220,8 +221,8 @@ private struct CellRun: @unchecked Sendable {
             for t in stride(from: T - 1, through: 0, by: -1) {
                 let token = first * T + t
                 nstm_gru_step_backward(
-                    real, dY.at(first, t, 0), dY.batch, gates.constantBase + token * 4 * H * size, T * 4 * H,
-                    before.constantBase + token * H * size, T * H, hidden, dense.base, to + token * 3 * H * size, T * 3 * H,
+                    real, dY.at(first, t, 0), dY.batch, gates.pointer + token * 4 * H * size, T * 4 * H,
+                    before.pointer + token * H * size, T * H, hidden, dense.base, to + token * 3 * H * size, T * 3 * H,
                     toQ + token * H * size, T * H, n, H)
                 u.multiply(
                     dense.base, 3 * H, rows: n, columns: 0..<H, depth: 0..<3 * H, accumulate: true, hidden, H)
@@ -238,6 +239,6 @@ private struct CellRun: @unchecked Sendable {
     /// The first `columns` columns of dᵀ times h before every token: a gradient of recurrent weights [columns, H].
     func weights(_ d: Tensor, _ columns: Int, _ before: Tensor, _ to: UnsafeMutableRawPointer) {
         Gemm.run(
-            real, true, false, columns, H, B * T, 1, d.constantBase, d.shape[2], before.constantBase, H, 0, to, H)
+            real, true, false, columns, H, B * T, 1, d.pointer, d.shape[2], before.pointer, H, 0, to, H)
     }
 }

@@ -99,9 +99,9 @@ private struct SelectiveJob {
     }
     private func kernel(_ n: Int, _ first: Int, _ width: Int) -> nstm_selective_scan {
         nstm_selective_scan(
-            x: x.at(n, 0, first), delta: delta.at(n, 0, first), a: a.constantBase + first * N * size,
-            b: b.constantBase + n * T * N * size, c: c.constantBase + n * T * N * size,
-            skip: skip.map { $0.constantBase + first * size }, step: step.map { $0.constantBase + n * T * N * size },
+            x: x.at(n, 0, first), delta: delta.at(n, 0, first), a: a.pointer + first * N * size,
+            b: b.pointer + n * T * N * size, c: c.pointer + n * T * N * size,
+            skip: skip.map { $0.pointer + first * size }, step: step.map { $0.pointer + n * T * N * size },
             x_stride: x.row, delta_stride: delta.row, length: T, channels: width, n: N)
     }
 
@@ -113,7 +113,7 @@ private struct SelectiveJob {
             let n = i / blocks, first = i % blocks * SelectiveJob.block, width = min(SelectiveJob.block, D - first)
             let at = (n * D + first) * N * size
             if let initial {
-                (toState + at).copyMemory(from: initial.constantBase + at, byteCount: width * N * size)
+                (toState + at).copyMemory(from: initial.pointer + at, byteCount: width * N * size)
             } else {
                 nstm_fill(real, toState + at, 0, width * N)
             }
@@ -143,7 +143,7 @@ private struct SelectiveJob {
             let width = min(SelectiveJob.block, D - first)
             let at = (n * D + first) * N * size, row = (n * T * D + first) * size, shared = (block * B + n) * T * N * size
             if let dState {
-                (toState + at).copyMemory(from: dState.constantBase + at, byteCount: width * N * size)
+                (toState + at).copyMemory(from: dState.pointer + at, byteCount: width * N * size)
             } else {
                 nstm_fill(real, toState + at, 0, width * N)
             }
@@ -152,7 +152,7 @@ private struct SelectiveJob {
                 x: toX + row, delta: toDelta + row, a: toA + at, b: toB + shared, c: toC + shared, state: toState + at,
                 skip: toSkip.map { $0 + (n * D + first) * size }, step: toStep.map { $0 + shared }, stride: D)
             nstm_selective_scan_backward(
-                real, &scan, &to, dY.at(n, 0, first), dY.row, starts.constantBase + i * chunks * SelectiveJob.block * N * size)
+                real, &scan, &to, dY.at(n, 0, first), dY.row, starts.pointer + i * chunks * SelectiveJob.block * N * size)
         }
         return Gradient(
             x: dx, delta: dDelta, a: da.summedPieces(), b: db.summedPieces(), c: dc.summedPieces(), state: state,

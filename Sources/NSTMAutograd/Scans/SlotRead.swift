@@ -29,9 +29,9 @@ extension Variable {
             let row = i / heads, column = i % heads * d, bank = (row * N * D + column) * size, x = q.at(row, 0, column)
             // Nothing is written with weights of 0.
             nstm_slots(
-                real, x, x, x, q.row, nothing.constantBase, 0, nil, 0, b.map { $0.constantBase + row * N * size }, scale, 0,
-                UnsafeMutableRawPointer(mutating: k.constantBase + bank),
-                UnsafeMutableRawPointer(mutating: v.constantBase + bank), D, toP + i * T * N * size, N,
+                real, x, x, x, q.row, nothing.pointer, 0, nil, 0, b.map { $0.pointer + row * N * size }, scale, 0,
+                UnsafeMutableRawPointer(mutating: k.pointer + bank),
+                UnsafeMutableRawPointer(mutating: v.pointer + bank), D, toP + i * T * N * size, N,
                 toO + (row * T * D + column) * size, D, T, N, d)
         }
         let dims = shape, type = dtype
@@ -43,7 +43,7 @@ extension Variable {
                     toB = dB?.uninitializedPointer
                 // Gradients of states go on from what they have so far: they are read once a token.
                 var dK = sink.take(1) ?? .zeros(k.shape, dtype: type), dV = sink.take(2) ?? .zeros(k.shape, dtype: type)
-                let toK = dK.mutableBase(), toV = dV.mutableBase(), bytes = N * d * size
+                let toK = dK.mutablePointer(), toV = dV.mutablePointer(), bytes = N * d * size
                 Parallel.for(B * heads, work: 8 * B * T * N * D) { i in
                     withScratch(byteCount: 4 * bytes + (T * D + N) * size + T * (2 * N + 1) * 4) { log in
                         let row = i / heads, column = i % heads * d, bank = (row * N * D + column) * size
@@ -52,9 +52,9 @@ extension Variable {
                         nstm_move_rows(N, d * size, toK + bank, D * size, sums, d * size)
                         nstm_move_rows(N, d * size, toV + bank, D * size, sums + bytes, d * size)
                         nstm_slots_backward(
-                            real, g.constantBase + (row * T * D + column) * size, D, x, x, x, q.row, nothing.constantBase, 0,
-                            nil, 0, b.map { $0.constantBase + row * N * size }, scale, 0, p.constantBase + i * T * N * size, N,
-                            k.constantBase + bank, v.constantBase + bank, D, sums, sums + bytes,
+                            real, g.pointer + (row * T * D + column) * size, D, x, x, x, q.row, nothing.pointer, 0,
+                            nil, 0, b.map { $0.pointer + row * N * size }, scale, 0, p.pointer + i * T * N * size, N,
+                            k.pointer + bank, v.pointer + bank, D, sums, sums + bytes,
                             toQ + (row * T * D + column) * size, blank, blank, D, dU, 0, nil, 0, toB.map { $0 + i * N * size },
                             log,
                             index.assumingMemoryBound(to: Int32.self), T, N, d)

@@ -16,7 +16,7 @@ struct StridedRows {
         size = t.dtype.byteCount
     }
     func at(_ b: Int, _ t: Int, _ column: Int) -> UnsafeRawPointer {
-        tensor.constantBase + (b * batch + t * row + column) * size
+        tensor.pointer + (b * batch + t * row + column) * size
     }
 }
 

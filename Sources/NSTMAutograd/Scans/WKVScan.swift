@@ -46,10 +46,10 @@ extension Variable {
             let n = i / blocks, c = i % blocks * block, width = min(block, D - c), row = (n * T * D + c) * size
             for r in 0..<3 {
                 let at = ((n * 3 + r) * D + c) * size
-                (toLast + at).copyMemory(from: initial.constantBase + at, byteCount: width * size)
+                (toLast + at).copyMemory(from: initial.pointer + at, byteCount: width * size)
             }
             nstm_wkv_scan(
-                real, w.constantBase + c * size, u.constantBase + c * size, k.constantBase + row, v.constantBase + row, toY + row,
+                real, w.pointer + c * size, u.pointer + c * size, k.pointer + row, v.pointer + row, toY + row,
                 D,
                 toLast + (n * 3 * D + c) * size, toStarts.map { $0 + (n * chunks * 3 * D + c) * size }, D, T, width)
         }
@@ -68,12 +68,12 @@ extension Variable {
                 let n = i / blocks, c = i % blocks * block, width = min(block, D - c), row = (n * T * D + c) * size
                 for r in 0..<3 {
                     let at = ((n * 3 + r) * D + c) * size
-                    (toState + at).copyMemory(from: dLast.constantBase + at, byteCount: width * size)
+                    (toState + at).copyMemory(from: dLast.pointer + at, byteCount: width * size)
                 }
                 nstm_wkv_scan_backward(
-                    real, w.constantBase + c * size, u.constantBase + c * size, k.constantBase + row, v.constantBase + row,
-                    dy.constantBase + row, toW + (n * D + c) * size, toU + (n * D + c) * size, toK + row, toV + row, D,
-                    toState + (n * 3 * D + c) * size, starts.constantBase + (n * chunks * 3 * D + c) * size, D, T, width)
+                    real, w.pointer + c * size, u.pointer + c * size, k.pointer + row, v.pointer + row,
+                    dy.pointer + row, toW + (n * D + c) * size, toU + (n * D + c) * size, toK + row, toV + row, D,
+                    toState + (n * 3 * D + c) * size, starts.pointer + (n * chunks * 3 * D + c) * size, D, T, width)
             }
             sink.add(0, dk)
             sink.add(1, dv)

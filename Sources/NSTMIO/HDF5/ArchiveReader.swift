@@ -85,7 +85,7 @@ struct ArchiveReader {
         try read(entry, into: tensor.uninitializedPointer)
         if dtype == .bool {
             // Any other bit pattern in a Swift Bool is undefined behavior.
-            let bytes = UnsafeRawBufferPointer(start: tensor.constantBase, count: entry.byteCount)
+            let bytes = UnsafeRawBufferPointer(start: tensor.pointer, count: entry.byteCount)
             guard bytes.allSatisfy({ $0 <= 1 }) else { throw refuse(entry.path, "a boolean that is neither 0 nor 1") }
         }
         return tensor

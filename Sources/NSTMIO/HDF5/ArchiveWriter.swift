@@ -78,7 +78,7 @@ struct ArchiveWriter: ~Copyable {
         }
         for (order, entry) in archive.tensors.enumerated() {
             let dense = entry.tensor.contiguous()
-            try writeDataset(entry.path, dense.shape.dims, .tensor(dense.dtype), order: order, dense.constantBase)
+            try writeDataset(entry.path, dense.shape.dims, .tensor(dense.dtype), order: order, dense.pointer)
             withExtendedLifetime(dense) {}
         }
         for (order, entry) in archive.integers.enumerated() {

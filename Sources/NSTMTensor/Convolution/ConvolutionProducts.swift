@@ -39,8 +39,8 @@ extension ConvolutionGeometry {
         let grid = BlockGrid(self, source: pixel * size, target: row * size, pixel: pixel, backward: backward)
         let height = target.shape[2], width = target.shape[3], plane = height * width
         let sourceHeight = source.shape[2], sourceWidth = source.shape[3], sourcePlane = sourceHeight * sourceWidth
-        let base = source.constantBase, limit = base + source.count * size, out = target.uninitializedPointer
-        let shift = bias?.constantBase
+        let base = source.pointer, limit = base + source.count * size, out = target.uninitializedPointer
+        let shift = bias?.pointer
         Parallel.for(grid.count) { index in
             let block = grid.block(index), plan = block.plan
             let region = Storage(byteCount: grid.regionPixels * pixel * size)
@@ -89,7 +89,7 @@ extension ConvolutionGeometry {
             let row = pixelLength(inputs, lanes)
             let packed = Storage(byteCount: taps * row * size)
             nstm_region_pack(
-                real, weight.constantBase, weight.constantBase + weight.count * size, inputs, 1, taps, 0, 1, 0, taps, packed.base,
+                real, weight.pointer, weight.pointer + weight.count * size, inputs, 1, taps, 0, 1, 0, taps, packed.base,
                 row)
             withExtendedLifetime(weight) {}
             return packed
@@ -102,7 +102,7 @@ extension ConvolutionGeometry {
                 let group = i / panels, first = (i % panels) * 2 * lanes
                 let from = group * (outputs / groups) * perOutput + first * (backward ? perInput : perOutput)
                 nstm_conv_weights_pack(
-                    real, weight.constantBase + from * size, depth, backward ? perOutput : perInput,
+                    real, weight.pointer + from * size, depth, backward ? perOutput : perInput,
                     min(2 * lanes, count - first),
                     backward ? perInput : perOutput, taps, packed.base + i * panel * size)
             }
@@ -139,7 +139,7 @@ extension ConvolutionGeometry {
         let pieces = isDepthwise || groups * panels * taps >= 16 ? 1 : max(1, min(depth / 24, 16 / (groups * panels * taps)))
         let piece = (depth + pieces - 1) / pieces
         let units = (isDepthwise ? 1 : groups) * panels * taps * pieces
-        let xBase = x.constantBase, xLimit = xBase + x.count * size, dyBase = dy.constantBase, dyLimit = dyBase + dy.count * size
+        let xBase = x.pointer, xLimit = xBase + x.count * size, dyBase = dy.pointer, dyLimit = dyBase + dy.count * size
         let xPlane = rows.input * columns.input, yPlane = rows.output * columns.output
 
         for start in stride(from: 0, to: grid.count, by: chunk) {

@@ -86,10 +86,10 @@ package struct LongConvolution: Sendable {
         blocks(u.dtype) { c, width in
             let signal = Storage(byteCount: n * 64), filter = Storage(byteCount: n * 64), spectrum = Storage(byteCount: n * 64)
             defer { withExtendedLifetime((signal, filter, spectrum)) {} }
-            nstm_lanes_load(real, h.constantBase + c * size, nil, channels, used, width, n, signal.base)
+            nstm_lanes_load(real, h.pointer + c * size, nil, channels, used, width, n, signal.base)
             nstm_fourier_run(forth, signal.base, filter.base)
             for b in stride(from: 0, to: batch, by: 2) {
-                let (re, im) = pair(u.constantBase, b, c, size), (toRe, toIm) = pair(out, b, c, size)
+                let (re, im) = pair(u.pointer, b, c, size), (toRe, toIm) = pair(out, b, c, size)
                 nstm_lanes_load(real, re, im, channels, time, width, n, signal.base)
                 nstm_fourier_run(forth, signal.base, spectrum.base)
                 nstm_lanes_multiply(real, spectrum.base, filter.base, 0, 0, spectrum.base, n)
@@ -116,10 +116,10 @@ package struct LongConvolution: Sendable {
             let signal = Storage(byteCount: n * 64), filter = Storage(byteCount: n * 64), sum = Storage(byteCount: n * 64)
             let input = Storage(byteCount: n * 64), gradient = Storage(byteCount: n * 64)
             defer { withExtendedLifetime((signal, filter, sum, input, gradient)) {} }
-            nstm_lanes_load(real, h.constantBase + c * size, nil, channels, used, width, n, signal.base)
+            nstm_lanes_load(real, h.pointer + c * size, nil, channels, used, width, n, signal.base)
             nstm_fourier_run(forth, signal.base, filter.base)
             for b in stride(from: 0, to: batch, by: 2) {
-                let (re, im) = pair(u.constantBase, b, c, size), (gRe, gIm) = pair(dy.constantBase, b, c, size)
+                let (re, im) = pair(u.pointer, b, c, size), (gRe, gIm) = pair(dy.pointer, b, c, size)
                 nstm_lanes_load(real, re, im, channels, time, width, n, signal.base)
                 nstm_fourier_run(forth, signal.base, input.base)
                 nstm_lanes_load(real, gRe, gIm, channels, time, width, n, signal.base)

@@ -27,7 +27,7 @@ extension ConvolutionGeometry {
         let bands = (tileRows + bandRows - 1) / bandRows, tilesAtMost = images * bandRows * tileColumns
         let regionColumns = 2 * tileColumns + 2
         let pixels = (0..<tilesAtMost).map { Int32($0 * pixel) }, places = (0..<tilesAtMost).map { Int32($0) }
-        let x = source.constantBase, limit = x + source.count * 4, out = target.uninitializedPointer, shift = bias?.constantBase
+        let x = source.pointer, limit = x + source.count * 4, out = target.uninitializedPointer, shift = bias?.pointer
         Parallel.for((batch + images - 1) / images * bands) { index in
             let firstImage = index / bands * images, own = min(images, batch - firstImage)
             let firstRow = index % bands * bandRows, ownRows = min(bandRows, tileRows - firstRow)
@@ -84,7 +84,7 @@ extension ConvolutionGeometry {
         let pieces = panels >= 2 ? 1 : 2, piece = (inputs + pieces - 1) / pieces, units = 16 * panels * pieces
         let factors = spectrum.base.assumingMemoryBound(to: Float.self),
             others = gradients.base.assumingMemoryBound(to: Float.self)
-        let source = x.constantBase, limit = source + x.count * 4, target = dy.constantBase, targetLimit = target + dy.count * 4
+        let source = x.pointer, limit = source + x.count * 4, target = dy.pointer, targetLimit = target + dy.count * 4
         let xPlane = x.shape[2] * x.shape[3], yPlane = height * width
 
         for start in stride(from: 0, to: parts, by: chunk) {

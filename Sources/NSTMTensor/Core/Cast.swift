@@ -17,7 +17,7 @@ extension Tensor {
         let from = dtype, size = dtype.byteCount
         Parallel.blocks(count, of: 4 * elementwiseBlock) { r in
             nstm_convert(
-                from.kernel, target.kernel, x.constantBase + r.lowerBound * size, to + r.lowerBound * target.byteCount, r.count)
+                from.kernel, target.kernel, x.pointer + r.lowerBound * size, to + r.lowerBound * target.byteCount, r.count)
         }
         return y
     }

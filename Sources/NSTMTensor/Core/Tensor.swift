@@ -118,7 +118,7 @@ public struct Tensor: @unchecked Sendable {
             withUnsafePointer(to: strides) { strides in
                 nstm_copy_strided(
                     dtype.byteCount, Int32(rank), UnsafeRawPointer(sizes).assumingMemoryBound(to: Int32.self),
-                    UnsafeRawPointer(strides).assumingMemoryBound(to: Int32.self), constantBase, out.uninitializedPointer)
+                    UnsafeRawPointer(strides).assumingMemoryBound(to: Int32.self), pointer, out.uninitializedPointer)
             }
         }
         return out
@@ -127,7 +127,7 @@ public struct Tensor: @unchecked Sendable {
     // MARK: Element access
 
     /// Address of the first element, for kernels. Valid while this tensor is alive; see `withExtendedLifetime`.
-    @inlinable package var constantBase: UnsafeRawPointer { UnsafeRawPointer(nstm_tensor_base(body)) }
+    @inlinable package var pointer: UnsafeRawPointer { UnsafeRawPointer(nstm_tensor_base(body)) }
     /// Address of the first element of a tensor made a moment ago, which nothing else refers to.
     @inlinable package var uninitializedPointer: UnsafeMutableRawPointer { nstm_tensor_base(body) }
     /// What holds the memory: the same address for all tensors that share it.
@@ -140,22 +140,22 @@ public struct Tensor: @unchecked Sendable {
         guard T.dtype == dtype else { nstmFatal(.dtype(op: "withElements", got: dtype, want: "\(T.dtype)")) }
         let dense = contiguous()
         defer { withExtendedLifetime(dense) {} }
-        return try body(UnsafeBufferPointer(start: dense.constantBase.assumingMemoryBound(to: T.self), count: count))
+        return try body(UnsafeBufferPointer(start: dense.pointer.assumingMemoryBound(to: T.self), count: count))
     }
     /// Writes the elements in place, in row-major order; copies first when the storage is shared or strided.
     public mutating func withMutableElements<T: Element, R>(
         of type: T.Type, _ body: (UnsafeMutableBufferPointer<T>) throws -> R
     ) rethrows -> R {
         guard T.dtype == dtype else { nstmFatal(.dtype(op: "withMutableElements", got: dtype, want: "\(T.dtype)")) }
-        return try body(UnsafeMutableBufferPointer(start: mutableBase().assumingMemoryBound(to: T.self), count: count))
+        return try body(UnsafeMutableBufferPointer(start: mutablePointer().assumingMemoryBound(to: T.self), count: count))
     }
     /// The only copy-on-write point.
-    package mutating func mutableBase() -> UnsafeMutableRawPointer {
+    package mutating func mutablePointer() -> UnsafeMutableRawPointer {
         if !isContiguous {
             self = contiguous()
         } else if !withUnsafeMutablePointer(to: &body, { nstm_tensor_is_unique($0) }) {
             let out = Tensor(uninitialized: shape, dtype)
-            out.uninitializedPointer.copyMemory(from: constantBase, byteCount: count * dtype.byteCount)
+            out.uninitializedPointer.copyMemory(from: pointer, byteCount: count * dtype.byteCount)
             self = out
         }
         return uninitializedPointer
@@ -176,17 +176,17 @@ public struct Tensor: @unchecked Sendable {
     public func item() -> Double {
         guard count == 1 else { nstmFatal(.other(op: "item", "shape \(shape) has \(count) elements, needs 1")) }
         switch dtype {
-        case .float32: return Double(constantBase.load(as: Float.self))
-        case .float64: return constantBase.load(as: Double.self)
-        case .int32: return Double(constantBase.load(as: Int32.self))
-        case .uint8, .bool: return Double(constantBase.load(as: UInt8.self))
+        case .float32: return Double(pointer.load(as: Float.self))
+        case .float64: return pointer.load(as: Double.self)
+        case .int32: return Double(pointer.load(as: Int32.self))
+        case .uint8, .bool: return Double(pointer.load(as: UInt8.self))
         }
     }
     /// The elements as raw bytes in row-major order, in the machine's byte order.
     public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         let dense = contiguous()
         defer { withExtendedLifetime(dense) {} }
-        return try body(UnsafeRawBufferPointer(start: dense.constantBase, count: count * dtype.byteCount))
+        return try body(UnsafeRawBufferPointer(start: dense.pointer, count: count * dtype.byteCount))
     }
     /// A tensor from raw bytes in row-major order, in the machine's byte order.
     public init(bytes: UnsafeRawBufferPointer, _ shape: Shape, _ dtype: DType) {

@@ -18,7 +18,7 @@ package final class BFloat16Matrix: Sendable {
         self.memory = memory
         self.offset = offset
         let dense = weight.contiguous()
-        nstm_bf16_pack(dense.constantBase.assumingMemoryBound(to: Float.self), columns, rows, columns, memory.base + offset)
+        nstm_bf16_pack(dense.pointer.assumingMemoryBound(to: Float.self), columns, rows, columns, memory.base + offset)
         withExtendedLifetime(dense) {}
     }
 
@@ -26,7 +26,7 @@ package final class BFloat16Matrix: Sendable {
     package func linear(_ x: Tensor, bias: Tensor?, _ activation: nstm_unary?) -> Tensor {
         let x = x.contiguous(), bias = bias?.contiguous(), count = x.shape.dropLast().count, n = rows
         let y = Tensor(uninitialized: x.shape.dropLast().appending(n), .float32)
-        let from = x.constantBase.assumingMemoryBound(to: Float.self),
+        let from = x.pointer.assumingMemoryBound(to: Float.self),
             to = y.uninitializedPointer.assumingMemoryBound(to: Float.self)
         // A row is too little work for two threads.
         Parallel.blocks(count, of: max(1, 262_144 / max(1, n * columns))) { r in
@@ -34,7 +34,7 @@ package final class BFloat16Matrix: Sendable {
             nstm_bf16_rows(from + r.lowerBound * columns, r.count, memory.base + offset, to + at, n, columns)
             if activation == nil && bias == nil { return }
             nstm_activate(
-                NSTM_F32, activation.map { Int32($0.rawValue) } ?? -1, to + at, bias?.constantBase, nil, 0, r.count, n)
+                NSTM_F32, activation.map { Int32($0.rawValue) } ?? -1, to + at, bias?.pointer, nil, 0, r.count, n)
         }
         withExtendedLifetime((x, bias, self)) {}
         return y

@@ -20,15 +20,15 @@ extension Tensor {
         let lda = x.rowLength, ldb = y.rowLength
         let batches = lead.count
         if batches == 1 {
-            Gemm.run(real, tx, ty, m, n, k, 1, x.constantBase, lda, y.constantBase, ldb, 0, c, n)
+            Gemm.run(real, tx, ty, m, n, k, 1, x.pointer, lda, y.pointer, ldb, 0, c, n)
         } else if b.rank == 2 && !tx && x.isContiguous {
             // One matrix for all batches: the rows of all of them in one product.
-            Gemm.run(real, false, ty, batches * m, n, k, 1, x.constantBase, lda, y.constantBase, ldb, 0, c, n)
+            Gemm.run(real, false, ty, batches * m, n, k, 1, x.pointer, lda, y.pointer, ldb, 0, c, n)
         } else {
             let xs = x.batchOffsets(lead), ys = y.batchOffsets(lead)
             Parallel.for(batches) { i in
-                PackedMatrix(real, y.constantBase + ys[i] * size, ldb, transposed: ty, k: k, n: n).multiply(
-                    x.constantBase + xs[i] * size, lda, transposed: tx, rows: m, columns: 0..<n, depth: 0..<k,
+                PackedMatrix(real, y.pointer + ys[i] * size, ldb, transposed: ty, k: k, n: n).multiply(
+                    x.pointer + xs[i] * size, lda, transposed: tx, rows: m, columns: 0..<n, depth: 0..<k,
                     c + i * m * n * size, n)
             }
         }

@@ -55,19 +55,19 @@ package struct AxisReduction {
     /// The reduction in double, [results]. `shift`: one number for each result, for the kinds that take one.
     package func run(_ op: nstm_reduction, shift: Tensor? = nil) -> Tensor {
         let y = Tensor(uninitialized: [resultCount], .float64), to = y.uninitializedPointer.assumingMemoryBound(to: Double.self)
-        let by = shift?.constantBase.assumingMemoryBound(to: Double.self)
+        let by = shift?.pointer.assumingMemoryBound(to: Double.self)
         let real = x.dtype.real, size = x.dtype.byteCount, line = reduce * inner
         if line <= AxisReduction.part {
             Parallel.blocks(outer, of: max(1, elementwiseBlock / max(1, line))) { r in
                 let o = r.lowerBound * inner
                 nstm_reduce(
-                    real, op, x.constantBase + r.lowerBound * line * size, by.map { $0 + o }, to + o, r.count, reduce, inner, 0,
+                    real, op, x.pointer + r.lowerBound * line * size, by.map { $0 + o }, to + o, r.count, reduce, inner, 0,
                     inner)
             }
             return y
         }
         for o in 0..<outer {
-            let from = x.constantBase + o * line * size, shifts = by.map { $0 + o * inner }, out = to + o * inner
+            let from = x.pointer + o * line * size, shifts = by.map { $0 + o * inner }, out = to + o * inner
             if inner >= 1024 {
                 Parallel.blocks(inner, of: 1024) { r in
                     nstm_reduce(real, op, from, shifts, out, 1, reduce, inner, r.lowerBound, r.upperBound)
@@ -83,7 +83,7 @@ package struct AxisReduction {
                         inner, 0,
                         inner)
                 }
-                nstm_reduce(NSTM_F64, AxisReduction.combining(op), partial.constantBase, nil, out, 1, parts, inner, 0, inner)
+                nstm_reduce(NSTM_F64, AxisReduction.combining(op), partial.pointer, nil, out, 1, parts, inner, 0, inner)
             }
         }
         withExtendedLifetime(shift) {}
@@ -115,19 +115,19 @@ package struct AxisReduction {
     package func spread(_ op: nstm_spread, order p: Double = 0, factor: Tensor, shift: Tensor) -> Tensor {
         let dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.uninitializedPointer
         let real = x.dtype.real, size = x.dtype.byteCount, line = reduce * inner
-        let f = factor.constantBase.assumingMemoryBound(to: Double.self),
-            s = shift.constantBase.assumingMemoryBound(to: Double.self)
+        let f = factor.pointer.assumingMemoryBound(to: Double.self),
+            s = shift.pointer.assumingMemoryBound(to: Double.self)
         if line <= AxisReduction.part {
             Parallel.blocks(outer, of: max(1, elementwiseBlock / max(1, line))) { r in
                 let o = r.lowerBound * inner, at = r.lowerBound * line * size
-                nstm_reduce_backward(real, op, p, f + o, x.constantBase + at, s + o, to + at, r.count, reduce, inner)
+                nstm_reduce_backward(real, op, p, f + o, x.pointer + at, s + o, to + at, r.count, reduce, inner)
             }
         } else {
             for o in 0..<outer {
                 Parallel.blocks(reduce, of: max(1, elementwiseBlock / inner)) { r in
                     let at = (o * line + r.lowerBound * inner) * size
                     nstm_reduce_backward(
-                        real, op, p, f + o * inner, x.constantBase + at, s + o * inner, to + at, 1, r.count, inner)
+                        real, op, p, f + o * inner, x.pointer + at, s + o * inner, to + at, 1, r.count, inner)
                 }
             }
         }
@@ -138,11 +138,11 @@ package struct AxisReduction {
     package func spreadProduct(_ g: Tensor) -> Tensor {
         let dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.uninitializedPointer
         let real = x.dtype.real, size = x.dtype.byteCount, line = reduce * inner
-        let f = g.constantBase.assumingMemoryBound(to: Double.self)
+        let f = g.pointer.assumingMemoryBound(to: Double.self)
         Parallel.blocks(outer, of: max(1, elementwiseBlock / max(1, line))) { r in
             let scratch = Tensor(uninitialized: [reduce], .float64), at = r.lowerBound * line * size
             nstm_product_backward(
-                real, f + r.lowerBound * inner, x.constantBase + at, to + at,
+                real, f + r.lowerBound * inner, x.pointer + at, to + at,
                 scratch.uninitializedPointer.assumingMemoryBound(to: Double.self),
                 r.count, reduce, inner)
         }

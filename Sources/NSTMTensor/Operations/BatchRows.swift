@@ -25,7 +25,7 @@ extension Tensor {
         size[1] = k
         let out = Tensor(uninitialized: size, dtype), to = out.uninitializedPointer
         for b in 0..<shape[0] {
-            nstm_take_rows(bytes, x.constantBase + b * n * bytes, index.indexBase + b * k, to + b * k * bytes, k)
+            nstm_take_rows(bytes, x.pointer + b * n * bytes, index.indexBase + b * k, to + b * k * bytes, k)
         }
         return out
     }
@@ -33,11 +33,11 @@ extension Tensor {
     package mutating func setBatchRows(_ places: Tensor, _ rows: Tensor?) {
         let bytes = rowBytes(places, op: "setBatchRows"), index = places.checkedIndices(below: shape[1], op: "setBatchRows")
         if let rows { requireRows(rows, places, op: "setBatchRows") }
-        let x = rows?.contiguous(), to = mutableBase(), n = shape[1], k = places.shape[1]
+        let x = rows?.contiguous(), to = mutablePointer(), n = shape[1], k = places.shape[1]
         for i in 0..<shape[0] * k {
             let place = to + (i / k * n + Int(index.indexBase[i])) * bytes
             if let x {
-                nstm_move_rows(1, bytes, x.constantBase + i * bytes, bytes, place, bytes)
+                nstm_move_rows(1, bytes, x.pointer + i * bytes, bytes, place, bytes)
             } else {
                 nstm_fill(dtype.real, place, 0, bytes / dtype.byteCount)
             }
@@ -48,10 +48,10 @@ extension Tensor {
     package mutating func addBatchRows(_ places: Tensor, _ rows: Tensor) {
         let bytes = rowBytes(places, op: "addBatchRows"), index = places.checkedIndices(below: shape[1], op: "addBatchRows")
         requireRows(rows, places, op: "addBatchRows")
-        let x = rows.contiguous(), to = mutableBase(), n = shape[1], k = places.shape[1]
+        let x = rows.contiguous(), to = mutablePointer(), n = shape[1], k = places.shape[1]
         for b in 0..<shape[0] {
             nstm_add_rows(
-                dtype.real, 1, x.constantBase + b * k * bytes, index.indexBase + b * k, k, 0, Int32(n), to + b * n * bytes,
+                dtype.real, 1, x.pointer + b * k * bytes, index.indexBase + b * k, k, 0, Int32(n), to + b * n * bytes,
                 bytes / dtype.byteCount)
         }
         withExtendedLifetime((x, index)) {}

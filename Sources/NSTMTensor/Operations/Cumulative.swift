@@ -26,7 +26,7 @@ extension Tensor {
         scanLoop(axis) { start, outer, n, inner, columns in
             let o = start * dtype.byteCount
             nstm_cumulate_max(
-                real, reversed ? 1 : 0, x.constantBase + o, to + o, at + start, outer, n, inner, columns.lowerBound,
+                real, reversed ? 1 : 0, x.pointer + o, to + o, at + start, outer, n, inner, columns.lowerBound,
                 columns.upperBound)
         }
         return (y, indices)
@@ -37,7 +37,7 @@ extension Tensor {
         scanLoop(axis) { start, outer, n, inner, columns in
             let o = start * dtype.byteCount
             nstm_cumulate(
-                real, op, reversed ? 1 : 0, x.constantBase + o, to + o, outer, n, inner, columns.lowerBound, columns.upperBound)
+                real, op, reversed ? 1 : 0, x.pointer + o, to + o, outer, n, inner, columns.lowerBound, columns.upperBound)
         }
         return y
     }
@@ -51,7 +51,7 @@ extension Tensor {
         x.scanLoop(axis) { start, outer, n, inner, columns in
             let o = start * x.dtype.byteCount
             nstm_cumulate_backward(
-                real, op, reversed ? 1 : 0, dy.constantBase + o, x.constantBase + o, y.constantBase + o, to + o, outer, n, inner,
+                real, op, reversed ? 1 : 0, dy.pointer + o, x.pointer + o, y.pointer + o, to + o, outer, n, inner,
                 columns.lowerBound, columns.upperBound)
         }
         return dx

@@ -8,7 +8,7 @@ extension Tensor {
     package func map(_ op: nstm_unary) -> Tensor {
         let x = contiguous(), real = dtype.real, size = dtype.byteCount
         let y = Tensor(uninitializedLike: x)
-        let from = x.constantBase, to = y.uninitializedPointer
+        let from = x.pointer, to = y.uninitializedPointer
         Parallel.blocks(count, of: elementwiseBlock) { r in
             nstm_map(real, op, from + r.lowerBound * size, to + r.lowerBound * size, r.count)
         }
@@ -19,7 +19,7 @@ extension Tensor {
     package func mapWithDerivative(_ op: nstm_unary) -> (y: Tensor, slope: Tensor) {
         let x = contiguous(), real = dtype.real, size = dtype.byteCount
         let y = Tensor(uninitialized: shape, dtype), slope = Tensor(uninitialized: shape, dtype)
-        let from = x.constantBase, to = y.uninitializedPointer, toSlope = slope.uninitializedPointer
+        let from = x.pointer, to = y.uninitializedPointer, toSlope = slope.uninitializedPointer
         Parallel.blocks(count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
             nstm_map_with_derivative(real, op, from + o, to + o, toSlope + o, r.count)
@@ -34,7 +34,7 @@ extension Tensor {
         let to = dx.uninitializedPointer
         Parallel.blocks(x.count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
-            nstm_map_backward(real, op, dy.constantBase + o, x.constantBase + o, y.constantBase + o, to + o, r.count)
+            nstm_map_backward(real, op, dy.pointer + o, x.pointer + o, y.pointer + o, to + o, r.count)
         }
         return dx
     }
@@ -55,16 +55,16 @@ extension Tensor {
             if rows == 1 {
                 Parallel.blocks(columns, of: elementwiseBlock) { r in
                     nstm_zip(
-                        real, op, a.constantBase + r.lowerBound * pa.inner * size, 0, pa.inner,
-                        b.constantBase + r.lowerBound * pb.inner * size, 0, pb.inner, to + r.lowerBound * size, 1, r.count)
+                        real, op, a.pointer + r.lowerBound * pa.inner * size, 0, pa.inner,
+                        b.pointer + r.lowerBound * pb.inner * size, 0, pb.inner, to + r.lowerBound * size, 1, r.count)
                 }
                 withExtendedLifetime((a, b)) {}
                 return y
             }
             Parallel.blocks(rows, of: max(1, elementwiseBlock / max(1, columns))) { r in
                 nstm_zip(
-                    real, op, a.constantBase + r.lowerBound * pa.outer * size, pa.outer, pa.inner,
-                    b.constantBase + r.lowerBound * pb.outer * size, pb.outer, pb.inner, to + r.lowerBound * columns * size,
+                    real, op, a.pointer + r.lowerBound * pa.outer * size, pa.outer, pa.inner,
+                    b.pointer + r.lowerBound * pb.outer * size, pb.outer, pb.inner, to + r.lowerBound * columns * size,
                     r.count, columns)
             }
             withExtendedLifetime((a, b)) {}
@@ -75,7 +75,7 @@ extension Tensor {
 
     @inline(__always) private static func zipDense(_ op: nstm_binary, _ a: Tensor, _ b: Tensor) -> Tensor {
         let y = Tensor(uninitializedLike: a)
-        let real = a.dtype.real, size = a.dtype.byteCount, p = a.constantBase, q = b.constantBase, to = y.uninitializedPointer
+        let real = a.dtype.real, size = a.dtype.byteCount, p = a.pointer, q = b.pointer, to = y.uninitializedPointer
         Parallel.blocks(y.count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
             nstm_zip(real, op, p + o, 0, 1, q + o, 0, 1, to + o, 1, r.count)
@@ -122,7 +122,7 @@ extension Tensor {
         let y = Tensor(uninitializedLike: x)
         let to = y.uninitializedPointer
         Parallel.blocks(count, of: elementwiseBlock) { r in
-            nstm_affine(real, alpha, x.constantBase + r.lowerBound * size, beta, to + r.lowerBound * size, r.count)
+            nstm_affine(real, alpha, x.pointer + r.lowerBound * size, beta, to + r.lowerBound * size, r.count)
         }
         return y
     }
@@ -133,9 +133,9 @@ extension Tensor {
         guard x.shape == shape, x.dtype == dtype else {
             nstmFatal(.other(op: "add in place", "shapes \(shape) \(dtype) and \(x.shape) \(x.dtype) differ"))
         }
-        let x = x.contiguous(), real = dtype.real, size = dtype.byteCount, n = count, to = mutableBase()
+        let x = x.contiguous(), real = dtype.real, size = dtype.byteCount, n = count, to = mutablePointer()
         Parallel.blocks(n, of: elementwiseBlock) { r in
-            nstm_axpy(real, alpha, x.constantBase + r.lowerBound * size, to + r.lowerBound * size, r.count)
+            nstm_axpy(real, alpha, x.pointer + r.lowerBound * size, to + r.lowerBound * size, r.count)
         }
     }
 
@@ -143,7 +143,7 @@ extension Tensor {
     public func firstNonFinite() -> Int? {
         guard dtype.isFloatingPoint else { return nil }
         let x = contiguous()
-        let i = nstm_first_nonfinite(dtype.real, x.constantBase, count)
+        let i = nstm_first_nonfinite(dtype.real, x.pointer, count)
         return i < 0 ? nil : i
     }
 }
@@ -155,7 +155,7 @@ extension Tensor {
             to = y.uninitializedPointer
         Parallel.blocks(count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
-            nstm_clamp(real, x.constantBase + o, low, high, to + o, r.count)
+            nstm_clamp(real, x.pointer + o, low, high, to + o, r.count)
         }
         return y
     }
@@ -167,7 +167,7 @@ extension Tensor {
         let real = dtype.real, size = dtype.byteCount
         Parallel.blocks(count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
-            nstm_clamp_backward(real, g.constantBase + o, x.constantBase + o, low, high, to + o, r.count)
+            nstm_clamp_backward(real, g.pointer + o, x.pointer + o, low, high, to + o, r.count)
         }
         return y
     }

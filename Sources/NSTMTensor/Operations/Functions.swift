@@ -10,7 +10,7 @@ extension Tensor {
             to = y.uninitializedPointer
         Parallel.blocks(count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
-            nstm_apply(real, f, p, x.constantBase + o, to + o, r.count)
+            nstm_apply(real, f, p, x.pointer + o, to + o, r.count)
         }
         return y
     }
@@ -20,7 +20,7 @@ extension Tensor {
         let real = x.dtype.real, size = x.dtype.byteCount
         Parallel.blocks(x.count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
-            nstm_apply_backward(real, f, p, dy.constantBase + o, x.constantBase + o, to + o, r.count)
+            nstm_apply_backward(real, f, p, dy.pointer + o, x.pointer + o, to + o, r.count)
         }
         return dx
     }
@@ -32,7 +32,7 @@ extension Tensor {
         let y = Tensor(uninitialized: shape, u.dtype), to = y.uninitializedPointer, real = u.dtype.real, size = u.dtype.byteCount
         Parallel.blocks(shape.count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
-            nstm_pair(real, f, p, u.constantBase + o, v.constantBase + o, to + o, r.count)
+            nstm_pair(real, f, p, u.pointer + o, v.pointer + o, to + o, r.count)
         }
         return y
     }

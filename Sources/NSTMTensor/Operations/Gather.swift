@@ -14,7 +14,7 @@ extension Tensor {
         }
         return dense
     }
-    var indexBase: UnsafePointer<Int32> { constantBase.assumingMemoryBound(to: Int32.self) }
+    var indexBase: UnsafePointer<Int32> { pointer.assumingMemoryBound(to: Int32.self) }
 
     /// Slices along an axis by int32 index; the shape of the indices takes the axis' place (as `jnp.take`; with a list of
     /// indices, `torch.index_select`).
@@ -31,7 +31,7 @@ extension Tensor {
             var i = r.lowerBound
             while i < r.upperBound {
                 let o = i / m, k = i % m, run = min(m - k, r.upperBound - i)
-                nstm_take_rows(row, table.constantBase + o * n * row, dense.indexBase + k, to + i * row, run)
+                nstm_take_rows(row, table.pointer + o * n * row, dense.indexBase + k, to + i * row, run)
                 i += run
             }
         }
@@ -48,7 +48,7 @@ extension Tensor {
         requireSource(source, shape.replacing(a, by: indices.shape), op: op)
         let dense = indices.checkedIndices(below: n, op: op), x = source.contiguous()
         var out = self
-        let to = out.mutableBase(), outer = shape.count(of: 0..<a), inner = shape.count(of: a + 1..<rank)
+        let to = out.mutablePointer(), outer = shape.count(of: 0..<a), inner = shape.count(of: a + 1..<rank)
         if x.count == 0 { return out }
         let size = dtype.byteCount
         // Each part owns a range of places and looks through all indices in order, so that the sums do not depend on the parts.
@@ -56,7 +56,7 @@ extension Tensor {
         Parallel.for(outer * parts) { i in
             let o = i / parts, low = i % parts * part, high = min(n, low + part)
             nstm_add_rows(
-                real, alpha, x.constantBase + o * m * inner * size, dense.indexBase, m, Int32(low), Int32(high),
+                real, alpha, x.pointer + o * m * inner * size, dense.indexBase, m, Int32(low), Int32(high),
                 to + o * n * inner * size, inner)
         }
         return out
@@ -80,7 +80,7 @@ extension Tensor {
             bytes = dtype.byteCount
         columnLoop(indices.shape, a) { o, outer, m, inner, columns in
             nstm_gather(
-                bytes, x.constantBase + o * n * inner * bytes, dense.indexBase + o * m * inner, to + o * m * inner * bytes, outer,
+                bytes, x.pointer + o * n * inner * bytes, dense.indexBase + o * m * inner, to + o * m * inner * bytes, outer,
                 n, m, inner, columns.lowerBound, columns.upperBound)
         }
         return out
@@ -109,10 +109,10 @@ extension Tensor {
         requireSource(source, indices.shape, op: op)
         let dense = indices.checkedIndices(below: n, op: op), x = source.contiguous(), bytes = dtype.byteCount
         var out = target
-        let to = out.mutableBase()
+        let to = out.mutablePointer()
         columnLoop(indices.shape, a) { o, outer, m, inner, columns in
             kernel(
-                outer, n, m, inner, columns, x.constantBase + o * m * inner * bytes, dense.indexBase + o * m * inner,
+                outer, n, m, inner, columns, x.pointer + o * m * inner * bytes, dense.indexBase + o * m * inner,
                 to + o * n * inner * bytes)
         }
         if target.shape == shape { return out }

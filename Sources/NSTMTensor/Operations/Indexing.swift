@@ -65,11 +65,11 @@ extension Tensor {
     /// Writes the elements that a view of this tensor shows.
     package mutating func write(_ values: Tensor, to view: (Tensor) -> Tensor) {
         guard values.dtype == dtype else { nstmFatal(.dtype(op: "write", got: values.dtype, want: "\(dtype), as the target")) }
-        let to = mutableBase()
+        let to = mutablePointer()
         let target = view(self)
         let from = values.broadcast(to: target.shape)
-        // Values that share the storage were made to own theirs by `mutableBase`, which copies what is shared.
-        Tensor.move(from, from.constantBase, to: target.strides, to + (target.constantBase - constantBase))
+        // Values that share the storage were made to own theirs by `mutablePointer`, which copies what is shared.
+        Tensor.move(from, from.pointer, to: target.strides, to + (target.pointer - pointer))
         withExtendedLifetime(from) {}
     }
 

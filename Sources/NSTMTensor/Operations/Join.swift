@@ -23,12 +23,12 @@ extension Tensor {
         if parts.count > 1 && out.count >= 8 * elementwiseBlock {
             var starts = [0]
             for part in parts { starts.append(starts.last! + part.shape[a]) }
-            Parallel.for(parts.count) { Tensor.move(parts[$0], parts[$0].constantBase, to: out.strides, to + starts[$0] * run) }
+            Parallel.for(parts.count) { Tensor.move(parts[$0], parts[$0].pointer, to: out.strides, to + starts[$0] * run) }
             return out
         }
         var start = 0
         for part in parts {
-            Tensor.move(part, part.constantBase, to: out.strides, to + start * run)
+            Tensor.move(part, part.pointer, to: out.strides, to + start * run)
             start += part.shape[a]
         }
         return out

@@ -10,7 +10,7 @@ extension Tensor {
         let type = a.dtype.kernel, size = a.dtype.byteCount
         shape.broadcastLoop([a, b]) { p in
             nstm_compare(
-                type, op, a.constantBase + p.start[0] * size, p.outer[0], p.inner[0], b.constantBase + p.start[1] * size,
+                type, op, a.pointer + p.start[0] * size, p.outer[0], p.inner[0], b.pointer + p.start[1] * size,
                 p.outer[1], p.inner[1], to + p.result, p.rows, p.columns)
         }
         return y
@@ -59,7 +59,7 @@ extension Tensor {
         }
         return y
     }
-    private var truths: UnsafePointer<UInt8> { constantBase.assumingMemoryBound(to: UInt8.self) }
+    private var truths: UnsafePointer<UInt8> { pointer.assumingMemoryBound(to: UInt8.self) }
     private func requireMask(_ op: String) {
         guard dtype == .bool || dtype == .uint8 else { nstmFatal(.dtype(op: op, got: dtype, want: "a bool or uint8 mask")) }
     }
@@ -102,8 +102,8 @@ extension Tensor {
         let size = a.dtype.byteCount
         shape.broadcastLoop([mask, a, b]) { p in
             nstm_select(
-                size, mask.truths + p.start[0], p.outer[0], p.inner[0], a.constantBase + p.start[1] * size, p.outer[1],
-                p.inner[1], b.constantBase + p.start[2] * size, p.outer[2], p.inner[2], to + p.result * size, p.rows, p.columns)
+                size, mask.truths + p.start[0], p.outer[0], p.inner[0], a.pointer + p.start[1] * size, p.outer[1],
+                p.inner[1], b.pointer + p.start[2] * size, p.outer[2], p.inner[2], to + p.result * size, p.rows, p.columns)
         }
         return y
     }
@@ -144,7 +144,7 @@ extension Tensor {
         // Farther out nothing changes any more, and nothing overflows.
         let reach = min(max(diagonal, -shape[-2] - 1), shape[-1] + 1)
         nstm_triangle(
-            dtype.byteCount, half == .lower ? 1 : 0, reach, x.constantBase, y.uninitializedPointer, shape.dropLast(2).count,
+            dtype.byteCount, half == .lower ? 1 : 0, reach, x.pointer, y.uninitializedPointer, shape.dropLast(2).count,
             shape[-2],
             shape[-1])
         return y

@@ -46,7 +46,7 @@ package struct PoolingWindows: Sendable {
             size = x.dtype.byteCount
         planes(x.shape) { i in
             nstm_max_pool(
-                x.dtype.real, x.constantBase + i * height * width * size, width, rows, rows.count / 2, columns, columns.count / 2,
+                x.dtype.real, x.pointer + i * height * width * size, width, rows, rows.count / 2, columns, columns.count / 2,
                 to + i * outputs * size, places + i * outputs)
         }
         withExtendedLifetime(x) {}
@@ -54,10 +54,10 @@ package struct PoolingWindows: Sendable {
     }
     package func maximumGradient(_ dy: Tensor, _ indices: Tensor) -> Tensor {
         let dx = Tensor(uninitialized: [dy.shape[0], dy.shape[1], height, width], dy.dtype), to = dx.uninitializedPointer
-        let places = indices.constantBase.assumingMemoryBound(to: Int32.self), size = dy.dtype.byteCount
+        let places = indices.pointer.assumingMemoryBound(to: Int32.self), size = dy.dtype.byteCount
         planes(dy.shape) { i in
             nstm_max_pool_backward(
-                dy.dtype.real, dy.constantBase + i * outputs * size, places + i * outputs, outputs,
+                dy.dtype.real, dy.pointer + i * outputs * size, places + i * outputs, outputs,
                 to + i * height * width * size,
                 height * width)
         }
@@ -68,7 +68,7 @@ package struct PoolingWindows: Sendable {
         let y = Tensor(uninitialized: outputShape(x), x.dtype), to = y.uninitializedPointer, size = x.dtype.byteCount
         planes(x.shape) { i in
             nstm_average_pool(
-                x.dtype.real, x.constantBase + i * height * width * size, width, rows, rows.count / 2, columns, columns.count / 2,
+                x.dtype.real, x.pointer + i * height * width * size, width, rows, rows.count / 2, columns, columns.count / 2,
                 divisor, to + i * outputs * size)
         }
         withExtendedLifetime(x) {}
@@ -79,7 +79,7 @@ package struct PoolingWindows: Sendable {
         let size = dy.dtype.byteCount
         planes(dy.shape) { i in
             nstm_average_pool_backward(
-                dy.dtype.real, dy.constantBase + i * outputs * size, height, width, rows, rows.count / 2, columns,
+                dy.dtype.real, dy.pointer + i * outputs * size, height, width, rows, rows.count / 2, columns,
                 columns.count / 2, divisor, to + i * height * width * size)
         }
         withExtendedLifetime(dy) {}

@@ -41,7 +41,7 @@ extension Tensor {
         let real = dtype.real, size = dtype.byteCount
         if outer == 1 && inner == 1 {
             // One long sum: partial sums of fixed blocks, added in order.
-            let total = blockSums(reduce) { nstm_sum(real, x.constantBase + $0.lowerBound * size, $0.count) }
+            let total = blockSums(reduce) { nstm_sum(real, x.pointer + $0.lowerBound * size, $0.count) }
             return Tensor(repeating: total, target, dtype: dtype)
         }
         let y = Tensor(uninitialized: target, dtype)
@@ -50,13 +50,13 @@ extension Tensor {
             // Column sums over many rows: fixed row blocks into partial rows, added in order.
             let block = 256, blocks = (reduce + block - 1) / block
             if blocks <= 1 {
-                nstm_sum_axis(real, x.constantBase, to, 1, reduce, inner, 0)
+                nstm_sum_axis(real, x.pointer, to, 1, reduce, inner, 0)
                 return y
             }
             let partial = Tensor(uninitialized: [blocks, inner], dtype), part = partial.uninitializedPointer
             Parallel.blocks(reduce, of: block) { r in
                 nstm_sum_axis(
-                    real, x.constantBase + r.lowerBound * inner * size, part + (r.lowerBound / block) * inner * size, 1, r.count,
+                    real, x.pointer + r.lowerBound * inner * size, part + (r.lowerBound / block) * inner * size, 1, r.count,
                     inner, 0)
             }
             nstm_sum_axis(real, part, to, 1, blocks, inner, 0)
@@ -64,7 +64,7 @@ extension Tensor {
         }
         Parallel.blocks(outer, of: max(1, elementwiseBlock / max(1, reduce * inner))) { r in
             nstm_sum_axis(
-                real, x.constantBase + r.lowerBound * reduce * inner * size, to + r.lowerBound * inner * size, r.count, reduce,
+                real, x.pointer + r.lowerBound * reduce * inner * size, to + r.lowerBound * inner * size, r.count, reduce,
                 inner,
                 0)
         }
@@ -106,7 +106,7 @@ extension Tensor {
         let at = indices.uninitializedPointer.assumingMemoryBound(to: Int32.self)
         Parallel.blocks(outer, of: max(1, elementwiseBlock / max(1, reduce * inner))) { r in
             nstm_extreme_axis(
-                real, least ? 1 : 0, x.constantBase + r.lowerBound * reduce * inner * size, to + r.lowerBound * inner * size,
+                real, least ? 1 : 0, x.pointer + r.lowerBound * reduce * inner * size, to + r.lowerBound * inner * size,
                 at + r.lowerBound * inner, r.count, reduce, inner)
         }
         return (values, indices)
@@ -115,7 +115,7 @@ extension Tensor {
     /// Sum of squares, in double.
     public func sumOfSquares() -> Double {
         let x = contiguous(), real = dtype.real, size = dtype.byteCount
-        return blockSums(count) { nstm_sum_squares(real, x.constantBase + $0.lowerBound * size, $0.count) }
+        return blockSums(count) { nstm_sum_squares(real, x.pointer + $0.lowerBound * size, $0.count) }
     }
 
     /// Sums over blocks of a fixed size, computed by all threads and added in order.

@@ -38,7 +38,7 @@ extension Tensor {
             defer { withExtendedLifetime(scratch) {} }
             for row in r {
                 nstm_sort(
-                    type, descending ? 1 : 0, x.constantBase + row * n * size, n, k, toValues + row * k * size,
+                    type, descending ? 1 : 0, x.pointer + row * n * size, n, k, toValues + row * k * size,
                     toIndices + row * k, scratch.base)
             }
         }

@@ -138,7 +138,7 @@ extension Tensor {
             nstmFatal(.other(op: "categorical", "no classes in \(logits.shape)"))
         }
         let classes = logits.shape[-1], x = logits.cast(to: .float64).contiguous()
-        let from = x.constantBase.assumingMemoryBound(to: Double.self)
+        let from = x.pointer.assumingMemoryBound(to: Double.self)
         let out = Tensor(uninitialized: logits.shape.dropLast(), .int32)
         let to = out.uninitializedPointer.assumingMemoryBound(to: Int32.self)
         Parallel.blocks(out.count, of: max(1, elementwiseBlock / classes)) { r in

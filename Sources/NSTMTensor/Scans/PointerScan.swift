@@ -53,9 +53,9 @@ package struct PointerScan {
         Parallel.for(B, work: 6 * B * T * P) { b in
             withOrder(b) { order, count in
                 nstm_pointer_scan(
-                    type.real, writeMoves.constantBase + b * T * 2 * size, readMoves.constantBase + b * T * 5 * size, order,
+                    type.real, writeMoves.pointer + b * T * 2 * size, readMoves.pointer + b * T * 5 * size, order,
                     count,
-                    start.constantBase + b * 2 * P * size, toW + b * T * P * size, toR + b * T * P * size, T, P)
+                    start.pointer + b * 2 * P * size, toW + b * T * P * size, toR + b * T * P * size, T, P)
             }
         }
         return (w, r)
@@ -75,10 +75,10 @@ package struct PointerScan {
             let row = b * T * P * size
             withOrder(b) { order, count in
                 nstm_pointer_scan_backward(
-                    type.real, writeMoves.constantBase + b * T * 2 * size, readMoves.constantBase + b * T * 5 * size, order,
+                    type.real, writeMoves.pointer + b * T * 2 * size, readMoves.pointer + b * T * 5 * size, order,
                     count,
-                    start.constantBase + b * 2 * P * size, writes.constantBase + row, reads.constantBase + row,
-                    dW.map { $0.constantBase + row }, dR.map { $0.constantBase + row }, toA + b * T * 2 * size,
+                    start.pointer + b * 2 * P * size, writes.pointer + row, reads.pointer + row,
+                    dW.map { $0.pointer + row }, dR.map { $0.pointer + row }, toA + b * T * 2 * size,
                     toE + b * T * 5 * size, toStart + b * 2 * P * size, T, P)
             }
         }
