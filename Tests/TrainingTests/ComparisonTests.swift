@@ -265,7 +265,7 @@ import NSTMTraining
               training: {batch: 2, clip: {kind: none}}
             """
         let models = "models: [{name: good}, {name: bad, training: \(wild)}]"
-        let rest = command == "compare" ? "equal: {steps: 30}" : "sizes: [{width: 8}, {width: 16}]\ntokens: [300]"
+        let rest = command == "compare" ? "budget: {steps: 30}" : "sizes: [{width: 8}, {width: 16}]\ntokens: [300]"
         try scratch.write("plan.yaml", [base, models, rest].joined(separator: "\n") + "\n")
         let count = command == "compare" ? "1 of 2" : "2 of 4"
         for more in [[], ["--resume"], ["--resume", "--quiet"]] {

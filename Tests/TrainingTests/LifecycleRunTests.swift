@@ -42,8 +42,8 @@ import NSTMTraining
         let whole = try Tool.run(["train", "c.yaml", "--output", "whole"], in: scratch)
         #expect(whole.status == 0, "\(whole.error)")
         let all = try events("whole")
-        #expect(all.contains { $0.contains("\"allocated\"") } && all.contains { $0.contains("\"death\"") }, "\(all)")
-        #expect(whole.output.contains("death of state") && whole.output.contains("birth of state"))
+        #expect(all.contains { $0.contains("\"allocated\"") } && all.contains { $0.contains("\"pruned\"") }, "\(all)")
+        #expect(whole.output.contains(" pruned: ") && whole.output.contains(" allocated: "))
         for cut in ["5", "8", "10"] {
             #expect(try Tool.run(["train", "c.yaml", "--output", "parts" + cut, "--until", cut], in: scratch).status == 0)
             let resumed = try Tool.run(["train", "--resume", "parts" + cut], in: scratch)

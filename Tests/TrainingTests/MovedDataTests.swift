@@ -93,7 +93,7 @@ import NSTMTraining
                   training: {batch: 2, evaluation: {interval: 100, limit: 1, batch: 2}}
                 models: [{name: a}]
                 seeds: \(seeds)
-                \(kind == "scale" ? "sizes: [{width: 8}]\ntokens: [32]" : "equal: {steps: 2}")
+                \(kind == "scale" ? "sizes: [{width: 8}]\ntokens: [32]" : "budget: {steps: 2}")
                 \(kind == "datasets" ? "datasets: [{name: one, \(data)}]" : "")
 
                 """.replacingOccurrences(of: "  {}\n", with: ""))

@@ -44,7 +44,7 @@ import NSTMTraining
               model: {kind: nstm, layers: 1, width: 8, heads: 1, states: 4}
               training: {batch: 2}
             models: [{name: a}]
-            equal: {steps: 3}
+            budget: {steps: 3}
             """)
         for (i, loss) in [nil, ">/dev/full", "<&- >&- 2>&-"].enumerated() {
             let result = try run(["compare", "plan.yaml", "--output", "plan\(i)"], losing: loss)

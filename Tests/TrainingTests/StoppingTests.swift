@@ -39,7 +39,7 @@ struct StoppingTests {
         let error = #expect(throws: ConfigurationError.self) { try goal(["metric": "lose", "at-most": 1, "at-least": 1]) }
         #expect(error?.issues.map(\.path) == ["metric", "at-least"])
         let high = MetricTarget("accuracy", .atLeast(0.9))
-        #expect([0.8, 0.9, .nan].map { high.isReached(by: metrics("recall", $0)) } == [false, true, false])
+        #expect([0.8, 0.9, .nan].map { high.isReached(by: metrics("accuracy", $0)) } == [false, true, false])
         #expect(!high.isReached(by: metrics("loss", 1)))
     }
 

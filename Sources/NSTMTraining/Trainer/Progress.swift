@@ -81,7 +81,7 @@ public final class ProgressReporter {
             warn(text.printable + "\n")
         case .life(let e):
             let score = String(format: "%.4g", e.score)
-            line("step \(e.step)  \(e.kind.rawValue) of state \(e.state) in \(e.layer): \(e.reason) (\(score))")
+            line("step \(e.step)  state \(e.state) of \(e.layer) \(e.kind.rawValue): \(e.reason) (\(score))")
         }
     }
     private func line(_ text: String) {
