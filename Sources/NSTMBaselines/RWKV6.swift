@@ -13,7 +13,8 @@ public final class RWKV6: SequenceModel {
     /// - Parameters:
     ///   - shape: `heads` of one matrix each (the authors' have 64 channels); `hidden` is that of channel mixing, 3.5 · width with
     ///     the authors.
-    ///   - mixRank, decayRank: inner widths of the maps behind moves and decays.
+    ///   - mixRank: inner width of the maps behind the mixing ratios.
+    ///   - decayRank: inner width of the map behind the decays.
     public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration, mixRank: Int = 32, decayRank: Int = 64) {
         super.init(builder, shape, norm: .biasedLayer, style: .rwkv(shape, .ofPrevious)) { parameters, block, _ in
             RWKV6TimeMix(

@@ -39,7 +39,7 @@ import Testing
         let c = ForwardContext(.train), e = c.input(Tensor([2.0, 3]))
         #expect(Variable(Tensor([0.0, 1])).pow(e).sum().gradients(of: [e])[0]!.doubles() == [0, 0])
     }
-    @Test func stepsHaveNoSlope() {
+    @Test func stepsHaveZeroDerivative() {
         for f in [{ $0.floor() }, { $0.ceil() }, { $0.round() }, { $0.trunc() }, { $0.sign() }] as [(Variable) -> Variable] {
             #expect(gradient([-1.5, 0, 0.3, 2]) { f($0) } == [0, 0, 0, 0])
         }
@@ -52,9 +52,9 @@ import Testing
                 let c = ForwardContext(.train), v = c.input(Tensor([x]))
                 let loss = v.binaryCrossEntropy(Tensor([y])), g = loss.gradients(of: [v])[0]!.item()
                 let z = Double(y == 1 ? x : -x), exact = max(-z, 0) + log1p(exp(-abs(z)))
-                let slope = (y == 1 ? -1 : 1) / (1 + exp(z))
+                let derivative = (y == 1 ? -1 : 1) / (1 + exp(z))
                 #expect(abs(loss.value.item() - exact) <= 2e-7 * exact, "\(x) \(y)")
-                #expect(abs(g - slope) <= 2e-7 * abs(slope), "\(x) \(y)")
+                #expect(abs(g - derivative) <= 2e-7 * abs(derivative), "\(x) \(y)")
             }
         }
     }

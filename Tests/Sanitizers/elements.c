@@ -142,14 +142,14 @@ CHECK(nstm_uniform, nstm_uniform(7, 0xfffffff0u, block(n, sizeof(double)), n))
 CHECK(nstm_dropout_mask, nstm_dropout_mask(7, 3, 0.5, 2, block(n, sizeof(float)), n))
 
 // MARK: Element-wise
-CHECK(nstm_map, for (int op = NSTM_NEG; op <= NSTM_LOGSIGMOID; op++) nstm_map(t, (nstm_unary)op, some(n), blank(n), n))
-CHECK(nstm_map_backward, for (int op = NSTM_NEG; op <= NSTM_LOGSIGMOID; op++)
-          nstm_map_backward(t, (nstm_unary)op, some(n), some(n), some(n), blank(n), n))
-CHECK(nstm_map_with_derivative, {
-    nstm_map_with_derivative(t, NSTM_SILU, some(n), blank(n), blank(n), n);
-    nstm_map_with_derivative(t, NSTM_GELU, some(n), blank(n), blank(n), n);
+CHECK(nstm_unary_fast, for (int op = NSTM_NEG; op <= NSTM_LOGSIGMOID; op++) nstm_unary_fast(t, (nstm_unary_fast_op)op, some(n), blank(n), n))
+CHECK(nstm_unary_fast_backward, for (int op = NSTM_NEG; op <= NSTM_LOGSIGMOID; op++)
+          nstm_unary_fast_backward(t, (nstm_unary_fast_op)op, some(n), some(n), some(n), blank(n), n))
+CHECK(nstm_unary_fast_with_derivative, {
+    nstm_unary_fast_with_derivative(t, NSTM_SILU, some(n), blank(n), blank(n), n);
+    nstm_unary_fast_with_derivative(t, NSTM_GELU, some(n), blank(n), blank(n), n);
 })
-CHECK(nstm_zip, {
+CHECK(nstm_binary_broadcast, {
     for (int op = NSTM_ADD; op <= NSTM_MIN; op++) {
         // Rows of elements, one element for each row, one row for all, one element for all.
         ptrdiff_t outer[] = {n, 1, 0, 0}, inner[] = {1, 0, 1, 0}, count[] = {rows * n, rows, n, 1};
@@ -157,7 +157,7 @@ CHECK(nstm_zip, {
             for (int b = 0; b < 4; b++) {
                 // Where the result is empty, nothing may be read either.
                 int empty = rows * n == 0;
-                nstm_zip(t, (nstm_binary)op, some(empty && inner[a] ? 0 : count[a]), outer[a], inner[a],
+                nstm_binary_broadcast(t, (nstm_binary_broadcast_op)op, some(empty && inner[a] ? 0 : count[a]), outer[a], inner[a],
                          some(empty && inner[b] ? 0 : count[b]), outer[b], inner[b], blank(rows * n), rows, n);
             }
         release();
@@ -169,19 +169,19 @@ CHECK(nstm_clamp, nstm_clamp(t, some(n), -1, 1, blank(n), n))
 CHECK(nstm_clamp_backward, nstm_clamp_backward(t, some(n), some(n), -1, 1, blank(n), n))
 
 // MARK: Further element functions
-CHECK(nstm_apply, {
+CHECK(nstm_unary_precise, {
     for (int op = NSTM_LEAKY_RELU; op <= NSTM_SIGN; op++) {
-        nstm_apply(t, (nstm_function)op, 1.5, with(some(n), n, INFINITY, 0.1), blank(n), n);
-        nstm_apply(t, (nstm_function)op, 2, with(some(n), n, NAN, 0.1), blank(n), n);
+        nstm_unary_precise(t, (nstm_unary_precise_op)op, 1.5, with(some(n), n, INFINITY, 0.1), blank(n), n);
+        nstm_unary_precise(t, (nstm_unary_precise_op)op, 2, with(some(n), n, NAN, 0.1), blank(n), n);
     }
 })
-CHECK(nstm_apply_backward, {
+CHECK(nstm_unary_precise_backward, {
     for (int op = NSTM_LEAKY_RELU; op <= NSTM_SIGN; op++)
-        nstm_apply_backward(t, (nstm_function)op, 1.5, some(n), with(some(n), n, -INFINITY, 0.1), blank(n), n);
+        nstm_unary_precise_backward(t, (nstm_unary_precise_op)op, 1.5, some(n), with(some(n), n, -INFINITY, 0.1), blank(n), n);
 })
-CHECK(nstm_pair, {
-    for (int op = NSTM_PAIR_POW; op <= NSTM_PAIR_KL_TARGET; op++)
-        nstm_pair(t, (nstm_pair_function)op, 0.5, some(n), with(some(n), n, -INFINITY, 0.1), blank(n), n);
+CHECK(nstm_binary_precise, {
+    for (int op = NSTM_BINARY_POW; op <= NSTM_BINARY_KL_TARGET_DERIVATIVE; op++)
+        nstm_binary_precise(t, (nstm_binary_precise_op)op, 0.5, some(n), with(some(n), n, -INFINITY, 0.1), blank(n), n);
 })
 
 // MARK: Optimizers

@@ -37,11 +37,11 @@ CHECK(nstm_reduce, {
 })
 CHECK(nstm_reduce_backward, {
     static const ptrdiff_t inners[] = {0, 1, 2, 17};
-    for (int op = NSTM_SPREAD_CENTERED; op <= NSTM_SPREAD_ABSOLUTE_EQUAL; op++)
+    for (int op = NSTM_GRADIENT_CENTERED; op <= NSTM_GRADIENT_ABSOLUTE_EQUAL; op++)
         for (int i = 0; i < 4; i++) {
             ptrdiff_t count = rows * inners[i];
             nstm_reduce_backward(
-                t, (nstm_spread)op, 1.5, doubles(count), some(count * n), doubles(count), blank(count * n), rows, n, inners[i]);
+                t, (nstm_reduction_gradient)op, 1.5, doubles(count), some(count * n), doubles(count), blank(count * n), rows, n, inners[i]);
         }
 })
 CHECK(nstm_product_backward, {
@@ -60,12 +60,12 @@ CHECK(nstm_channel_sums, {
         nstm_channel_sums(t, some(all), some(all), doubles(n), doubles(n), doubles(n), rows, n, size, first, n);
     }
 })
-CHECK(nstm_channel_map, {
+CHECK(nstm_channel_affine, {
     for (ptrdiff_t size = 0; size <= 3; size++) {
         ptrdiff_t all = rows * n * size;
         double *a = doubles(n), *b = doubles(n), *c = doubles(n), *d = doubles(n);
-        nstm_channel_map(t, NULL, some(all), a, b, c, d, blank(all), rows, n, size);
-        nstm_channel_map(t, some(all), some(all), a, b, c, d, blank(all), rows, n, size);
+        nstm_channel_affine(t, NULL, some(all), a, b, c, d, blank(all), rows, n, size);
+        nstm_channel_affine(t, some(all), some(all), a, b, c, d, blank(all), rows, n, size);
     }
 })
 

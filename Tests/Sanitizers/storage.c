@@ -114,7 +114,7 @@ FIELD(nstm_tensor_rank, nstm_tensor_rank(made) == 2)
 FIELD(nstm_tensor_type, nstm_tensor_type(made) == 3)
 FIELD(nstm_tensor_contiguous, nstm_tensor_contiguous(made))
 FIELD(nstm_tensor_memory, nstm_tensor_memory(made) == made)
-FIELD(nstm_tensor_holds_more, !nstm_tensor_holds_more(made))
+FIELD(nstm_tensor_is_partial_view, !nstm_tensor_is_partial_view(made))
 
 // MARK: Closures
 static ptrdiff_t called_with;

@@ -6,9 +6,9 @@ import Testing
 /// An element function: the kernel, the same function in double from libm, and how far float32 may be off.
 struct ElementFunction: Sendable, CustomTestStringConvertible {
     let name: String
-    let op: nstm_unary
+    let op: nstm_unary_fast_op
     let reference: @Sendable (Double) -> Double
-    let slope: @Sendable (Double) -> Double
+    let derivative: @Sendable (Double) -> Double
     /// Largest relative error allowed where the result is a normal number.
     let tolerance: Double
     /// Where the relative error is looked at; outside, values are so small that only |error| < 1e-35 is asked for.
@@ -24,36 +24,36 @@ struct ElementFunction: Sendable, CustomTestStringConvertible {
     private static func normalCDF(_ x: Double) -> Double { 0.5 * erfc(-x / 2.0.squareRoot()) }
 
     static let all: [ElementFunction] = [
-        .init(name: "negate", op: NSTM_NEG, reference: { -$0 }, slope: { _ in -1 }, tolerance: 0),
-        .init(name: "absolute", op: NSTM_ABS, reference: { abs($0) }, slope: { $0 > 0 ? 1 : ($0 < 0 ? -1 : 0) }, tolerance: 0),
-        .init(name: "exp", op: NSTM_EXP, reference: { exp($0) }, slope: { exp($0) }, tolerance: 2e-7, low: -87.3),
-        .init(name: "log", op: NSTM_LOG, reference: { log($0) }, slope: { 1 / $0 }, tolerance: 2e-7),
-        .init(name: "sqrt", op: NSTM_SQRT, reference: { sqrt($0) }, slope: { 0.5 / sqrt($0) }, tolerance: 6e-8),
+        .init(name: "negate", op: NSTM_NEG, reference: { -$0 }, derivative: { _ in -1 }, tolerance: 0),
+        .init(name: "absolute", op: NSTM_ABS, reference: { abs($0) }, derivative: { $0 > 0 ? 1 : ($0 < 0 ? -1 : 0) }, tolerance: 0),
+        .init(name: "exp", op: NSTM_EXP, reference: { exp($0) }, derivative: { exp($0) }, tolerance: 2e-7, low: -87.3),
+        .init(name: "log", op: NSTM_LOG, reference: { log($0) }, derivative: { 1 / $0 }, tolerance: 2e-7),
+        .init(name: "sqrt", op: NSTM_SQRT, reference: { sqrt($0) }, derivative: { 0.5 / sqrt($0) }, tolerance: 6e-8),
         .init(
-            name: "rsqrt", op: NSTM_RSQRT, reference: { 1 / sqrt($0) }, slope: { -0.5 / (sqrt($0) * $0) }, tolerance: 1.3e-7),
-        .init(name: "square", op: NSTM_SQUARE, reference: { $0 * $0 }, slope: { 2 * $0 }, tolerance: 6e-8),
-        .init(name: "reciprocal", op: NSTM_RECIPROCAL, reference: { 1 / $0 }, slope: { -1 / ($0 * $0) }, tolerance: 6e-8),
-        .init(name: "tanh", op: NSTM_TANH, reference: { tanh($0) }, slope: { 1 - tanh($0) * tanh($0) }, tolerance: 3e-7),
+            name: "rsqrt", op: NSTM_RSQRT, reference: { 1 / sqrt($0) }, derivative: { -0.5 / (sqrt($0) * $0) }, tolerance: 1.3e-7),
+        .init(name: "square", op: NSTM_SQUARE, reference: { $0 * $0 }, derivative: { 2 * $0 }, tolerance: 6e-8),
+        .init(name: "reciprocal", op: NSTM_RECIPROCAL, reference: { 1 / $0 }, derivative: { -1 / ($0 * $0) }, tolerance: 6e-8),
+        .init(name: "tanh", op: NSTM_TANH, reference: { tanh($0) }, derivative: { 1 - tanh($0) * tanh($0) }, tolerance: 3e-7),
         .init(
-            name: "sigmoid", op: NSTM_SIGMOID, reference: { logistic($0) }, slope: { logistic($0) * logistic(-$0) },
+            name: "sigmoid", op: NSTM_SIGMOID, reference: { logistic($0) }, derivative: { logistic($0) * logistic(-$0) },
             tolerance: 3e-7, low: -87.3),
         .init(
             name: "silu", op: NSTM_SILU, reference: { $0 == -.infinity ? .nan : $0 * logistic($0) },
-            slope: { logistic($0) * (1 + $0 * logistic(-$0)) }, tolerance: 4e-7, low: -87.3),
+            derivative: { logistic($0) * (1 + $0 * logistic(-$0)) }, tolerance: 4e-7, low: -87.3),
         .init(
             name: "gelu", op: NSTM_GELU, reference: { $0 == -.infinity ? .nan : $0 * normalCDF($0) },
-            slope: { normalCDF($0) + $0 * exp(-0.5 * $0 * $0) / (2 * Double.pi).squareRoot() }, tolerance: 1e-6, low: -12.9),
-        .init(name: "relu", op: NSTM_RELU, reference: { $0 < 0 ? 0 : $0 }, slope: { $0 > 0 ? 1 : 0 }, tolerance: 0),
+            derivative: { normalCDF($0) + $0 * exp(-0.5 * $0 * $0) / (2 * Double.pi).squareRoot() }, tolerance: 1e-6, low: -12.9),
+        .init(name: "relu", op: NSTM_RELU, reference: { $0 < 0 ? 0 : $0 }, derivative: { $0 > 0 ? 1 : 0 }, tolerance: 0),
         .init(
-            name: "relu2", op: NSTM_RELU2, reference: { $0 < 0 ? 0 : $0 * $0 }, slope: { $0 > 0 ? 2 * $0 : 0 }, tolerance: 6e-8),
+            name: "relu2", op: NSTM_RELU2, reference: { $0 < 0 ? 0 : $0 * $0 }, derivative: { $0 > 0 ? 2 * $0 : 0 }, tolerance: 6e-8),
         .init(
-            name: "softplus", op: NSTM_SOFTPLUS, reference: { softplus($0) }, slope: { logistic($0) }, tolerance: 3e-7,
+            name: "softplus", op: NSTM_SOFTPLUS, reference: { softplus($0) }, derivative: { logistic($0) }, tolerance: 3e-7,
             low: -87.3),
         .init(
-            name: "logSigmoid", op: NSTM_LOGSIGMOID, reference: { -softplus(-$0) }, slope: { logistic(-$0) }, tolerance: 3e-7,
+            name: "logSigmoid", op: NSTM_LOGSIGMOID, reference: { -softplus(-$0) }, derivative: { logistic(-$0) }, tolerance: 3e-7,
             high: 87.3),
-        .init(name: "sin", op: NSTM_SIN, reference: { sin($0) }, slope: { cos($0) }, tolerance: 2e-7),
-        .init(name: "cos", op: NSTM_COS, reference: { cos($0) }, slope: { -sin($0) }, tolerance: 2e-7),
+        .init(name: "sin", op: NSTM_SIN, reference: { sin($0) }, derivative: { cos($0) }, tolerance: 2e-7),
+        .init(name: "cos", op: NSTM_COS, reference: { cos($0) }, derivative: { -sin($0) }, tolerance: 2e-7),
     ]
 }
 
@@ -115,7 +115,7 @@ struct ElementFunction: Sendable, CustomTestStringConvertible {
     }
 
     /// dy·f'(x), in both types.
-    @Test(arguments: ElementFunction.all) func slopes(_ f: ElementFunction) {
+    @Test(arguments: ElementFunction.all) func derivatives(_ f: ElementFunction) {
         let x = Self.inputs.filter { abs($0) < 30 && abs($0) > 1e-3 }
         for type in [DType.float32, .float64] {
             let t = Tensor(x).cast(to: type), y = t.map(f.op)
@@ -123,14 +123,14 @@ struct ElementFunction: Sendable, CustomTestStringConvertible {
             let dx = Tensor.mapBackward(f.op, dy: g, x: t, y: y).doubles()
             if f.op == NSTM_SILU || f.op == NSTM_GELU {
                 let both = t.mapWithDerivative(f.op)
-                #expect(bits(both.y) == bits(y) && (g * both.slope).doubles() == dx)
+                #expect(bits(both.y) == bits(y) && (g * both.derivative).doubles() == dx)
             }
             let tolerance = type == .float32 ? 2e-6 : 1e-13
             var worst = 0.0, at: Float = 0
             for (x, d) in zip(x, dx) {
-                let exact = 2 * f.slope(Double(x))
+                let exact = 2 * f.derivative(Double(x))
                 if exact.isNaN { continue }
-                // The slope of a saturated function is a difference of nearly equal numbers: relative to 1 there.
+                // The derivative of a saturated function is a difference of nearly equal numbers: relative to 1 there.
                 let error = abs(d - exact) / max(1, abs(exact))
                 if !(error <= worst) { (worst, at) = (error, x) }
             }

@@ -6,7 +6,7 @@ import Testing
 /// One of the further element functions and the same from libm in double.
 struct FurtherFunction: Sendable, CustomTestStringConvertible {
     let name: String
-    let op: nstm_function
+    let op: nstm_unary_precise_op
     var p = 0.0
     /// Largest relative error allowed in float64.
     var tolerance = 4e-15
@@ -109,17 +109,17 @@ struct FurtherFunction: Sendable, CustomTestStringConvertible {
         }
     }
     /// Derivatives against central differences of the reference, in both types.
-    @Test(arguments: FurtherFunction.all) func slopes(_ f: FurtherFunction) {
+    @Test(arguments: FurtherFunction.all) func derivatives(_ f: FurtherFunction) {
         let grid: [Float] = (0..<2000).map { Float($0) * 0.0131 - 13.0553 }
         let x = grid.filter { (v: Float) -> Bool in abs(v) > 0.02 && abs(abs(v) - 3) > 1e-3 }
         for type in [DType.float32, .float64] {
             let t = Tensor(x).cast(to: type), g = Tensor(repeating: 2, t.shape, dtype: type)
             for (x, d) in zip(x, Tensor.applyBackward(f.op, f.p, dy: g, x: t).doubles()) {
-                let h = 1e-5, at = Double(x), slope: Double = (f.reference(at + h) - f.reference(at - h)) / h
+                let h = 1e-5, at = Double(x), derivative: Double = (f.reference(at + h) - f.reference(at - h)) / h
                 // Near a pole or a jump there is nothing to compare.
-                if !slope.isFinite || abs(slope) > 10 || abs(f.reference(at)) > 1e6 { continue }
-                if !(abs(d - slope) <= 3e-6 * max(1, abs(slope))) {
-                    Issue.record("\(f.name) \(type) at \(x): \(d), not \(slope)")
+                if !derivative.isFinite || abs(derivative) > 10 || abs(f.reference(at)) > 1e6 { continue }
+                if !(abs(d - derivative) <= 3e-6 * max(1, abs(derivative))) {
+                    Issue.record("\(f.name) \(type) at \(x): \(d), not \(derivative)")
                     return
                 }
             }

@@ -15,9 +15,9 @@ void nstm_channel_sums(nstm_real t, const void *dy, const void *x, const double 
     NSTM_ELEMENTS(t, batch * (last - first) * size, dy ? 2 : 1);
     NSTM_DISPATCH(t, channel_sums, dy, x, center, first_sum, second_sum, batch, channels, size, first, last);
 }
-void nstm_channel_map(nstm_real t, const void *dy, const void *x, const double *center, const double *scale,
-                      const double *slope, const double *offset, void *y, ptrdiff_t batch, ptrdiff_t channels,
+void nstm_channel_affine(nstm_real t, const void *dy, const void *x, const double *center, const double *dy_scale,
+                      const double *x_scale, const double *offset, void *y, ptrdiff_t batch, ptrdiff_t channels,
                       ptrdiff_t size) {
     NSTM_ELEMENTS(t, batch * channels * size, dy ? 3 : 2);
-    NSTM_DISPATCH(t, channel_map, dy, x, center, scale, slope, offset, y, batch, channels, size);
+    NSTM_DISPATCH(t, channel_affine, dy, x, center, dy_scale, x_scale, offset, y, batch, channels, size);
 }

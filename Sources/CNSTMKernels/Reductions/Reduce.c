@@ -37,7 +37,7 @@ void nstm_reduce(nstm_real t, nstm_reduction op, const void *x, const double *sh
         outer * (inner == 1 ? 1 : high - low) * (reduce_count * NSTM_BYTES(t) + 8));
     NSTM_DISPATCH(t, reduce, op, x, shift, y, outer, reduce_count, inner, low, high);
 }
-void nstm_reduce_backward(nstm_real t, nstm_spread op, double p, const double *factor, const void *x, const double *shift,
+void nstm_reduce_backward(nstm_real t, nstm_reduction_gradient op, double p, const double *factor, const void *x, const double *shift,
                           void *dx, ptrdiff_t outer, ptrdiff_t reduce_count, ptrdiff_t inner) {
     NSTM_ELEMENTS(t, outer * reduce_count * inner, 2);
     NSTM_DISPATCH(t, reduce_backward, op, p, factor, x, shift, dx, outer, reduce_count, inner);

@@ -75,7 +75,7 @@ void nstm_top_k_gates(nstm_real t, const void *logits, void *gates, ptrdiff_t k,
     NSTM_ELEMENTS(t, rows * columns, 2);
     NSTM_DISPATCH(t, top_k_gates, logits, gates, k, rows, columns);
 }
-void nstm_activate(nstm_real t, int op, void *x, const void *bias, void *y, int slope, ptrdiff_t rows, ptrdiff_t columns) {
-    NSTM_ELEMENTS(t, rows * columns, op < 0 ? 2 : slope ? 3 : 2);
-    NSTM_DISPATCH(t, activate, op, x, bias, y, slope, rows, columns);
+void nstm_activate(nstm_real t, int op, void *x, const void *bias, void *y, int differentiate, ptrdiff_t rows, ptrdiff_t columns) {
+    NSTM_ELEMENTS(t, rows * columns, op < 0 ? 2 : differentiate ? 3 : 2);
+    NSTM_DISPATCH(t, activate, op, x, bias, y, differentiate, rows, columns);
 }

@@ -72,24 +72,24 @@ void nstm_uniform(uint64_t seed, uint64_t first, double *_Nonnull out, ptrdiff_t
 /// out[i] ← 0 where the uniform number is below `rate`, `kept` elsewhere.
 void nstm_dropout_mask(uint64_t seed, uint64_t first, double rate, float kept, float *_Nonnull out, ptrdiff_t n);
 
-// MARK: Element-wise (Elementwise.c)
+// MARK: Element-wise (FastFunctions.c)
 typedef enum {
     NSTM_NEG, NSTM_ABS, NSTM_EXP, NSTM_LOG, NSTM_SQRT, NSTM_RSQRT, NSTM_SQUARE, NSTM_RECIPROCAL,
     NSTM_TANH, NSTM_SIGMOID, NSTM_SILU, NSTM_GELU, NSTM_RELU, NSTM_RELU2, NSTM_SOFTPLUS, NSTM_SIN, NSTM_COS,
     NSTM_LOGSIGMOID
-} nstm_unary;
+} nstm_unary_fast_op;
 typedef enum {
     NSTM_ADD, NSTM_SUB, NSTM_MUL, NSTM_DIV, NSTM_MAX, NSTM_MIN
-} nstm_binary;
+} nstm_binary_broadcast_op;
 
-void nstm_map(nstm_real t, nstm_unary op, const void *_Nonnull x, void *_Nonnull y, ptrdiff_t n);
+void nstm_unary_fast(nstm_real t, nstm_unary_fast_op op, const void *_Nonnull x, void *_Nonnull y, ptrdiff_t n);
 /// dx ← dy · f'(x), with y = f(x).
-void nstm_map_backward(nstm_real t, nstm_unary op, const void *_Nonnull dy, const void *_Nonnull x,
+void nstm_unary_fast_backward(nstm_real t, nstm_unary_fast_op op, const void *_Nonnull dy, const void *_Nonnull x,
                        const void *_Nonnull y, void *_Nonnull dx, ptrdiff_t n);
-/// y ← f(x) and slope ← f'(x) in one pass, for the activations whose derivative needs the same exponential: SiLU and GELU.
-void nstm_map_with_derivative(nstm_real t, nstm_unary op, const void *_Nonnull x, void *_Nonnull y, void *_Nonnull slope, ptrdiff_t n);
+/// y ← f(x) and derivative ← f'(x) in one pass, for the activations whose derivative needs the same exponential: SiLU and GELU.
+void nstm_unary_fast_with_derivative(nstm_real t, nstm_unary_fast_op op, const void *_Nonnull x, void *_Nonnull y, void *_Nonnull derivative, ptrdiff_t n);
 /// y[i,j] ← a[i,j] op b[i,j] for an operand with outer stride (elements per row) and inner stride 0 or 1.
-void nstm_zip(nstm_real t, nstm_binary op, const void *_Nonnull a, ptrdiff_t a_outer, ptrdiff_t a_inner,
+void nstm_binary_broadcast(nstm_real t, nstm_binary_broadcast_op op, const void *_Nonnull a, ptrdiff_t a_outer, ptrdiff_t a_inner,
               const void *_Nonnull b, ptrdiff_t b_outer, ptrdiff_t b_inner, void *_Nonnull y, ptrdiff_t rows,
               ptrdiff_t columns);
 /// y ← alpha·x + beta
@@ -102,7 +102,7 @@ void nstm_clamp(nstm_real t, const void *_Nonnull x, double low, double high, vo
 void nstm_clamp_backward(nstm_real t, const void *_Nonnull dy, const void *_Nonnull x, double low, double high,
                          void *_Nonnull dx, ptrdiff_t n);
 
-// MARK: Further element functions (Functions.c): float32 is computed in double and rounded once
+// MARK: Further element functions (PreciseFunctions.c): float32 is computed in double and rounded once
 /// Functions of one element; `p` is the parameter of those that have one.
 typedef enum {
     /// x for x > 0, else p·x (Maas et al. 2013); else p(eˣ − 1) (Clevert et al. 2016); that with fixed numbers (Klambauer et
@@ -115,23 +115,23 @@ typedef enum {
     NSTM_TAN, NSTM_SINH, NSTM_COSH, NSTM_ASIN, NSTM_ACOS, NSTM_ATAN, NSTM_ASINH, NSTM_ACOSH, NSTM_ATANH,
     /// Piecewise constant; the derivative is 0 everywhere. NSTM_ROUND takes halves to even.
     NSTM_FLOOR, NSTM_CEIL, NSTM_ROUND, NSTM_TRUNC, NSTM_SIGN
-} nstm_function;
-void nstm_apply(nstm_real t, nstm_function op, double p, const void *_Nonnull x, void *_Nonnull y, ptrdiff_t n);
+} nstm_unary_precise_op;
+void nstm_unary_precise(nstm_real t, nstm_unary_precise_op op, double p, const void *_Nonnull x, void *_Nonnull y, ptrdiff_t n);
 /// dx ← dy · f'(x)
-void nstm_apply_backward(nstm_real t, nstm_function op, double p, const void *_Nonnull dy, const void *_Nonnull x,
+void nstm_unary_precise_backward(nstm_real t, nstm_unary_precise_op op, double p, const void *_Nonnull dy, const void *_Nonnull x,
                          void *_Nonnull dx, ptrdiff_t n);
 /// Functions of two elements u and v.
 typedef enum {
-    /// uᵛ; its slopes by u (0 where v = 0) and by v (0 where u = 0 and v ≥ 0).
-    NSTM_PAIR_POW, NSTM_PAIR_POW_BASE, NSTM_PAIR_POW_EXPONENT,
+    /// uᵛ; its derivatives by u (0 where v = 0) and by v (0 where u = 0 and v ≥ 0).
+    NSTM_BINARY_POW, NSTM_BINARY_POW_BASE_DERIVATIVE, NSTM_BINARY_POW_EXPONENT_DERIVATIVE,
     /// How much of a gradient goes to u in max(u, v), min(u, v): 1, ½ on a tie, 0.
-    NSTM_PAIR_MAX_SHARE, NSTM_PAIR_MIN_SHARE,
-    /// Losses of a value u against a target v, and their slopes by u: |u − v|, Huber's with threshold p, binary cross-entropy
-    /// of a logit u, eᵛ(v − u) of log-probabilities (Kullback–Leibler; the slope is by the target v).
-    NSTM_PAIR_ABSOLUTE, NSTM_PAIR_ABSOLUTE_SLOPE, NSTM_PAIR_HUBER, NSTM_PAIR_HUBER_SLOPE,
-    NSTM_PAIR_BCE, NSTM_PAIR_BCE_SLOPE, NSTM_PAIR_KL, NSTM_PAIR_KL_TARGET
-} nstm_pair_function;
-void nstm_pair(nstm_real t, nstm_pair_function op, double p, const void *_Nonnull u, const void *_Nonnull v, void *_Nonnull y,
+    NSTM_BINARY_MAX_DERIVATIVE, NSTM_BINARY_MIN_DERIVATIVE,
+    /// Losses of a value u against a target v, and their derivatives by u: |u − v|, Huber's with threshold p, binary cross-entropy
+    /// of a logit u, eᵛ(v − u) of log-probabilities (Kullback–Leibler; the derivative is by the target v).
+    NSTM_BINARY_ABSOLUTE, NSTM_BINARY_ABSOLUTE_DERIVATIVE, NSTM_BINARY_HUBER, NSTM_BINARY_HUBER_DERIVATIVE,
+    NSTM_BINARY_BCE, NSTM_BINARY_BCE_DERIVATIVE, NSTM_BINARY_KL, NSTM_BINARY_KL_TARGET_DERIVATIVE
+} nstm_binary_precise_op;
+void nstm_binary_precise(nstm_real t, nstm_binary_precise_op op, double p, const void *_Nonnull u, const void *_Nonnull v, void *_Nonnull y,
                ptrdiff_t n);
 /// Cross-entropy against (1 − smoothing)·onehot + smoothing/columns, each class c weighted by classes[c] (1 when null):
 /// losses[r] ← weights[r]·Σ_c q_c·classes[c]·(logsumexp(x[r]) − x[r,c]), 0 where target[r] < 0. Saves logsumexp by rows.
@@ -169,10 +169,10 @@ void nstm_reduce(nstm_real t, nstm_reduction op, const void *_Nonnull x, const d
 typedef enum {
     /// g(v − w), g·v, g·sign v, g·sign v·(|v|/w)^(p−1) (0 where v = 0), g·e^(v − w) (0 where w = −∞, g where v = w), g where
     /// v = w, g·sign v where |v| = w
-    NSTM_SPREAD_CENTERED, NSTM_SPREAD_VALUE, NSTM_SPREAD_SIGN, NSTM_SPREAD_POWER, NSTM_SPREAD_EXP, NSTM_SPREAD_EQUAL,
-    NSTM_SPREAD_ABSOLUTE_EQUAL
-} nstm_spread;
-void nstm_reduce_backward(nstm_real t, nstm_spread op, double p, const double *_Nonnull factor, const void *_Nonnull x,
+    NSTM_GRADIENT_CENTERED, NSTM_GRADIENT_VALUE, NSTM_GRADIENT_SIGN, NSTM_GRADIENT_POWER, NSTM_GRADIENT_EXP, NSTM_GRADIENT_EQUAL,
+    NSTM_GRADIENT_ABSOLUTE_EQUAL
+} nstm_reduction_gradient;
+void nstm_reduce_backward(nstm_real t, nstm_reduction_gradient op, double p, const double *_Nonnull factor, const void *_Nonnull x,
                           const double *_Nonnull shift, void *_Nonnull dx, ptrdiff_t outer, ptrdiff_t reduce,
                           ptrdiff_t inner);
 /// dx[o,r,i] ← g[o,i] · Π_{s≠r} x[o,s,i], by products from both ends: no division, right with zeros. `scratch`: reduce doubles.
@@ -185,9 +185,9 @@ void nstm_product_backward(nstm_real t, const double *_Nonnull g, const void *_N
 void nstm_channel_sums(nstm_real t, const void *_Nullable dy, const void *_Nonnull x, const double *_Nonnull center,
                        double *_Nonnull first_sum, double *_Nonnull second_sum, ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t size,
                        ptrdiff_t first, ptrdiff_t last);
-/// y ← a·scale[c] + (x − center[c])·slope[c] + offset[c], with a = dy, or no such term when dy is null. All of `batch` elements.
-void nstm_channel_map(nstm_real t, const void *_Nullable dy, const void *_Nonnull x, const double *_Nonnull center,
-                      const double *_Nonnull scale, const double *_Nonnull slope, const double *_Nonnull offset,
+/// y ← a·scale[c] + (x − center[c])·derivative[c] + offset[c], with a = dy, or no such term when dy is null. All of `batch` elements.
+void nstm_channel_affine(nstm_real t, const void *_Nullable dy, const void *_Nonnull x, const double *_Nonnull center,
+                      const double *_Nonnull scale, const double *_Nonnull derivative, const double *_Nonnull offset,
                       void *_Nonnull y, ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t size);
 
 // MARK: Rows (Rows.c): softmax, norms and losses over the last axis
@@ -231,9 +231,9 @@ void nstm_cross_entropy_backward(nstm_real t, double scale, const void *_Nonnull
 /// gates ← σ(logits) where among the k largest of its row (ties: lower index first), else exactly 0.
 void nstm_top_k_gates(nstm_real t, const void *_Nonnull logits, void *_Nonnull gates, ptrdiff_t k, ptrdiff_t rows,
                       ptrdiff_t columns);
-/// x ← x + bias, then y ← act(x); x becomes the slope act'(x) when `slope` ≠ 0, and is of no use afterwards otherwise. bias
-/// repeats by rows. `op` < 0: no activation, and y is not used. Without y the result lies in x; `slope` is 0 then.
-void nstm_activate(nstm_real t, int op, void *_Nonnull x, const void *_Nullable bias, void *_Nullable y, int slope,
+/// x ← x + bias, then y ← act(x); x becomes the derivative act'(x) when `derivative` ≠ 0, and is of no use afterwards otherwise. bias
+/// repeats by rows. `op` < 0: no activation, and y is not used. Without y the result lies in x; `derivative` is 0 then.
+void nstm_activate(nstm_real t, int op, void *_Nonnull x, const void *_Nullable bias, void *_Nullable y, int derivative,
                    ptrdiff_t rows, ptrdiff_t columns);
 
 // MARK: Weights of half the size (BFloat16Products.c): float32 alone

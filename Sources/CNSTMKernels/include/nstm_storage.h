@@ -93,7 +93,7 @@ static inline const void *_Nonnull nstm_tensor_memory(const nstm_tensor *_Nonnul
     return tensor->owner ? tensor->owner : tensor;
 }
 /// Whether it keeps more memory alive than its elements take.
-static inline bool nstm_tensor_holds_more(const nstm_tensor *_Nonnull tensor) {
+static inline bool nstm_tensor_is_partial_view(const nstm_tensor *_Nonnull tensor) {
     return tensor->owner && ((const nstm_tensor *)tensor->owner)->count != tensor->count;
 }
 static inline void nstm_tensor_retain(nstm_tensor *_Nullable tensor) {

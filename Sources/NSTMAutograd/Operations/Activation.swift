@@ -6,7 +6,7 @@ public enum Activation: String, Sendable, Codable, CaseIterable {
     case none, tanh, sigmoid, silu, gelu, relu
     case squaredReLU = "squared-relu"
 
-    var kernel: nstm_unary? {
+    var kernel: nstm_unary_fast_op? {
         switch self {
         case .none: nil
         case .tanh: NSTM_TANH

@@ -39,9 +39,9 @@ extension Variable {
         let x = value.contiguous(), n = Double(max(1, layout.perChannel)),
             zeros = Tensor.zeros([layout.channels], dtype: .float64)
         let rstd = variance.mapped { 1 / ($0 + epsilon).squareRoot() }
-        let slope = gain.map { rstd * $0.value.cast(to: .float64) } ?? rstd
+        let xScale = gain.map { rstd * $0.value.cast(to: .float64) } ?? rstd
         let offset = bias.map { $0.value.cast(to: .float64).contiguous() } ?? zeros
-        let y = layout.map(x, nil, center: mean, scale: zeros, slope: slope, offset: offset)
+        let y = layout.map(x, nil, center: mean, scale: zeros, xScale: xScale, offset: offset)
         var inputs = [self]
         if let gain { inputs.append(gain) }
         if let bias { inputs.append(bias) }
@@ -51,15 +51,15 @@ extension Variable {
             .pullback { dy, sink in
                 let dy = dy.contiguous(), sums = layout.sums(x, dy, center: mean)
                 if fromBatch {
-                    // dx = slope·(dy − mean dy − (x − mean)·rstd²·mean(dy·(x − mean)))
+                    // dx = xScale·(dy − mean dy − (x − mean)·rstd²·mean(dy·(x − mean)))
                     sink.add(
                         0,
                         layout.map(
-                            x, dy, center: mean, scale: slope,
-                            slope: .mapped(slope * rstd, rstd * sums.second) { -$0 * $1 / n },
-                            offset: .mapped(slope, sums.first) { -$0 * $1 / n }))
+                            x, dy, center: mean, scale: xScale,
+                            xScale: .mapped(xScale * rstd, rstd * sums.second) { -$0 * $1 / n },
+                            offset: .mapped(xScale, sums.first) { -$0 * $1 / n }))
                 } else {
-                    sink.add(0, layout.map(x, dy, center: mean, scale: slope, slope: zeros, offset: zeros))
+                    sink.add(0, layout.map(x, dy, center: mean, scale: xScale, xScale: zeros, offset: zeros))
                 }
                 if hasGain { sink.add(1, (sums.second * rstd).cast(to: x.dtype)) }
                 if hasBias { sink.add(hasGain ? 2 : 1, sums.first.cast(to: x.dtype)) }
@@ -90,8 +90,8 @@ extension Variable {
         }
         let mean = spread(means), rstd = spread(rstds), gains = repeated(gain, 1),
             zeros = Tensor.zeros(mean.shape, dtype: .float64)
-        let slope = rstd * gains
-        let y = each.map(x, nil, center: mean, scale: zeros, slope: slope, offset: repeated(bias, 0))
+        let xScale = rstd * gains
+        let y = each.map(x, nil, center: mean, scale: zeros, xScale: xScale, offset: repeated(bias, 0))
         var inputs = [self]
         if let gain { inputs.append(gain) }
         if let bias { inputs.append(bias) }
@@ -109,7 +109,7 @@ extension Variable {
                 sink.add(
                     0,
                     each.map(
-                        x, dy, center: mean, scale: slope, slope: -(rstd * rstd * rstd * spreadBack(grouped(sums.second))),
+                        x, dy, center: mean, scale: xScale, xScale: -(rstd * rstd * rstd * spreadBack(grouped(sums.second))),
                         offset: -(rstd * spreadBack(grouped(sums.first)))))
                 if hasGain { sink.add(1, (sums.second * rstd).reshaped(rows).sum(axes: [0]).cast(to: x.dtype)) }
                 if hasBias { sink.add(hasGain ? 2 : 1, sums.first.reshaped(rows).sum(axes: [0]).cast(to: x.dtype)) }
@@ -151,26 +151,26 @@ private struct ChannelLayout {
         withExtendedLifetime(center) {}
         return (a, b)
     }
-    /// dy·scale + (x − center)·slope + offset by channel, all of them float64; without the first term when dy is nil.
-    func map(_ x: Tensor, _ dy: Tensor?, center: Tensor, scale: Tensor, slope: Tensor, offset: Tensor) -> Tensor {
+    /// dy·scale + (x − center)·xScale + offset by channel, all of them float64; without the first term when dy is nil.
+    func map(_ x: Tensor, _ dy: Tensor?, center: Tensor, scale: Tensor, xScale: Tensor, offset: Tensor) -> Tensor {
         let y = Tensor(uninitialized: x.shape, x.dtype), to = y.uninitializedPointer, real = x.dtype.real
-        let c = pointer(center), a = pointer(scale), k = pointer(slope), d = pointer(offset), step = channels * size
+        let c = pointer(center), a = pointer(scale), k = pointer(xScale), d = pointer(offset), step = channels * size
         if batch == 1 {
             Parallel.blocks(channels, of: max(1, 8_192 / max(1, size))) { r in
                 let o = r.lowerBound * size * x.dtype.byteCount, i = r.lowerBound
-                nstm_channel_map(
+                nstm_channel_affine(
                     real, dy.map { $0.pointer + o }, x.pointer + o, c + i, a + i, k + i, d + i, to + o, 1, r.count, size
                 )
             }
-            withExtendedLifetime((center, scale, slope, offset)) {}
+            withExtendedLifetime((center, scale, xScale, offset)) {}
             return y
         }
         Parallel.blocks(batch, of: max(1, 8_192 / max(1, step))) { r in
             let o = r.lowerBound * step * x.dtype.byteCount
-            nstm_channel_map(
+            nstm_channel_affine(
                 real, dy.map { $0.pointer + o }, x.pointer + o, c, a, k, d, to + o, r.count, channels, size)
         }
-        withExtendedLifetime((center, scale, slope, offset)) {}
+        withExtendedLifetime((center, scale, xScale, offset)) {}
         return y
     }
     private func pointer(_ t: Tensor) -> UnsafeMutablePointer<Double> {

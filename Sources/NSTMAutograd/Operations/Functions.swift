@@ -4,19 +4,19 @@ import NSTMTensor
 // Element functions and their derivatives.
 
 extension Variable {
-    private func mapped(_ name: StaticString, _ op: nstm_unary) -> Variable {
+    private func mapped(_ name: StaticString, _ op: nstm_unary_fast_op) -> Variable {
         let x = value, y = x.map(op)
         return record(name, self, keeping: x, y, code: op.rawValue, y) { g, x, y, op, to in
-            to.add(0, .mapBackward(nstm_unary(op), dy: g, x: x, y: y))
+            to.add(0, .mapBackward(nstm_unary_fast_op(op), dy: g, x: x, y: y))
         }
     }
     /// The derivative needs the exponential that the value needs: computed with it, when it will be wanted.
-    private func mappedWithSlope(_ name: StaticString, _ op: nstm_unary) -> Variable {
+    private func mappedWithDerivative(_ name: StaticString, _ op: nstm_unary_fast_op) -> Variable {
         guard isRecorded else { return record(name, [self], value.map(op), .undefined("constants have no gradient")) }
-        let (y, slope) = value.mapWithDerivative(op)
-        return record(name, self, y, keeping: slope) { g, slope, to in to.add(0, g * slope.pointee) }
+        let (y, derivative) = value.mapWithDerivative(op)
+        return record(name, self, y, keeping: derivative) { g, derivative, to in to.add(0, g * derivative.pointee) }
     }
-    private func applied(_ name: StaticString, _ f: nstm_function, _ p: Double = 0) -> Variable {
+    private func applied(_ name: StaticString, _ f: nstm_unary_precise_op, _ p: Double = 0) -> Variable {
         let x = value
         return record(name, self, x.apply(f, p)) { g, to in to.add(0, .applyBackward(f, p, dy: g, x: x)) }
     }
@@ -85,9 +85,9 @@ extension Variable {
     /// λx for x > 0, else λα(eˣ − 1), with the fixed λ and α of Klambauer et al. 2017.
     public func selu() -> Variable { applied("selu", NSTM_SELU) }
     /// x·σ(x) (swish).
-    public func silu() -> Variable { mappedWithSlope("silu", NSTM_SILU) }
+    public func silu() -> Variable { mappedWithDerivative("silu", NSTM_SILU) }
     /// x·Φ(x), the exact form (Hendrycks & Gimpel 2016).
-    public func gelu() -> Variable { mappedWithSlope("gelu", NSTM_GELU) }
+    public func gelu() -> Variable { mappedWithDerivative("gelu", NSTM_GELU) }
     /// GELU by its tanh approximation, ½x(1 + tanh(√(2/π)(x + 0.044715x³))).
     public func geluTanh() -> Variable { applied("geluTanh", NSTM_GELU_TANH) }
     /// x·tanh(log(1 + eˣ)) (Misra 2019).
@@ -123,20 +123,20 @@ extension Variable {
         return record(
             "pow", [self, exponents], x.pow(e),
             .pullback { g, to in
-                to.add(0, (g * .pair(NSTM_PAIR_POW_BASE, x, e, name: "pow")).sum(to: x.shape))
-                to.add(1, (g * .pair(NSTM_PAIR_POW_EXPONENT, x, e, name: "pow")).sum(to: e.shape))
+                to.add(0, (g * .pair(NSTM_BINARY_POW_BASE_DERIVATIVE, x, e, name: "pow")).sum(to: x.shape))
+                to.add(1, (g * .pair(NSTM_BINARY_POW_EXPONENT_DERIVATIVE, x, e, name: "pow")).sum(to: e.shape))
             })
     }
     /// The larger of two, element by element; NaN wins. On a tie each gets half of the gradient, as in PyTorch.
     public static func maximum(_ a: Variable, _ b: Variable) -> Variable {
-        chosen("maximum", a, b, { .maximum($0, $1) }, NSTM_PAIR_MAX_SHARE)
+        chosen("maximum", a, b, { .maximum($0, $1) }, NSTM_BINARY_MAX_DERIVATIVE)
     }
     /// The smaller of two, element by element; NaN wins. On a tie each gets half of the gradient, as in PyTorch.
     public static func minimum(_ a: Variable, _ b: Variable) -> Variable {
-        chosen("minimum", a, b, { .minimum($0, $1) }, NSTM_PAIR_MIN_SHARE)
+        chosen("minimum", a, b, { .minimum($0, $1) }, NSTM_BINARY_MIN_DERIVATIVE)
     }
     private static func chosen(
-        _ name: StaticString, _ a: Variable, _ b: Variable, _ choose: (Tensor, Tensor) -> Tensor, _ share: nstm_pair_function
+        _ name: StaticString, _ a: Variable, _ b: Variable, _ choose: (Tensor, Tensor) -> Tensor, _ share: nstm_binary_precise_op
     ) -> Variable {
         fit(name, a, b)
         let va = a.value, vb = b.value

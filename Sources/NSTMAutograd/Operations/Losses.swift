@@ -72,7 +72,7 @@ extension Variable {
     /// Mean binary cross-entropy, in nats, of logits against targets of the same shape in 0 ... 1; `weights` broadcasts over it.
     /// Exact to the element type's precision also where the answer is confident and right.
     public func binaryCrossEntropy(_ targets: Tensor, weights: Tensor? = nil) -> Variable {
-        let loss = paired("binaryCrossEntropy", targets, NSTM_PAIR_BCE, NSTM_PAIR_BCE_SLOPE)
+        let loss = paired("binaryCrossEntropy", targets, NSTM_BINARY_BCE, NSTM_BINARY_BCE_DERIVATIVE)
         guard let weights else { return loss.mean() }
         let w = weights.cast(to: dtype).broadcast(to: shape)
         let total = w.sum().item()
@@ -89,16 +89,16 @@ extension Variable {
     }
     /// Mean absolute error (L1 loss) against targets of the same shape; the derivative is 0 where they are met.
     public func meanAbsoluteError(_ targets: Tensor) -> Variable {
-        paired("meanAbsoluteError", targets, NSTM_PAIR_ABSOLUTE, NSTM_PAIR_ABSOLUTE_SLOPE).mean()
+        paired("meanAbsoluteError", targets, NSTM_BINARY_ABSOLUTE, NSTM_BINARY_ABSOLUTE_DERIVATIVE).mean()
     }
     /// Mean Huber loss (Huber 1964) against targets of the same shape: ½d² for |d| ≤ delta, else delta·(|d| − ½delta).
     public func huberLoss(_ targets: Tensor, delta: Double = 1) -> Variable {
         guard delta > 0 else { nstmFatal(.other(op: "huberLoss", "delta \(delta), needs a number above 0"), at: path(of: self)) }
-        return paired("huberLoss", targets, NSTM_PAIR_HUBER, NSTM_PAIR_HUBER_SLOPE, delta).mean()
+        return paired("huberLoss", targets, NSTM_BINARY_HUBER, NSTM_BINARY_HUBER_DERIVATIVE, delta).mean()
     }
-    /// A loss for each element, and its slope by this variable.
+    /// A loss for each element, and its derivative by this variable.
     private func paired(
-        _ name: StaticString, _ targets: Tensor, _ loss: nstm_pair_function, _ slope: nstm_pair_function, _ p: Double = 0
+        _ name: StaticString, _ targets: Tensor, _ loss: nstm_binary_precise_op, _ derivative: nstm_binary_precise_op, _ p: Double = 0
     ) -> Variable {
         guard targets.shape == shape else {
             nstmFatal(.other(op: "\(name)", "values \(shape), targets \(targets.shape)"), at: path(of: self))
@@ -106,7 +106,7 @@ extension Variable {
         let x = value, t = targets.cast(to: dtype)
         return record(
             name, [self], .pair(loss, x, t, p, name: "\(name)"),
-            .pullback { g, to in to.add(0, g * .pair(slope, x, t, p, name: "\(name)")) })
+            .pullback { g, to in to.add(0, g * .pair(derivative, x, t, p, name: "\(name)")) })
     }
 
     /// Kullback–Leibler divergence KL(p ‖ q), in nats, of log-probabilities log q (this variable, [..., classes]) from the
@@ -120,10 +120,10 @@ extension Variable {
         requireSameType("klDivergence", self, target)
         let u = value, v = target.value, rows = shape.dropLast().count
         let loss = record(
-            "klDivergence", [self, target], .pair(NSTM_PAIR_KL, u, v, name: "klDivergence"),
+            "klDivergence", [self, target], .pair(NSTM_BINARY_KL, u, v, name: "klDivergence"),
             .pullback { g, to in
                 to.add(0, -(g * v.exp()))
-                to.add(1, g * .pair(NSTM_PAIR_KL_TARGET, u, v, name: "klDivergence"))
+                to.add(1, g * .pair(NSTM_BINARY_KL_TARGET_DERIVATIVE, u, v, name: "klDivergence"))
             })
         return loss.sum() * (1 / Double(max(1, rows)))
     }

@@ -45,11 +45,11 @@ extension Variable {
         let outShape = shape.dropLast().appending(n)
         let product = Tensor(uninitialized: outShape, dtype)
         let op = activation.kernel
-        let isRecorded = isRecorded || weight.isRecorded || bias?.isRecorded ?? false, keepsSlope = op != nil && isRecorded
-        // With an activation the product becomes its slope, in place: all that the way back needs of it. Without a way back it becomes
+        let isRecorded = isRecorded || weight.isRecorded || bias?.isRecorded ?? false, savesDerivative = op != nil && isRecorded
+        // With an activation the product becomes its derivative, in place: all that the way back needs of it. Without a way back it becomes
         // the result.
-        let y = keepsSlope ? Tensor(uninitialized: outShape, dtype) : product
-        let pre = product.uninitializedPointer, out = keepsSlope ? y.uninitializedPointer : nil
+        let y = savesDerivative ? Tensor(uninitialized: outShape, dtype) : product
+        let pre = product.uninitializedPointer, out = savesDerivative ? y.uninitializedPointer : nil
         Gemm.run(
             real, false, true, rows, n, k, 1, x.pointer, k, w.pointer, k, 0, pre, n,
             isFollowed: op != nil || b != nil
@@ -57,16 +57,16 @@ extension Variable {
             if op == nil && b == nil { return }
             let o = r.lowerBound * n * size
             nstm_activate(
-                real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.pointer, out.map { $0 + o }, keepsSlope ? 1 : 0,
+                real, op.map { Int32($0.rawValue) } ?? -1, pre + o, b?.pointer, out.map { $0 + o }, savesDerivative ? 1 : 0,
                 r.count, n)
         }
         if let y = unrecorded(y, of: self, isRecorded: isRecorded) { return y }
         return record(
             "linear", self, weight, bias, y, keeping: (x, w, op == nil ? nil : product, b != nil)
         ) { g, kept, to in
-            let (x, w, slope, hasBias) = kept.pointee
+            let (x, w, derivative, hasBias) = kept.pointee
             let n = w.shape[0], k = w.shape[1], rows = x.shape.dropLast().count, real = x.dtype.real
-            let da = slope.map { g * $0 } ?? g.contiguous()
+            let da = derivative.map { g * $0 } ?? g.contiguous()
             if to.needs(0) {
                 let dx = Tensor(uninitialized: x.shape, x.dtype)
                 Gemm.run(real, false, false, rows, k, n, 1, da.pointer, n, w.pointer, k, 0, dx.uninitializedPointer, k)

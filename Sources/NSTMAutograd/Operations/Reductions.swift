@@ -11,7 +11,7 @@ extension Variable {
         return record(
             "variance", [self], r.result(r.variance(mean: mean, correction: correction), keepDims: keepDims),
             .pullback { g, to in
-                to.add(0, r.spread(NSTM_SPREAD_CENTERED, factor: r.gradient(g).affine(scale), shift: mean))
+                to.add(0, r.spread(NSTM_GRADIENT_CENTERED, factor: r.gradient(g).affine(scale), shift: mean))
             })
     }
     /// Square root of the variance; see `variance`. The derivative is 0 where the deviation is 0.
@@ -22,7 +22,7 @@ extension Variable {
             "standardDeviation", [self], r.result(y, keepDims: keepDims),
             .pullback { g, to in
                 let factor = Tensor.mapped(r.gradient(g), y) { g, y in y == 0 ? 0 : g / (y * n) }
-                to.add(0, r.spread(NSTM_SPREAD_CENTERED, factor: factor, shift: mean))
+                to.add(0, r.spread(NSTM_GRADIENT_CENTERED, factor: factor, shift: mean))
             })
     }
     /// Largest element over axes (`amax`). NaN counts as largest. Equals share the gradient evenly, as in PyTorch and JAX.
@@ -41,7 +41,7 @@ extension Variable {
             name, [self], r.result(y, keepDims: keepDims),
             .pullback { g, to in
                 let share = Tensor.mapped(r.gradient(g), r.run(NSTM_REDUCE_EQUAL, shift: y)) { $0 / max(1, $1) }
-                to.add(0, r.spread(NSTM_SPREAD_EQUAL, factor: share, shift: y))
+                to.add(0, r.spread(NSTM_GRADIENT_EQUAL, factor: share, shift: y))
             })
     }
     /// Product over axes (`prod`), in double; 1 when there is nothing to multiply. The derivative is right with zeros.
@@ -60,13 +60,13 @@ extension Variable {
             .pullback { g, to in
                 let g = r.gradient(g)
                 switch p {
-                case 1: to.add(0, r.spread(NSTM_SPREAD_SIGN, factor: g, shift: y))
+                case 1: to.add(0, r.spread(NSTM_GRADIENT_SIGN, factor: g, shift: y))
                 case 2:
-                    to.add(0, r.spread(NSTM_SPREAD_VALUE, factor: .mapped(g, y) { g, y in y == 0 ? 0 : g / y }, shift: y))
+                    to.add(0, r.spread(NSTM_GRADIENT_VALUE, factor: .mapped(g, y) { g, y in y == 0 ? 0 : g / y }, shift: y))
                 case .infinity:
                     let share = Tensor.mapped(g, r.run(NSTM_REDUCE_ABSOLUTE_EQUAL, shift: y)) { $0 / max(1, $1) }
-                    to.add(0, r.spread(NSTM_SPREAD_ABSOLUTE_EQUAL, factor: share, shift: y))
-                default: to.add(0, r.spread(NSTM_SPREAD_POWER, order: p, factor: g, shift: y))
+                    to.add(0, r.spread(NSTM_GRADIENT_ABSOLUTE_EQUAL, factor: share, shift: y))
+                default: to.add(0, r.spread(NSTM_GRADIENT_POWER, order: p, factor: g, shift: y))
                 }
             })
     }
@@ -75,6 +75,6 @@ extension Variable {
         let r = AxisReduction(value, axes), y = r.logSumExp()
         return record(
             "logSumExp", [self], r.result(y, keepDims: keepDims),
-            .pullback { g, to in to.add(0, r.spread(NSTM_SPREAD_EXP, factor: r.gradient(g), shift: y)) })
+            .pullback { g, to in to.add(0, r.spread(NSTM_GRADIENT_EXP, factor: r.gradient(g), shift: y)) })
     }
 }

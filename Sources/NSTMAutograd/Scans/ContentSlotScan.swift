@@ -18,11 +18,16 @@ extension Variable {
     /// What the weights write beside keys is up to the caller. A state with r of exactly 0 is left exactly as it was; that costs nothing, and no
     /// gradient comes from it.
     ///
+    /// `self` are the keys [B, T, D] of the tokens, of length √D, so that sₘ is a cosine where Kₘ has that length too.
+    ///
     /// - Parameters:
-    ///   - self: keys [B, T, D] of length √D, so that sₘ is a cosine where Kₘ has that length too.
-    ///   - routing: r [B, T, N]; strength, forget: e and f [B, T]; all in 0 ... 1.
-    ///   - keys, usage: before the first token, [B, N, D] and [B, N].
-    ///   - sharpness, threshold: β and θ, one element each.
+    ///   - routing: r [B, T, N] in 0 ... 1.
+    ///   - strength: e [B, T] in 0 ... 1.
+    ///   - forget: f [B, T] in 0 ... 1.
+    ///   - keys: keys of the states before the first token, [B, N, D].
+    ///   - usage: usage of the states before the first token, [B, N].
+    ///   - sharpness: β, one element.
+    ///   - threshold: θ, one element.
     public func contentSlotScan(
         routing: Variable, strength: Variable, forget: Variable, keys: Variable, usage: Variable, sharpness: Variable,
         threshold: Variable

@@ -24,12 +24,12 @@ public struct ComplexDiagonalScan {
 }
 
 extension Variable {
-    /// Linear recurrence of independent channels (kernel family 3), exact and in linear space, with `self` as input b:
+    /// Linear recurrence of independent channels (kernel family 3), exact and in linear space, with `self` as input b, [B, T, D];
+    /// minGRU and minLSTM give z ⊙ h̃:
     ///
     ///     h ← a ⊙ h + b
     ///
     /// - Parameters:
-    ///   - self: b [B, T, D]; minGRU and minLSTM give z ⊙ h̃.
     ///   - decay: a [B, T, D], or [D], the same for every token.
     ///   - state: h before the first token [B, D]; zeros when nil.
     public func diagonalScan(decay: Variable, state: Variable? = nil) -> DiagonalScan {

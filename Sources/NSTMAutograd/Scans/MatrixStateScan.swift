@@ -8,14 +8,15 @@ public struct MatrixStateScan {
 }
 
 extension Variable {
-    /// Linear recurrence on one matrix S [dk, dv] a head (kernel family 2), exact, with `self` as queries:
+    /// Linear recurrence on one matrix S [dk, dv] a head (kernel family 2), exact, with `self` as queries
+    /// [B, T, heads · dk]:
     ///
     ///     S ← diag(a) S;  S ← S + kᵀ v,  or with β the delta rule  S ← S + β kᵀ (v − k S);  o = q S
     ///
     /// and with a bonus u the read comes before the update: o = q (S + diag(u) kᵀ v), S being the state of the token before.
     ///
     /// - Parameters:
-    ///   - self, key: queries and keys [B, T, heads · dk]. Nothing is scaled or normalized here; the delta rule wants ‖k‖ = 1.
+    ///   - key: keys [B, T, heads · dk]. Nothing is scaled or normalized here; the delta rule wants ‖k‖ = 1.
     ///   - value: [B, T, heads · dv]; dv may differ from dk.
     ///   - decay: a, usually in 0 ... 1: one number a head, [B, T, heads] (RetNet, Mamba-2, gated DeltaNet), or one a key
     ///     channel, [B, T, heads · dk] (GLA, RWKV-6); or what broadcasts to these, such as [heads]. Nil: none (linear attention).

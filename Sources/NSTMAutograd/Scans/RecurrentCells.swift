@@ -21,7 +21,8 @@ extension Variable {
     ///
     /// - Parameters:
     ///   - recurrent: Uᵀ [4H, H].
-    ///   - hidden, cell: h and c before the first token [B, H]; zeros when nil. Both or none.
+    ///   - hidden: h before the first token [B, H]; zeros when nil. Given with `cell` or not at all.
+    ///   - cell: c before the first token [B, H]; zeros when nil.
     public func lstmScan(recurrent: Variable, hidden: Variable? = nil, cell: Variable? = nil) -> LSTMScan {
         let states = [hidden, cell].compactMap { $0 }
         let run = CellRun("lstmScan", self, recurrent, gates: 4, states: states, stateCount: 2)

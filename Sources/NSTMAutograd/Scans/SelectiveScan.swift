@@ -8,16 +8,18 @@ public struct SelectiveScan {
 }
 
 extension Variable {
-    /// Mamba's selective scan (Gu & Dao 2023, algorithm 2; kernel family 3), N states a channel d, with `self` as x:
+    /// Mamba's selective scan (Gu & Dao 2023, algorithm 2; kernel family 3), N states a channel d, with `self` as x
+    /// [B, T, D]:
     ///
     ///     h[d] ← exp(Δ[d] A[d]) ⊙ h[d] + Δ[d] x[d] B;  y[d] = C · h[d] + D[d] x[d]
     ///
     /// Nothing of size B × T × D × N is ever in memory: decays are computed where they are used, forward and backward.
     ///
     /// - Parameters:
-    ///   - self: x [B, T, D].
     ///   - delta: step sizes Δ [B, T, D], positive (after softplus).
-    ///   - a: [D, N], negative; b, c: [B, T, N], shared by the channels.
+    ///   - a: [D, N], negative.
+    ///   - b: [B, T, N], shared by the channels.
+    ///   - c: [B, T, N], shared by the channels.
     ///   - step: what Δ is multiplied by in the decay of each state, [B, T, N], so that a = exp(step[m] Δ[d] A[d, m]); nil: 1. A
     ///     state whose step is exactly 0 is left exactly as it was, whatever b says; that costs nothing, and no gradient comes from it.
     ///   - skip: the D of the formula, [D]; nil: none.

@@ -2,9 +2,12 @@ import CNSTMKernels
 import NSTMTensor
 
 extension Variable {
-    /// The read of the scan alone, of states as they are: o = Σₘ softmaxₘ(q·Kₘ/√d + biasₘ) Vₘ by heads.
+    /// The read of the scan alone, of states as they are: o = Σₘ softmaxₘ(q·Kₘ/√d + biasₘ) Vₘ by heads, with `self` as
+    /// queries [B, T, D].
     /// - Parameters:
-    ///   - self: queries [B, T, D]; keys, values: [B, N, D]; bias: read biases [B, N], −∞ for inactive states.
+    ///   - keys: keys of the states, [B, N, D].
+    ///   - values: values of the states, [B, N, D].
+    ///   - bias: read biases [B, N], −∞ for inactive states.
     /// - Returns: what is read [B, T, D], and the read weights [B, H, T, N].
     public func slotRead(keys: Variable, values: Variable, bias: Variable? = nil, heads: Int) -> (
         output: Variable, weights: Tensor

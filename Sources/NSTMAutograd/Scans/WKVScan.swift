@@ -8,14 +8,14 @@ public struct WKVScan {
 }
 
 extension Variable {
-    /// RWKV-4's weighted sum of values (Peng et al. 2023, eq. 16; kernel family 3), with `self` as keys:
+    /// RWKV-4's weighted sum of values (Peng et al. 2023, eq. 16; kernel family 3), with `self` as keys [B, T, D]:
     ///
     ///     yₜ = (Σ_{i<t} e^{(t−1−i)w + kᵢ} vᵢ + e^{u+kₜ} vₜ) / (Σ_{i<t} e^{(t−1−i)w + kᵢ} + e^{u+kₜ})
     ///
     /// Sums are kept divided by e^o, where o follows the largest exponent, so that keys of any size overflow nothing.
     ///
     /// - Parameters:
-    ///   - self, value: keys and values [B, T, D].
+    ///   - value: values [B, T, D].
     ///   - decay: w [D], the logarithm of the decay, usually negative (w = −e^ω).
     ///   - bonus: u [D], added to the key of the current token.
     ///   - state: numerator p, denominator q > 0 and exponent o before the first token, [B, 3, D]; nothing seen (0, 0, −10³⁸)

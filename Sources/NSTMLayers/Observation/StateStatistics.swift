@@ -133,7 +133,8 @@ public struct StateStatistics: StoredValue, Sendable {
     }
     /// What a policy sees of a layer's active states.
     /// - Parameters:
-    ///   - pruneVotes, ablation: by identity.
+    ///   - pruneVotes: consecutive votes for pruning, by identity.
+    ///   - ablation: loss increase without the state, by identity.
     public func view(
         of layer: NSTMLayer, step: Int, pruneVotes: [Int: Int] = [:], ablation: [Int: Double] = [:]
     ) -> StateView {

@@ -61,10 +61,10 @@ public final class StateContentRouting: StateRoutingPolicy {
         .zeros([batch, states, query.weight.value.shape[0]], dtype: dtype)
     }
     public func route(
-        _ tokens: Variable, _ activity: StateActivity, position: Int, carried keys: Variable, _ context: ForwardContext
+        _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable, _ context: ForwardContext
     ) -> Routing {
-        let cosines = query(tokens, context).l2Normalized().matmul(keys.l2Normalized(), transposeOther: true)
-        return Routing(weights: shares(cosines * context[logInverseTemperature].exp(), k, activity), carried: keys)
+        let cosines = query(tokens, context).l2Normalized().matmul(carried.l2Normalized(), transposeOther: true)
+        return Routing(weights: shares(cosines * context[logInverseTemperature].exp(), k, activity), carried: carried)
     }
 }
 

@@ -5,10 +5,12 @@ import NSTMTensor
 extension Variable {
     /// Rotary positions (Su et al. 2021): every head's channels are pairs (first and second half), and pair i of the token at
     /// position p turns by the angle p · base^(−2i/d), so that products of queries and keys depend on distances only.
+    /// `self` is [B, T, heads · d], d even.
     ///
     /// - Parameters:
-    ///   - self: [B, T, heads · d], d even.
-    ///   - position: of the first token.
+    ///   - heads: number of heads.
+    ///   - position: position of the first token.
+    ///   - base: of the geometric series of angles.
     public func rotated(heads: Int, position: Int, base: Double = 10_000) -> Variable {
         guard shape.rank == 3, heads >= 1, shape[2] % (2 * heads) == 0 else {
             nstmFatal(.other(op: "rotated", "\(shape) has no pairs of channels in \(heads) heads"), at: tape?.path ?? "")

@@ -58,8 +58,9 @@ public final class ImageEmbedder: Embedder {
 
     /// - Parameters:
     ///   - channels: numbers of a pixel.
-    ///   - height, width: pixels of an image; `patch` must divide both.
-    ///   - stem: channels between the two convolutions.
+    ///   - height: rows of an image; a multiple of `patch`.
+    ///   - width: columns of an image; a multiple of `patch`.
+    ///   - stemChannels: channels between the two convolutions.
     ///   - modelWidth: D.
     public init(
         _ parameters: ParameterBuilder, channels: Int, height: Int, width: Int, patch: Int, stem stemChannels: Int,

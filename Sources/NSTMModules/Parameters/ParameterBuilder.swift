@@ -43,7 +43,8 @@ public struct ParameterBuilder {
     /// Declares a parameter.
     /// - Parameters:
     ///   - decays: whether weight decay applies; by default to everything with two axes or more.
-    ///   - learningRateScale, maxLearningRate: what the learning rate of this parameter is multiplied with, and the most it may be then.
+    ///   - learningRateScale: factor of the learning rate of this parameter.
+    ///   - maxLearningRate: upper limit of the learning rate of this parameter, after the factor.
     ///   - trainable: false for values that belong to the model and its checkpoints but are not learned (masks).
     ///   - stateAxis: the axis that counts the states of a layer. Whatever has one row a state says so here: that is how states are
     ///     removed from a model, its checkpoints and the optimizer (`StateResizing`), and how new ones get their parameters.

@@ -133,7 +133,7 @@ public struct Tensor: @unchecked Sendable {
     /// What holds the memory: the same address for all tensors that share it.
     package var storage: UnsafeRawPointer { nstm_tensor_memory(body) }
     /// Whether it keeps more memory alive than its elements take.
-    package var holdsMore: Bool { nstm_tensor_holds_more(body) }
+    package var holdsMore: Bool { nstm_tensor_is_partial_view(body) }
 
     /// The elements in row-major order.
     public func withElements<T: Element, R>(of type: T.Type, _ body: (UnsafeBufferPointer<T>) throws -> R) rethrows -> R {

@@ -23,7 +23,7 @@ package final class BFloat16Matrix: Sendable {
     }
 
     /// act(x Wᵀ + b) for float32 x [..., columns] → [..., rows]. Sums are in float32, over even and odd columns first.
-    package func linear(_ x: Tensor, bias: Tensor?, _ activation: nstm_unary?) -> Tensor {
+    package func linear(_ x: Tensor, bias: Tensor?, _ activation: nstm_unary_fast_op?) -> Tensor {
         let x = x.contiguous(), bias = bias?.contiguous(), count = x.shape.dropLast().count, n = rows
         let y = Tensor(uninitialized: x.shape.dropLast().appending(n), .float32)
         let from = x.pointer.assumingMemoryBound(to: Float.self),

@@ -112,7 +112,7 @@ package struct AxisReduction {
     package func gradient(_ g: Tensor) -> Tensor { g.cast(to: .float64).flattened() }
 
     /// The gradient of the elements from a number for each result (`factor`) and another (`shift`), both in double.
-    package func spread(_ op: nstm_spread, order p: Double = 0, factor: Tensor, shift: Tensor) -> Tensor {
+    package func spread(_ op: nstm_reduction_gradient, order p: Double = 0, factor: Tensor, shift: Tensor) -> Tensor {
         let dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.uninitializedPointer
         let real = x.dtype.real, size = x.dtype.byteCount, line = reduce * inner
         let f = factor.pointer.assumingMemoryBound(to: Double.self),

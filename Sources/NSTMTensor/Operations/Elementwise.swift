@@ -5,42 +5,42 @@ package let elementwiseBlock = 8_192
 
 extension Tensor {
     /// Applies an element function.
-    package func map(_ op: nstm_unary) -> Tensor {
+    package func map(_ op: nstm_unary_fast_op) -> Tensor {
         let x = contiguous(), real = dtype.real, size = dtype.byteCount
         let y = Tensor(uninitializedLike: x)
         let from = x.pointer, to = y.uninitializedPointer
         Parallel.blocks(count, of: elementwiseBlock) { r in
-            nstm_map(real, op, from + r.lowerBound * size, to + r.lowerBound * size, r.count)
+            nstm_unary_fast(real, op, from + r.lowerBound * size, to + r.lowerBound * size, r.count)
         }
         withExtendedLifetime(x) {}
         return y
     }
     /// The element function and its derivative in one pass, for SiLU and GELU.
-    package func mapWithDerivative(_ op: nstm_unary) -> (y: Tensor, slope: Tensor) {
+    package func mapWithDerivative(_ op: nstm_unary_fast_op) -> (y: Tensor, derivative: Tensor) {
         let x = contiguous(), real = dtype.real, size = dtype.byteCount
-        let y = Tensor(uninitialized: shape, dtype), slope = Tensor(uninitialized: shape, dtype)
-        let from = x.pointer, to = y.uninitializedPointer, toSlope = slope.uninitializedPointer
+        let y = Tensor(uninitialized: shape, dtype), derivative = Tensor(uninitialized: shape, dtype)
+        let from = x.pointer, to = y.uninitializedPointer, toDerivative = derivative.uninitializedPointer
         Parallel.blocks(count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
-            nstm_map_with_derivative(real, op, from + o, to + o, toSlope + o, r.count)
+            nstm_unary_fast_with_derivative(real, op, from + o, to + o, toDerivative + o, r.count)
         }
         withExtendedLifetime(x) {}
-        return (y, slope)
+        return (y, derivative)
     }
     /// dx = dy · f'(x) with y = f(x).
-    package static func mapBackward(_ op: nstm_unary, dy: Tensor, x: Tensor, y: Tensor) -> Tensor {
+    package static func mapBackward(_ op: nstm_unary_fast_op, dy: Tensor, x: Tensor, y: Tensor) -> Tensor {
         let dy = dy.contiguous(), x = x.contiguous(), y = y.contiguous(), real = x.dtype.real, size = x.dtype.byteCount
         let dx = Tensor(uninitializedLike: x)
         let to = dx.uninitializedPointer
         Parallel.blocks(x.count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
-            nstm_map_backward(real, op, dy.pointer + o, x.pointer + o, y.pointer + o, to + o, r.count)
+            nstm_unary_fast_backward(real, op, dy.pointer + o, x.pointer + o, y.pointer + o, to + o, r.count)
         }
         return dx
     }
 
     /// Applies a binary function with NumPy's broadcasting.
-    package static func zip(_ op: nstm_binary, _ a: Tensor, _ b: Tensor, name: String) -> Tensor {
+    package static func zip(_ op: nstm_binary_broadcast_op, _ a: Tensor, _ b: Tensor, name: String) -> Tensor {
         guard a.dtype == b.dtype else { nstmFatal(.dtype(op: name, got: b.dtype, want: "\(a.dtype), as the other operand")) }
         if a.isContiguous && b.isContiguous && a.shape == b.shape { return zipDense(op, a, b) }
         guard let shape = Shape.broadcast(a.shape, b.shape) else { nstmFatal(.broadcast(op: name, a.shape, b.shape)) }
@@ -54,7 +54,7 @@ extension Tensor {
             let rows = shape.count(of: 0..<axis), columns = shape.count(of: axis..<shape.rank)
             if rows == 1 {
                 Parallel.blocks(columns, of: elementwiseBlock) { r in
-                    nstm_zip(
+                    nstm_binary_broadcast(
                         real, op, a.pointer + r.lowerBound * pa.inner * size, 0, pa.inner,
                         b.pointer + r.lowerBound * pb.inner * size, 0, pb.inner, to + r.lowerBound * size, 1, r.count)
                 }
@@ -62,7 +62,7 @@ extension Tensor {
                 return y
             }
             Parallel.blocks(rows, of: max(1, elementwiseBlock / max(1, columns))) { r in
-                nstm_zip(
+                nstm_binary_broadcast(
                     real, op, a.pointer + r.lowerBound * pa.outer * size, pa.outer, pa.inner,
                     b.pointer + r.lowerBound * pb.outer * size, pb.outer, pb.inner, to + r.lowerBound * columns * size,
                     r.count, columns)
@@ -73,12 +73,12 @@ extension Tensor {
         return zip(op, a.broadcast(to: shape).contiguous(), b.broadcast(to: shape).contiguous(), name: name)
     }
 
-    @inline(__always) private static func zipDense(_ op: nstm_binary, _ a: Tensor, _ b: Tensor) -> Tensor {
+    @inline(__always) private static func zipDense(_ op: nstm_binary_broadcast_op, _ a: Tensor, _ b: Tensor) -> Tensor {
         let y = Tensor(uninitializedLike: a)
         let real = a.dtype.real, size = a.dtype.byteCount, p = a.pointer, q = b.pointer, to = y.uninitializedPointer
         Parallel.blocks(y.count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
-            nstm_zip(real, op, p + o, 0, 1, q + o, 0, 1, to + o, 1, r.count)
+            nstm_binary_broadcast(real, op, p + o, 0, 1, q + o, 0, 1, to + o, 1, r.count)
         }
         withExtendedLifetime((a, b)) {}
         return y

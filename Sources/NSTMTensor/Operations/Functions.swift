@@ -1,44 +1,44 @@
 import CNSTMKernels
 
-// Element functions. Those of `nstm_function` compute float32 in double and round once (half a unit in the last place); the
+// Element functions. Those of `nstm_unary_precise_op` compute float32 in double and round once (half a unit in the last place); the
 // errors of the others are in the tests.
 
 extension Tensor {
     /// Applies one of the further element functions; `p` is the parameter of those that have one.
-    package func apply(_ f: nstm_function, _ p: Double = 0) -> Tensor {
+    package func apply(_ f: nstm_unary_precise_op, _ p: Double = 0) -> Tensor {
         let x = contiguous(), y = Tensor(uninitialized: shape, dtype), real = dtype.real, size = dtype.byteCount,
             to = y.uninitializedPointer
         Parallel.blocks(count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
-            nstm_apply(real, f, p, x.pointer + o, to + o, r.count)
+            nstm_unary_precise(real, f, p, x.pointer + o, to + o, r.count)
         }
         return y
     }
     /// dx = dy · f'(x).
-    package static func applyBackward(_ f: nstm_function, _ p: Double, dy: Tensor, x: Tensor) -> Tensor {
+    package static func applyBackward(_ f: nstm_unary_precise_op, _ p: Double, dy: Tensor, x: Tensor) -> Tensor {
         let dy = dy.contiguous(), x = x.contiguous(), dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.uninitializedPointer
         let real = x.dtype.real, size = x.dtype.byteCount
         Parallel.blocks(x.count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
-            nstm_apply_backward(real, f, p, dy.pointer + o, x.pointer + o, to + o, r.count)
+            nstm_unary_precise_backward(real, f, p, dy.pointer + o, x.pointer + o, to + o, r.count)
         }
         return dx
     }
     /// Applies one of the functions of two elements, with broadcasting.
-    package static func pair(_ f: nstm_pair_function, _ u: Tensor, _ v: Tensor, _ p: Double = 0, name: String) -> Tensor {
+    package static func pair(_ f: nstm_binary_precise_op, _ u: Tensor, _ v: Tensor, _ p: Double = 0, name: String) -> Tensor {
         guard u.dtype == v.dtype else { nstmFatal(.dtype(op: name, got: v.dtype, want: "\(u.dtype), as the other operand")) }
         guard let shape = Shape.broadcast(u.shape, v.shape) else { nstmFatal(.broadcast(op: name, u.shape, v.shape)) }
         let u = u.broadcast(to: shape).contiguous(), v = v.broadcast(to: shape).contiguous()
         let y = Tensor(uninitialized: shape, u.dtype), to = y.uninitializedPointer, real = u.dtype.real, size = u.dtype.byteCount
         Parallel.blocks(shape.count, of: elementwiseBlock) { r in
             let o = r.lowerBound * size
-            nstm_pair(real, f, p, u.pointer + o, v.pointer + o, to + o, r.count)
+            nstm_binary_precise(real, f, p, u.pointer + o, v.pointer + o, to + o, r.count)
         }
         return y
     }
 
     /// xʸ with C's rules for signs; the exponents broadcast.
-    public func pow(_ exponents: Tensor) -> Tensor { .pair(NSTM_PAIR_POW, self, exponents, name: "pow") }
+    public func pow(_ exponents: Tensor) -> Tensor { .pair(NSTM_BINARY_POW, self, exponents, name: "pow") }
 
     /// eˣ.
     public func exp() -> Tensor { map(NSTM_EXP) }

@@ -17,7 +17,7 @@ extension AxisReduction {
         default:
             guard p > 0 else { nstmFatal(.other(op: "norm", "order \(p), needs a number above 0")) }
             let powers = run(NSTM_REDUCE_POWERS, shift: .init(repeating: p, [max(1, resultCount)], dtype: .float64))
-            return Tensor.pair(NSTM_PAIR_POW, powers, .scalar(1 / p, dtype: .float64), name: "norm")
+            return Tensor.pair(NSTM_BINARY_POW, powers, .scalar(1 / p, dtype: .float64), name: "norm")
         }
     }
     /// log Σ eˣ; −∞ where all elements are −∞, or there are none.

@@ -13,7 +13,6 @@ public struct ModelUnderTest: Sendable {
 
     /// - Parameters:
     ///   - config: a configuration of which `model` and `seed` count.
-    ///   - vocabulary: tokens that the model reads and predicts.
     /// - Throws: `ConfigurationError`.
     public init(_ name: String, _ config: ConfigurationValue, registries: Registries) throws {
         self.name = name

@@ -86,7 +86,9 @@ extension MatrixUpdate {
     /// What a rule of this family costs with its reads; nil when the readout does not say.
     /// - Parameters:
     ///   - gates: multiply-adds of what the rule computes of a token.
-    ///   - decays, delta, bonus: which of the family's parts it has.
+    ///   - decays: whether the rule has decays.
+    ///   - delta: whether it is a delta rule.
+    ///   - bonus: whether it has a bonus.
     public static func multiplyAdds(
         _ pass: StatePass, reading readout: any StateReadout, gates: Int, decays: Bool, delta: Bool = false, bonus: Bool = false
     ) -> Int? {
