@@ -213,8 +213,8 @@ private struct Plain: Dataset {
         #expect(issues.count == 7, "\(issues)")
         for part in [
             "dropped-tokens: the strength is 1.5", "dropped-tokens: the dataset has no tokens", "gaussian: the strength is -1.0",
-            "impulse: the strength is nan", "impulse: the dataset does not say", "replaced-tokens: the dataset has no tokens",
-            "shot: the dataset does not say",
+            "impulse: the strength is nan", "impulse: the dataset has no scaling", "replaced-tokens: the dataset has no tokens",
+            "shot: the dataset has no scaling",
         ] { #expect(issues.contains { $0.hasPrefix(part) }, "\(part)") }
         #expect(throws: DatasetError.self) { try NoisyDataset(Plain(), InputNoise(.gaussian, strength: 0.1)) }
     }
