@@ -7,7 +7,7 @@ extension ComplexVariable {
         ComplexVariable(
             real: a.real * b.real - a.imaginary * b.imaginary, imaginary: a.real * b.imaginary + a.imaginary * b.real)
     }
-    /// e^a, and e^a − 1 without the loss of digits near 0: Re(e^{x+iy} − 1) = (eˣ − 1) cos y − 2 sin²(y/2).
+    /// e^a and e^a − 1, the latter without cancellation near 0: Re(e^{x+iy} − 1) = (eˣ − 1) cos y − 2 sin²(y/2).
     static func exponential(_ a: ComplexVariable) -> (value: ComplexVariable, minusOne: ComplexVariable) {
         let size = a.real.exp(), cosine = a.imaginary.cos(), imaginary = size * a.imaginary.sin()
         let real = a.real.expm1() * cosine - 2 * (0.5 * a.imaginary).sin().squared()
@@ -27,7 +27,7 @@ extension ComplexVariable {
 }
 
 extension MixerCache {
-    /// A complex state by name: two variables.
+    /// A complex variable by name, stored as two real ones.
     subscript(complex name: String) -> ComplexVariable? {
         get {
             guard let real = self[name + ".real"], let imaginary = self[name + ".imaginary"] else { return nil }
@@ -40,7 +40,7 @@ extension MixerCache {
     }
 }
 
-/// a ⊙ σ(b) of GELU(x), with a and b linear in it: what follows the state space in S4D, S5 and LRU.
+/// The output layer of S4D, S5 and LRU, [B, T, width] → [B, T, width]: a ⊙ σ(b) with a, b = GELU(x) W + c.
 final class GLUOutput {
     private let map: Linear
     init(_ parameters: ParameterBuilder, width: Int) { map = Linear(parameters, in: width, out: 2 * width) }

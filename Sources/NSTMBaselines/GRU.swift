@@ -2,12 +2,12 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Stacked gated recurrent units (Cho et al. 2014), layer on layer as PyTorch's `GRU`, whose reset gate acts behind the recurrent
-/// product; all else as in `LSTM`.
+/// Stacked gated recurrent units (Cho et al. 2014) as PyTorch's `GRU`, whose reset gate is applied after the recurrent product.
+/// Everything else is as in `LSTM`.
 ///
 ///     r, z = σ(W x + b + U h + b');  m = tanh(W x + b + r ⊙ (U h + b'));  h ← (1 − z) ⊙ m + z ⊙ h
 public final class GRU: SequenceModel {
-    /// - Parameter shape: `width` is that of embedding and cells; heads and hidden width mean nothing here.
+    /// - Parameter shape: `width` is that of the embedding and the cells; `heads` and `hidden` are ignored.
     public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration) {
         super.init(builder, shape.withoutFeedForward, norm: .none, style: .recurrent) { parameters, _, _ in
             GRULayer(parameters, width: shape.width)
@@ -15,7 +15,7 @@ public final class GRU: SequenceModel {
     }
 }
 
-/// One layer of a `GRU`; its state is h.
+/// A layer of a `GRU`, [B, T, width] → [B, T, width]. Its cache is h.
 public final class GRULayer: SequenceMixer {
     private let weights: CellWeights
 

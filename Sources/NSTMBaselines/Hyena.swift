@@ -3,18 +3,18 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Hyena of order 2 (Poli et al. 2023, "Hyena hierarchy: towards larger convolutional language models"): a Transformer's blocks with
+/// Hyena of order 2 (Poli et al. 2023, "Hyena hierarchy: towards larger convolutional language models"): Transformer blocks with
 /// long convolutions in place of attention, whose filters are functions of the position.
 ///
 ///     x₀, x₁, v = conv₃(u W + b);  y = (x₀ ⊙ (h ∗ (x₁ ⊙ v) + d ⊙ x₁ ⊙ v)) O + c
 ///     h(t) = MLP(t, cos ωt, −sin ωt) ⊙ exp(−α t), with sines as activations
 ///
-/// There is no step of constant size: a filter as long as the sequence needs all earlier inputs. Streaming keeps them, as a Transformer
-/// keeps keys and values, and convolves them again for every call.
+/// There is no step of constant cost: a filter as long as the sequence needs all earlier inputs. Streaming caches them, as a
+/// Transformer caches keys and values, and convolves all of them in every call.
 public final class Hyena: SequenceModel {
     private let length: Int
 
-    /// - Parameter filter: what the filters are made of; its length is that of the longest sequence.
+    /// - Parameter filter: sizes of the filters; its length is the maximum sequence length.
     public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration, filter: HyenaFilter.Shape) {
         length = filter.length
         super.init(builder, shape, norm: .layer) { parameters, _, residual in
@@ -25,7 +25,8 @@ public final class Hyena: SequenceModel {
     public override var cacheGrowsWithLength: Bool { true }
 }
 
-/// The mixer of a `Hyena`; its state is the last inputs of the short convolution and all inputs of the long one.
+/// The mixer of a `Hyena`, [B, T, width] → [B, T, width]. Its cache is the last inputs of the short convolution and all inputs of
+/// the long one.
 public final class HyenaLayer: SequenceMixer {
     private let projection: Linear
     private let convolution: CausalConvolution
@@ -67,15 +68,17 @@ public final class HyenaLayer: SequenceMixer {
     }
 }
 
-/// The filters of a Hyena layer, one for each channel. None of its parameters decays.
+/// The filters of a Hyena layer, one per channel, [length, width]. Weight decay applies to none of its parameters.
 public final class HyenaFilter {
+    /// The sizes of the network that computes the filters.
     public struct Shape: Sendable {
-        /// The longest sequence.
+        /// Maximum sequence length, in tokens.
         public var length: Int
-        /// Features of a position: itself, and cosines and sines of (features − 1)/2 frequencies.
+        /// Number of position features, odd and at least 3: the position, and cosines and sines of (features − 1)/2 frequencies.
         public var features: Int
+        /// Hidden width of the network.
         public var hidden: Int
-        /// Where the frequencies of the sines between the maps start.
+        /// Initial frequency of its sine activations.
         public var frequency: Double
         public init(length: Int, features: Int = 33, hidden: Int = 64, frequency: Double = 14) {
             (self.length, self.features, self.hidden, self.frequency) = (length, features, hidden, frequency)
@@ -87,7 +90,11 @@ public final class HyenaFilter {
     private let width: Int
 
     public init(_ parameters: ParameterBuilder, width: Int, _ shape: Shape) {
-        precondition(shape.features >= 3 && shape.features % 2 == 1, "\(shape.features) features are not one and pairs")
+        guard shape.features >= 3, shape.features % 2 == 1 else {
+            nstmFatal(
+                .other(op: "HyenaFilter", "\(shape.features) position features; needs an odd number, at least 3"),
+                at: parameters.path)
+        }
         self.shape = shape
         self.width = width
         let sizes = [shape.features, shape.hidden, shape.hidden, shape.hidden, width]
@@ -99,29 +106,30 @@ public final class HyenaFilter {
         }
         frequency = parameters("frequency", [shape.hidden], .constant(shape.frequency))
     }
-    /// Multiply-adds of a tap of all filters.
+    /// Multiply-adds per tap, for all filters.
     var weightCount: Int { maps.reduce(0) { $0 + $1.weight.value.count } }
     /// The first taps of all filters, [count, width].
+    /// - Parameter count: number of taps, at most `Shape.length`; the program stops otherwise.
     public func callAsFunction(_ count: Int, _ context: ForwardContext) -> Variable {
         guard count <= shape.length else {
             nstmFatal(
-                .other(op: "hyena filter", "token \(count) lies beyond the \(shape.length) that the filters are laid out for"),
+                .other(op: "HyenaFilter", "\(count) tokens exceed the maximum sequence length \(shape.length)"),
                 at: context.path)
         }
         let dtype = frequency.value.dtype, bands = (shape.features - 1) / 2, last = Double(max(1, shape.length - 1))
         var features: [Double] = [], windows: [Double] = []
         for t in 0..<count {
             let angle = 2 * Double.pi * Double(t) / Double(shape.length)
-            let turns = (0..<bands).map { i in
+            let angles = (0..<bands).map { i in
                 let f = bands == 1 ? 1e-4 : 1e-4 + (Double(bands - 1) - 1e-4) * Double(i) / Double(bands - 1)
                 return f * angle
             }
             features.append(Double(t) / last)
-            features += turns.map { cos($0) } + turns.map { -sin($0) }
-            // Decays between those that reach 1 % after 1.5 and after 0.3 of the length.
+            features += angles.map { cos($0) } + angles.map { -sin($0) }
+            // The decay rates range from 1 % after 1.5 times the length to 1 % after 0.3 times the length.
             for c in 0..<width {
-                let share = width == 1 ? 0 : Double(c) / Double(width - 1)
-                windows.append(pow(0.01, Double(t) / last * (1 / 1.5 + (1 / 0.3 - 1 / 1.5) * share)))
+                let fraction = width == 1 ? 0 : Double(c) / Double(width - 1)
+                windows.append(pow(0.01, Double(t) / last * (1 / 1.5 + (1 / 0.3 - 1 / 1.5) * fraction)))
             }
         }
         var z = Variable(Tensor(features, [count, shape.features]).cast(to: dtype))
@@ -134,7 +142,7 @@ public final class HyenaFilter {
 }
 
 extension HyenaLayer: CostReporting {
-    /// The filters of all tokens so far are made anew in every pass, and all of them convolved.
+    /// Multiply-adds of a pass: the filters and the convolution of all tokens so far are computed in every pass.
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let length = (pass.carriesState ? pass.position : 0) + pass.tokens
         let long = LongConvolution(batch: pass.batch, time: length, channels: width, taps: length)

@@ -3,16 +3,16 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Linear recurrent units (Orvieto et al. 2023, "Resurrecting recurrent neural networks for long sequences"): residual blocks of one
-/// complex diagonal recurrence for all channels together, GELU and a GLU, LayerNorm before each, no further feed-forward parts.
+/// Linear recurrent units (Orvieto et al. 2023, "Resurrecting recurrent neural networks for long sequences"): pre-LayerNorm
+/// residual blocks of a complex diagonal recurrence shared by all channels, GELU and a GLU, without feed-forward layers.
 ///
 ///     λ = exp(−exp ν + i exp θ);  h ← λ ⊙ h + exp γ ⊙ (B x);  y = Re(C h) + D ⊙ x
 public final class LRU: SequenceModel {
     /// - Parameters:
-    ///   - states: complex numbers of a layer's state.
-    ///   - radii: where |λ| starts, uniform on the ring; close to 1 for long memories.
-    ///   - phase: where the angle of λ starts at most.
-    ///   - learningRateScale: of the recurrence's own parameters.
+    ///   - states: size of h, in complex numbers.
+    ///   - radii: range of the initial |λ|, uniformly distributed on the ring; close to 1 for long memories.
+    ///   - phase: maximum initial angle of λ, in radians.
+    ///   - learningRateScale: factor of the learning rate of the recurrence's parameters.
     public init(
         _ builder: ParameterBuilder, _ shape: ModelConfiguration, states: Int = 256, radii: ClosedRange<Double> = 0...1,
         phase: Double = 6.28, learningRateScale: Double = 0.5
@@ -24,17 +24,17 @@ public final class LRU: SequenceModel {
     }
 }
 
-/// The mixer of an `LRU`; its state is h.
+/// The mixer of an `LRU`, [B, T, width] → [B, T, width]. Its cache is h.
 ///
-/// γ starts as ½ log(1 − |λ|²), so that states have the size of what drives them. ν, θ, γ and B do not decay, and learn slower by a
-/// factor.
+/// γ is initialized to ½ log(1 − |λ|²), so that h has the scale of its input. ν, θ, γ and B have no weight decay and a scaled
+/// learning rate.
 public final class LRULayer: SequenceMixer {
     private let logDecay: Parameter
     private let logPhase: Parameter
     private let logScale: Parameter
-    /// Re B above Im B.
+    /// B, [2 · states, width]: real part, then imaginary part.
     private let input: Parameter
-    /// Re C beside −Im C, so that Re(C h) is one product.
+    /// C, [width, 2 · states]: Re C and −Im C concatenated, so that Re(C h) is one product.
     private let output: Parameter
     private let skip: Parameter
     private let glu: GLUOutput
@@ -46,7 +46,7 @@ public final class LRULayer: SequenceMixer {
     ) {
         self.states = states
         let low = radii.lowerBound * radii.lowerBound, high = radii.upperBound * radii.upperBound
-        // A square of 0 or 1 would be an infinite logarithm.
+        // Clamped because the logarithm of a square of 0 or 1 is infinite.
         let ring = Initializer.uniform(low, high) { log(-0.5 * log(min(max($0, 1e-12), 1 - 1e-7))) }
         logDecay = parameters("logDecay", [states], ring, learningRateScale: learningRateScale)
         logPhase = parameters(
@@ -84,7 +84,7 @@ public final class LRULayer: SequenceMixer {
 }
 
 extension LRULayer: CostReporting {
-    /// Maps into the states and out of them, real and imaginary; four multiply-adds a complex number in the scan.
+    /// Multiply-adds of a pass: B and C, real and imaginary, and four per complex number in the scan.
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         pass.rows * (input.value.count + output.value.count + 4 * states) + glu.multiplyAdds(pass)
     }

@@ -2,15 +2,16 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Stacked long short-term memories (Hochreiter & Schmidhuber 1997; forget gates: Gers et al. 2000), layer on layer without norms,
-/// residuals or feed-forward parts, as PyTorch's `LSTM`; embedding N(0, 1) and an output head of its own with a bias, as PyTorch's
-/// `Embedding` and `Linear` start.
+/// Stacked long short-term memories (Hochreiter & Schmidhuber 1997; forget gates: Gers et al. 2000) without norms, residual
+/// connections or feed-forward layers, as PyTorch's `LSTM`. The embedding and the untied output head with a bias are initialized
+/// as PyTorch's `Embedding`, N(0, 1), and `Linear`.
 ///
 ///     i, f, o = σ(W x + b + U h + b');  m = tanh(…);  c ← f ⊙ c + i ⊙ m;  h ← o ⊙ tanh c
 public final class LSTM: SequenceModel {
     /// - Parameters:
-    ///   - shape: `width` is that of embedding and cells; heads and hidden width mean nothing here.
-    ///   - forgetBias: where the forget gate's first bias starts; nil as all others (Jozefowicz et al. 2015 want 1).
+    ///   - shape: `width` is that of the embedding and the cells; `heads` and `hidden` are ignored.
+    ///   - forgetBias: initial value of the first bias of the forget gate (Jozefowicz et al. 2015 recommend 1); nil to initialize
+    ///     it as the other biases.
     public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration, forgetBias: Double? = nil) {
         super.init(builder, shape.withoutFeedForward, norm: .none, style: .recurrent) { parameters, _, _ in
             LSTMLayer(parameters, width: shape.width, forgetBias: forgetBias)
@@ -18,7 +19,7 @@ public final class LSTM: SequenceModel {
     }
 }
 
-/// One layer of an `LSTM`; its state is h and c.
+/// A layer of an `LSTM`, [B, T, width] → [B, T, width]. Its cache is h and c.
 public final class LSTMLayer: SequenceMixer {
     private let weights: CellWeights
 
@@ -32,7 +33,7 @@ public final class LSTMLayer: SequenceMixer {
         return s
     }
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
-        // Both biases go the same way; there are two of them so that parameters are PyTorch's.
+        // The two biases are added; there are two so that the parameters are those of PyTorch.
         let bias = context[weights.inputBias] + context[weights.recurrentBias]
         let scan = context.linear(x, weights.input, bias: bias).lstmScan(
             recurrent: context[weights.recurrent], hidden: state?["hidden"], cell: state?["cell"])
@@ -45,14 +46,14 @@ public final class LSTMLayer: SequenceMixer {
     }
 }
 
-/// Parameters of a gated cell, all of which start as U(±1/√width): as in PyTorch.
+/// The parameters of a gated cell, initialized as in PyTorch: U(±1/√width).
 struct CellWeights {
     let input: Parameter
     let inputBias: Parameter
     let recurrent: Parameter
     let recurrentBias: Parameter
 
-    /// - Parameter secondGateBias: where that part of the first bias starts instead.
+    /// - Parameter secondGateBias: initial value of the input bias of the second gate; nil for the default.
     init(_ parameters: ParameterBuilder, width: Int, gates: Int, secondGateBias: Double? = nil) {
         let uniform = Initializer.uniform(bound: 1 / Double(max(1, width)).squareRoot())
         let x = parameters.child("input"), h = parameters.child("recurrent")
@@ -73,7 +74,7 @@ struct CellWeights {
 }
 
 extension ModelConfiguration {
-    /// The same with blocks of one part.
+    /// The configuration with blocks without feed-forward layers.
     var withoutFeedForward: ModelConfiguration {
         var shape = self
         shape.hidden = 0
@@ -81,7 +82,7 @@ extension ModelConfiguration {
     }
 }
 extension BlockOptions {
-    /// Layer on layer, between PyTorch's `Embedding` and `Linear`.
+    /// Stacked layers without residual connections, with embedding and head initialized as in PyTorch.
     static var recurrent: BlockOptions {
         var style = BlockOptions()
         style.isResidual = false
@@ -97,7 +98,8 @@ extension LSTMLayer: CostReporting {
     public func multiplyAdds(_ pass: PassSize) -> Int? { weights.multiplyAdds(pass) }
 }
 extension CellWeights {
-    /// The gates, and two products of the cell (of GRU: with r, and the mean of m and h).
+    /// Multiply-adds of a pass: the gates, and two per element of the cell (for GRU: the product with r, and the interpolation of
+    /// m and h).
     func multiplyAdds(_ pass: PassSize) -> Int {
         pass.rows * (input.value.count + recurrent.value.count + 2 * recurrent.value.shape[1])
     }

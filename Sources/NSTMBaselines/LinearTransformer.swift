@@ -2,13 +2,15 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// The linear Transformer (Katharopoulos et al. 2020, "Transformers are RNNs"): a Transformer whose attention is a sum over a
-/// feature map φ(x) = elu(x) + 1 instead of a softmax, and therefore a recurrence on a matrix and a vector a head.
+/// The linear Transformer (Katharopoulos et al. 2020, "Transformers are RNNs"): a Transformer whose attention uses the feature
+/// map φ(x) = elu(x) + 1 instead of a softmax, and is therefore a recurrence over a matrix and a vector per head.
 ///
 ///     S ← S + φ(k)ᵀ v;  z ← z + φ(k);  o = φ(q) S / (φ(q) · z + 10⁻⁶)
 public final class LinearTransformer: SequenceModel {
-    /// - Parameter shape: `positions` is the longest sequence it can read; nil for no positions, and then, but for a convolution, the
-    ///   order of earlier tokens does not matter.
+    /// - Parameters:
+    ///   - shape: `positions` is the maximum sequence length; nil for no learned positions. Without positions and a convolution,
+    ///     the output does not depend on the order of earlier tokens.
+    ///   - options: optional parts of the projections.
     public init(
         _ builder: ParameterBuilder, _ shape: ModelConfiguration,
         options: AttentionProjections.Options = AttentionProjections.Options()
@@ -22,12 +24,13 @@ public final class LinearTransformer: SequenceModel {
     }
 }
 
-/// The mixer of a `LinearTransformer`; its state is S with z as one more column, for every head.
+/// The mixer of a `LinearTransformer`, [B, T, width] → [B, T, width]. Its cache is S with z as one more column, per head.
 public final class LinearAttention: SequenceMixer {
-    private let frame: AttentionProjections
+    private let projections: AttentionProjections
+    /// Number of heads; divides the width.
     public let heads: Int
     private let width: Int
-    /// Keeps the denominator from 0, as in the authors' code.
+    /// Added to the denominator to avoid division by 0, as in the authors' code.
     private static let epsilon = 1e-6
 
     public init(
@@ -35,22 +38,22 @@ public final class LinearAttention: SequenceMixer {
         options: AttentionProjections.Options = AttentionProjections.Options(),
         initializer: Initializer = .fanIn, outputInitializer: Initializer = .fanIn
     ) {
-        precondition(width % heads == 0, "width \(width) is not a multiple of \(heads) heads")
-        frame = AttentionProjections(
+        requireHeads(heads, width, "LinearAttention", parameters)
+        projections = AttentionProjections(
             parameters, width: width, options, initializer: initializer, outputInitializer: outputInitializer)
         self.heads = heads
         self.width = width
     }
     public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
-        frame.begin(&s, batch: batch, context)
+        projections.addInitialState(to: &s, batch: batch, context)
         let d = width / heads
-        s["sums"] = context.constant(.zeros([batch, heads, d, d + 1], dtype: frame.output.weight.value.dtype))
+        s["sums"] = context.constant(.zeros([batch, heads, d, d + 1], dtype: projections.output.weight.value.dtype))
         return s
     }
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = x.shape[0], T = x.shape[1], d = width / heads
-        let parts = frame.queriesKeysValues(x, &state, context).split(axis: 2, into: 3)
+        let parts = projections.queriesKeysValues(x, &state, context).split(axis: 2, into: 3)
         let ones = Variable(.ones([B, T, heads, 1], dtype: x.dtype))
         let values = Variable.concatenate([parts[2].reshaped([B, T, heads, d]), ones], axis: 3)
         let scan = (parts[0].elu() + 1).matrixStateScan(
@@ -60,14 +63,15 @@ public final class LinearAttention: SequenceMixer {
             state!["sums"] = scan.state
             state!.position += T
         }
-        return frame.answer((sums[0] / (sums[1] + LinearAttention.epsilon)).reshaped([B, T, width]), to: x, context)
+        let reads = (sums[0] / (sums[1] + LinearAttention.epsilon)).reshaped([B, T, width])
+        return projections.outputProjection(reads, gatedBy: x, context)
     }
 }
 
 extension LinearAttention: CostReporting {
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let d = width / heads
-        return frame.multiplyAdds(pass)
+        return projections.multiplyAdds(pass)
             + MatrixStateScan.multiplyAdds(batch: pass.batch, tokens: pass.tokens, heads: heads, keys: d, values: d + 1)
     }
 }

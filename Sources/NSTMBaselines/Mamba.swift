@@ -3,15 +3,16 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Mamba (Gu & Dao 2023): residual blocks of a selective state space with a gate, RMSNorm before each, no feed-forward parts, tied
+/// Mamba (Gu & Dao 2023): pre-RMSNorm residual blocks of a gated selective state space, without feed-forward layers, with tied
 /// embeddings.
 ///
 ///     x, z = u W;  x = silu(conv₄(x));  δ, B, C = x V;  Δ = softplus(δ P + p)
 ///     h ← exp(Δ A) ⊙ h + Δ x B;  y = C · h + D x;  out = (y ⊙ silu(z)) O
 public final class Mamba: SequenceModel {
     /// - Parameters:
-    ///   - states: N for each channel.
-    ///   - expansion: channels of the state space for each of the model.
+    ///   - states: N, the state size per channel.
+    ///   - expansion: ratio of the channels of the state space to the width.
+    ///   - convolution: width of the causal convolution.
     public init(
         _ builder: ParameterBuilder, _ shape: ModelConfiguration, states: Int = 16, expansion: Int = 2, convolution: Int = 4
     ) {
@@ -23,9 +24,10 @@ public final class Mamba: SequenceModel {
     }
 }
 
-/// The mixer of a `Mamba`; its state is h and the last inputs of the convolution.
+/// The mixer of a `Mamba`, [B, T, width] → [B, T, width]. Its cache is h and the last inputs of the convolution.
 ///
-/// A = −1 … −N in every channel and D = 1 at the start; the step sizes start log-uniform in 10⁻³ … 10⁻¹. A and D do not decay.
+/// A is initialized to −1 … −N in every channel, D to 1, and the step sizes are log-uniform in 10⁻³ … 10⁻¹. A and D have no
+/// weight decay.
 public final class MambaLayer: SequenceMixer {
     private let projection: Linear
     private let convolution: CausalConvolution
@@ -39,7 +41,7 @@ public final class MambaLayer: SequenceMixer {
     private let rank: Int
     private let states: Int
 
-    /// - Parameter layers: of the model; maps that end in the residual stream start smaller by its square root.
+    /// - Parameter layers: number of layers of the model; the initial output projection is scaled by 1/√layers.
     public init(
         _ parameters: ParameterBuilder, width: Int, channels: Int, states: Int = 16, convolution: Int = 4, layers: Int = 1
     ) {
@@ -80,14 +82,14 @@ public final class MambaLayer: SequenceMixer {
 }
 
 extension Initializer {
-    /// What a linear map of `inputs` starts with, smaller by √layers: as in GPT-2 and Mamba with one part a block.
+    /// The default of a linear map with `inputs`, scaled by 1/√layers, as in GPT-2 and Mamba with one sublayer per block.
     static func residual(_ inputs: Int, _ layers: Int) -> Initializer {
         .uniform(bound: 1 / Double(max(1, inputs * layers)).squareRoot())
     }
 }
 
 extension MambaLayer: CostReporting {
-    /// In the scan Δ A, a ⊙ h, (Δ x) B and C · h of every state, Δ x and D x of every channel.
+    /// Multiply-adds of a pass. Those of the scan are Δ A, a ⊙ h, (Δ x) B and C · h per state, and Δ x and D x per channel.
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let maps = [projection, selection, step, output].reduce(0) { $0 + $1.multiplyAdds(pass) }
         return maps + convolution.multiplyAdds(pass) + pass.rows * channels * (4 * states + 2)

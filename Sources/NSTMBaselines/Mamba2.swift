@@ -3,15 +3,17 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Mamba-2 (Dao & Gu 2024, "Transformers are SSMs"): one decay a head, which makes the state space a matrix-state recurrence;
-/// blocks as in `Mamba`.
+/// Mamba-2 (Dao & Gu 2024, "Transformers are SSMs"): one decay per head, which makes the state space a matrix-state recurrence,
+/// in blocks as in `Mamba`.
 ///
 ///     z, (x, B, C), δ = u W;  x, B, C = silu(conv₄(x, B, C));  Δ = softplus(δ + p)
 ///     S ← exp(Δ A) S + Bᵀ (Δ x);  y = C S + D x;  out = RMSNorm(y ⊙ silu(z)) O
 public final class Mamba2: SequenceModel {
     /// - Parameters:
-    ///   - states: N rows of S, shared by the heads as B and C are.
-    ///   - headWidth: P columns of S; it divides expansion · width.
+    ///   - states: N, the number of rows of S; B and C are shared by the heads.
+    ///   - expansion: ratio of the channels of the state space to the width.
+    ///   - headWidth: P, the number of columns of S; divides expansion · width.
+    ///   - convolution: width of the causal convolution.
     public init(
         _ builder: ParameterBuilder, _ shape: ModelConfiguration, states: Int = 128, expansion: Int = 2, headWidth: Int = 64,
         convolution: Int = 4
@@ -24,9 +26,10 @@ public final class Mamba2: SequenceModel {
     }
 }
 
-/// The mixer of a `Mamba2`; its state is S for every head and the last inputs of the convolution.
+/// The mixer of a `Mamba2`, [B, T, width] → [B, T, width]. Its cache is S per head and the last inputs of the convolution.
 ///
-/// −A starts uniform in 1 … 16, D = 1, step sizes log-uniform in 10⁻³ … 10⁻¹; these three do not decay.
+/// −A is initialized uniformly in 1 … 16, D to 1, and the step sizes are log-uniform in 10⁻³ … 10⁻¹. These three have no weight
+/// decay.
 public final class Mamba2Layer: SequenceMixer {
     private let projection: Linear
     private let convolution: CausalConvolution
@@ -43,7 +46,10 @@ public final class Mamba2Layer: SequenceMixer {
         _ parameters: ParameterBuilder, width: Int, channels: Int, states: Int = 128, headWidth: Int = 64, convolution: Int = 4,
         layers: Int = 1
     ) {
-        precondition(channels % headWidth == 0, "\(channels) channels do not come in heads of \(headWidth)")
+        guard headWidth >= 1, channels % headWidth == 0 else {
+            nstmFatal(
+                .other(op: "Mamba2", "\(channels) channels are not divisible into heads of \(headWidth)"), at: parameters.path)
+        }
         self.channels = channels
         self.states = states
         heads = channels / headWidth
@@ -71,7 +77,7 @@ public final class Mamba2Layer: SequenceMixer {
         let mixed = convolution(parts[1], &state, "convolution", context).split(axis: 2, [channels, states, states])
         let delta = (parts[2] + context[stepBias]).softplus()
         let x = mixed[0].reshaped([B, T, heads, P])
-        /// The same rows for every head.
+        /// Rows [B, T, N], repeated for every head: [B, T, heads · N].
         func shared(_ rows: Variable) -> Variable {
             rows.unsqueezed(axis: 2).broadcast(to: [B, T, heads, states]).reshaped([B, T, heads * states])
         }

@@ -2,16 +2,16 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Blocks of minimal gated recurrent units (Feng et al. 2024, "Were RNNs all we needed?"), each followed by a feed-forward part, with
-/// RMSNorm and residuals: gates and candidates see the token only, so that the recurrence is a diagonal scan.
+/// Minimal gated recurrent units (Feng et al. 2024, "Were RNNs all we needed?") in pre-RMSNorm residual blocks with feed-forward
+/// layers. Gates and candidates depend only on the token, so that the recurrence is a diagonal scan.
 ///
 ///     z = σ(W x + b);  m = V x + b';  h ← (1 − z) ⊙ h + z ⊙ m;  y = O h
 ///
-/// This is the form in linear space (the paper's algorithms 1 and 2), in which the candidate needs no positive function.
+/// This is the form in linear space (algorithms 1 and 2 of the paper), in which candidates may be negative.
 public final class MinGRU: SequenceModel {
     /// - Parameters:
-    ///   - expansion: channels of the recurrence for each of the model.
-    ///   - convolution: width of the short causal convolution before it (the paper's language models have 4); nil for none.
+    ///   - expansion: ratio of the channels of the recurrence to the width.
+    ///   - convolution: width of the causal convolution before the recurrence (4 in the paper's language models); nil for none.
     public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration, expansion: Int = 1, convolution: Int? = 4) {
         super.init(builder, shape, norm: .rms) { parameters, _, residual in
             MinGRULayer(
@@ -20,7 +20,7 @@ public final class MinGRU: SequenceModel {
     }
 }
 
-/// The mixer of a `MinGRU`; its state is h and the last inputs of the convolution.
+/// The mixer of a `MinGRU`, [B, T, width] → [B, T, width]. Its cache is h and the last inputs of the convolution.
 public final class MinGRULayer: SequenceMixer {
     private let convolution: CausalConvolution?
     private let gates: Linear
@@ -56,7 +56,7 @@ public final class MinGRULayer: SequenceMixer {
 }
 
 extension MinGRULayer: CostReporting {
-    /// One multiply-add a channel is the recurrence.
+    /// Multiply-adds of a pass; the recurrence has one per channel and token.
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         (convolution?.multiplyAdds(pass) ?? 0) + gates.multiplyAdds(pass) + output.multiplyAdds(pass) + pass.rows * channels
     }

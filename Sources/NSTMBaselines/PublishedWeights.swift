@@ -1,25 +1,27 @@
 import NSTMModules
 
-/// A model whose weights others keep under names of their own, with the same shapes and meanings. `SequenceModel.load` takes such
-/// files.
+/// A model that can load weights of another framework, which have the same shapes and meanings under other names.
+/// `SequenceModel.load` accepts such files.
 public protocol PublishedWeights: SequenceModel {
-    /// What a parameter is called there.
+    /// The name of a parameter in such files.
     func publishedName(of path: String) -> String
-    /// Names of a file that add nothing to the parameters: copies and constants.
+    /// Whether a tensor of such a file is ignored because it is a copy of another or a constant; false by default.
     func isRedundant(_ name: String) -> Bool
 }
 extension PublishedWeights {
+    /// false: no tensor is redundant.
     public func isRedundant(_ name: String) -> Bool { false }
 }
 
-/// PyTorch's own: a language model of `Embedding` (`encoder`), `LSTM` or `GRU` (`rnn`) and `Linear` (`decoder`), as in its example
-/// `word_language_model`.
 extension LSTM: PublishedWeights {
+    /// The name in PyTorch's example `word_language_model`: `encoder`, `rnn` or `decoder`, and the name in that module.
     public func publishedName(of path: String) -> String { recurrentName(of: path) }
 }
 extension GRU: PublishedWeights {
+    /// The name in PyTorch's example `word_language_model`: `encoder`, `rnn` or `decoder`, and the name in that module.
     public func publishedName(of path: String) -> String { recurrentName(of: path) }
 }
+/// Names of a PyTorch model with an `Embedding` (`encoder`), an `LSTM` or `GRU` (`rnn`) and a `Linear` (`decoder`).
 private func recurrentName(of path: String) -> String {
     let parts = path.split(separator: ".").map(String.init)
     switch parts.first {
@@ -31,8 +33,8 @@ private func recurrentName(of path: String) -> String {
     }
 }
 
-/// nanoGPT's (`bias=False`), which are those of Hugging Face's GPT-2 but for transposed maps and biases.
 extension Transformer: PublishedWeights {
+    /// The name in nanoGPT (`bias=False`). Hugging Face's GPT-2 has the same names, but transposed maps and biases.
     public func publishedName(of path: String) -> String {
         let parts = path.split(separator: ".", maxSplits: 2).map(String.init)
         switch parts[0] {
@@ -44,7 +46,7 @@ extension Transformer: PublishedWeights {
         default: return path
         }
     }
-    /// The tied head once more, and the causal mask.
+    /// Whether a tensor is the causal mask or the copy of the embedding for a tied head.
     public func isRedundant(_ name: String) -> Bool {
         name.hasSuffix(".attn.bias") || (name == "lm_head.weight" && parameters["head.weight"] == nil)
     }

@@ -3,48 +3,49 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// RWKV-4 (Peng et al. 2023, "RWKV: reinventing RNNs for the Transformer era"): residual blocks of time mixing and channel mixing,
-/// LayerNorm with bias before each and behind the embedding, a head of its own.
+/// RWKV-4 (Peng et al. 2023, "RWKV: reinventing RNNs for the Transformer era"): residual blocks of time mixing and channel
+/// mixing, with biased LayerNorms before each and after the embedding, and an untied head.
 ///
 ///     time:     k, v, r = W (μ ⊙ x + (1 − μ) ⊙ x⁻);  y = (σ(r) ⊙ wkv(k, v)) O
 ///     channels: k, r = W (μ ⊙ x + (1 − μ) ⊙ x⁻);  y = σ(r) ⊙ (max(k, 0)² V)
 ///
-/// x⁻ is the token before, and wkv the weighted sum of values of `Variable.wkvScan`. Everything starts as in the authors' code.
+/// x⁻ is the previous token, and wkv the weighted sum of values of `Variable.wkvScan`. Parameters are initialized as in the
+/// authors' code.
 public final class RWKV: SequenceModel {
-    /// - Parameter shape: `hidden` is that of channel mixing, 4 · width with the authors.
+    /// - Parameter shape: `hidden` is the hidden width of channel mixing, 4 · width in the authors' models.
     public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration) {
-        super.init(builder, shape, norm: .biasedLayer, style: .rwkv(shape, .shared)) { parameters, block, _ in
+        super.init(builder, shape, norm: .biasedLayer, style: .rwkv(shape, .ofCurrent)) { parameters, block, _ in
             RWKVTimeMix(parameters, width: shape.width, depth: RWKVDepth(block, of: shape.layers))
         }
     }
 }
 
-/// Where a block stands, on which beginnings depend.
+/// The relative depth of a block, on which initial values depend.
 struct RWKVDepth: Sendable {
-    /// From 0 in the first block to 1 in the last.
+    /// block / (layers − 1): 0 in the first block, 1 in the last.
     let rising: Double
-    /// From 1 in the first block to nearly 0 in the last.
+    /// 1 − block / layers: 1 in the first block, nearly 0 in the last.
     let falling: Double
     init(_ block: Int, of layers: Int) {
         rising = layers > 1 ? Double(block) / Double(layers - 1) : 0
         falling = 1 - Double(block) / Double(layers)
     }
-    /// (i/n)^power plus something, along the channels.
+    /// (i/n)^power + shift for channel i of n.
     func ramp(_ power: Double, plus shift: Double = 0) -> Initializer {
         .alongRow { i, n in pow(Double(i) / Double(n), power) + shift }
     }
 }
 
-/// How tokens move from a token to the one before it, x⁻, in channel mixing.
+/// The meaning of μ in the interpolation of a token and the previous one in channel mixing.
 enum RWKVShift {
-    /// μ is the part of the token itself (RWKV-4) …
-    case shared
-    /// … or of the one before it (RWKV-6).
+    /// μ is the weight of the token (RWKV-4).
+    case ofCurrent
+    /// μ is the weight of the previous token (RWKV-6).
     case ofPrevious
 }
 
 extension Variable {
-    /// The token before each, of which the first is carried under a name, or 0.
+    /// The previous token of each, [B, T, D]. That of the first is stored in the cache under `name`; without a cache it is 0.
     func previous(_ state: inout MixerCache?, _ name: String) -> Variable {
         let T = shape[1]
         guard T > 0 else { return self }
@@ -54,7 +55,7 @@ extension Variable {
     }
 }
 
-/// The time mixing of RWKV-4; its state is the last token and the three sums of the scan.
+/// The time mixing of RWKV-4, [B, T, width] → [B, T, width]. Its cache is the last token and the three sums of the scan.
 public final class RWKVTimeMix: SequenceMixer {
     private let mixes: [Parameter]
     private let key: Linear
@@ -103,7 +104,7 @@ public final class RWKVTimeMix: SequenceMixer {
     }
 }
 
-/// The channel mixing of RWKV; its state is the last token.
+/// The channel mixing of RWKV, [B, T, width] → [B, T, width]. Its cache is the last token.
 public final class RWKVChannelMix: SequenceMixer {
     private let mixes: [Parameter]
     private let key: Linear
@@ -118,11 +119,11 @@ public final class RWKVChannelMix: SequenceMixer {
         let power = depth.falling
         let ramp: Initializer =
             switch shift {
-            case .shared: depth.ramp(power)
+            case .ofCurrent: depth.ramp(power)
             case .ofPrevious: .alongRow { i, n in 1 - pow(Double(i) / Double(n), power) }
             }
         mixes = ["mix.key", "mix.receptance"].map { parameters($0, [width], ramp) }
-        // Tall maps start larger, as with the authors.
+        // As in the authors' code, maps with more outputs than inputs have a larger gain.
         let gain = (Double(max(hidden, width)) / Double(width)).squareRoot()
         key = Linear(
             parameters.child("key"), in: width, out: hidden, bias: false, activation: .squaredReLU,
@@ -139,7 +140,7 @@ public final class RWKVChannelMix: SequenceMixer {
         let last = x.previous(&state, "channels.last")
         let mixed = mixes.map { m in
             switch shift {
-            case .shared: last + (x - last) * context[m]
+            case .ofCurrent: last + (x - last) * context[m]
             case .ofPrevious: x + (last - x) * context[m]
             }
         }
@@ -148,7 +149,8 @@ public final class RWKVChannelMix: SequenceMixer {
 }
 
 extension BlockOptions {
-    /// Channel mixing in place of feed-forward parts, a norm behind a tiny embedding, an orthogonal head.
+    /// Channel mixing in place of feed-forward layers, a norm after an embedding with a small initialization, and an orthogonal
+    /// head.
     static func rwkv(_ shape: ModelConfiguration, _ shift: RWKVShift) -> BlockOptions {
         var style = BlockOptions()
         style.feedForward = { parameters, block, _ in
@@ -166,7 +168,7 @@ extension BlockOptions {
 }
 
 extension RWKVTimeMix: CostReporting {
-    /// Six multiplications a channel are the weighted sums.
+    /// Multiply-adds of a pass; the weighted sums have six per channel and token.
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         [key, value, receptance, output].reduce(6 * pass.rows * width) { $0 + $1.multiplyAdds(pass) }
     }

@@ -3,18 +3,18 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// RWKV-6 (Peng et al. 2024, "Eagle and Finch: RWKV with matrix-valued states and dynamic recurrence"): as `RWKV`, with a matrix a
-/// head instead of two sums a channel, decays that depend on the token, and moves towards the token before that do so too.
+/// RWKV-6 (Peng et al. 2024, "Eagle and Finch: RWKV with matrix-valued states and dynamic recurrence"): as `RWKV`, with a matrix
+/// per head instead of two sums per channel, and with decays and token-shift interpolations that depend on the token.
 ///
 ///     x̂ = x + (x⁻ − x) ⊙ μ;  mixed_j = x + (x⁻ − x) ⊙ (μ_j + tanh(x̂ A)_j B_j)           for j = w, k, v, r, g
 ///     w = exp(−exp(ω + tanh(mixed_w A') B'));  k, v, r = W mixed;  g = silu(W mixed)
 ///     o = r (S + diag(u) kᵀ v);  S ← diag(w) S + kᵀ v;  y = (GroupNorm(o) ⊙ g) O
 public final class RWKV6: SequenceModel {
     /// - Parameters:
-    ///   - shape: `heads` of one matrix each (the authors' have 64 channels); `hidden` is that of channel mixing, 3.5 · width with
-    ///     the authors.
-    ///   - mixRank: inner width of the maps behind the mixing ratios.
-    ///   - decayRank: inner width of the map behind the decays.
+    ///   - shape: `heads` is the number of matrices (64 channels each in the authors' models); `hidden` is the hidden width of
+    ///     channel mixing (3.5 · width in the authors' models).
+    ///   - mixRank: rank of the maps for the interpolation weights.
+    ///   - decayRank: rank of the map for the decays.
     public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration, mixRank: Int = 32, decayRank: Int = 64) {
         super.init(builder, shape, norm: .biasedLayer, style: .rwkv(shape, .ofPrevious)) { parameters, block, _ in
             RWKV6TimeMix(
@@ -24,9 +24,9 @@ public final class RWKV6: SequenceModel {
     }
 }
 
-/// The time mixing of RWKV-6; its state is the last token and S for every head.
+/// The time mixing of RWKV-6, [B, T, width] → [B, T, width]. Its cache is the last token and S per head.
 public final class RWKV6TimeMix: SequenceMixer {
-    /// One of the five mixtures of a token and the one before it.
+    /// The parameters of one of the five interpolations between a token and the previous one.
     private struct Mix {
         let base: Parameter
         let up: Parameter
@@ -45,7 +45,7 @@ public final class RWKV6TimeMix: SequenceMixer {
     private let heads: Int
 
     init(_ parameters: ParameterBuilder, width: Int, heads: Int, block: Int, layers: Int, mixRank: Int, decayRank: Int) {
-        precondition(width % heads == 0, "width \(width) is not a multiple of \(heads) heads")
+        requireHeads(heads, width, "RWKV6", parameters)
         self.width = width
         self.heads = heads
         let depth = RWKVDepth(block, of: layers), tiny = Initializer.uniform(bound: 0.01)
@@ -54,14 +54,14 @@ public final class RWKV6TimeMix: SequenceMixer {
         }
         firstMix = parameters("mix", [width], reversed(depth.falling))
         mixDown = parameters("mix.down", [5 * mixRank, width], .zeros, decays: false)
-        let beginnings = [
+        let initializers = [
             ("decay", reversed(depth.falling)), ("key", reversed(depth.falling)),
             ("value", reversed(depth.falling, 0.3 * depth.rising)), ("receptance", reversed(0.5 * depth.falling)),
             ("gate", reversed(0.5 * depth.falling)),
         ]
-        mixes = beginnings.map { name, beginning in
+        mixes = initializers.map { name, initializer in
             Mix(
-                base: parameters("mix.\(name)", [width], beginning),
+                base: parameters("mix.\(name)", [width], initializer),
                 up: parameters("mix.\(name).up", [width, mixRank], tiny, decays: false))
         }
         let power = 0.7 + 1.3 * depth.rising, rising = depth.rising
@@ -90,10 +90,10 @@ public final class RWKV6TimeMix: SequenceMixer {
         return s
     }
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
-        let B = x.shape[0], T = x.shape[1], away = x.previous(&state, "last") - x
-        let low = context.linear(x + away * context[firstMix], mixDown, activation: .tanh).split(axis: 2, into: 5)
+        let B = x.shape[0], T = x.shape[1], difference = x.previous(&state, "last") - x
+        let low = context.linear(x + difference * context[firstMix], mixDown, activation: .tanh).split(axis: 2, into: 5)
         let mixed = zip(mixes, low).map { mix, low in
-            x + away * context.linear(low, mix.up, bias: context[mix.base])
+            x + difference * context.linear(low, mix.up, bias: context[mix.base])
         }
         let w = context.linear(context.linear(mixed[0], decayDown, activation: .tanh), decayUp, bias: context[decay])
         let (k, v, r, g) = (

@@ -3,15 +3,16 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Diagonal structured state spaces (Gu et al. 2022, "On the parameterization and initialization of diagonal state space models"),
-/// with S4D-Lin's beginning: residual blocks of one state space for each channel, GELU and a GLU, LayerNorm before each, no further
-/// feed-forward parts.
+/// Diagonal structured state spaces (Gu et al. 2022, "On the parameterization and initialization of diagonal state space models")
+/// with the S4D-Lin initialization: pre-LayerNorm residual blocks of a state space per channel, GELU and a GLU, without
+/// feed-forward layers.
 ///
 ///     Ā = exp(Δ A);  B̄ = (Ā − 1)/A;  h ← Ā ⊙ h + B̄ x;  y = 2 Re(C · h) + D x
 public final class S4D: SequenceModel {
     /// - Parameters:
-    ///   - states: real dimensions of a channel's state; half as many complex numbers, the other half being their conjugates.
-    ///   - stepSizes: bounds of Δ, which starts log-uniform.
+    ///   - states: real dimension of the state of a channel, even. It is stored as states/2 complex numbers, without their
+    ///     conjugates.
+    ///   - stepSizes: range of the initial Δ, log-uniformly distributed.
     public init(
         _ builder: ParameterBuilder, _ shape: ModelConfiguration, states: Int = 64, stepSizes: ClosedRange<Double> = 1e-3...0.1
     ) {
@@ -21,12 +22,13 @@ public final class S4D: SequenceModel {
     }
 }
 
-/// The mixer of an `S4D`; its state is h.
+/// The mixer of an `S4D`, [B, T, width] → [B, T, width]. Its cache is h.
 ///
-/// Aₙ = −½ + iπn and B = 1 at the start, C complex normal, D normal. Δ and A do not decay, and learn at 10⁻³ at most.
+/// A is initialized to Aₙ = −½ + iπn, B to 1, C is complex normal and D is normal. Δ and A have no weight decay and a learning
+/// rate of at most 10⁻³.
 ///
-/// A whole sequence without a carried state is a convolution with Kₗ = 2 Re(Σ C B̄ Āˡ), whose powers are a scan of one sequence
-/// instead of all; from a carried state it is the scan.
+/// Without a cache, a sequence is convolved with Kₗ = 2 Re(Σ C B̄ Āˡ), whose powers are computed by a scan of a single sequence.
+/// With a cache, all sequences are scanned.
 public final class S4DLayer: SequenceMixer {
     private let logStep: Parameter
     private let logDecay: Parameter
@@ -36,13 +38,17 @@ public final class S4DLayer: SequenceMixer {
     private let skip: Parameter
     private let output: GLUOutput
     private let width: Int
-    /// Complex numbers of a channel.
+    /// Number of complex numbers per channel.
     private let count: Int
 
     public init(
         _ parameters: ParameterBuilder, width: Int, states: Int = 64, stepSizes: ClosedRange<Double> = 1e-3...0.1
     ) {
-        precondition(states % 2 == 0, "\(states) states are not conjugate pairs")
+        guard states % 2 == 0 else {
+            nstmFatal(
+                .other(op: "S4D", "\(states) states; needs an even number, because they are conjugate pairs"), at: parameters.path
+            )
+        }
         self.width = width
         count = states / 2
         let low = log(stepSizes.lowerBound), high = log(stepSizes.upperBound)
@@ -50,7 +56,7 @@ public final class S4DLayer: SequenceMixer {
         logDecay = parameters("logDecay", [width, count], .constant(log(0.5)), decays: false, maxLearningRate: 1e-3)
         frequency = parameters(
             "frequency", [width, count], .alongRow { n, _ in .pi * Double(n) }, decays: false, maxLearningRate: 1e-3)
-        // Real and imaginary parts of variance ½.
+        // Real and imaginary parts have variance ½.
         let normal = Initializer.normal(standardDeviation: 0.5.squareRoot())
         outputReal = parameters("output.real", [width, count], normal)
         outputImaginary = parameters("output.imaginary", [width, count], normal)
@@ -80,7 +86,7 @@ public final class S4DLayer: SequenceMixer {
             state![complex: "hidden"] = scan.state
             state!.position += T
         } else {
-            // An impulse through the recurrence.
+            // The impulse response of the recurrence.
             let first = (c * input).reshaped([1, 1, all]), rest = Variable(.zeros([1, max(0, T - 1), all], dtype: x.dtype))
             let impulse = ComplexVariable(
                 real: .concatenate([first.real, rest], axis: 1), imaginary: .concatenate([first.imaginary, rest], axis: 1))
@@ -93,7 +99,8 @@ public final class S4DLayer: SequenceMixer {
 }
 
 extension S4DLayer: CostReporting {
-    /// From a carried state four multiply-adds a complex number; else the same for one sequence, and a long convolution of all.
+    /// Multiply-adds of a pass: with a cache, four per complex number and token; without one, the same for a single sequence, and
+    /// the long convolution of all sequences.
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let all = 4 * width * count, glu = output.multiplyAdds(pass)
         if pass.carriesState { return pass.rows * all + glu }

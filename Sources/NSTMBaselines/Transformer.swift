@@ -2,15 +2,17 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// The decoder-only Transformer (Vaswani et al. 2017; pre-norm, GELU, learned positions and tied embeddings as in GPT-2, Radford et
-/// al. 2019), without biases; or with rotary positions and SwiGLU (as in LLaMA, Touvron et al. 2023).
+/// A decoder-only Transformer (Vaswani et al. 2017) without biases: pre-norm, GELU, learned positions and tied embeddings as in
+/// GPT-2 (Radford et al. 2019), or rotary positions and SwiGLU as in LLaMA (Touvron et al. 2023).
 public final class Transformer: SequenceModel {
+    /// The type of the feed-forward layers.
     public enum FeedForwardKind: String, Sendable, CaseIterable { case gelu, swiglu }
 
     /// - Parameters:
-    ///   - shape: `positions` is the longest sequence it can read; nil for no learned positions.
-    ///   - rotary: whether queries and keys are turned by their positions.
-    ///   - options: what NSTM layers have too, for comparisons that leave nothing but the mixing of tokens.
+    ///   - shape: `positions` is the maximum sequence length; nil for no learned positions.
+    ///   - rotary: whether queries and keys are rotated by position (`Variable.rotated`).
+    ///   - feedForward: type of the feed-forward layers.
+    ///   - options: optional parts of the projections that NSTM layers also have, for comparisons of the mixing of tokens alone.
     public init(
         _ builder: ParameterBuilder, _ shape: ModelConfiguration, rotary: Bool = false, feedForward: FeedForwardKind = .gelu,
         options: AttentionProjections.Options = AttentionProjections.Options()

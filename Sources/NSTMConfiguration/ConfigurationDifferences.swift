@@ -1,9 +1,12 @@
-/// A key in which two configurations differ, with both values; nil where it is absent.
+/// A key whose values differ between two configurations.
 public struct ConfigurationDifference: Sendable, Equatable, CustomStringConvertible {
+    /// Path of the key, such as `models[1].model.width`.
     public let path: String
+    /// Value in the first configuration; nil when the key is absent.
     public let own: ConfigurationValue?
+    /// Value in the second configuration; nil when the key is absent.
     public let other: ConfigurationValue?
-    /// Path, own value, the other's.
+    /// Path, first value and second value on one line.
     public var description: String { "\(path): \(own?.short ?? "absent"), \(other?.short ?? "absent")" }
 }
 
@@ -22,7 +25,7 @@ extension ConfigurationValue {
         default: return [("", self)]
         }
     }
-    /// The keys in which two configurations differ. A null is as good as an absent key.
+    /// The keys whose values differ between this configuration and another. null is treated as absent.
     public func differences(from other: ConfigurationValue) -> [ConfigurationDifference] {
         let mine = leaves.filter { $0.value != .null }, others = other.leaves.filter { $0.value != .null }
         let theirs = Dictionary(others.map { ($0.path, $0.value) }, uniquingKeysWith: { a, _ in a })
@@ -31,11 +34,11 @@ extension ConfigurationValue {
             .map { ConfigurationDifference(path: $0.path, own: $0.value, other: theirs[$0.path]) }
             + others.filter { !known.contains($0.path) }.map { ConfigurationDifference(path: $0.path, own: nil, other: $0.value) }
     }
-    /// On one line.
+    /// The value as JSON on one line.
     public var short: String { json(indent: nil) }
 
-    /// This configuration with another laid over it: maps are merged key by key, anything else is replaced. A map of another `kind`
-    /// replaces the one below as a whole, because the keys of one kind mean nothing to another.
+    /// This configuration with the values of another taking precedence: maps are merged key by key, other values are replaced. A
+    /// map with another `kind` replaces this one as a whole, because the keys of one kind are unknown to another.
     public func overlaid(with other: ConfigurationValue?) -> ConfigurationValue {
         guard let other, other != .null else { return self }
         guard case .map(let own) = self, case .map(let upper) = other else { return other }

@@ -1,13 +1,16 @@
-/// One thing that is wrong with a configuration.
+/// One issue of a configuration.
 public struct ConfigurationIssue: Sendable, Equatable, CustomStringConvertible {
+    /// The category of an issue.
     public enum Kind: Sendable, Equatable {
         case unknownKey, missing, wrongType, outOfRange, unknownChoice, syntax, override
-        /// A rule that the reader of a value added, such as one that binds two keys together.
+        /// A violation of a rule added with `addIssue`, such as a relation between two keys.
         case rule
     }
-    /// The full path of the key, such as `model.router.width`, or a place in a text.
+    /// Full path of the key, such as `model.router.width`, or a position in a text, such as `line 3, column 7`.
     public let path: String
+    /// Category of the issue.
     public let kind: Kind
+    /// What is wrong and what is expected.
     public let message: String
 
     public init(path: String, kind: Kind, message: String) {
@@ -18,8 +21,9 @@ public struct ConfigurationIssue: Sendable, Equatable, CustomStringConvertible {
     public var description: String { path.isEmpty ? message : "\(path): \(message)" }
 }
 
-/// Everything that is wrong with a configuration, one issue a line.
+/// All issues of a configuration; its description has one line per issue.
 public struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The issues, in the order of reading.
     public let issues: [ConfigurationIssue]
 
     public init(_ issues: [ConfigurationIssue]) { self.issues = issues }
@@ -30,16 +34,16 @@ public struct ConfigurationError: Error, Sendable, Equatable, CustomStringConver
 }
 
 extension String {
-    /// The name that this one was probably meant to be, or nil when none is near: at most one letter in three may be wrong.
+    /// The closest of the names, for a suggestion; nil when the edit distance to each is above a third of the length.
     func nearest(among names: [String]) -> String? {
-        func mostWrong(_ name: String) -> Int { max(1, max(count, name.count) / 3) }
-        // A name of quite another length is not near, and comparing it could take long.
-        let near = names.filter { abs(count - $0.count) <= mostWrong($0) }
+        func maxDistance(_ name: String) -> Int { max(1, max(count, name.count) / 3) }
+        // The difference of lengths is a lower bound of the distance and spares its computation.
+        let near = names.filter { abs(count - $0.count) <= maxDistance($0) }
             .map { (name: $0, distance: lowercased().editDistance(to: $0.lowercased())) }
         guard let best = near.min(by: { $0.distance < $1.distance }) else { return nil }
-        return best.distance <= mostWrong(best.name) ? best.name : nil
+        return best.distance <= maxDistance(best.name) ? best.name : nil
     }
-    /// Insertions, deletions, replacements and swaps of neighbors (optimal string alignment).
+    /// The number of insertions, deletions, replacements and swaps of neighbors (optimal string alignment distance).
     private func editDistance(to other: String) -> Int {
         let a = Array(self), b = Array(other)
         var rows = [Array(0...b.count)]
@@ -56,7 +60,7 @@ extension String {
     }
 }
 
-/// `did you mean 'x'? known keys: x, y`: the end of a message about an unknown name.
+/// The end of a message about an unknown name: `did you mean 'x'? known keys: x, y`.
 func hint(_ name: String, _ what: String, _ known: [String]) -> String {
     let guess = name.nearest(among: known).map { "did you mean '\($0)'? " } ?? ""
     return known.isEmpty ? "there are no \(what)" : guess + "known \(what): " + known.joined(separator: ", ")

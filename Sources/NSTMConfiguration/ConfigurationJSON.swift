@@ -1,16 +1,16 @@
-// JSON by hand, because Foundation's coders forget the order of keys.
+// JSON is parsed and written here because Foundation's coders do not preserve the order of keys.
 
 extension ConfigurationValue {
-    /// Reads JSON (RFC 8259). A number with a fraction or an exponent, or too large for `Int`, is a double.
+    /// The value of a JSON text (RFC 8259). A number with a fraction or an exponent, or too large for `Int`, is a double.
     /// - Throws: `ConfigurationError` with the line and column of the first issue.
     public init(json text: String) throws(ConfigurationError) {
         var parser = JSONParser(text)
         self = try parser.document()
     }
 
-    /// Writes JSON that reads back as the same value. JSON has no infinite numbers: those are written as the strings `.inf`,
-    /// `-.inf` and `.nan`, which `ConfigurationReader.double` understands.
-    /// - Parameter indent: blanks for each level; nil for one line.
+    /// The value as JSON, which reads back as the same value. Non-finite numbers, which JSON lacks, are written as the strings
+    /// `.inf`, `-.inf` and `.nan`; `ConfigurationReader.double` accepts them.
+    /// - Parameter indent: spaces per level; nil for one line.
     public func json(indent: Int? = 2) -> String {
         var out = ""
         write(to: &out, indent, level: 0)
@@ -72,8 +72,8 @@ extension ConfigurationValue {
 private struct JSONParser {
     private let bytes: [UInt8]
     private var at = 0
-    /// Deeper nesting is refused before it can overflow the stack.
-    private static let deepest = 200
+    /// Maximum nesting: deeper texts are an error, because the recursive parser could overflow the stack.
+    private static let maxDepth = 200
 
     init(_ text: String) { bytes = Array(text.utf8) }
 
@@ -101,7 +101,7 @@ private struct JSONParser {
     }
 
     private mutating func value(depth: Int) throws(ConfigurationError) -> ConfigurationValue {
-        guard depth <= JSONParser.deepest else { throw issue("nested deeper than \(JSONParser.deepest) levels") }
+        guard depth <= JSONParser.maxDepth else { throw issue("nested deeper than \(JSONParser.maxDepth) levels") }
         skipBlanks()
         guard at < bytes.count else { throw issue("the text ends where a value is expected") }
         switch bytes[at] {
@@ -123,7 +123,7 @@ private struct JSONParser {
             let key = try string()
             guard result[key] == nil else {
                 at = start
-                throw issue("the key \"\(key)\" comes twice")
+                throw issue("duplicate key \"\(key)\"")
             }
             skipBlanks()
             guard take(":") else { throw issue("a colon is expected") }
@@ -146,7 +146,7 @@ private struct JSONParser {
         return result
     }
 
-    /// `null`, `true`, `false` or a number.
+    /// The value of a word: `null`, `true`, `false` or a number.
     private mutating func word() throws(ConfigurationError) -> ConfigurationValue {
         let start = at
         while at < bytes.count, ![0x20, 0x0A, 0x0D, 0x09].contains(bytes[at]), !peek(","), !peek("]"), !peek("}") { at += 1 }
@@ -156,7 +156,7 @@ private struct JSONParser {
         case "true": return .bool(true)
         case "false": return .bool(false)
         default:
-            // JSON's numbers are YAML's without a leading plus, leading zeros, a bare point or another base.
+            // Numbers of JSON are those of YAML without a leading plus, leading zeros, a bare point or another base.
             let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
             let whole = digits.prefix { $0 != "." && $0 != "e" && $0 != "E" }
             let fraction = digits.dropFirst(whole.count)

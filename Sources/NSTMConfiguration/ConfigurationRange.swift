@@ -1,10 +1,10 @@
 import Foundation
 
-/// A range of valid values that can be shown to a user.
+/// A range of valid values with a text for error messages.
 public protocol ConfigurationRange<Bound>: RangeExpression {
-    /// As it is written in Swift.
+    /// The range in Swift's notation, such as `1...4096`.
     var text: String { get }
-    /// A value of the range, for a caller to go on with after an issue.
+    /// The value of the range that is nearest to a value, as the result of a read that recorded an issue.
     func nearest(to value: Bound) -> Bound
 }
 

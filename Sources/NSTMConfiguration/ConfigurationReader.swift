@@ -1,23 +1,22 @@
 import Foundation
 
-/// Reads typed values from a map and notes everything that is wrong with it, so that a user hears of all issues at once.
+/// A reader of typed values from a map, which records all issues so that they are reported together.
 ///
-/// A reader never stops at an issue: it answers with the default, or with some valid value, and the caller goes on. Children share
-/// the list of issues.
+/// Reading never throws: after an issue the reader returns the default, or another valid value, and records the issue. Readers of
+/// nested maps share the list of issues. A key with the value null is treated as absent.
 ///
 ///     let reader = ConfigurationReader(value, path: "model")
 ///     let width = reader.int("width", default: 128, in: 1...4096)
 ///     let router = Router(reader.child("router"))
 ///     reader.finish()
 ///     try reader.throwIfInvalid()
-///
-/// A key with the value null is as good as absent.
 public final class ConfigurationReader {
-    /// Where the map stands, such as `model.router`; empty for the root.
+    /// Path of the map, such as `model.router`; empty for the root.
     public var path: String { node.path }
     private let node: Node
     private let tree: Tree
 
+    /// A reader of a map. Any value other than a map or null is recorded as an issue.
     public convenience init(_ value: ConfigurationValue, path: String = "") {
         let tree = Tree(Node(path: path))
         self.init(tree.root, tree)
@@ -30,55 +29,67 @@ public final class ConfigurationReader {
 
     // MARK: Scalars
 
-    /// An integer. A double without a fraction, such as `1e5`, is one.
+    /// The integer of a key, in a range. A double without a fraction, such as `1e5`, is accepted.
     /// - Parameters:
     ///   - default: the value of an absent key; nil makes the key required.
-    ///   - range: such as `1...4096` or `0...`.
+    ///   - range: valid values, such as `1...4096` or `0...`.
     public func int(_ key: String, default: Int? = nil, in range: some ConfigurationRange<Int>) -> Int {
         number(key, `default`, range, "int", zero: 0, ConfigurationReader.asInt, ConfigurationValue.int)
     }
+    /// The integer of a key. A double without a fraction, such as `1e5`, is accepted.
+    /// - Parameter default: the value of an absent key; nil makes the key required.
     public func int(_ key: String, default: Int? = nil) -> Int { int(key, default: `default`, in: Int.min...Int.max) }
-    /// An integer, or nil for an absent key.
+    /// The integer of a key, in a range; nil for an absent key.
     public func optionalInt(_ key: String, in range: some ConfigurationRange<Int>) -> Int? {
         isAbsent(key) ? none(key) : int(key, default: nil, in: range)
     }
 
-    /// A double; an integer is one too. NaN is out of every range.
+    /// The double of a key, in a range. An integer is accepted; NaN is out of every range.
+    /// - Parameters:
+    ///   - default: the value of an absent key; nil makes the key required.
+    ///   - range: valid values, such as `0...1`.
     public func double(_ key: String, default: Double? = nil, in range: some ConfigurationRange<Double>) -> Double {
         number(key, `default`, range, "double", zero: 0, ConfigurationReader.asDouble, ConfigurationValue.double)
     }
+    /// The double of a key. An integer is accepted, NaN is not.
+    /// - Parameter default: the value of an absent key; nil makes the key required.
     public func double(_ key: String, default: Double? = nil) -> Double {
         double(key, default: `default`, in: -Double.infinity...Double.infinity)
     }
-    /// A double, or nil for an absent key.
+    /// The double of a key, in a range; nil for an absent key.
     public func optionalDouble(_ key: String, in range: some ConfigurationRange<Double>) -> Double? {
         isAbsent(key) ? none(key) : double(key, default: nil, in: range)
     }
 
+    /// The boolean of a key.
+    /// - Parameter default: the value of an absent key; nil makes the key required.
     public func bool(_ key: String, default: Bool? = nil) -> Bool {
         scalar(
             key, `default`, "bool", placeholder: false, { if case .bool(let b) = $0 { b } else { nil } }, ConfigurationValue.bool)
     }
+    /// The string of a key.
+    /// - Parameter default: the value of an absent key; nil makes the key required.
     public func string(_ key: String, default: String? = nil) -> String {
         scalar(key, `default`, "string", placeholder: "", ConfigurationReader.asString, ConfigurationValue.string)
     }
-    /// The path of a file. A relative one begins at the current folder, and the resolved configuration has the full path, so that it
-    /// means the same file from everywhere. Where a file is stored does not make a configuration another one: `places` names such keys.
-    /// - Parameter locate: the full path of a file that is now stored elsewhere, by the one that the configuration has.
+    /// The path of a file; the key is required. A relative path is resolved against the current folder, and the resolved
+    /// configuration has the full path, so that it names the same file from any folder. The location of a file is not part of the
+    /// identity of a configuration: `fileKeys` lists such keys.
+    /// - Parameter locate: the present full path of a file, by the path in the configuration.
     public func file(_ key: String, locating locate: (String) -> String = { $0 }) -> String {
         let path = string(key)
         guard !path.isEmpty else { return path }
         let full = locate(URL(fileURLWithPath: (path as NSString).expandingTildeInPath).path)
         node.record(key, .string(full))
-        tree.places.insert(join(key))
+        tree.fileKeys.insert(join(key))
         return full
     }
-    /// The full paths of all keys that were read as paths of files.
-    public var places: Set<String> { tree.places }
-    /// A string, or nil for an absent key.
+    /// The full paths of all keys that were read with `file`.
+    public var fileKeys: Set<String> { tree.fileKeys }
+    /// The string of a key; nil for an absent key.
     public func optionalString(_ key: String) -> String? { isAbsent(key) ? none(key) : string(key) }
 
-    /// A value as it stands, for a part that is read elsewhere; nil for an absent key.
+    /// The unparsed value of a key, for a part that is read elsewhere; nil for an absent key.
     public func value(_ key: String) -> ConfigurationValue? {
         guard let value = present(key) else { return none(key) }
         node.record(key, value)
@@ -87,7 +98,8 @@ public final class ConfigurationReader {
 
     // MARK: Choices
 
-    /// One of given names.
+    /// The name that a key selects from a list.
+    /// - Parameter default: the value of an absent key; nil makes the key required.
     public func choice(_ key: String, of names: [String], default: String? = nil) -> String {
         let first = `default` ?? names.first ?? ""
         let name = scalar(key, `default`, "string", placeholder: first, ConfigurationReader.asString, ConfigurationValue.string)
@@ -95,20 +107,22 @@ public final class ConfigurationReader {
         addIssue(key, .unknownChoice, "'\(name)' is not a choice; \(hint(name, "choices", names))")
         return first
     }
-    /// One of the cases of an enumeration, by their raw values.
+    /// The case of an enumeration that a key selects by its raw value.
     public func choice<Choice>(_ key: String, default: Choice) -> Choice
     where Choice: RawRepresentable<String> & CaseIterable {
         Choice(rawValue: choice(key, of: Choice.allCases.map(\.rawValue), default: `default`.rawValue)) ?? `default`
     }
-    /// One of the cases of an enumeration, by their raw values; the key is required.
+    /// The case of an enumeration that a key selects by its raw value; the key is required.
     public func choice<Choice>(_ key: String, as type: Choice.Type) -> Choice
     where Choice: RawRepresentable<String> & CaseIterable {
         let cases = Array(Choice.allCases)
-        guard let first = cases.first else { fatalError("\(Choice.self) has no cases") }
+        guard let first = cases.first else {
+            fatalError("ConfigurationReader.choice: \(Choice.self) has no cases; at \(join(key))")
+        }
         return Choice(rawValue: choice(key, of: cases.map(\.rawValue))) ?? first
     }
-    /// The factory registered under the name that a key has.
-    /// - Returns: nil when the name is not registered, with an issue noted.
+    /// The factory that is registered under the string of a key.
+    /// - Returns: nil when the name is not registered, with an issue recorded.
     public func factory<Factory>(_ key: String, in registry: Registry<Factory>, default: String? = nil) -> Factory? {
         let issuesBefore = tree.issues.count
         let name = string(key, default: `default`)
@@ -121,41 +135,50 @@ public final class ConfigurationReader {
 
     // MARK: Lists
 
-    /// A list of integers, each in a range. An absent key gives the default; nil makes it required.
+    /// The list of integers of a key, each in a range.
+    /// - Parameter default: the value of an absent key; nil makes the key required.
     public func ints(_ key: String, default: [Int]? = nil, in range: some ConfigurationRange<Int>) -> [Int] {
         list(key, `default`, "int", ConfigurationReader.asInt, ConfigurationValue.int) { ConfigurationReader.issue($0, range) }
     }
+    /// The list of integers of a key.
+    /// - Parameter default: the value of an absent key; nil makes the key required.
     public func ints(_ key: String, default: [Int]? = nil) -> [Int] { ints(key, default: `default`, in: Int.min...Int.max) }
-    /// One integer for all, or a list of integers, one for each; nothing but their number tells them apart.
+    /// An integer that applies to all elements, or a list with an integer per element. The caller checks the length of the list.
     public func intOrInts(_ key: String, default: Int, in range: some ConfigurationRange<Int>) -> IntOrInts {
         guard case .list? = present(key) else { return .one(int(key, default: `default`, in: range)) }
         let list = ints(key, in: range)
         if list.isEmpty { addIssue(key, .rule, "the list is empty") }
         return .each(list.isEmpty ? [`default`] : list)
     }
+    /// An integer for all elements of something, or an integer per element.
     public enum IntOrInts: Sendable, Equatable {
+        /// The same integer for all elements.
         case one(Int)
+        /// One integer per element; not empty.
         case each([Int])
     }
-    /// A list of doubles, each in a range.
+    /// The list of doubles of a key, each in a range.
+    /// - Parameter default: the value of an absent key; nil makes the key required.
     public func doubles(_ key: String, default: [Double]? = nil, in range: some ConfigurationRange<Double>) -> [Double] {
         list(key, `default`, "double", ConfigurationReader.asDouble, ConfigurationValue.double) {
             ConfigurationReader.issue($0, range)
         }
     }
+    /// The list of strings of a key.
+    /// - Parameter default: the value of an absent key; nil makes the key required.
     public func strings(_ key: String, default: [String]? = nil) -> [String] {
         list(key, `default`, "string", ConfigurationReader.asString, ConfigurationValue.string) { _ in nil }
     }
 
     // MARK: Maps
 
-    /// The reader of a map; of an empty one when the key is absent. Asking again gives a reader of the same map.
+    /// The reader of a nested map, an empty one when the key is absent. All readers of a key share their record of read keys.
     public func child(_ key: String) -> ConfigurationReader {
         if let known = node.children[key]?.first { return ConfigurationReader(known, tree) }
         node.note(key)
         return open(present(key) ?? .map([:]), key, join(key))
     }
-    /// The readers of a list of maps, such as `layers[0]`; none when the key is absent.
+    /// The readers of a list of maps, with paths such as `layers[0]`; empty when the key is absent.
     public func children(_ key: String) -> [ConfigurationReader] {
         if let known = node.children[key] { return known.map { ConfigurationReader($0, tree) } }
         node.note(key)
@@ -171,29 +194,30 @@ public final class ConfigurationReader {
 
     // MARK: Keys
 
-    /// Whether a key is there and not null. Does not count as reading it.
+    /// Whether a key is present and not null. Does not count as reading it.
     public func contains(_ key: String) -> Bool { present(key) != nil }
 
-    /// Notes that a key's value breaks a rule of the caller's, such as one that binds two keys together.
+    /// Records that the value of a key violates a rule of the caller, such as a relation between two keys.
     public func addIssue(_ key: String, _ message: String) { addIssue(key, .rule, message) }
 
-    /// Says that every key has been read: keys that never are become issues, here and in all children.
+    /// Declares that all keys have been read: keys that are never read become issues, here and in all nested maps.
     public func finish() { node.isFinished = true }
 
-    /// All issues found so far in the whole configuration, in the order of reading; unknown keys come last.
+    /// All issues recorded so far in the whole configuration, in the order of reading; unknown keys come last.
     public var issues: [ConfigurationIssue] { tree.issues + tree.root.unknownKeys(finished: false) }
 
-    /// - Throws: `ConfigurationError` with all issues of the whole configuration, not only of this reader's part.
+    /// Throws if any issue was recorded.
+    /// - Throws: `ConfigurationError` with all issues of the whole configuration, not only of this reader's map.
     public func throwIfInvalid() throws(ConfigurationError) {
         let issues = issues
         if !issues.isEmpty { throw ConfigurationError(issues) }
     }
 
-    /// Every value as it was read, defaults included, in the order of reading; for checkpoints. Read as a configuration it gives
+    /// All values as they were read, defaults included, in the order of reading; stored in checkpoints. Reading it again gives
     /// the same values.
     public var resolved: ConfigurationValue { node.resolved }
 
-    // MARK: How
+    // MARK: Implementation
 
     private func join(_ key: String) -> String { path.isEmpty ? key : path + "." + key }
     private func present(_ key: String) -> ConfigurationValue? {
@@ -237,7 +261,7 @@ public final class ConfigurationReader {
                 addIssue(key, .wrongType, "expected \(type), found \(value.summary)")
             }
         } else if fallback == nil {
-            addIssue(key, .missing, "required, and missing (\(type))")
+            addIssue(key, .missing, "required, but missing (\(type))")
         }
         node.record(key, write(result))
         return result
@@ -290,17 +314,17 @@ public final class ConfigurationReader {
     }
     private static func asString(_ value: ConfigurationValue) -> String? { if case .string(let s) = value { s } else { nil } }
 
-    /// One map of the configuration and what has been read from it.
+    /// One map of the configuration with the record of what was read from it.
     private final class Node {
         let path: String
         var map: ConfigurationMap = [:]
-        /// The readers' nodes by key; several for a list of maps.
+        /// Nodes of nested maps by key; several for a list of maps.
         var children: [String: [Node]] = [:]
-        /// The keys of `children` that stand for lists.
+        /// The keys of `children` that are lists of maps.
         var lists: Set<String> = []
         var isFinished = false
         private var values: [String: ConfigurationValue] = [:]
-        /// In the order of first reading.
+        /// Keys that were read, in the order of first reading.
         private var keysRead: [String] = []
 
         init(path: String) { self.path = path }
@@ -321,8 +345,8 @@ public final class ConfigurationReader {
             }
             return .map(result)
         }
-        /// Worked out when asked for and not in `finish()`, so that the order in which a parent and its children are read and
-        /// finished does not matter.
+        /// An issue per unread key. Computed on demand rather than in `finish()`, so that the order in which a map and its nested
+        /// maps are read and finished does not matter.
         func unknownKeys(finished: Bool) -> [ConfigurationIssue] {
             let finished = finished || isFinished
             let own = finished ? map.keys.filter { !keysRead.contains($0) } : []
@@ -334,10 +358,10 @@ public final class ConfigurationReader {
             return issues + keysRead.flatMap { children[$0] ?? [] }.flatMap { $0.unknownKeys(finished: finished) }
         }
     }
-    /// What all readers of a configuration share.
+    /// The state that all readers of a configuration share.
     private final class Tree {
         let root: Node
-        var places: Set<String> = []
+        var fileKeys: Set<String> = []
         var issues: [ConfigurationIssue] = []
         init(_ root: Node) { self.root = root }
     }

@@ -1,6 +1,6 @@
 extension ConfigurationValue {
-    /// A scalar, or a `[list, of, scalars]`, by the rules of YAML 1.2's core schema (section 10.3.2): what is neither null, a
-    /// boolean nor a number is a string, and quotes make a string of anything.
+    /// The value of a scalar or a `[list, of, scalars]` in the core schema of YAML 1.2 (section 10.3.2). A text that is not null,
+    /// a boolean or a number is a string; a quoted text is always a string.
     public init(yaml text: String) {
         let text = text.trimmed
         switch text {
@@ -18,10 +18,10 @@ extension ConfigurationValue {
         }
     }
 
-    /// A number in YAML's spelling. An integer too large for `Int` is read as a double.
+    /// A number in the notation of YAML; nil for other texts. An integer too large for `Int` is read as a double.
     static func number(_ text: String) -> ConfigurationValue? {
         for (prefix, radix) in [("0x", 16), ("0o", 8)] where text.hasPrefix(prefix) {
-            // `Int(_:radix:)` would take a sign here.
+            // `Int(_:radix:)` would accept a sign here.
             let digits = text.dropFirst(2)
             return digits.first.map { $0 != "-" && $0 != "+" } ?? false
                 ? Int(digits, radix: radix).map(ConfigurationValue.int) : nil
@@ -33,7 +33,7 @@ extension ConfigurationValue {
         case ".nan", ".NaN", ".NAN": return text == body ? .double(.nan) : nil
         default: break
         }
-        // `Double("…")` alone would also take "inf", "nan" and hexadecimal fractions.
+        // `Double("…")` alone would also accept "inf", "nan" and hexadecimal fractions.
         var rest = body.utf8[...]
         func digits() -> Int {
             let n = rest.prefix { (0x30...0x39).contains($0) }.count
@@ -55,7 +55,7 @@ extension ConfigurationValue {
             if let sign = rest.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") { rest = rest.dropFirst() }
             guard digits() > 0 else { return nil }
         }
-        // Swift wants a digit on both sides of the point, YAML on one.
+        // Swift requires a digit on both sides of the point, YAML on one side only.
         return rest.isEmpty ? Double(ConfigurationValue.paddedPoint(text)).map(ConfigurationValue.double) : nil
     }
     private static func paddedPoint(_ text: String) -> String {
@@ -71,7 +71,7 @@ extension ConfigurationValue {
         if quote == "\"" {
             return (try? ConfigurationValue(json: text)).flatMap { if case .string(let s) = $0 { s } else { nil } }
         }
-        // In single quotes a quote is written twice.
+        // Within single quotes, two quotes stand for one.
         var result = ""
         var isSecond = false
         for c in inner {
@@ -117,7 +117,7 @@ extension ConfigurationValue {
 }
 
 extension String {
-    /// Without blanks at both ends.
+    /// The string without spaces, tabs and newlines at both ends.
     fileprivate var trimmed: String {
         let isBlank = { (c: Character) in c == " " || c == "\t" || c == "\n" || c == "\r\n" }
         guard let first = firstIndex(where: { !isBlank($0) }), let last = lastIndex(where: { !isBlank($0) }) else { return "" }

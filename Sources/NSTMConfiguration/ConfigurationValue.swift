@@ -1,4 +1,4 @@
-/// A value of a configuration: what YAML, JSON and the command line have in common. Maps keep the order of their keys.
+/// A value of a configuration, independent of its source (YAML, JSON or the command line). Maps preserve the order of their keys.
 public indirect enum ConfigurationValue: Sendable, Equatable {
     case null
     case bool(Bool)
@@ -8,7 +8,7 @@ public indirect enum ConfigurationValue: Sendable, Equatable {
     case list([ConfigurationValue])
     case map(ConfigurationMap)
 
-    /// What the value is, for error messages: `int 3`, `string "x"`, `a list`.
+    /// Type and value for error messages: `int 3`, `string "x"`, `a list`.
     public var summary: String {
         switch self {
         case .null: "null"
@@ -22,22 +22,23 @@ public indirect enum ConfigurationValue: Sendable, Equatable {
     }
 }
 
-/// Keys and values in the order in which they were added. Two maps are equal when they have equal values for the same keys, in
-/// whatever order: the order matters to readers of a file, not to its meaning.
+/// A dictionary that preserves the order of insertion. Equality ignores the order, which has no meaning in a configuration.
 public struct ConfigurationMap: Sendable, Equatable, ExpressibleByDictionaryLiteral {
+    /// All keys, in order of insertion.
     public private(set) var keys: [String] = []
     private var values: [String: ConfigurationValue] = [:]
 
     public init() {}
-    /// Of pairs with the same key the last one holds.
+    /// A map of key-value pairs; of several pairs with the same key the last one applies.
     public init(dictionaryLiteral pairs: (String, ConfigurationValue)...) { self.init(pairs) }
+    /// A map of key-value pairs; of several pairs with the same key the last one applies.
     public init(_ pairs: some Sequence<(String, ConfigurationValue)>) {
         for (key, value) in pairs { self[key] = value }
     }
 
     public var count: Int { keys.count }
     public var isEmpty: Bool { keys.isEmpty }
-    /// A new key comes last; nil removes a key.
+    /// The value of a key; nil when the key is absent. A new key is appended; assigning nil removes a key.
     public subscript(key: String) -> ConfigurationValue? {
         get { values[key] }
         set {
@@ -45,7 +46,7 @@ public struct ConfigurationMap: Sendable, Equatable, ExpressibleByDictionaryLite
             values[key] = newValue
         }
     }
-    /// Keys with their values, in order.
+    /// All keys with their values, in order of insertion.
     public var pairs: [(key: String, value: ConfigurationValue)] { keys.map { ($0, values[$0]!) } }
 
     public static func == (a: ConfigurationMap, b: ConfigurationMap) -> Bool { a.values == b.values }
@@ -75,13 +76,13 @@ extension ConfigurationValue {
         return value
     }
 
-    /// Sets the value at a path of keys such as `training.steps`, making the maps on the way that are missing or null.
-    /// - Throws: `ConfigurationError` when the path has an empty key or runs through something that is not a map; nothing is
-    ///   changed then.
+    /// Sets the value at a path of keys such as `training.steps`, and creates missing or null maps along the path.
+    /// - Throws: `ConfigurationError` when the path has an empty key or passes through a value that is not a map; then the
+    ///   configuration is unchanged.
     public mutating func set(path: String, to value: ConfigurationValue) throws(ConfigurationError) {
         let keys = ConfigurationValue.split(path)
         guard !keys.contains("") else {
-            throw ConfigurationError(path, .override, "a path is made of keys with dots between them, like training.steps")
+            throw ConfigurationError(path, .override, "a path consists of keys separated by dots, such as training.steps")
         }
         self = try inserting(value, keys[...], path)
     }
@@ -94,8 +95,8 @@ extension ConfigurationValue {
         case .map(let own): map = own
         case .null: map = [:]
         default:
-            let way = path.split(separator: ".").prefix(keys.startIndex).joined(separator: ".")
-            throw ConfigurationError(path, .override, "\(way.isEmpty ? "the root" : "'\(way)'") is \(summary), not a map")
+            let parent = path.split(separator: ".").prefix(keys.startIndex).joined(separator: ".")
+            throw ConfigurationError(path, .override, "\(parent.isEmpty ? "the root" : "'\(parent)'") is \(summary), not a map")
         }
         map[key] = try (map[key] ?? .null).inserting(value, keys.dropFirst(), path)
         return .map(map)
@@ -104,8 +105,9 @@ extension ConfigurationValue {
         path.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     }
 
-    /// Applies overrides as given to `--set`, such as `training.steps=500` or `model.widths=[64, 128]`; a later one wins.
-    /// - Throws: `ConfigurationError` with the issues of all of them; nothing is changed then.
+    /// Applies overrides in the form of `--set`, such as `training.steps=500` or `model.widths=[64, 128]`; later ones take
+    /// precedence.
+    /// - Throws: `ConfigurationError` with the issues of all overrides; then the configuration is unchanged.
     public mutating func apply(overrides: [String]) throws(ConfigurationError) {
         var result = self
         var issues: [ConfigurationIssue] = []

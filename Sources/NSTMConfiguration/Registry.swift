@@ -1,16 +1,19 @@
-/// Names for the things a configuration can ask for, such as routing policies: a value, so that a researcher extends a copy.
-/// `Factory` is a function that makes one; what it takes is the business of whoever resolves it.
+/// A table of factories by the names used in configurations, for example of routing policies. A value type: users extend a copy.
+///
+/// `Factory` is a function that creates an instance; its arguments are up to the code that resolves the name.
 ///
 ///     var policies = Registry<@Sendable (ConfigurationReader) -> any RoutingPolicy>("routing policy")
 ///     policies.register("mine") { MyPolicy(width: $0.int("width", default: 64)) }
 public struct Registry<Factory> {
-    /// What is registered here, in the singular, for error messages.
+    /// Singular noun for what is registered, for error messages.
     public let kind: String
     private var factories: [String: Factory] = [:]
 
+    /// An empty registry.
+    /// - Parameter kind: singular noun for what is registered, such as `routing policy`.
     public init(_ kind: String) { self.kind = kind }
 
-    /// Adds a name. Registering a name twice is a programmer's error and stops the program.
+    /// Registers a factory under a name. Stops the program if the name is already registered.
     public mutating func register(_ name: String, _ factory: Factory) {
         guard factories[name] == nil else { fatalError("Registry: the \(kind) '\(name)' is registered twice") }
         factories[name] = factory
@@ -18,7 +21,8 @@ public struct Registry<Factory> {
     /// All names, sorted.
     public var names: [String] { factories.keys.sorted() }
 
-    /// - Throws: `RegistryError`, which lists the known names.
+    /// The factory of a name.
+    /// - Throws: `RegistryError`, which lists the known names, if the name is not registered.
     public func resolve(_ name: String) throws(RegistryError) -> Factory {
         guard let factory = factories[name] else { throw RegistryError(kind: kind, name: name, known: names) }
         return factory
@@ -26,10 +30,13 @@ public struct Registry<Factory> {
 }
 extension Registry: Sendable where Factory: Sendable {}
 
-/// A name that is not registered.
+/// An error for a name that is not registered.
 public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Singular noun for what the registry holds.
     public let kind: String
+    /// The unknown name.
     public let name: String
+    /// All registered names, sorted.
     public let known: [String]
     public var description: String { "unknown \(kind) '\(name)'; \(hint(name, "names", known))" }
 }

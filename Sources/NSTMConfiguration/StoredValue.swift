@@ -1,44 +1,46 @@
-/// A value that is read from a file. Decoding sees to it that the types are right; what its numbers and lists may be it says here, and
-/// whoever decodes it asks (`CheckpointArchive.decode` does).
+/// A value that is decoded from a file. Decoding checks types; `issues` checks ranges, and the decoding code has to read it, as
+/// `CheckpointArchive.decode` does.
 public protocol StoredValue: Codable {
-    /// Everything that is out of range, each with its name; empty when the value can be used.
+    /// One text per value that is out of range, with its name; empty when the value is valid.
     var issues: [String] { get }
 }
 
-/// Collects what is out of range in a stored value.
+/// A collector of the issues of a stored value.
 package struct RangeIssues {
     package private(set) var list: [String] = []
     package init() {}
 
-    /// Also refuses NaN, which lies in no range.
+    /// Adds an issue if a value is outside a range. NaN is outside every range.
     package mutating func check<T: Comparable>(_ name: String, _ value: T?, in range: ClosedRange<T>) {
         guard let value, !range.contains(value) else { return }
         list.append("\(name) is \(value), outside \(range.lowerBound)...\(range.upperBound)")
     }
+    /// Adds an issue unless a condition holds.
     package mutating func demand(_ holds: Bool, _ issue: @autoclosure () -> String) {
         if !holds { list.append(issue()) }
     }
-    /// What is wrong with a part of the value.
+    /// Adds the issues of a nested value.
     package mutating func add(_ name: String, _ part: some StoredValue) { list += part.issues.map { "\(name).\($0)" } }
 }
 
-/// Ranges that several stored values have.
+/// Valid ranges that several stored values share.
 package enum StoredRange {
-    /// Steps of training, and counts of things that happen at most once a step: what `training.steps` allows.
+    /// Training steps, and counts of events that occur at most once per step: the range of `training.steps`.
     package static let steps = 0...1_000_000_000
-    /// Numbers that a float32 holds exactly: identities of states.
+    /// Identifiers of states: integers that float32 represents exactly.
     package static let identities = 0...1 << 24
+    /// All finite doubles.
     package static let finite = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
 }
 
-/// Why a stored value cannot be used.
+/// An error for a stored value that is invalid.
 public struct StoredValueError: Error, Sendable, Equatable, CustomStringConvertible {
     public let description: String
     public init(_ description: String) { self.description = description }
 }
 
 extension DecodingError {
-    /// Where it happened and what, in one line.
+    /// Coding path and reason of the error, in one line.
     package var summary: String {
         let context: Context? =
             switch self {

@@ -1,88 +1,99 @@
 import NSTMTensor
 
-/// What the inputs of a dataset are.
+/// The type and size of a dataset's inputs.
 public enum InputKind: Sendable, Equatable, Codable {
-    /// int32 [B, T], ids below the size of the vocabulary.
+    /// int32 token ids [B, T], each in 0..<vocabulary.
     case tokens(vocabulary: Int)
     /// float32 [B, T, width].
     case features(width: Int)
-    /// Several inputs that belong together, such as an image and a question about it.
+    /// Several inputs per sequence, such as an image and a question about it.
     indirect case streams([InputKind])
 }
 
-/// What the targets of a dataset are.
+/// The type and size of a dataset's targets.
 public enum TargetKind: Sendable, Equatable, Codable {
-    /// int32 [B, T]: at every position the id of the token that follows.
+    /// int32 [B, T]: the id of the following token at every position.
     case nextToken(vocabulary: Int)
-    /// int32 [B, T]: a token at the positions that the mask names, and nothing elsewhere.
+    /// int32 [B, T]: a token at unmasked positions; −1 at masked ones.
     case answers(vocabulary: Int)
     /// float32 [B, T, width], 0 or 1.
     case binary(width: Int)
-    /// int32 [B]: one class for the whole sequence.
+    /// int32 [B]: one class per sequence.
     case classes(count: Int)
 }
 
 /// A source of batches.
 ///
-/// A training batch is a pure function of a key and a step. A run that is resumed needs to know its step and nothing else: there
-/// is no cursor, no shuffled order and no generator state to save.
+/// A training batch is a pure function of a key and a step, so that the step is all a resumed run needs: there is no cursor, no
+/// shuffled order and no generator state to save.
 public protocol Dataset: Sendable {
     /// A short name, as in a configuration file.
     var name: String { get }
+    /// Type and size of the inputs.
     var inputKind: InputKind { get }
+    /// Type and size of the targets.
     var targetKind: TargetKind { get }
-    /// The number of positions of a training sequence; the largest one where lengths vary.
+    /// Maximum number of positions of a training sequence.
     var contextLength: Int { get }
-    /// The number of positions of the longest evaluation sequence; `contextLength` unless a dataset says otherwise.
+    /// Maximum number of positions of an evaluation sequence; `contextLength` by default.
     var evaluationLength: Int { get }
-    /// The numbers of positions that each input can have, in training and evaluation; one range for each input. By default of a
-    /// dataset with one input, of any length up to the longest.
+    /// Range of the number of positions of each input, in training and evaluation. The default is for a dataset with one input,
+    /// of any length up to the maximum.
     var inputLengths: [ClosedRange<Int>] { get }
-    /// SHA-256 in hexadecimal of the content and of how it is split: equal fingerprints mean equal batches for equal keys,
-    /// steps and contexts. Saved in checkpoints.
+    /// SHA-256 of the content and its split, in hexadecimal: equal fingerprints mean equal batches for equal keys, steps and
+    /// context lengths. Stored in checkpoints.
     var fingerprint: String { get }
-    /// How features were made from values in 0 … 1, for noise on them; nil where they were not, or are none.
+    /// The scaling of the features from values in 0 … 1, for noise; nil, the default, if there are no features or no such
+    /// scaling.
     var featureScale: FeatureScale? { get }
 
     /// The batch of a training step.
     /// - Parameters:
-    ///   - step: any number from 0; the same step gives the same batch.
+    ///   - step: 0 or more; the same step and key give the same batch.
     ///   - size: B, at least 1.
+    ///   - key: the random key of the run.
     func trainingBatch(step: Int, size: Int, key: RandomKey) -> Batch
 
-    /// The validation split, always in the same order. Batches may differ in shape: weigh means by `Batch.tokenCount`.
+    /// The batches of the validation split, always in the same order. Batches may differ in shape: means are weighted by
+    /// `Batch.tokenCount`.
     /// - Parameters:
     ///   - size: the largest B, at least 1.
-    ///   - limit: at most so many batches, spread evenly over the split; nil for all of it.
+    ///   - limit: maximum number of batches, spread evenly over the split; nil for all of them.
     func evaluationBatches(size: Int, limit: Int?) -> BatchSequence
 }
 
 extension Dataset {
+    /// `contextLength`.
     public var evaluationLength: Int { contextLength }
+    /// One input of 1 position to the maximum length.
     public var inputLengths: [ClosedRange<Int>] { [1...max(1, contextLength, evaluationLength)] }
+    /// nil: no scaled features.
     public var featureScale: FeatureScale? { nil }
-    /// The whole validation split.
+    /// The batches of the whole validation split.
     public func evaluationBatches(size: Int) -> BatchSequence { evaluationBatches(size: size, limit: nil) }
 }
 
-/// A fixed list of batches, each made when it is asked for.
+/// A fixed collection of batches, each created on access.
 public struct BatchSequence: RandomAccessCollection, Sendable {
     public let startIndex = 0
     public let endIndex: Int
     private let total: Int
     private let make: @Sendable (Int) -> Batch
 
+    /// A collection of `total` batches, or of `limit` of them, spread evenly.
     /// - Parameters:
-    ///   - total: how many batches there are.
-    ///   - limit: how many to keep at most, spread evenly.
-    ///   - make: the batch of an index below `total`.
+    ///   - total: number of batches of the split.
+    ///   - limit: maximum number of batches of the collection; nil for all.
+    ///   - make: creates the batch of an index in 0..<total.
     public init(total: Int, limit: Int? = nil, _ make: @escaping @Sendable (Int) -> Batch) {
         self.total = total
         self.make = make
         endIndex = Swift.min(total, Swift.max(0, limit ?? total))
     }
     public subscript(position: Int) -> Batch {
-        guard indices.contains(position) else { fatalError("BatchSequence: index \(position) of \(count) batches") }
+        guard indices.contains(position) else {
+            nstmFatal(.other(op: "BatchSequence", "index \(position) is out of range 0..<\(count)"))
+        }
         return make(position * total / count)
     }
 }

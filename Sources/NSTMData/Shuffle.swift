@@ -1,13 +1,14 @@
 import NSTMTensor
 
 extension RandomKey {
-    /// The i-th number of a random permutation of 0 ..< n, without making the others.
+    /// Element i of a random permutation of 0 ..< n, in constant memory.
     ///
-    /// A Feistel network of eight rounds permutes the smallest square of a power of two that holds n; numbers beyond n go through it
-    /// again until one is below ("cycle walking": Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
-    /// Less than four passes on average. Four rounds would do for large n; below 16 they favor some places by a quarter.
+    /// A Feistel network of eight rounds permutes 0 ..< 4^k for the smallest 4^k ≥ n; results of n or more are permuted again
+    /// ("cycle walking": Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002), which takes less than four
+    /// passes on average. Four rounds suffice for large n, but for n < 16 the probabilities of some elements are then off by a
+    /// quarter.
     package func permuted(_ i: Int, of n: Int) -> Int {
-        guard n > 0, (0..<n).contains(i) else { fatalError("permuted: index \(i) of \(n)") }
+        guard n > 0, (0..<n).contains(i) else { nstmFatal(.other(op: "permuted", "index \(i) is out of range 0..<\(n)")) }
         let half = max(1, (Int.bitWidth - (n - 1).leadingZeroBitCount + 1) / 2), mask = 1 << half - 1
         var x = i
         repeat {

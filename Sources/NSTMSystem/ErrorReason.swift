@@ -1,8 +1,8 @@
 import Foundation
 
 extension Error {
-    /// Why something failed, in plain words: the system's text for the `errno` behind an error of Foundation, else the error's own
-    /// text. Foundation's `localizedDescription` is often nothing but a domain and a number.
+    /// The reason of an error in plain words: the system's text for the `errno` behind an error of Foundation, otherwise the
+    /// error's own text. Foundation's `localizedDescription` often has only a domain and a number.
     package var plainReason: String {
         if let code = systemErrorCode { return String(cString: strerror(code)) }
         // An error of Swift describes itself.
@@ -15,7 +15,7 @@ extension Error {
         return known ?? "the system gives no reason (error \(error.code))"
     }
 
-    /// The `errno` that an error of Foundation stands for or was caused by; nil when there is none.
+    /// The `errno` of an error of Foundation or of its underlying errors; nil when there is none.
     package var systemErrorCode: Int32? {
         var error = self as NSError
         while error.domain != NSPOSIXErrorDomain {
@@ -27,7 +27,7 @@ extension Error {
 }
 
 extension CocoaError.Code {
-    /// What the codes of file operations mean; nil for all others.
+    /// The reason for the codes of file operations; nil for all other codes.
     fileprivate var plainReason: String? {
         switch self {
         case .fileNoSuchFile, .fileReadNoSuchFile: "no such file or folder"
@@ -39,7 +39,7 @@ extension CocoaError.Code {
         case .fileReadTooLarge: "the file is too large"
         case .fileReadCorruptFile: "the file is damaged"
         case .fileLocking: "the file is locked"
-        case .fileReadUnsupportedScheme, .fileWriteUnsupportedScheme: "the address is not that of a file"
+        case .fileReadUnsupportedScheme, .fileWriteUnsupportedScheme: "the URL is not that of a file"
         default: nil
         }
     }

@@ -4,9 +4,9 @@
     private import CCrypto
 #endif
 
-/// A SHA-256 digest (FIPS 180-4), computed piece by piece by the system's library: OpenSSL, or CommonCrypto on macOS.
+/// An incremental SHA-256 hash (FIPS 180-4) by the system's library: OpenSSL, or CommonCrypto on macOS.
 ///
-/// `update` any number of times, then `finish`.
+/// Call `update` any number of times, then `finish`.
 package struct SHA256: ~Copyable {
     /// Size of a digest, in bytes.
     package static let byteCount = 32
@@ -59,7 +59,7 @@ package struct SHA256: ~Copyable {
         }
     }
 
-    /// The digest of bytes that are in memory.
+    /// The digest of bytes in memory, 32 bytes.
     package static func digest(of bytes: some Sequence<UInt8>) -> [UInt8] {
         var hash = SHA256()
         let whole = Array(bytes)

@@ -3,9 +3,10 @@ import NSTMModules
 import NSTMTensor
 
 extension Subject {
-    /// No output depends on a later token or on another sequence: by perturbation to the bit, and by derivatives that are exactly 0.
+    /// Checks that no output depends on a later token or on another sequence: perturbed inputs must give bit-identical outputs,
+    /// and the derivatives must be exactly 0.
     func checkCausality(_ report: inout ConformanceReport) {
-        for harness in surroundings {
+        for harness in harnesses {
             perturb(harness, &report)
             differentiate(harness, &report)
         }
@@ -21,19 +22,19 @@ extension Subject {
             }
             let y = run(x)
             for j in fixture.mixer.isCausal ? [1, 4, 5, 10] : [] {
-                let moved = run(.concatenate([x.slice(axis: 1, 0..<j), other.slice(axis: 1, j..<n)], axis: 1))
-                let c = changes(y.slice(axis: 1, 0..<j), moved.slice(axis: 1, 0..<j))
+                let perturbed = run(.concatenate([x.slice(axis: 1, 0..<j), other.slice(axis: 1, j..<n)], axis: 1))
+                let c = changes(y.slice(axis: 1, 0..<j), perturbed.slice(axis: 1, 0..<j))
                 report.note(
-                    .causality, "earlier outputs that later tokens change", c.count, bound: 0,
+                    .causality, "outputs changed by later tokens", c.count, bound: 0,
                     at:
-                        "at output \(place(c.element, in: [2, j, fixture.width])), tokens from \(j) on changed, \(harness.name)"
+                        "at output \(indices(of: c.element, in: [2, j, fixture.width])), tokens from \(j) on changed, \(harness.name)"
                 )
             }
-            let moved = run(.concatenate([x.slice(axis: 0, 0..<1), other.slice(axis: 0, 1..<2)], axis: 0))
-            let c = changes(y.slice(axis: 0, 0..<1), moved.slice(axis: 0, 0..<1))
+            let perturbed = run(.concatenate([x.slice(axis: 0, 0..<1), other.slice(axis: 0, 1..<2)], axis: 0))
+            let c = changes(y.slice(axis: 0, 0..<1), perturbed.slice(axis: 0, 0..<1))
             report.note(
-                .causality, "outputs that another sequence changes", c.count, bound: 0,
-                at: "at output \(place(c.element, in: [1, n, fixture.width])), \(mode) mode, \(harness.name)")
+                .causality, "outputs changed by another sequence", c.count, bound: 0,
+                at: "at output \(indices(of: c.element, in: [1, n, fixture.width])), \(mode) mode, \(harness.name)")
         }
     }
 
@@ -44,9 +45,9 @@ extension Subject {
             let y = fixture.whole(x, context).slice(axis: 0, 0..<1).slice(axis: 1, i..<i + 1)
             guard let g = weighted(y, "y").gradients(of: [x])[0] else { continue }
             for (b, j) in (0..<2).flatMap({ b in (0..<n).map { (b, $0) } }) where b == 1 || j > i && fixture.mixer.isCausal {
-                let size = deviation(g.select(axis: 0, b).select(axis: 0, j), .zeros([fixture.width], dtype: .float64))
+                let size = difference(g.select(axis: 0, b).select(axis: 0, j), .zeros([fixture.width], dtype: .float64))
                 report.note(
-                    .causality, "derivatives by later tokens and other sequences", size.value, bound: 0,
+                    .causality, "derivatives by later tokens, other sequences", size.value, bound: 0,
                     at: "of output \(i) of sequence 0 by token \(j) of sequence \(b), \(harness.name)")
             }
         }

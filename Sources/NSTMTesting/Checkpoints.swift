@@ -5,10 +5,10 @@ import NSTMModules
 import NSTMTensor
 
 extension Subject {
-    /// Parameters and state in the middle of a sequence go through a checkpoint file into a layer built anew, which then goes on as
-    /// the old one does, to the bit.
+    /// Checks that a new layer that loads parameters and cache from a checkpoint file continues a sequence bit-identically to the
+    /// saved layer.
     func checkCheckpoints(_ report: inout ConformanceReport) {
-        for harness in surroundings {
+        for harness in harnesses {
             do {
                 try roundTrip(harness, &report)
             } catch {
@@ -20,7 +20,7 @@ extension Subject {
     private func roundTrip(_ harness: Harness, _ report: inout ConformanceReport) throws {
         let old = harness.fixture(Subject.dimensions, .float32), x = old.tokens(12), y = old.tokens(7, "more")
         let training = ForwardContext(.train, key: RandomKey(5))
-        // What a strategy moves in training is part of what has to be saved.
+        // Values that a strategy updates during training have to be saved as well.
         _ = old.loss(old.whole(training.constant(x), training), nil, training).backward()
         let context = ForwardContext(.evaluate)
         var state: MixerCache? = old.mixer.initialState(batch: 2, context)
@@ -47,12 +47,12 @@ extension Subject {
         let c = changes(a.value, b.value)
         report.note(
             .checkpoints, "outputs that differ after loading", c.count, bound: 0,
-            at: "at output \(place(c.element, in: a.shape)), \(harness.name)")
+            at: "at output \(indices(of: c.element, in: a.shape)), \(harness.name)")
         for name in state!.names {
             let c = changes(state![name]!.value, restored![name]!.value)
             report.note(
                 .checkpoints, "elements of the state that differ after loading", c.count, bound: 0,
-                at: "at \(name)\(place(c.element, in: state![name]!.shape)), \(harness.name)")
+                at: "at \(name)\(indices(of: c.element, in: state![name]!.shape)), \(harness.name)")
         }
     }
 }

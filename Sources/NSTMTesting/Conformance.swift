@@ -3,61 +3,69 @@ import NSTMLayers
 import NSTMModules
 import NSTMTensor
 
-/// Runs the rules that hold for every strategy on anybody's, and reports each with numbers:
+/// Checks of the invariants that every strategy must satisfy, for strategies of this package and of users. The report has a
+/// number for each:
 ///
 /// ```swift
 /// let report = Conformance.check(updateRule: { MyRule($0, width: $1.width) })
 /// #expect(report.passed, "\(report)")
 /// ```
 ///
-/// A strategy is put into layers of standard parts, once where the rest is fused and sparse and once where the rest runs step by
-/// step, states talk, a window is read and some states are switched off. The sizes are the kit's: the closure gets them, as a
+/// A strategy is checked in two layers of standard parts: a plain one with sparse routing and fused scans, and one with a
+/// step-by-step update rule, a state interaction, a window and inactive states. The closure receives the sizes of the layer, as a
 /// factory in `Strategies` does. A shape error in a strategy stops the program, as it would in training.
 public enum Conformance {
-    /// What a check may leave out or make shorter.
+    /// Options that shorten a check or skip parts of it.
     public struct Options: Sendable {
-        /// Tokens of the long stream; the rule asks for 10⁵.
+        /// Number of tokens of the long stream; the invariant requires 10⁵.
         public var tokens = 100_000
-        /// Rules that are not checked, because the strategy says that it does not keep them.
+        /// Invariants that are not checked, because the strategy is documented not to satisfy them.
         public var excluding: Set<Invariant> = []
         public init(tokens: Int = 100_000, excluding: Set<Invariant> = []) {
             self.tokens = tokens
             self.excluding = excluding
         }
     }
+    /// A function that creates a strategy for given layer dimensions.
     public typealias Make<Product> = (ParameterBuilder, LayerDimensions) -> Product
 
-    /// - Parameter readout: the one that the rule is fused with; nil: `ContentReadout`.
+    /// The report on an update rule.
+    /// - Parameter readout: the readout that the rule is fused with; nil for `ContentReadout`.
     public static func check(
         updateRule make: @escaping Make<any StateUpdateRule>, readout: Make<any StateReadout>? = nil,
         _ options: Options = Options()
     ) -> ConformanceReport {
         run(Subject("update rule \(kind(make))", Harness.around(update: make, readout: readout)), options)
     }
-    /// - Parameter readout: the one that the policy is used with; nil: `ContentReadout`.
+    /// The report on a routing policy.
+    /// - Parameter readout: the readout that the policy is used with; nil for `ContentReadout`.
     public static func check(
         routing make: @escaping Make<any RoutingPolicy>, readout: Make<any StateReadout>? = nil, _ options: Options = Options()
     ) -> ConformanceReport {
         run(Subject("routing policy \(kind(make))", Harness.around(routing: make, readout: readout)), options)
     }
+    /// The report on a state interaction.
     public static func check(interaction make: @escaping Make<any StateInteraction>, _ options: Options = Options())
         -> ConformanceReport
     {
         run(Subject("state interaction \(kind(make))", Harness.around(interaction: make)), options)
     }
+    /// The report on a readout.
     public static func check(readout make: @escaping Make<any StateReadout>, _ options: Options = Options()) -> ConformanceReport
     {
         run(Subject("readout \(kind(make))", Harness.around(readout: make)), options)
     }
-    /// Any layer that lets tokens of a sequence influence later ones, or with `isCausal` false all others. What concerns inactive states is checked of an `NSTMLayer`.
+    /// The report on a layer of any kind. Inactive states are checked only if it is an `NSTMLayer`; a non-causal layer is not
+    /// checked for streaming.
     public static func check(layer make: @escaping Make<any SequenceMixer>, _ options: Options = Options()) -> ConformanceReport {
         run(Subject("layer \(kind(make))", Harness.of(layer: make)), options)
     }
 
     // MARK: By name
 
-    /// - Parameter settings: what stands beside the name in a configuration.
-    /// - Throws: `ConfigurationError` with all issues of the name and the settings; so do the functions below.
+    /// The report on a registered update rule.
+    /// - Parameter settings: the settings of the rule in a configuration, without its name.
+    /// - Throws: `RegistryError` for an unknown name, `ConfigurationError` with all issues of the settings.
     public static func check(
         updateRule name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
@@ -65,6 +73,9 @@ public enum Conformance {
         let read = try factory(strategies.usualReadout(routing: nil, update: name), in: strategies.readouts, [:])
         return run(Subject("update rule '\(name)'", Harness.around(update: make, readout: read)), options)
     }
+    /// The report on a registered routing policy.
+    /// - Parameter settings: the settings of the policy in a configuration, without its name.
+    /// - Throws: `RegistryError` for an unknown name, `ConfigurationError` with all issues of the settings.
     public static func check(
         routing name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
@@ -72,19 +83,26 @@ public enum Conformance {
         let read = try factory(strategies.usualReadout(routing: name, update: nil), in: strategies.readouts, [:])
         return run(Subject("routing policy '\(name)'", Harness.around(routing: make, readout: read)), options)
     }
+    /// The report on a registered state interaction.
+    /// - Parameter settings: the settings of the interaction in a configuration, without its name.
+    /// - Throws: `RegistryError` for an unknown name, `ConfigurationError` with all issues of the settings.
     public static func check(
         interaction name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
         let make = try factory(name, in: strategies.interactions, settings)
         return run(Subject("state interaction '\(name)'", Harness.around(interaction: make)), options)
     }
+    /// The report on a registered readout.
+    /// - Parameter settings: the settings of the readout in a configuration, without its name.
+    /// - Throws: `RegistryError` for an unknown name, `ConfigurationError` with all issues of the settings.
     public static func check(
         readout name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
         let make = try factory(name, in: strategies.readouts, settings)
         return run(Subject("readout '\(name)'", Harness.around(readout: make)), options)
     }
-    /// A whole layer as a configuration says it, below `model`; `states` is the kit's.
+    /// The report on a layer with the configuration of `model`; `states` is replaced by that of the check.
+    /// - Throws: `ConfigurationError` with all issues of the configuration.
     public static func check(
         layer settings: ConfigurationMap, in strategies: Strategies, _ options: Options = Options()
     ) throws -> ConformanceReport {
@@ -96,11 +114,11 @@ public enum Conformance {
             reader.finish()
             return (plan, reader)
         }
-        for dimensions in Subject.sites { try plan(dimensions).1.throwIfInvalid() }
+        for dimensions in Subject.allDimensions { try plan(dimensions).1.throwIfInvalid() }
         return run(Subject("layer", Harness.of { plan($1).0.layer($0, residual: .fanIn) }), options)
     }
 
-    /// What builds a registered strategy at any of the kit's sizes.
+    /// A function that creates a registered strategy for any dimensions of the checks.
     private static func factory<Product>(
         _ name: String, in registry: Registry<Strategies.Factory<Product>>, _ settings: ConfigurationMap
     ) throws -> Make<Product> {
@@ -112,9 +130,9 @@ public enum Conformance {
             reader.finish()
             return (make, reader)
         }
-        for dimensions in Subject.sites {
+        for dimensions in Subject.allDimensions {
             guard let (_, reader) = resolved(dimensions) else {
-                // Says which names there are.
+                // Throws an error with the registered names.
                 _ = try registry.resolve(name)
                 continue
             }
@@ -129,7 +147,7 @@ public enum Conformance {
         var report = ConformanceReport(subject.name)
         func wants(_ invariants: Invariant...) -> Bool { invariants.contains { !options.excluding.contains($0) } }
         let isCausal = subject.isCausal
-        if !isCausal { report.note("the layer says that it is not causal: it has no state, and what needs one is not checked") }
+        if !isCausal { report.note("the layer is not causal, so that checks of streaming are skipped") }
         if wants(.splits), isCausal { subject.checkSplits(&report) }
         if wants(.causality) { subject.checkCausality(&report) }
         if wants(.gradients) { subject.checkGradients(&report) }

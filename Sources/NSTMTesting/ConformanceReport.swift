@@ -1,15 +1,15 @@
 import Foundation
 
-/// The rules that hold for every strategy.
+/// The invariants that every strategy must satisfy, numbered as in the report.
 public enum Invariant: Int, CaseIterable, Sendable {
     case splits = 1
     case causality, gradients, inactivity, boundedness, memory, checkpoints, costs
 
-    /// A few words for the report.
+    /// A short title for the report.
     public var title: String {
         switch self {
-        case .splits: "any split is the same"
-        case .causality: "causal, one sequence"
+        case .splits: "split invariance"
+        case .causality: "causality"
         case .gradients: "gradients"
         case .inactivity: "inactive states"
         case .boundedness: "bounded"
@@ -18,97 +18,101 @@ public enum Invariant: Int, CaseIterable, Sendable {
         case .costs: "stated costs"
         }
     }
-    /// Where to look when it does not hold.
+    /// The likely causes of a violation, and remedies.
     public var advice: String {
         switch self {
         case .splits:
             """
-            What a token needs of earlier ones has to lie in the states (or in what a CarryingRoutingPolicy carries), not in \
-            properties of the strategy. Random numbers come from context.random(purpose).fold(position), not from a generator \
-            that counts calls. Coefficients of a token may not depend on its place in the part that is worked on at once; for \
-            a scan, compare `coefficients` of two parts with those of the whole.
+            Information about earlier tokens must be stored in the states (or in the carried state of a CarryingRoutingPolicy), \
+            not in properties of the strategy. Random numbers must come from context.random(purpose).fold(position), not from a \
+            generator that counts calls. The parameters of a token must not depend on its index within the segment; for a scan, \
+            compare the results for two segments with those for the whole sequence.
             """
         case .causality:
             """
-            Something reaches across positions or sequences: look for sums, means, sorts and softmaxes over axis 0 (batch) or \
-            over the token axis, for slices that look ahead, and for convolutions that are padded on both sides.
+            An operation mixes positions or sequences: look for sums, means, sorts and softmaxes over axis 0 (batch) or over \
+            the token axis, for slices that include later tokens, and for convolutions that are padded on both sides.
             """
         case .gradients:
             """
-            A parameter without a gradient is one that only `.value` or `.detached` was used of, or that never reaches what \
-            is read; use context[parameter]. A wrong one is a wrong pullback: check the operation alone with gradientCheck. A \
-            gradient that is meant to be an estimate is declared with EstimatesGradient.
+            A parameter without a gradient is used only through `.value` or `.detached`, or does not affect the output; use \
+            context[parameter]. A wrong gradient is an error in a pullback: check the operation alone with gradientCheck. \
+            Declare intentional gradient estimates with EstimatesGradient.
             """
         case .inactivity:
             """
-            Inactive states are found as zeros, which still count in a mean, a softmax or a sort over states: use \
-            activity.hidingInactive(scores), activity.mask and activity.readBias. A state that a token reaches with weight 0 \
-            stays as it is: everything that changes a state is multiplied by token.weights.
+            Inactive states are passed as zeros, which still contribute to a mean, a softmax or a sort over states: use \
+            activity.hidingInactive(scores), activity.mask and activity.readBias. A state with routing weight 0 must be \
+            unchanged: multiply every update of a state by token.weights.
             """
         case .boundedness:
             """
-            Something adds up over tokens. Replace instead of adding: s + w (new − s) with w in 0 ... 1 and new bounded (tanh, \
-            a norm, a convex combination).
+            A value accumulates over tokens. Interpolate instead of adding: s + w (new − s) with w in 0 ... 1 and a bounded new \
+            value (tanh, a norm, a convex combination).
             """
         case .memory:
             """
-            Something is kept for every token: a list that grows, a state whose shape grows, or a carried slice that keeps \
-            the whole array alive it was cut from (use `.owned`).
+            Memory grows with every token: a list, the shape of a state, or a cached slice that keeps the tensor alive of which \
+            it is a view (use `.owned`).
             """
         case .checkpoints:
             """
-            Something that decides about outputs is neither a parameter nor part of the state. Declare it with the \
-            ParameterBuilder (trainable: false when it is not learned), or derive it from the path.
+            A value that affects outputs is neither a parameter nor part of the state. Declare it with the ParameterBuilder \
+            (trainable: false when it is not learned), or derive it from the path.
             """
         case .costs:
             """
-            StrategyCost (for update rules that have a scan UpdateCost, for routing policies RoutingCost) states other products \
-            than the kernels count. Element-wise operations count as none; a linear map of D to E counts D·E a token; what is \
-            computed for all states counts for all, whoever is active. A strategy that does not state its cost is left alone.
+            StrategyCost (UpdateCost for update rules with a scan, RoutingCost for routing policies) differs from the count of \
+            the kernels. Element-wise operations count 0; a linear map from D to E counts D·E per token; operations on all \
+            states count for all, active or not. The cost of a strategy that states none is not checked.
             """
         }
     }
 }
 
-/// One number of a report.
+/// A measured quantity of a conformance report.
 public struct Measurement: Sendable {
+    /// The invariant that it belongs to.
     public let invariant: Invariant
-    /// What was measured.
+    /// Description of the quantity.
     public let subject: String
-    /// The worst that was found; infinite when something was not a number.
+    /// The largest value that was measured; infinite if any was NaN.
     public let value: Double
-    /// The most that is allowed.
+    /// The largest value that satisfies the invariant.
     public let bound: Double
-    /// Where the worst was found.
-    public let place: String
+    /// Location of the largest value.
+    public let location: String
+    /// Whether the value is within the bound.
     public var passed: Bool { value <= bound }
 }
 
-/// What `Conformance.check` found: a small table when printed.
+/// The result of `Conformance.check`. Its description is a table.
 public struct ConformanceReport: Sendable, CustomStringConvertible {
-    /// What was checked.
+    /// Description of the strategy.
     public let name: String
+    /// All measured quantities, in the order of the checks.
     public internal(set) var measurements: [Measurement] = []
-    /// What could not be compared, and why.
+    /// Checks that were skipped, with reasons, and further information.
     public internal(set) var notes: [String] = []
 
     init(_ name: String) { self.name = name }
 
-    /// Whether every measurement is within its bound.
+    /// Whether all measurements are within their bounds, and there are any.
     public var passed: Bool { !measurements.isEmpty && failures.isEmpty }
+    /// The measurements above their bounds.
     public var failures: [Measurement] { measurements.filter { !$0.passed } }
-    /// The invariants that were measured and do not hold.
+    /// The violated invariants.
     public var broken: Set<Invariant> { Set(failures.map(\.invariant)) }
 
-    /// Keeps the worst value of each measurement. NaN counts as infinite.
+    /// Records a value of a quantity, of which the largest is kept. NaN counts as infinite.
     mutating func note(
-        _ invariant: Invariant, _ subject: String, _ value: Double, bound: Double, at place: @autoclosure () -> String
+        _ invariant: Invariant, _ subject: String, _ value: Double, bound: Double, at location: @autoclosure () -> String
     ) {
         let value = value.isNaN ? .infinity : value
         let index = measurements.firstIndex { $0.invariant == invariant && $0.subject == subject }
         if let index, measurements[index].value >= value { return }
-        let found = Measurement(invariant: invariant, subject: subject, value: value, bound: bound, place: place())
-        if let index { measurements[index] = found } else { measurements.append(found) }
+        let measured = Measurement(invariant: invariant, subject: subject, value: value, bound: bound, location: location())
+        if let index { measurements[index] = measured } else { measurements.append(measured) }
     }
     mutating func note(_ text: String) {
         if !notes.contains(text) { notes.append(text) }
@@ -116,7 +120,7 @@ public struct ConformanceReport: Sendable, CustomStringConvertible {
 
     public var description: String {
         func number(_ x: Double) -> String {
-            x == x.rounded() && abs(x) < 1e6 ? String(Int(x)) : x.isFinite ? String(format: "%.1e", x) : "not finite"
+            x == x.rounded() && abs(x) < 1e6 ? String(Int(x)) : x.isFinite ? String(format: "%.1e", x) : "infinite"
         }
         func padded(_ text: String, _ width: Int) -> String {
             text + String(repeating: " ", count: max(0, width - text.count))
@@ -129,7 +133,7 @@ public struct ConformanceReport: Sendable, CustomStringConvertible {
                 lines.append(
                     "  " + padded(head, 25) + padded(m.subject, width + 2) + padded(number(m.value), 11)
                         + padded("≤ \(number(m.bound))", 11) + (m.passed ? "holds" : "FAILS"))
-                if !m.passed { lines.append("      worst \(m.place)") }
+                if !m.passed { lines.append("      largest \(m.location)") }
             }
             if broken.contains(invariant) { lines.append("      \(invariant.advice)") }
         }

@@ -4,11 +4,11 @@ import NSTMModules
 import NSTMTensor
 
 extension Subject {
-    /// What a layer says it costs and carries is what the kernels count and what lies in the state: whole sequences of several
-    /// lengths, and parts that go on from a state.
+    /// Checks that the stated cost and state size equal the counted ones, for whole sequences of several lengths and for segments
+    /// that continue from a cache.
     func checkCosts(_ report: inout ConformanceReport) {
-        for harness in surroundings {
-            for dimensions in [Subject.dimensions, Subject.smallSite] {
+        for harness in harnesses {
+            for dimensions in [Subject.dimensions, Subject.smallDimensions] {
                 let fixture = harness.fixture(dimensions, .float32)
                 guard let layer = fixture.mixer as? any CostReporting,
                     layer.multiplyAdds(PassSize(batch: 2, tokens: 1)) != nil
@@ -28,13 +28,13 @@ extension Subject {
         func compare(_ pass: PassSize, _ counted: Work) {
             let stated = layer.multiplyAdds(pass), at = pass.carriesState ? " from a state at \(pass.position)" : ""
             report.note(
-                .costs, "multiply-adds stated and not counted, or the other way round",
+                .costs, "stated minus counted multiply-adds",
                 stated.map { Double(abs($0 - counted.multiplyAdds)) } ?? .infinity, bound: 0,
                 at:
                     "\(stated?.description ?? "nothing") stated, \(counted.multiplyAdds) counted of 2 × \(pass.tokens) tokens\(at), "
                     + "width \(fixture.width), \(name)")
         }
-        // One token, less and more than a chunk of a scan, more than a block of queries.
+        // One token; fewer and more than a chunk of a scan; more than a block of queries.
         for length in [1, 13, 75] {
             let x = context.constant(fixture.tokens(length))
             compare(PassSize(batch: 2, tokens: length), Work.counting { _ = fixture.whole(x, context) })
@@ -48,9 +48,9 @@ extension Subject {
             position += part.shape[1]
             guard let stated = layer.stateBytes(pass) else { continue }
             report.note(
-                .costs, "bytes of the state stated and not carried, or the other way round",
+                .costs, "stated minus actual bytes of the state",
                 Double(abs(stated - state!.byteCount)), bound: 0,
-                at: "\(stated) stated, \(state!.byteCount) carried after \(position) tokens, width \(fixture.width), \(name)")
+                at: "\(stated) stated, \(state!.byteCount) cached after \(position) tokens, width \(fixture.width), \(name)")
         }
     }
 }

@@ -4,11 +4,11 @@ import NSTMModules
 import NSTMTensor
 
 extension Subject {
-    /// Every trainable parameter gets a gradient, and it is the derivative: against central differences in float64, along random
+    /// Checks that every trainable parameter has a gradient and that it equals central differences in float64, along random
     /// directions over all its elements and for single elements.
     func checkGradients(_ report: inout ConformanceReport) {
-        for harness in surroundings {
-            let fixture = harness.fixture(Subject.smallSite, .float64), x = fixture.tokens(9)
+        for harness in harnesses {
+            let fixture = harness.fixture(Subject.smallDimensions, .float64), x = fixture.tokens(9)
             func loss(_ recording: Bool) -> Variable {
                 let context = ForwardContext(.train, key: RandomKey(9), recording: recording)
                 var state = fixture.mixer.isCausal ? fixture.mixer.initialState(batch: 2, context) : nil
@@ -25,11 +25,11 @@ extension Subject {
                     at: "\(p.path), \(harness.name)")
                 guard !analytic.isEmpty else { continue }
                 if fixture.isEstimated(p) {
-                    report.note("3 gradients: those of \(p.path) are declared to be estimates and were not compared")
+                    report.note("3 gradients: that of \(p.path) is declared as an estimate and was not compared")
                     continue
                 }
                 for (label, direction) in directions(p) {
-                    let moved = zip(direction, analytic).reduce(0.0) { (sum: Double, pair) in sum + pair.0 * pair.1 }
+                    let expected = zip(direction, analytic).reduce(0.0) { (sum: Double, pair) in sum + pair.0 * pair.1 }
                     let original = p.value, step = 1e-5
                     func at(_ delta: Double) -> Double {
                         p.value = original + Tensor(direction.map { $0 * delta }, original.shape)
@@ -38,18 +38,20 @@ extension Subject {
                     let numeric = (at(step) - at(-step)) / (2 * step)
                     p.value = original
                     report.note(
-                        .gradients, "analytic and numeric", abs(moved - numeric) / max(1, abs(moved), abs(numeric)), bound: 1e-6,
-                        at: "\(p.path)\(label): \(moved) against \(numeric), \(harness.name)")
+                        .gradients, "analytic minus numeric gradients",
+                        abs(expected - numeric) / max(1, abs(expected), abs(numeric)), bound: 1e-6,
+                        at: "\(p.path)\(label): analytic \(expected), numeric \(numeric), \(harness.name)")
                 }
             }
         }
     }
 
-    /// Unit vectors along which a parameter is moved: every element of a small one, a choice of a large one, and signs at random.
+    /// Unit vectors for the directional derivatives of a parameter: single elements (all of a small parameter, 16 of a large
+    /// one), and two vectors of random signs.
     private func directions(_ p: Parameter) -> [(label: String, direction: [Double])] {
         let n = p.value.count, key = RandomKey(23).fold(p.path)
         let chosen = n <= 32 ? Array(0..<n) : Array(key.permutation(n).prefix(16))
-        let single = chosen.map { e in (place(e, in: p.value.shape), (0..<n).map { $0 == e ? 1.0 : 0 }) }
+        let single = chosen.map { e in (indices(of: e, in: p.value.shape), (0..<n).map { $0 == e ? 1.0 : 0 }) }
         let size = 1 / Double(max(1, n)).squareRoot()
         let mixed = (0..<2).map { i in
             (" along direction \(i)", (0..<n).map { key.fold(i).uniform($0) < 0.5 ? -size : size })
@@ -59,13 +61,13 @@ extension Subject {
 }
 
 extension Fixture {
-    /// Whether a declared estimate lies on the way back to a parameter.
+    /// Whether the gradient of a parameter passes through an operation that declares to estimate it.
     func isEstimated(_ p: Parameter) -> Bool {
         if mixer is any EstimatesGradient { return true }
         guard let layer else { return false }
         let inside: [Any?] = [layer.propagator.rule, layer.propagator.interaction, layer.attention.readout]
         if inside.contains(where: { $0 is any EstimatesGradient }) { return true }
-        // Routing depends on tokens only, and nothing that is learned lies in front of it.
+        // Routing depends only on the layer's input, so that no other parameter gets a gradient through it.
         return layer.router.policy is any EstimatesGradient && p.path.hasPrefix("router.")
     }
 }

@@ -4,10 +4,10 @@ import NSTMModules
 import NSTMTensor
 
 extension Subject {
-    /// Inactive states contribute exactly 0, whatever they hold, and are left untouched to the bit; so is a state that tokens reach
-    /// with weight 0.
+    /// Checks that inactive states contribute exactly 0 regardless of their values, and that they remain bit-identical, as do
+    /// states with routing weight 0.
     func checkInactivity(_ report: inout ConformanceReport) {
-        for harness in surroundings {
+        for harness in harnesses {
             guard harness.fixture(Subject.dimensions, .float32).layer != nil else {
                 report.note("4 inactive states: not a layer of states")
                 continue
@@ -19,7 +19,7 @@ extension Subject {
         }
     }
 
-    /// A layer with inactive states that begin as something else.
+    /// A layer whose inactive states have other initial values.
     private func filled(_ harness: Harness, _ dtype: DType, _ value: Double?) -> Fixture {
         let fixture = harness.fixture(Subject.dimensions, dtype, masked: true), manager = fixture.layer!.manager
         guard let value else { return fixture }
@@ -38,17 +38,17 @@ extension Subject {
             let fixture = filled(harness, .float32, value), manager = fixture.layer!.manager
             let (z, end) = fixture.split(input, lengths, context), c = changes(y, z.value)
             report.note(
-                .inactivity, "outputs that what they hold changes", c.count, bound: 0,
-                at: "at output \(place(c.element, in: y.shape)), holding \(value), \(harness.name)")
+                .inactivity, "outputs changed by their values", c.count, bound: 0,
+                at: "at output \(indices(of: c.element, in: y.shape)), inactive states set to \(value), \(harness.name)")
             for n in 0..<manager.count where !manager.active[n] {
-                for (part, beginning) in [("keys", manager.initialKeys), ("values", manager.initialValues)] {
+                for (part, initial) in [("keys", manager.initialKeys), ("values", manager.initialValues)] {
                     guard let now = end[part]?.value else { continue }
                     let b = now.shape[0], width = now.shape[2]
                     let c = changes(
-                        now.select(axis: 1, n), beginning.value.select(axis: 0, n).unsqueezed(axis: 0).broadcast(to: [b, width]))
+                        now.select(axis: 1, n), initial.value.select(axis: 0, n).unsqueezed(axis: 0).broadcast(to: [b, width]))
                     report.note(
                         .inactivity, "elements of inactive states that change", c.count, bound: 0,
-                        at: "at \(part) of state \(n), holding \(value), \(harness.name)")
+                        at: "at \(part) of state \(n), set to \(value), \(harness.name)")
                 }
             }
         }
@@ -59,54 +59,58 @@ extension Subject {
         let context = ForwardContext(.train, key: RandomKey(9)), y = fixture.whole(context.constant(fixture.tokens(9)), context)
         let gradients = fixture.loss(y, nil, context).backward(), issue = gradients.firstNonFinite
         report.note(
-            .inactivity, "gradients that are not finite", issue == nil ? 0 : 1, bound: 0,
-            at: "in \(issue?.path ?? ""), inactive states holding NaN, \(harness.name)")
+            .inactivity, "non-finite gradients", issue == nil ? 0 : 1, bound: 0,
+            at: "in \(issue?.path ?? ""), inactive states set to NaN, \(harness.name)")
         for p in [manager.initialKeys, manager.initialValues] {
             guard let gradient = gradients[p] else { continue }
             for n in 0..<manager.count where !manager.active[n] {
-                let size = deviation(gradient.select(axis: 0, n), .zeros([gradient.shape[1]], dtype: .float64))
+                let size = difference(gradient.select(axis: 0, n), .zeros([gradient.shape[1]], dtype: .float64))
                 report.note(
-                    .inactivity, "gradients that reach inactive states", size.value, bound: 0,
+                    .inactivity, "gradients of inactive states", size.value, bound: 0,
                     at: "\(p.path) of state \(n), \(harness.name)")
             }
         }
     }
 
-    /// A layer with inactive states is the layer without them: rows of parameters that belong to active states are carried over.
+    /// Compares a layer with inactive states with a layer of the active states only, whose parameters have the corresponding
+    /// rows.
     private func compareWithSmaller(_ harness: Harness, _ report: inout ConformanceReport) {
         let large = harness.fixture(Subject.dimensions, .float64, masked: true)
-        let small = harness.fixture(Subject.activeSite, .float64, masked: false, seed: 2)
+        let small = harness.fixture(Subject.activeDimensions, .float64, masked: false, seed: 2)
         let rest = Tensor(Fixture.flags(Subject.dimensions.states).enumerated().filter(\.element).map { Int32($0.offset) })
         for p in small.store.all {
             guard var value = large.store[p.path]?.value, value.rank == p.value.rank else {
-                report.note("4 inactive states: no smaller layer to compare with, \(p.path) depends on the number of states")
+                report.note(
+                    "4 inactive states: not compared with a smaller layer, because \(p.path) depends on the number of states")
                 return
             }
             for axis in 0..<value.rank where value.shape[axis] == Subject.dimensions.states && p.value.shape[axis] == rest.count {
                 value = .stack(rest.elements(Int32.self).map { value.select(axis: axis, Int($0)) }, axis: axis)
             }
             guard value.shape == p.value.shape else {
-                report.note("4 inactive states: no smaller layer to compare with, \(p.path) depends on the number of states")
+                report.note(
+                    "4 inactive states: not compared with a smaller layer, because \(p.path) depends on the number of states")
                 return
             }
             p.value = value
         }
         let context = ForwardContext(.evaluate), x = context.constant(large.tokens(14))
         let (y, end) = large.split(x, [6, 8], context), (z, smallEnd) = small.refreshed.split(x, [6, 8], context)
-        let d = deviation(y.value, z.value)
+        let d = difference(y.value, z.value)
         report.note(
-            .inactivity, "outputs of a layer without them", d.value, bound: 1e-10,
-            at: "at output \(place(d.element, in: y.shape)), \(harness.name)")
+            .inactivity, "outputs vs. a layer without them", d.value, bound: 1e-10,
+            at: "at output \(indices(of: d.element, in: y.shape)), \(harness.name)")
         for part in ["keys", "values"] {
             guard let a = end[part]?.value, let b = smallEnd[part]?.value else { continue }
-            let left = Tensor.stack(rest.elements(Int32.self).map { a.select(axis: 1, Int($0)) }, axis: 1), d = deviation(left, b)
+            let left = Tensor.stack(rest.elements(Int32.self).map { a.select(axis: 1, Int($0)) }, axis: 1),
+                d = difference(left, b)
             report.note(
-                .inactivity, "states of a layer without them", d.value, bound: 1e-10,
-                at: "at \(part)\(place(d.element, in: b.shape)) of the active states, \(harness.name)")
+                .inactivity, "states vs. a layer without them", d.value, bound: 1e-10,
+                at: "at \(part)\(indices(of: d.element, in: b.shape)) of the active states, \(harness.name)")
         }
     }
 
-    /// Tokens that reach some states with weight 0: longer than a chunk of a scan.
+    /// Checks states with routing weight 0 for all tokens of a sequence, which is longer than a chunk of a scan.
     private func checkUnrouted(_ fixture: Fixture, _ report: inout ConformanceReport) {
         let context = ForwardContext(.evaluate), start = fixture.mixer.initialState(batch: 2, context)
         let end = fixture.split(context.constant(fixture.tokens(70)), [70], context).state
@@ -115,8 +119,8 @@ extension Subject {
                 guard let before = start[part]?.value, let after = end[part]?.value else { continue }
                 let c = changes(before.select(axis: 1, n), after.select(axis: 1, n))
                 report.note(
-                    .inactivity, "elements that change without being routed to", c.count, bound: 0,
-                    at: "at \(part) of state \(n), which no token reaches")
+                    .inactivity, "elements that change with routing weight 0", c.count, bound: 0,
+                    at: "at \(part) of state \(n)")
             }
         }
     }

@@ -4,13 +4,13 @@ import NSTMModules
 import NSTMTensor
 
 extension Subject {
-    /// The whole = any split with carried state, in values and gradients; a scan = the loop of steps; and a pass run twice is the
-    /// same to the bit.
+    /// Checks that a whole sequence gives the same values and gradients as any split with a cache and as a loop of steps, and
+    /// that a repeated pass is bit-identical.
     func checkSplits(_ report: inout ConformanceReport) {
-        for harness in surroundings {
+        for harness in harnesses {
             for (dtype, bound) in [(DType.float32, 1e-4), (.float64, 1e-10)] {
                 let fixture = harness.fixture(Subject.dimensions, dtype)
-                // Longer than two chunks of a scan, and no multiple of one or of the interval.
+                // 131 is longer than two chunks of a scan, and no multiple of the chunk size or of the interval.
                 for length in [1, 13, 131] {
                     compareValues(fixture, length, bound, harness.name, &report)
                 }
@@ -38,24 +38,24 @@ extension Subject {
         let whole = fixture.whole(x, context).value, again = changes(whole, fixture.whole(x, context).value)
         report.note(
             .splits, "elements that differ when a pass is repeated", again.count, bound: 0,
-            at: "at output \(place(again.element, in: whole.shape)) of \(length) tokens, \(name)")
+            at: "at output \(indices(of: again.element, in: whole.shape)) of \(length) tokens, \(name)")
         let (_, end) = fixture.split(x, [length], context)
         for lengths in splits(of: length) {
-            let (y, state) = fixture.split(x, lengths, context), where_ = "\(length) tokens in parts \(brief(lengths)), \(name)"
-            let d = deviation(whole, y.value)
+            let (y, state) = fixture.split(x, lengths, context), split = "\(length) tokens in segments \(brief(lengths)), \(name)"
+            let d = difference(whole, y.value)
             report.note(
                 .splits, "outputs, \(fixture.dtype)", d.value, bound: bound,
-                at: "at output \(place(d.element, in: whole.shape)), \(where_)")
+                at: "at output \(indices(of: d.element, in: whole.shape)), \(split)")
             report.note(
-                .splits, "carried states, \(fixture.dtype)",
+                .splits, "cached states, \(fixture.dtype)",
                 state.names == end.names && state.position == length ? 0 : .infinity, bound: bound,
-                at: "in names or position: \(state.names) at \(state.position) after \(where_)")
+                at: "in names or position: \(state.names) at \(state.position) after \(split)")
             for part in end.names {
-                guard let got = state[part] else { continue }
-                let d = deviation(end[part]!.value, got.value)
+                guard let cached = state[part] else { continue }
+                let d = difference(end[part]!.value, cached.value)
                 report.note(
-                    .splits, "carried states, \(fixture.dtype)", d.value, bound: bound,
-                    at: "at \(part)\(place(d.element, in: got.shape)) after \(where_)")
+                    .splits, "cached states, \(fixture.dtype)", d.value, bound: bound,
+                    at: "at \(part)\(indices(of: d.element, in: cached.shape)) after \(split)")
             }
         }
     }
@@ -67,7 +67,7 @@ extension Subject {
         for lengths in splits(of: length) {
             compare(
                 whole, gradients(fixture, x, lengths), "gradients, \(fixture.dtype)", bound,
-                "\(length) tokens in parts \(brief(lengths)), \(name)", &report)
+                "\(length) tokens in segments \(brief(lengths)), \(name)", &report)
         }
     }
     private func compareScan(
@@ -75,16 +75,16 @@ extension Subject {
     ) {
         let x = scan.tokens(length), a = gradients(scan, x, [length]), b = gradients(steps, x, [length])
         for (name, pair) in zip(a.values.map(\.name), zip(a.values, b.values)) {
-            let d = deviation(pair.0.value, pair.1.value)
+            let d = difference(pair.0.value, pair.1.value)
             report.note(
                 .splits, "scan and steps, \(scan.dtype)", d.value, bound: bound,
-                at: "at \(name)\(place(d.element, in: pair.0.value.shape)) of \(length) tokens")
+                at: "at \(name)\(indices(of: d.element, in: pair.0.value.shape)) of \(length) tokens")
         }
         compare(a, b, "gradients of scan and steps, \(scan.dtype)", bound, "\(length) tokens, \(name)", &report)
     }
 
     private typealias Pass = (values: [(name: String, value: Tensor)], gradients: [(name: String, value: Tensor?)])
-    /// What a training pass leaves, and the gradients of the tokens and of every parameter.
+    /// Outputs and cache of a training pass, and the gradients of the tokens and all parameters.
     private func gradients(_ fixture: Fixture, _ x: Tensor, _ lengths: [Int]?) -> Pass {
         let context = ForwardContext(.train, key: RandomKey(5)), input = context.input(x)
         let y: Variable, state: MixerCache?
@@ -96,19 +96,20 @@ extension Subject {
         }
         let values = [("output", y.value)] + (state?.names ?? []).map { ($0, state![$0]!.value) }
         let trained = fixture.store.all.filter(\.isTrainable)
-        // Of the outputs only: without a state there is nothing else.
+        // A loss of the outputs only, because a pass over a whole sequence has no cache.
         let loss = fixture.loss(y, nil, context), all = loss.gradients(of: [input] + trained.map { context[$0] })
         return (values, Array(zip(["tokens"] + trained.map(\.path), all)))
     }
     private func compare(
-        _ a: Pass, _ b: Pass, _ subject: String, _ bound: Double, _ place_: String, _ report: inout ConformanceReport
+        _ a: Pass, _ b: Pass, _ subject: String, _ bound: Double, _ location: String, _ report: inout ConformanceReport
     ) {
         for ((name, one), (_, other)) in zip(a.gradients, b.gradients) {
-            // No gradient is one of zeros: a scan has an operand for what a step does not even ask for.
+            // A missing gradient counts as zeros: a scan can have an operand that a step does not use.
             guard let shape = (one ?? other)?.shape, let type = (one ?? other)?.dtype else { continue }
             let one = one ?? .zeros(shape, dtype: type), other = other ?? .zeros(shape, dtype: type)
-            let d = deviation(one, other)
-            report.note(.splits, subject, d.value, bound: bound, at: "at \(name)\(place(d.element, in: one.shape)), \(place_)")
+            let d = difference(one, other)
+            report.note(
+                .splits, subject, d.value, bound: bound, at: "at \(name)\(indices(of: d.element, in: one.shape)), \(location)")
         }
     }
     private func brief(_ lengths: [Int]) -> String {

@@ -3,38 +3,38 @@ import NSTMLayers
 import NSTMModules
 import NSTMTensor
 
-/// What is checked, in the layers it is checked in.
+/// A strategy under test and the layers in which it is checked.
 struct Subject {
     let name: String
-    let surroundings: [Harness]
-    init(_ name: String, _ surroundings: [Harness]) {
+    let harnesses: [Harness]
+    init(_ name: String, _ harnesses: [Harness]) {
         self.name = name
-        self.surroundings = surroundings
+        self.harnesses = harnesses
     }
 
-    var isCausal: Bool { surroundings.allSatisfy { $0.fixture(Subject.smallSite, .float32).mixer.isCausal } }
+    var isCausal: Bool { harnesses.allSatisfy { $0.fixture(Subject.smallDimensions, .float32).mixer.isCausal } }
 
-    /// The number of states is no other size, and three of four of them are 8 active ones.
+    /// The default dimensions. The number of states differs from all other sizes; with `Fixture.flags`, 8 of them are active.
     static let dimensions = LayerDimensions(width: 8, heads: 2, states: 11)
-    /// What `dimensions` is without its inactive states.
-    static let activeSite = LayerDimensions(width: 8, heads: 2, states: 8)
-    /// For what takes many passes or many tokens.
-    static let smallSite = LayerDimensions(width: 4, heads: 2, states: 6)
-    static let sites = [dimensions, activeSite, smallSite]
-    /// Tokens between two conversations of states.
+    /// `dimensions` without the inactive states.
+    static let activeDimensions = LayerDimensions(width: 8, heads: 2, states: 8)
+    /// The dimensions for checks with many passes or tokens.
+    static let smallDimensions = LayerDimensions(width: 4, heads: 2, states: 6)
+    static let allDimensions = [dimensions, activeDimensions, smallDimensions]
+    /// Number of tokens between state interactions.
     static let interval = 4
 }
 
-/// A layer with the strategy in question among standard parts.
+/// A layer of standard parts and the strategy under test.
 struct Harness {
     let name: String
     let make: (ParameterBuilder, LayerDimensions) -> any SequenceMixer
-    /// The same layer and parameters, but a rule runs step by step that could run as a scan.
+    /// Creates the same layer and parameters, with an update rule that runs step by step instead of as a scan.
     var stepwise: ((ParameterBuilder, LayerDimensions) -> any SequenceMixer)?
-    /// The same layer, whose router reaches only some states: those for which `isReached`.
+    /// Creates the same layer with nonzero routing weights only for the states with `isReached`.
     var partial: ((ParameterBuilder, LayerDimensions) -> any SequenceMixer)?
     static func isReached(_ state: Int) -> Bool { state % 3 != 2 }
-    /// Whether states are switched off where a check does not say otherwise.
+    /// Whether the layer has inactive states by default.
     let masked: Bool
 
     func fixture(_ dimensions: LayerDimensions, _ dtype: DType, masked: Bool? = nil, seed: UInt64 = 1) -> Fixture {
@@ -56,12 +56,12 @@ struct Harness {
     private static func gru(_ p: ParameterBuilder, _ dimensions: LayerDimensions) -> any StateUpdateRule {
         GRURule(p, width: dimensions.width)
     }
-    private static func talk(_ p: ParameterBuilder, _ dimensions: LayerDimensions) -> any StateInteraction {
+    private static func attention(_ p: ParameterBuilder, _ dimensions: LayerDimensions) -> any StateInteraction {
         StateAttentionInteraction(p, width: dimensions.width, states: dimensions.states, heads: dimensions.heads)
     }
     private static func content(_ p: ParameterBuilder, _ dimensions: LayerDimensions) -> any StateReadout { ContentReadout() }
 
-    /// The plain layer, whose rule and read can be fused, …
+    /// The plain layer, whose update rule and readout can be fused.
     private static func plain(
         _ routing: @escaping Make<any RoutingPolicy> = sparse, _ update: @escaping Make<any StateUpdateRule> = slots,
         _ interaction: Make<any StateInteraction>? = nil, _ readout: @escaping Make<any StateReadout> = content
@@ -76,10 +76,10 @@ struct Harness {
                 convolutionWidth: 3)
         }
     }
-    /// … and the one with everything else.
+    /// The layer with all optional parts and an update rule that runs step by step.
     private static func rich(
         _ routing: @escaping Make<any RoutingPolicy> = dense, _ update: @escaping Make<any StateUpdateRule> = gru,
-        _ interaction: @escaping Make<any StateInteraction> = talk, _ readout: @escaping Make<any StateReadout> = content
+        _ interaction: @escaping Make<any StateInteraction> = attention, _ readout: @escaping Make<any StateReadout> = content
     ) -> Make<any SequenceMixer> {
         { parameters, dimensions in
             let parts = NSTMLayer.Parts(
@@ -97,35 +97,35 @@ struct Harness {
     ) -> [Harness] {
         [
             Harness(name: "plain layer", make: plain, masked: false),
-            Harness(name: "layer with interaction, window, keep gates and inactive states", make: rich, masked: true),
+            Harness(name: "layer with interaction, window, L0 gates and inactive states", make: rich, masked: true),
         ]
     }
 
-    // MARK: The strategy in question
+    // MARK: The strategy under test
 
-    /// - Parameter readout: the one that the rule is fused with; nil: by content.
+    /// - Parameter readout: the readout that the rule is fused with; nil for `ContentReadout`.
     static func around(
         update: @escaping Conformance.Make<any StateUpdateRule>, readout: Conformance.Make<any StateReadout>? = nil
     ) -> [Harness] {
         let stepwise: Make<any StateUpdateRule> = { Stepwise(update($0, $1)) }, read = readout ?? content
-        var all = both(plain(sparse, update, nil, read), rich(dense, update, talk, read))
+        var all = both(plain(sparse, update, nil, read), rich(dense, update, attention, read))
         all[0].stepwise = plain(sparse, stepwise, nil, read)
-        all[1].stepwise = rich(dense, stepwise, talk, read)
+        all[1].stepwise = rich(dense, stepwise, attention, read)
         all[0].partial = plain({ PartialRouting(dense($0, $1)) }, update, nil, read)
         return all
     }
-    /// - Parameter readout: the one that the policy is used with; nil: by content.
+    /// - Parameter readout: the readout that the policy is used with; nil for `ContentReadout`.
     static func around(
         routing: @escaping Conformance.Make<any RoutingPolicy>, readout: Conformance.Make<any StateReadout>? = nil
     ) -> [Harness] {
         let read = readout ?? content
-        return both(plain(routing, slots, nil, read), rich(routing, gru, talk, read))
+        return both(plain(routing, slots, nil, read), rich(routing, gru, attention, read))
     }
     static func around(interaction: @escaping Conformance.Make<any StateInteraction>) -> [Harness] {
         both(plain(sparse, slots, interaction), rich(dense, gru, interaction))
     }
     static func around(readout: @escaping Conformance.Make<any StateReadout>) -> [Harness] {
-        both(plain(sparse, slots, nil, readout), rich(dense, gru, talk, readout))
+        both(plain(sparse, slots, nil, readout), rich(dense, gru, attention, readout))
     }
     static func of(layer: @escaping Conformance.Make<any SequenceMixer>) -> [Harness] {
         [
@@ -135,7 +135,7 @@ struct Harness {
     }
 }
 
-/// Another policy, without some of the states.
+/// A policy with weight 0 for some of the states.
 private final class PartialRouting: RoutingPolicy {
     let policy: any RoutingPolicy
     init(_ policy: any RoutingPolicy) { self.policy = policy }
@@ -146,7 +146,7 @@ private final class PartialRouting: RoutingPolicy {
     }
 }
 
-/// A rule that does not say that it could run as a scan.
+/// A wrapper that hides that a rule can run as a scan.
 private final class Stepwise: StateUpdateRule {
     let rule: any StateUpdateRule
     init(_ rule: any StateUpdateRule) { self.rule = rule }

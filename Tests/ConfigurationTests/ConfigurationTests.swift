@@ -159,7 +159,7 @@ import Testing
         #expect(reader.double("dropout", default: 0.1, in: 0..<1) == 0.1)
         #expect(reader.choice("other", as: Activation.self) == .relu)
         reader.finish()
-        #expect(reader.issues.map(\.description) == ["other: required, and missing (string)"])
+        #expect(reader.issues.map(\.description) == ["other: required, but missing (string)"])
         #expect(reader.contains("width") && !reader.contains("none"))
     }
 
@@ -197,7 +197,7 @@ import Testing
                 mixed: expected a list of ints, found a list
                 list: expected a list of strings, found int 3
                 router: expected a map, found int 5
-                seed: required, and missing (int)
+                seed: required, but missing (int)
                 width: must be a multiple of heads
                 dropuot: unknown key; did you mean 'dropout'? known keys: activation, bias, decay, depth, dropout, list, \
                 mixed, name, rate, router, seed, width, widths
@@ -289,7 +289,7 @@ import Testing
             reader.issues.map(\.description) == [
                 "type: unknown rule 'emma'; did you mean 'ema'? known names: ema",
                 "number: expected string, found int 3",
-                "missing: required, and missing (string)",
+                "missing: required, but missing (string)",
             ])
     }
 

@@ -90,7 +90,7 @@ extension DataTests {
                 return
             }
             #expect(issues.count == 5)
-            #expect(issues.first == "the number of bits is 0; it must lie in 1...1024")
+            #expect(issues.first == "the number of bits is 0, outside 1...1024")
         }
     }
 }

@@ -64,7 +64,7 @@ extension DataTests {
         @Test func aGivenFolderWithoutTheFileIsAnError() throws {
             let error = #expect(throws: DatasetError.self) { try folder(scratch.path + "/nowhere").resolve(source()) }
             let text = error?.description ?? ""
-            #expect(text.contains(scratch.path + "/nowhere/input.txt (there is no "))
+            #expect(text.contains(scratch.path + "/nowhere/input.txt (\(scratch.path)/nowhere does not exist)"))
             #expect(text.contains("/nowhere/sample/input.txt") && text.contains("--data FOLDER"))
             #expect(cacheListing.isEmpty)
         }
@@ -78,8 +78,8 @@ extension DataTests {
                     == .notFound(
                         dataset: "sample", file: "input.txt",
                         lookedAt: [
-                            scratch.path + "/nowhere/input.txt (there is no \(scratch.path)/nowhere)",
-                            scratch.path + "/nowhere/sample/input.txt (there is no \(scratch.path)/nowhere)", cachePath,
+                            scratch.path + "/nowhere/input.txt (\(scratch.path)/nowhere does not exist)",
+                            scratch.path + "/nowhere/sample/input.txt (\(scratch.path)/nowhere does not exist)", cachePath,
                         ], address: origin.absoluteString))
             #expect(cacheListing.isEmpty)
         }

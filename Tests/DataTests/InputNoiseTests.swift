@@ -19,7 +19,9 @@ private struct Plain: Dataset {
         if case .tokens = kind { return Tensor((0..<size * T).map { Int32($0 % T) }, [size, T]) }
         let scale = featureScale ?? FeatureScale()
         return Tensor(
-            (0..<size * T * 2).map { (value - scale.means[$0 % scale.means.count]) / scale.deviations[$0 % scale.means.count] },
+            (0..<size * T * 2).map {
+                (value - scale.means[$0 % scale.means.count]) / scale.standardDeviations[$0 % scale.means.count]
+            },
             [size, T, 2])
     }
     private func batch(_ size: Int) -> Batch {
@@ -51,7 +53,7 @@ private struct Plain: Dataset {
         let data = try NoisyDataset(Plain.features(value, scale), InputNoise(kind, strength: strength))
         let s = scale ?? FeatureScale()
         return data.evaluationBatches(size: 100).flatMap { $0.inputs.elements(Float.self) }.enumerated().map { i, x in
-            Double(x * s.deviations[i % s.means.count] + s.means[i % s.means.count])
+            Double(x * s.standardDeviations[i % s.means.count] + s.means[i % s.means.count])
         }
     }
     private func moments(_ x: [Double]) -> (mean: Double, standardDeviation: Double) {
@@ -127,7 +129,7 @@ private struct Plain: Dataset {
     }
 
     @Test func gaussianAndSpeckle() throws {
-        for scale in [FeatureScale(), FeatureScale(means: [0.2, 0.4], deviations: [0.5, 3]), nil] {
+        for scale in [FeatureScale(), FeatureScale(means: [0.2, 0.4], standardDeviations: [0.5, 3]), nil] {
             let noise = moments(try values(.gaussian, 0.08, 0.5, scale))
             #expect(abs(noise.mean - 0.5) < 0.002 && abs(noise.standardDeviation - 0.08) < 0.001, "\(noise)")
         }
@@ -211,8 +213,8 @@ private struct Plain: Dataset {
         #expect(issues.count == 7, "\(issues)")
         for part in [
             "dropped-tokens: the strength is 1.5", "dropped-tokens: the dataset has no tokens", "gaussian: the strength is -1.0",
-            "impulse: the strength is nan", "impulse: the dataset does not say", "replaced-tokens: the dataset has no tokens",
-            "shot: the dataset does not say",
+            "impulse: the strength is nan", "impulse: the dataset has no scaling", "replaced-tokens: the dataset has no tokens",
+            "shot: the dataset has no scaling",
         ] { #expect(issues.contains { $0.hasPrefix(part) }, "\(part)") }
         #expect(throws: DatasetError.self) { try NoisyDataset(Plain(), InputNoise(.gaussian, strength: 0.1)) }
     }

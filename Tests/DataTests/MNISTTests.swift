@@ -195,7 +195,7 @@ extension DataTests {
             try FileManager.default.removeItem(at: scratch["train-labels-idx1-ubyte"])
             let error = #expect(throws: DatasetError.self) { try MNISTFiles(in: DatasetFolder(scratch.path), download: false) }
             let text = error?.description ?? ""
-            #expect(text.contains("found no train-labels-idx1-ubyte.gz") && text.contains("/mnist/train-labels-idx1-ubyte\n"))
+            #expect(text.contains("train-labels-idx1-ubyte.gz was not found") && text.contains("/mnist/train-labels-idx1-ubyte\n"))
         }
 
         // MARK: Damage
@@ -204,8 +204,8 @@ extension DataTests {
             let found = issues { _ = try MNIST(digits.files, patch: 3, shift: -1, validationCount: 20) }
             #expect(
                 found == [
-                    "patches of 3 pixels do not divide images of 4 × 6",
-                    "20 of 20 training images for validation; it must be at least 1, and leave one",
+                    "images of 4 × 6 pixels are not divisible into patches of 3 × 3",
+                    "the validation split has 20 of 20 training images; it must be in 1..<20",
                     "the shift is -1; it must be 0 or more",
                 ])
         }
@@ -222,9 +222,9 @@ extension DataTests {
                 issues { _ = try MNIST(f) } == [
                     "\(f.trainingImages.path): begins with 00 00 08 01; expected 00 00 08 03, idx with 3 axes of bytes, "
                         + "or gzip (1f 8b)",
-                    "\(f.trainingLabels.path): label 10 at index 1 (1 more); labels go from 0 to 9",
-                    "\(f.testImages.path): says that it has 6 × 4 × 6 elements, 144 bytes; there are 137",
-                    "\(f.testLabels.path): says that it has 6 elements, 6 bytes; there are 8",
+                    "\(f.trainingLabels.path): label 10 at index 1 (1 more); labels must be in 0...9",
+                    "\(f.testImages.path): the header gives 6 × 4 × 6 elements, 144 bytes; there are 137",
+                    "\(f.testLabels.path): the header gives 6 elements, 6 bytes; there are 8",
                 ])
         }
 
@@ -255,9 +255,9 @@ extension DataTests {
             let unpacked = DigitFiles.images(20).count
             #expect(
                 try issue(packed.dropLast(3)).hasSuffix(
-                    "the gzip data ends too early, after \(packed.count - 3) packed and \(unpacked) unpacked bytes"))
-            #expect(try issue(Array(packed.prefix(packed.count / 2))).contains("the gzip data ends too early"))
-            #expect(try issue([0x1F, 0x8B]).contains("the gzip data ends too early, after 2 packed and 0 unpacked bytes"))
+                    "the gzip data is truncated after \(packed.count - 3) compressed and \(unpacked) decompressed bytes"))
+            #expect(try issue(Array(packed.prefix(packed.count / 2))).contains("the gzip data is truncated"))
+            #expect(try issue([0x1F, 0x8B]).contains("the gzip data is truncated after 2 compressed and 0 decompressed bytes"))
             var wrong = packed
             wrong[packed.count - 6] ^= 1
             #expect(try issue(wrong).contains("incorrect data check"))
@@ -265,12 +265,12 @@ extension DataTests {
             #expect(try issue(Array("<html>".utf8)).contains("begins with 3c 68 74 6d; expected 00 00 08 03"))
             #expect(try issue([]).contains("is empty"))
             #expect(try issue([0, 0, 8, 3, 0]).contains("ends after 5 of the 16 bytes of the header"))
-            #expect(try issue(DigitFiles.gzip(Array("<html>".utf8))).contains("unpacked, it begins with 3c 68 74 6d"))
+            #expect(try issue(DigitFiles.gzip(Array("<html>".utf8))).contains("decompressed, it begins with 3c 68 74 6d"))
             #expect(try issue(DigitFiles.gzip(DigitFiles.images(20) + [0])).contains("there are more"))
             #expect(try issue(DigitFiles.gzip(DigitFiles.images(20).dropLast())).contains("there are 479"))
             // Sizes whose product is beyond any memory.
             let huge = [UInt8(0), 0, 8, 3] + [UInt8](repeating: 255, count: 12)
-            #expect(try issue(huge).contains("says that it has 4294967295 × 4294967295 × 4294967295 elements"))
+            #expect(try issue(huge).contains("the header gives 4294967295 × 4294967295 × 4294967295 elements, too many"))
             // Sizes that no machine has the memory for, behind some packed bytes.
             let large = try DigitFiles.gzip([0, 0, 8, 3] + [UInt8](repeating: 255, count: 4) + [0, 16, 0, 0, 0, 0, 0, 1])
             #expect(try issue(large).contains("its 4294967295 × 1048576 × 1 elements: needs"))

@@ -8,7 +8,7 @@ import Testing
 /// anything.
 struct ArchiveStreamTests {
     static let fileBytes = 100_000
-    static let harm = "libhdf5 crashes or does not come to an end with it"
+    static let harm = "libhdf5 crashes or does not terminate when reading it"
 
     /// All that a child sends of the sample archive, asked for everything in the order in which a reader asks.
     static func recording() throws -> [UInt8] {
@@ -145,7 +145,7 @@ struct ArchiveStreamTests {
         #expect(try T.refusal(inRoot: dataset, sized, T.words(999)) == "1000 bytes declared, 999 stored")
         #expect(
             try T.refusal(inRoot: dataset, sized, T.words(.max)) == "\(UInt64.max) stored bytes in a file of \(T.fileBytes)")
-        #expect(try T.refusal(inRoot: dataset, sized, T.words(1000, 1, 1, 1, 1, .max)) == "place -1 in the order, expected 0")
+        #expect(try T.refusal(inRoot: dataset, sized, T.words(1000, 1, 1, 1, 1, .max)) == "the attribute 'order' is -1, expected 0")
         let whole = sized + T.words(1000, 1, 1, 1, 1, 0)
         for count in [0, 999, 1001, .max] as [UInt64] {
             #expect(try T.refusal(inRoot: dataset, whole, T.words(1, count), [UInt8](repeating: 7, count: 1001)) == T.harm)

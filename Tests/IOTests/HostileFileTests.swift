@@ -144,8 +144,8 @@ struct HostileFileTests {
 
     @Test func brokenOrder() throws {
         #expect(try refusal { add("new", to: $0, dims: [0], order: nil) } == "no attribute 'order'")
-        #expect(try refusal { add("new", to: $0, dims: [0], order: 3) } == "place 3 in the order, expected 4")
-        #expect(try refusal { add("new", to: $0, dims: [0], order: -1) } == "place -1 in the order, expected 0")
+        #expect(try refusal { add("new", to: $0, dims: [0], order: 3) } == "the attribute 'order' is 3, expected 4")
+        #expect(try refusal { add("new", to: $0, dims: [0], order: -1) } == "the attribute 'order' is -1, expected 0")
     }
 
     @Test func brokenDocumentsAndBooleans() throws {

@@ -88,7 +88,7 @@ import Testing
         let m = BidirectionalTests.model()
         #expect(m.stateLayers.map(\.path) == (0..<2).flatMap { ["blocks.\($0).mixer.forward", "blocks.\($0).mixer.backward"] })
         #expect(m.streamingLimitation == "reads sequences in both directions")
-        #expect(m.summary().contains("reads sequences in both directions: nothing is carried from token to token"))
+        #expect(m.summary().contains("reads sequences in both directions: no streaming, no state between calls"))
         #expect(m(random([2, 9, 6], "x", .float32), ForwardContext(.evaluate)).shape == [2, 3])
         #expect(m.multiplyAdds(PassSize(batch: 2, tokens: 9)) == m.work(batch: 2, tokens: 9).multiplyAdds)
     }

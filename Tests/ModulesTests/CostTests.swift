@@ -38,7 +38,7 @@ import Testing
             lines.contains {
                 $0.contains("blocks.*.feedForward") && $0.hasSuffix("16,384  2 × up.weight [128, 32], down.weight [32, 128]")
             })
-        #expect(lines.contains("carries 768 bytes of state for every token, at most 64 of them"))
+        #expect(lines.contains("carries 768 bytes of state per token, at most 64 tokens"))
         // The sequence is as long as the positions: (2 · (64 · 12 D² + 32² · 3 · 2 D))/64 and the head, 65 D.
         #expect(lines.last!.hasPrefix("32,800 multiply-adds and "))
         #expect(lines.last!.hasSuffix("in a sequence of 64"))

@@ -103,7 +103,7 @@ import Testing
                 _ = Transformer(ParameterBuilder(seed: 1), s)(Tensor.zeros([1, 5], dtype: .int32), ForwardContext(.evaluate))
             })
         let text = String(decoding: result.standardErrorContent, as: UTF8.self)
-        #expect(text.contains("positions: token 5 lies beyond the 4 learned positions"))
+        #expect(text.contains("positions: 5 tokens exceed the 4 learned positions"))
     }
 
     // MARK: Against others
@@ -315,7 +315,7 @@ import Testing
                 _ = b.child("a")("w", [1], .zeros)
                 _ = b.child("a")("w", [1], .zeros)
             })
-        #expect(String(decoding: result.standardErrorContent, as: UTF8.self).contains("parameter 'a.w' is declared twice"))
+        #expect(String(decoding: result.standardErrorContent, as: UTF8.self).contains("in 'a.w': parameter: declared twice"))
     }
     @Test func givenValuesMustFit() async {
         await #expect(processExitsWith: .failure) { _ = ParameterBuilder(seed: 1)("w", [2], .values(.zeros([3]))) }

@@ -41,7 +41,7 @@ struct GenerateCommand: ParsableCommand {
         if let obstacle = saved.model.streamingLimitation {
             throw CommandError.notStreamable(path: saved.url.path, obstacle: obstacle)
         }
-        let prompt = prompt ?? tokenizer.beginning, start = try tokenizer.encode(prompt)
+        let prompt = prompt ?? tokenizer.defaultPrompt, start = try tokenizer.encode(prompt)
         Console.write(prompt)
         var generator = Generator(saved.model, temperature: temperature, topK: topK, seed: seed)
         if bfloat16Weights { generator.weights = BFloat16Weights(of: saved.model.parameters.all) }

@@ -1,21 +1,23 @@
-/// One token for each distinct Unicode scalar of a text, numbered in the order of the scalars' code points.
+/// A tokenizer with a token per distinct Unicode scalar of a text, numbered in the order of code points, or a token per UTF-8
+/// byte.
 ///
-/// Scalars and not `Character`s: a grapheme cluster can be any of infinitely many combinations, a scalar cannot. Or one token for
-/// each byte of the text in UTF-8: no text is unknown then.
+/// It uses scalars rather than `Character`s because the number of possible grapheme clusters is unbounded. Bytes cover every
+/// text.
 public struct CharacterTokenizer: Sendable, Equatable {
-    /// What a token stands for.
+    /// The unit of text that a token represents: a Unicode scalar or a byte.
     public enum Unit: String, Sendable, CaseIterable { case character, byte }
 
-    /// The 256 bytes, each its own token.
+    /// The tokenizer of bytes: 256 tokens, each the value of its byte.
     public static let bytes = CharacterTokenizer(
         sorted: (0..<256).map { Unicode.Scalar(UInt8($0)) }, unit: .byte)
+    /// Unit of text that a token represents.
     public let unit: Unit
-    /// The scalars (or bytes) in ascending order; a scalar's place is its token.
+    /// The scalars (or bytes) in ascending order; the index of a scalar is its token.
     public let characters: [Unicode.Scalar]
     private let ascii: [Int32]
     private let others: [Unicode.Scalar: Int32]
 
-    /// The tokenizer of a text's own characters.
+    /// The tokenizer of all characters that occur in a text.
     public init(text: String) {
         var seen = [Bool](repeating: false, count: 128)
         var others: Set<Unicode.Scalar> = []
@@ -40,23 +42,23 @@ public struct CharacterTokenizer: Sendable, Equatable {
         a.unit == b.unit && a.characters == b.characters
     }
 
-    /// The number of distinct characters.
+    /// Number of tokens.
     public var vocabulary: Int { characters.count }
 
-    /// The token of a character, or nil when the tokenizer does not know it.
+    /// The token of a character; nil when it is not in the vocabulary.
     public func token(_ c: Unicode.Scalar) -> Int32? {
         if c.value >= 128 { return others[c] }
         let token = ascii[Int(c.value)]
         return token < 0 ? nil : token
     }
 
-    /// A text of one token to begin with: a line break or a space where they are tokens, else the first character.
-    public var beginning: String {
-        let usual: [Unicode.Scalar] = ["\n", " "]
-        return (usual.first { token($0) != nil } ?? characters.first).map { String($0) } ?? ""
+    /// The default prompt for generation, one token: a line break or a space if in the vocabulary, otherwise the first character.
+    public var defaultPrompt: String {
+        let preferred: [Unicode.Scalar] = ["\n", " "]
+        return (preferred.first { token($0) != nil } ?? characters.first).map { String($0) } ?? ""
     }
-    /// One token for each scalar, or byte, of a text.
-    /// - Throws: `TokenizerError.unknownCharacters` with every character the tokenizer does not know.
+    /// The tokens of a text, one per scalar or byte.
+    /// - Throws: `TokenizerError.unknownCharacters` with every character that is not in the vocabulary.
     public func encode(_ text: String) throws(TokenizerError) -> [Int32] {
         if unit == .byte { return text.utf8.map { Int32($0) } }
         var tokens: [Int32] = []
@@ -69,13 +71,13 @@ public struct CharacterTokenizer: Sendable, Equatable {
         return tokens
     }
 
-    /// The text of tokens; bytes that are no UTF-8 become replacement characters.
+    /// The text of tokens. Bytes that are not valid UTF-8 become replacement characters.
     /// - Throws: `TokenizerError.unknownTokens` with every token outside the vocabulary.
     public func decode(_ tokens: some Sequence<Int32>) throws(TokenizerError) -> String {
         String(decoding: try utf8(tokens), as: UTF8.self)
     }
-    /// The text of tokens in UTF-8, of which single bytes may be a part of a character only.
-    /// - Throws: as `decode`.
+    /// The UTF-8 bytes of tokens, which may end within a character if the unit is the byte.
+    /// - Throws: `TokenizerError.unknownTokens` with every token outside the vocabulary.
     public func utf8(_ tokens: some Sequence<Int32>) throws(TokenizerError) -> [UInt8] {
         var text: [UInt8] = []
         var unknown: Set<Int32> = []
@@ -94,7 +96,7 @@ public struct CharacterTokenizer: Sendable, Equatable {
 extension CharacterTokenizer: Codable {
     private enum CodingKeys: String, CodingKey { case characters, unit }
 
-    /// Stored as one string of all characters, with the unit when it is not the character.
+    /// Stored as one string of all characters, and the unit if it is the byte.
     public func encode(to encoder: any Encoder) throws {
         var text = String.UnicodeScalarView()
         text.append(contentsOf: characters)
@@ -113,7 +115,7 @@ extension CharacterTokenizer: Codable {
         }
         let characters = Array(try container.decode(String.self, forKey: .characters).unicodeScalars)
         guard zip(characters, characters.dropFirst()).allSatisfy({ $0 < $1 }) else {
-            // In another order the tokens would silently mean other characters than in training.
+            // In another order the tokens would silently stand for other characters than in training.
             throw DecodingError.dataCorruptedError(
                 forKey: .characters, in: container, debugDescription: "the characters are not in ascending order")
         }
@@ -121,11 +123,11 @@ extension CharacterTokenizer: Codable {
     }
 }
 
-/// Text or tokens a tokenizer cannot translate.
+/// An error of encoding or decoding with a tokenizer.
 public enum TokenizerError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// In ascending order, each once.
+    /// Distinct characters of a text that are not in the vocabulary, in ascending order.
     case unknownCharacters([Unicode.Scalar])
-    /// In ascending order, each once.
+    /// Distinct tokens outside 0..<vocabulary, in ascending order.
     case unknownTokens([Int32], vocabulary: Int)
 
     public var description: String {

@@ -1,10 +1,10 @@
 import NSTMTensor
 
-/// Remember a sequence of random bit vectors and say it again: the copy task of Graves, Wayne and Danihelka, "Neural Turing
-/// Machines" (2014), section 4.1.
+/// The copy task: reproduce a sequence of random bit vectors (Graves, Wayne and Danihelka, "Neural Turing Machines", 2014,
+/// section 4.1).
 ///
-/// `L` vectors, a delimiter in a channel of its own, then `L` blank inputs during which the vectors have to be reproduced. With
-/// 3 bits and L = 3 (`.` is 0 and does not count where it stands in a target):
+/// A sequence has L vectors, a delimiter in a separate channel, and L blank inputs during which the vectors must be output. With
+/// 3 bits and L = 3 (`.` is 0, and masked in the targets):
 ///
 ///     position        0 1 2 3 4 5 6
 ///     inputs  bit 0   1 0 1 . . . .        targets  bit 0   . . . . 1 0 1
@@ -12,19 +12,19 @@ import NSTMTensor
 ///             bit 2   1 1 0 . . . .                 bit 2   . . . . 1 1 0
 ///             end     . . . 1 . . .        mask             0 0 0 0 1 1 1
 ///
-/// So T = 2L + 1, the inputs are [B, T, bits + 1], the targets [B, T, bits], and a target is the input of L + 1 positions before.
-/// There is no start marker: a sequence begins where the states are fresh, and the paper has none either.
+/// So T = 2L + 1, the inputs are [B, T, bits + 1], the targets [B, T, bits], and a target equals the input L + 1 positions
+/// earlier. As in the paper, there is no start marker.
 ///
-/// All sequences of a batch have the same length, drawn for the batch, so nothing is padded. A sequence depends on the key, the
-/// step and its place in the batch only, not on the size of the batch.
+/// All sequences of a batch have the same length, drawn per batch, so there is no padding. A sequence depends only on the key,
+/// the step and its index in the batch, not on the batch size.
 public struct CopyTask: Dataset {
-    /// Bits of a vector.
+    /// Number of bits of a vector.
     public let bits: Int
-    /// Lengths in training, each as likely as the others.
+    /// Range of the lengths L in training, uniformly distributed.
     public let lengths: ClosedRange<Int>
-    /// The lengths of the evaluation split, in its order.
+    /// Lengths L of the evaluation split, in order.
     public let evaluationLengths: [Int]
-    /// Sequences of the evaluation split for each of its lengths.
+    /// Number of evaluation sequences per length.
     public let evaluationCount: Int
 
     public let name = "copy"
@@ -32,16 +32,16 @@ public struct CopyTask: Dataset {
     public var inputKind: InputKind { .features(width: bits + 1) }
     public var targetKind: TargetKind { .binary(width: bits) }
     public var featureScale: FeatureScale? { FeatureScale() }
-    /// The positions of the longest training sequence.
+    /// Number of positions of the longest training sequence.
     public var contextLength: Int { CopyTask.positions(length: lengths.upperBound) }
     public var evaluationLength: Int { CopyTask.positions(length: evaluationLengths.max()!) }
 
     /// - Parameters:
-    ///   - bits: bits of a vector, 8 in the paper.
-    ///   - minimumLength: the shortest training sequence, in vectors.
-    ///   - maximumLength: the longest training sequence, in vectors; 20 in the paper.
-    ///   - evaluationLengths: nil for the longest training length alone.
-    ///   - evaluationCount: evaluation sequences for each length.
+    ///   - bits: number of bits of a vector, 1...1024; 8 in the paper.
+    ///   - minimumLength: smallest L in training, 1...100,000.
+    ///   - maximumLength: largest L in training, 1...100,000; 20 in the paper.
+    ///   - evaluationLengths: lengths L of the evaluation split; nil for the largest training length.
+    ///   - evaluationCount: number of evaluation sequences per length, 1...1,000,000.
     /// - Throws: `DatasetError.invalid` with all issues.
     public init(
         bits: Int = 8, minimumLength: Int = 1, maximumLength: Int = 20, evaluationLengths: [Int]? = nil,
@@ -50,13 +50,13 @@ public struct CopyTask: Dataset {
         let evaluationLengths = evaluationLengths ?? [maximumLength]
         var issues: [String] = []
         func check(_ what: String, _ value: Int, _ range: ClosedRange<Int>) {
-            if !range.contains(value) { issues.append("\(what) is \(value); it must lie in \(range)") }
+            if !range.contains(value) { issues.append("\(what) is \(value), outside \(range)") }
         }
         check("the number of bits", bits, 1...1024)
         check("the minimum length", minimumLength, 1...100_000)
         check("the maximum length", maximumLength, 1...100_000)
         check("the number of evaluation sequences", evaluationCount, 1...1_000_000)
-        // The default repeats the maximum length, which has had its say.
+        // The maximum length, which is the default, has been checked.
         for length in evaluationLengths where length != maximumLength { check("an evaluation length", length, 1...100_000) }
         if evaluationLengths.isEmpty { issues.append("there is no evaluation length") }
         if minimumLength > maximumLength {
@@ -72,7 +72,7 @@ public struct CopyTask: Dataset {
         fingerprint = digest.finish().sha256
     }
 
-    /// T for L vectors.
+    /// T, the number of positions of a sequence of L vectors.
     public static func positions(length: Int) -> Int { 2 * length + 1 }
 
     // MARK: Batches
@@ -90,11 +90,18 @@ public struct CopyTask: Dataset {
         return BatchSequence(total: each * perLength.count, limit: limit) { perLength[$0 / each][$0 % each] }
     }
 
-    /// An evaluation set of one length, which may be longer than any in training. A sequence depends on the bits, the length and
-    /// its place in the set only: a larger set begins with the smaller one.
+    /// An evaluation set of one length, which may exceed those of training. A sequence depends only on the number of bits, the
+    /// length and its index: a smaller set is a prefix of a larger one.
+    /// - Parameters:
+    ///   - length: L, at least 1.
+    ///   - count: number of sequences, at least 1.
+    ///   - size: largest B, at least 1.
     public func evaluationBatches(length: Int, count: Int, size: Int) -> BatchSequence {
         guard length >= 1, count >= 1, size >= 1 else {
-            fatalError("evaluationBatches: length \(length), \(count) sequences in batches of \(size)")
+            nstmFatal(
+                .other(
+                    op: "CopyTask.evaluationBatches",
+                    "length \(length), count \(count), batch size \(size) must all be at least 1"))
         }
         let sequences = RandomKey(0).fold("copy evaluation").fold(length)
         return BatchSequence(total: (count + size - 1) / size) { i in
@@ -102,9 +109,9 @@ public struct CopyTask: Dataset {
         }
     }
 
-    /// - Parameter key: the random stream of a sequence of the batch.
+    /// - Parameter key: the random key of a sequence by its index in the batch.
     private func batch(length: Int, size: Int, key: (Int) -> RandomKey) -> Batch {
-        guard size >= 1 else { fatalError("copy: a batch of \(size) sequences") }
+        guard size >= 1 else { nstmFatal(.other(op: "CopyTask", "batch size \(size) must be at least 1")) }
         let positions = CopyTask.positions(length: length), channels = bits + 1
         let values = (0..<size).map { randomBits(length * bits, key($0)) }
         let inputs = Tensor([size, positions, channels], initializing: Float.self) { p in
@@ -129,7 +136,7 @@ public struct CopyTask: Dataset {
         return Batch(inputs: inputs, targets: targets, mask: mask, tokenCount: size * length)
     }
 
-    /// Fair bits, 128 of them from each counter value of the stream.
+    /// Uniform random bits, 128 from each counter value of the key.
     private func randomBits(_ count: Int, _ key: RandomKey) -> [Float] {
         [Float](unsafeUninitializedCapacity: count) { p, initialized in
             var words = SIMD4<UInt32>()

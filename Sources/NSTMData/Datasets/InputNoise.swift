@@ -1,35 +1,36 @@
 import Foundation
 import NSTMTensor
 
-/// Something that goes wrong with what a model reads, and how much of it. What it should answer stays as it is.
+/// A corruption of model inputs of a kind and strength. Targets are unchanged.
 ///
-/// Strength 0 is no noise at all. What hits a sequence is a function of a key: with the same key a stronger noise hits what a weaker
-/// one hits, and more.
+/// Strength 0 is no noise. The corruption of a sequence is a function of a key: with the same key, a stronger noise corrupts all
+/// elements that a weaker one corrupts, and more.
 public struct InputNoise: Sendable, Hashable {
+    /// The kind of corruption.
     public enum Kind: String, Sendable, CaseIterable, Codable {
-        /// A token does not arrive, and the last one that did stays in its place: a window has as many places as before. The first
-        /// token of a sequence always arrives.
+        /// Dropped tokens: each is replaced by its predecessor, so that the length is unchanged. The first token of a sequence is
+        /// never dropped.
         case dropped = "dropped-tokens"
-        /// As `dropped`, for one stretch of each sequence.
+        /// One dropped segment of consecutive tokens per sequence, each replaced by the last token before the segment.
         case burst = "lost-stretch"
-        /// A token changes places with a neighbor. Where the next token is wanted, the first of the two places then reads what it
-        /// should answer; a model that says what it reads, as one with tied embeddings does before it has learnt anything, gains from
-        /// that.
+        /// Swaps of adjacent tokens. In next-token prediction the first position of a swapped pair then sees its own target,
+        /// which helps models that tend to repeat their input, such as an untrained one with tied embeddings.
         case swapped = "swapped-tokens"
-        /// Another token, each as likely as the others.
+        /// Tokens replaced by a different one, uniformly distributed.
         case replaced = "replaced-tokens"
-        /// v + σ z, z normal.
+        /// v + σ z with z normal.
         case gaussian = "gaussian"
-        /// A Poisson number of particles, of which value 1 would get 1 / strength on average.
+        /// strength · Poisson(v / strength).
         case shot = "shot"
-        /// 0 or 1, both as likely.
+        /// Values replaced by 0 or 1 with equal probability.
         case impulse = "impulse"
-        /// v + σ v z, z normal.
+        /// v + σ v z with z normal.
         case speckle = "speckle"
     }
+    /// Kind of corruption.
     public var kind: Kind
-    /// The part of the tokens or values that are hit (for neighbors: that move), or of the sequence that is lost; the standard
-    /// standardDeviation σ of `gaussian` and `speckle`; the variance of value 1 of `shot`.
+    /// The fraction of tokens or values that are corrupted (of pairs that are swapped, of the sequence in the dropped segment);
+    /// the standard deviation σ of `gaussian` and `speckle`; the variance of value 1 for `shot`.
     public var strength: Double
 
     public init(_ kind: Kind, strength: Double) {
@@ -37,35 +38,35 @@ public struct InputNoise: Sendable, Hashable {
         self.strength = strength
     }
 
-    /// What is wrong with the noise by itself, or with it for a dataset; empty for nothing.
+    /// All reasons why the noise cannot be applied to a dataset; empty when it can.
     public func issues(for dataset: any Dataset) -> [String] {
         var issues: [String] = []
         let range = kind.strengthRange
         if !range.contains(strength) {
-            let allowed = range.upperBound.isFinite ? "lie in \(range)" : "be 0 or more, and finite"
-            issues.append("\(kind.rawValue): the strength is \(strength); it must \(allowed)")
+            let allowed = range.upperBound == .greatestFiniteMagnitude ? "0 or more, and finite" : "in \(range)"
+            issues.append("\(kind.rawValue): the strength is \(strength); it must be \(allowed)")
         }
         if !kind.fits(dataset.inputKind) {
             issues.append("\(kind.rawValue): the dataset has no \(kind.isOfTokens ? "tokens" : "features") among its inputs")
         } else if kind.needsScale && dataset.featureScale == nil {
-            issues.append("\(kind.rawValue): the dataset does not say how its features were made from values in 0 … 1")
+            issues.append("\(kind.rawValue): the dataset has no scaling of its features from values in 0 … 1")
         }
         return issues
     }
 }
 
 extension InputNoise.Kind {
-    /// Whether it is for tokens, or else for features.
+    /// Whether the noise applies to tokens; otherwise it applies to features.
     public var isOfTokens: Bool { [.dropped, .burst, .swapped, .replaced].contains(self) }
-    /// Whether it makes sense for values in 0 … 1 only.
+    /// Whether the noise is defined only for values in 0 … 1.
     var needsScale: Bool { [.shot, .impulse, .speckle].contains(self) }
     var strengthRange: ClosedRange<Double> {
         isOfTokens || self == .impulse ? 0...1 : 0...Double.greatestFiniteMagnitude
     }
 
-    /// Five strengths to measure. Those of values are the severities of CIFAR-10-C (Hendrycks & Dietterich, "Benchmarking neural
-    /// network robustness to common corruptions and perturbations", 2019, and their code); its shot noise of 500, 250, 100, 75 and
-    /// 50 particles is given as a variance here. Those of tokens are this project's.
+    /// Five default strengths of a robustness study. Those of features are the severities of CIFAR-10-C (Hendrycks & Dietterich,
+    /// "Benchmarking neural network robustness to common corruptions and perturbations", 2019, and their code); its shot noise of
+    /// 500, 250, 100, 75 and 50 particles is given as a variance here. Those of tokens are choices of this project.
     public var strengths: [Double] {
         switch self {
         case .dropped, .burst, .swapped, .replaced: [0.01, 0.02, 0.05, 0.1, 0.2]
@@ -75,17 +76,17 @@ extension InputNoise.Kind {
         case .speckle: [0.06, 0.1, 0.12, 0.16, 0.2]
         }
     }
-    /// What its strength is, for an axis.
+    /// The meaning of the strength, for the label of an axis.
     public var strengthName: String {
         switch self {
-        case .dropped, .swapped, .replaced: "part of the tokens"
-        case .burst: "part of the sequence"
-        case .gaussian, .speckle: "standard standardDeviation"
+        case .dropped, .swapped, .replaced: "fraction of the tokens"
+        case .burst: "fraction of the sequence"
+        case .gaussian, .speckle: "standard deviation"
         case .shot: "variance of value 1"
-        case .impulse: "part of the values"
+        case .impulse: "fraction of the values"
         }
     }
-    /// Whether some input is of the kind it is for.
+    /// Whether the noise applies to an input, or to one of several.
     public func fits(_ input: InputKind) -> Bool {
         switch input {
         case .tokens: isOfTokens
@@ -95,25 +96,32 @@ extension InputNoise.Kind {
     }
 }
 
-/// How the features of a dataset were made from values v in 0 … 1, such as the brightness of pixels: (v − mean) / standardDeviation.
+/// The scaling of a dataset's features from values v in 0 … 1, such as the brightness of pixels: (v − mean) / standard deviation.
 public struct FeatureScale: Sendable, Equatable {
-    /// For each feature, or of so many that they repeat.
+    /// Mean of each feature. Feature i uses element i modulo the count.
     public var means: [Float]
-    public var deviations: [Float]
+    /// Standard deviation of each feature. Feature i uses element i modulo the count.
+    public var standardDeviations: [Float]
 
-    /// As many deviations as means, at least one; else the program stops.
-    public init(means: [Float], deviations: [Float]) {
-        guard !means.isEmpty, means.count == deviations.count else {
-            nstmFatal(.other(op: "FeatureScale", "\(means.count) means and \(deviations.count) deviations"))
+    /// A scaling per feature. Stops the program unless both lists have the same count, at least 1.
+    public init(means: [Float], standardDeviations: [Float]) {
+        guard !means.isEmpty, means.count == standardDeviations.count else {
+            nstmFatal(
+                .other(
+                    op: "FeatureScale",
+                    "\(means.count) means and \(standardDeviations.count) standard deviations; needs equal counts, at least 1"))
         }
         self.means = means
-        self.deviations = deviations
+        self.standardDeviations = standardDeviations
     }
-    public init(mean: Float = 0, standardDeviation: Float = 1) { self.init(means: [mean], deviations: [standardDeviation]) }
+    /// The same scaling for all features.
+    public init(mean: Float = 0, standardDeviation: Float = 1) {
+        self.init(means: [mean], standardDeviations: [standardDeviation])
+    }
 }
 
 extension InputNoise {
-    /// Tokens of one sequence, hit in place.
+    /// Corrupts the tokens of one sequence, in place.
     func corrupt(_ tokens: inout ArraySlice<Int32>, vocabulary: Int, _ key: RandomKey) {
         let first = tokens.startIndex, count = tokens.count
         guard count > 0, strength > 0 else { return }
@@ -121,12 +129,12 @@ extension InputNoise {
         case .dropped:
             for i in 1..<max(1, count) where key.uniform(i) < strength { tokens[first + i] = tokens[first + i - 1] }
         case .burst:
-            // So long on average, to the place; the first token is not lost.
+            // strength · count tokens in expectation (stochastic rounding); never the first token.
             let length = min(count - 1, Int(strength * Double(count) + key.uniform(0)))
-            let begin = 1 + key.integer(1, below: count - length)
-            for i in begin..<begin + length { tokens[first + i] = tokens[first + begin - 1] }
+            let start = 1 + key.integer(1, below: count - length)
+            for i in start..<start + length { tokens[first + i] = tokens[first + start - 1] }
         case .swapped:
-            // Pairs that do not overlap: from the first token on, or from the second.
+            // Disjoint pairs, from the first or the second token on.
             for i in stride(from: key.integer(0, below: 2), to: count - 1, by: 2) where key.uniform(1 + i) < strength {
                 tokens.swapAt(first + i, first + i + 1)
             }
@@ -141,8 +149,9 @@ extension InputNoise {
         }
     }
 
-    /// Features of one sequence [T × width], hit in place.
-    /// - Parameter scale: nil for features that are not values in 0 … 1; noise is then added to what they are.
+    /// Corrupts the features of one sequence, [T × width], in place.
+    /// - Parameter scale: scaling from values in 0 … 1, to which the noise is then applied; nil to add Gaussian noise to the
+    ///   features.
     func corrupt(_ features: inout ArraySlice<Float>, _ scale: FeatureScale?, _ key: RandomKey) {
         guard strength > 0, !kind.isOfTokens else { return }
         let first = features.startIndex
@@ -151,15 +160,16 @@ extension InputNoise {
                 features[first + i] += Float(strength * key.normal(i))
                 continue
             }
-            let mean = scale.means[i % scale.means.count], standardDeviation = scale.deviations[i % scale.deviations.count]
+            let mean = scale.means[i % scale.means.count]
+            let standardDeviation = scale.standardDeviations[i % scale.standardDeviations.count]
             let value = Double(features[first + i] * standardDeviation + mean)
-            // What is not hit keeps its bits.
-            guard let hit = hit(value, i, key) else { continue }
-            features[first + i] = (Float(min(1, max(0, hit))) - mean) / standardDeviation
+            // Unaffected values remain bit-identical.
+            guard let corrupted = corrupted(value, i, key) else { continue }
+            features[first + i] = (Float(min(1, max(0, corrupted))) - mean) / standardDeviation
         }
     }
-    /// Nil for a value that stays as it is.
-    private func hit(_ value: Double, _ i: Int, _ key: RandomKey) -> Double? {
+    /// The corrupted value of element i; nil when it is unaffected.
+    private func corrupted(_ value: Double, _ i: Int, _ key: RandomKey) -> Double? {
         switch kind {
         case .gaussian: return value + strength * key.normal(i)
         case .speckle: return value + strength * value * key.normal(i)
@@ -177,7 +187,7 @@ extension RandomKey {
         let pair = normalPair(i / 2)
         return i % 2 == 0 ? pair.0 : pair.1
     }
-    /// A Poisson number by inversion, in parts of a mean whose exponential has all its digits.
+    /// A Poisson random number, by inversion. A mean above 500 is split into summands, because exp(−mean) would lose precision.
     func poisson(_ mean: Double) -> Int {
         var rest = mean, sum = 0, part = 0
         while rest > 0 {
@@ -186,7 +196,7 @@ extension RandomKey {
             while mark >= below {
                 k += 1
                 p *= mean / Double(k)
-                // What rounding leaves beyond the last number with a weight.
+                // The sum of the probabilities has converged below the drawn number because of rounding.
                 if below + p == below && Double(k) > mean { break }
                 below += p
             }

@@ -1,19 +1,22 @@
 import Foundation
 
-/// Gray images of one size, one byte a pixel, with a class for each.
+/// Grayscale images of one size, one byte per pixel, with class labels.
 public struct LabeledImages: Sendable, Equatable {
+    /// Rows of an image.
     public let height: Int
+    /// Columns of an image.
     public let width: Int
-    /// [count, height, width], row by row.
+    /// [count, height, width] in row-major order.
     public let pixels: [UInt8]
-    /// [count]
+    /// Class of each image, [count].
     public let labels: [UInt8]
+    /// Number of images.
     public var count: Int { labels.count }
 
     /// Reads an image file and a label file in the idx format.
     /// - Parameters:
-    ///   - classes: labels go from 0 to one less.
-    ///   - issues: gets everything that is wrong, each with the file's name; nil is returned then.
+    ///   - classes: number of classes; labels are in 0..<classes.
+    ///   - issues: receives all issues, each with the path of its file; the result is nil if there are any.
     init?(images: URL, labels: URL, classes: Int, issues: inout [String]) {
         func read(_ file: URL, rank: Int) -> IDXFile? {
             do { return try IDXFile(contentsOf: file, rank: rank) } catch {
@@ -27,11 +30,11 @@ public struct LabeledImages: Sendable, Equatable {
             issues.append("\(images.path): has \(dims[0]) images of \(dims[1]) × \(dims[2]) pixels")
         }
         if let all = labelFile?.elements {
-            let wrong = all.indices.filter { all[$0] >= classes }
-            if let first = wrong.first {
-                let more = wrong.count > 1 ? " (\(wrong.count - 1) more)" : ""
+            let invalid = all.indices.filter { all[$0] >= classes }
+            if let first = invalid.first {
+                let more = invalid.count > 1 ? " (\(invalid.count - 1) more)" : ""
                 issues.append(
-                    "\(labels.path): label \(all[first]) at index \(first)\(more); labels go from 0 to \(classes - 1)")
+                    "\(labels.path): label \(all[first]) at index \(first)\(more); labels must be in 0...\(classes - 1)")
             }
         }
         if let imageFile, let labelFile, imageFile.dims[0] != labelFile.dims[0] {

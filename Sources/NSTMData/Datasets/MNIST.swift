@@ -1,53 +1,59 @@
 import Foundation
 import NSTMTensor
 
-/// Handwritten digits as sequences, one class for each image: LeCun, Cortes and Burges, "The MNIST database of handwritten
-/// digits", 60,000 images for training and 10,000 for testing, 28 × 28 pixels. Reads every data set of the same four files.
+/// Handwritten digits as sequences, with one class per image: LeCun, Cortes and Burges, "The MNIST database of handwritten
+/// digits", 60,000 training and 10,000 test images of 28 × 28 pixels. Any dataset in the same four files can be read.
 ///
-/// An image is cut into square patches, row by row; a position of the sequence is a patch, its features are the pixels, row by
-/// row. Patches of 4 give 49 positions of 16 features; patches of 1 give the 784 single pixels of "sequential MNIST" (Le, Jaitly
-/// and Hinton, "A simple way to initialize recurrent networks of rectified linear units", 2015). Pixels are scaled to 0 … 1, then
-/// `mean` is subtracted, and they are divided by `standardDeviation`.
+/// An image is cut into square patches. A position of the sequence is a patch and its features are the pixels, both in row-major
+/// order. Patches of 4 give 49 positions of 16 features; patches of 1 give the 784 single pixels of "sequential MNIST" (Le,
+/// Jaitly and Hinton, "A simple way to initialize recurrent networks of rectified linear units", 2015). Pixels are scaled to 0 …
+/// 1, then standardized with `mean` and `standardDeviation`.
 ///
-/// The last training images are for validation. Training goes through the others in a new order each epoch, every image once.
+/// The last training images are the validation split. Each epoch of training visits every other image once, in a new random
+/// order.
 public struct MNIST: Dataset {
-    /// What evaluation batches come from.
+    /// The split that evaluation batches come from.
     public enum Split: String, Sendable, CaseIterable { case validation, test }
 
-    /// Mean and standard standardDeviation of the official training images, to four digits.
-    public static let mean: Float = 0.1307, standardDeviation: Float = 0.3081
+    /// Mean of the pixels of the official training images, to four digits.
+    public static let mean: Float = 0.1307
+    /// Standard deviation of the pixels of the official training images, to four digits.
+    public static let standardDeviation: Float = 0.3081
+    /// Number of classes.
     public static let classes = 10
 
     public let name = "mnist"
-    /// Side of a patch, in pixels.
+    /// Rows and columns of a patch, in pixels.
     public let patch: Int
-    /// Training images are moved by up to so many pixels in both directions.
+    /// Maximum random shift of a training image along each axis, in pixels.
     public let shift: Int
+    /// Split that `evaluationBatches` uses.
     public let evaluation: Split
     public let fingerprint: String
     public let inputKind: InputKind
     public let targetKind = TargetKind.classes(count: MNIST.classes)
     public var featureScale: FeatureScale? { FeatureScale(mean: MNIST.mean, standardDeviation: MNIST.standardDeviation) }
-    /// Patches of an image.
+    /// Number of patches of an image.
     public let contextLength: Int
     public var inputLengths: [ClosedRange<Int>] { [contextLength...contextLength] }
-    /// Images for training.
+    /// Number of images for training.
     public let trainingCount: Int
-    /// Training images kept for validation.
+    /// Number of training images held out for validation.
     public let validationCount: Int
+    /// Number of test images.
     public var testCount: Int { test.count }
 
     private let training: LabeledImages
     private let test: LabeledImages
-    /// The feature of each byte.
+    /// Feature value of each byte.
     private let levels: [Float]
 
     /// - Parameters:
-    ///   - patch: must divide both sides of an image.
-    ///   - shift: largest random displacement of a training image; what moves in is black. 0 leaves the images alone.
-    ///   - validationCount: how many of the last training images are for validation.
-    ///   - evaluation: what `evaluationBatches` goes through.
-    /// - Throws: `DatasetError.invalid` with everything that is wrong with files and parameters.
+    ///   - patch: rows and columns of a patch; must divide both sides of an image.
+    ///   - shift: maximum random shift of a training image along each axis, in pixels, filled with black; 0 for none.
+    ///   - validationCount: number of the last training images held out for validation.
+    ///   - evaluation: split that `evaluationBatches` uses.
+    /// - Throws: `DatasetError.invalid` with all issues of files and parameters.
     public init(
         _ files: MNISTFiles, patch: Int = 4, shift: Int = 0, validationCount: Int = 5000, evaluation: Split = .validation
     ) throws(DatasetError) {
@@ -62,11 +68,13 @@ public struct MNIST: Dataset {
                 )
             }
             if patch < 1 || first.height % patch != 0 || first.width % patch != 0 {
-                issues.append("patches of \(patch) pixels do not divide images of \(first.height) × \(first.width)")
+                issues.append(
+                    "images of \(first.height) × \(first.width) pixels are not divisible into patches of \(patch) × \(patch)")
             }
             if validationCount < 1 || validationCount >= first.count {
                 issues.append(
-                    "\(validationCount) of \(first.count) training images for validation; it must be at least 1, and leave one")
+                    "the validation split has \(validationCount) of \(first.count) training images; it must be in 1..<\(first.count)"
+                )
             }
         }
         if shift < 0 { issues.append("the shift is \(shift); it must be 0 or more") }
@@ -95,46 +103,49 @@ public struct MNIST: Dataset {
     // MARK: Batches
 
     public func trainingBatch(step: Int, size: Int, key: RandomKey) -> Batch {
-        let order = key.fold("mnist"), moves = key.fold("mnist shift").fold(step)
+        let order = key.fold("mnist"), shifts = key.fold("mnist shift").fold(step)
         return batch(training, size) { row in
-            let (epoch, place) = (step * size + row).quotientAndRemainder(dividingBy: trainingCount)
+            let (epoch, index) = (step * size + row).quotientAndRemainder(dividingBy: trainingCount)
             let span = 2 * shift + 1
-            return Pick(
-                image: order.fold(epoch).permuted(place, of: trainingCount),
-                down: moves.integer(2 * row, below: span) - shift, right: moves.integer(2 * row + 1, below: span) - shift)
+            return Sample(
+                image: order.fold(epoch).permuted(index, of: trainingCount),
+                down: shifts.integer(2 * row, below: span) - shift, right: shifts.integer(2 * row + 1, below: span) - shift)
         }
     }
 
     public func evaluationBatches(size: Int, limit: Int?) -> BatchSequence {
         evaluationBatches(of: evaluation, size: size, limit: limit)
     }
-    /// The images of a split, in their order.
+    /// The batches of a split, in the order of its files.
+    /// - Parameters:
+    ///   - size: the largest B, at least 1.
+    ///   - limit: maximum number of batches, spread evenly over the split; nil for all of them.
     public func evaluationBatches(of split: Split, size: Int, limit: Int? = nil) -> BatchSequence {
-        guard size >= 1 else { fatalError("evaluationBatches: a batch of \(size) images") }
+        guard size >= 1 else { nstmFatal(.other(op: "MNIST.evaluationBatches", "batch size \(size) must be at least 1")) }
         let images = split == .test ? test : training
         let first = split == .test ? 0 : trainingCount, count = images.count - first
         return BatchSequence(total: (count + size - 1) / size, limit: limit) { i in
-            batch(images, Swift.min(size, count - i * size)) { Pick(image: first + i * size + $0) }
+            batch(images, Swift.min(size, count - i * size)) { Sample(image: first + i * size + $0) }
         }
     }
 
-    /// An image of a batch, and how far it is moved.
-    private struct Pick {
+    /// Index and shift of an image of a batch.
+    private struct Sample {
         var image: Int
         var down = 0, right = 0
     }
-    private func batch(_ images: LabeledImages, _ size: Int, _ pick: (Int) -> Pick) -> Batch {
-        guard size >= 1 else { fatalError("mnist: a batch of \(size) images") }
-        let picks = (0..<size).map(pick), height = images.height, width = images.width
+    private func batch(_ images: LabeledImages, _ size: Int, _ sample: (Int) -> Sample) -> Batch {
+        guard size >= 1 else { nstmFatal(.other(op: "MNIST", "batch size \(size) must be at least 1")) }
+        let samples = (0..<size).map(sample), height = images.height, width = images.width
         let inputs = Tensor([size, contextLength, patch * patch], initializing: Float.self) { p in
             images.pixels.withUnsafeBufferPointer { pixels in
                 var i = 0
-                for pick in picks {
-                    let start = pick.image * height * width
+                for sample in samples {
+                    let start = sample.image * height * width
                     for top in stride(from: 0, to: height, by: patch) {
                         for left in stride(from: 0, to: width, by: patch) {
-                            for row in (top - pick.down)..<(top - pick.down + patch) {
-                                for column in (left - pick.right)..<(left - pick.right + patch) {
+                            for row in (top - sample.down)..<(top - sample.down + patch) {
+                                for column in (left - sample.right)..<(left - sample.right + patch) {
                                     let isInside = row >= 0 && row < height && column >= 0 && column < width
                                     p[i] = levels[isInside ? Int(pixels[start + row * width + column]) : 0]
                                     i += 1
@@ -145,6 +156,6 @@ public struct MNIST: Dataset {
                 }
             }
         }
-        return Batch(inputs: inputs, targets: Tensor(picks.map { Int32(images.labels[$0.image]) }))
+        return Batch(inputs: inputs, targets: Tensor(samples.map { Int32(images.labels[$0.image]) }))
     }
 }

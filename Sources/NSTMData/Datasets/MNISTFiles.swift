@@ -1,13 +1,17 @@
 import Foundation
 import NSTMTensor
 
-/// The four files of MNIST on this machine, packed with gzip or plain.
+/// The paths of the four local files of MNIST, each plain or compressed with gzip.
 public struct MNISTFiles: Sendable, Equatable {
+    /// Images of the training split, `train-images-idx3-ubyte`.
     public var trainingImages: URL
+    /// Labels of the training split, `train-labels-idx1-ubyte`.
     public var trainingLabels: URL
+    /// Images of the test split, `t10k-images-idx3-ubyte`.
     public var testImages: URL
+    /// Labels of the test split, `t10k-labels-idx1-ubyte`.
     public var testLabels: URL
-    /// To be shown to the user.
+    /// Warnings for the user about files that differ from the published ones.
     public var warnings: [DatasetWarning] = []
 
     public init(trainingImages: URL, trainingLabels: URL, testImages: URL, testLabels: URL) {
@@ -16,8 +20,11 @@ public struct MNISTFiles: Sendable, Equatable {
         self.testImages = testImages
         self.testLabels = testLabels
     }
-    /// Finds the files, or fetches them.
-    /// - Throws: as `DatasetFolder.resolve`.
+    /// Locates the files in a folder or the cache, and downloads missing ones into the cache.
+    /// - Parameters:
+    ///   - download: false to use local files only.
+    ///   - progress: called while bytes arrive.
+    /// - Throws: `DatasetError`; see `DatasetFolder.resolve`.
     public init(
         in folder: DatasetFolder, download: Bool = true, progress: DatasetFolder.Progress? = nil
     ) throws(DatasetError) {
@@ -32,8 +39,8 @@ public struct MNISTFiles: Sendable, Equatable {
 }
 
 extension DatasetSource {
-    /// Training images, training labels, test images, test labels of MNIST, from the mirror that PyTorch keeps. Y. LeCun and
-    /// C. Cortes hold the copyright; commonly given as CC BY-SA 3.0.
+    /// Training images, training labels, test images and test labels of MNIST, from the mirror of PyTorch. Copyright by Y. LeCun
+    /// and C. Cortes; the licence is commonly stated as CC BY-SA 3.0.
     public static let mnist = [
         mnist(
             "train-images-idx3-ubyte", 9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",

@@ -1,15 +1,22 @@
 import NSTMTensor
 
-/// Handwritten digits with a question about each, in words: two inputs of different kinds that only together have an answer.
+/// Handwritten digits with a text question about each: a task with two inputs of different modalities, both needed for the
+/// answer.
 ///
-/// The first input is the image in patches (`MNIST`), the second a question in bytes, filled up with spaces to one length. The
-/// questions are "which digit?", "is it even?", "is it above k?" (k = 0 … 8) and "is it k?" (k is the digit itself as often as it is
-/// another one); each of the four kinds comes as often as the others. The answer is one of twelve classes: a digit, no, or yes.
+/// The first input is the image in patches (`MNIST`), the second a question in bytes, padded with spaces to `length`. The four
+/// kinds of questions have equal probability: "which digit?", "is it even?", "is it above k?" (k = 0 … 8) and "is it k?" (k is
+/// the digit itself with probability 1/2). The answer is one of twelve classes: a digit, no, or yes.
 public struct MNISTQuestions: Dataset {
-    public static let classes = 12, no = 10, yes = 11
-    /// Bytes of a question.
+    /// Number of classes.
+    public static let classes = 12
+    /// Class of the answer no.
+    public static let no = 10
+    /// Class of the answer yes.
+    public static let yes = 11
+    /// Length of a question, in bytes.
     public static let length = 14
 
+    /// The images.
     public let digits: MNIST
     public let name = "mnist-questions"
     public let fingerprint: String
@@ -22,6 +29,7 @@ public struct MNISTQuestions: Dataset {
         digits.inputLengths + [MNISTQuestions.length...MNISTQuestions.length]
     }
 
+    /// Questions about the images of a dataset.
     public init(_ digits: MNIST) {
         self.digits = digits
         inputKind = .streams([digits.inputKind, .tokens(vocabulary: 256)])
@@ -50,7 +58,7 @@ public struct MNISTQuestions: Dataset {
             let k = key.integer(1, below: 9)
             return ("is it above \(k)?", answer(digit > k))
         default:
-            // The digit itself half the time.
+            // The digit itself with probability 1/2.
             let k = key.integer(2, below: 2) == 0 ? digit : (digit + 1 + key.integer(3, below: 9)) % 10
             return ("is it \(k)?", answer(k == digit))
         }

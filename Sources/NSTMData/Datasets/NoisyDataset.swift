@@ -1,12 +1,15 @@
 import NSTMTensor
 
-/// A dataset whose evaluation inputs are corrupted, and nothing else: targets, masks and training batches are those of the clean one.
+/// A dataset with corrupted evaluation inputs. Targets, masks and training batches are those of the clean dataset.
 ///
-/// What hits a sequence is a function of the seed, the kind of noise and the sequence's place in the split, so that all models meet
-/// the same. Of several inputs those are hit that the noise is for.
+/// The corruption of a sequence is a function of the seed, the kind of noise and the index of the sequence in the split, so that
+/// it is the same for all models. Of several inputs, only those of the noise's type are corrupted.
 public struct NoisyDataset: Dataset {
+    /// The dataset without noise.
     public let clean: any Dataset
+    /// The noise of the evaluation inputs.
     public let noise: InputNoise
+    /// Seed of the noise.
     public let seed: Int
     public let fingerprint: String
 
@@ -18,7 +21,8 @@ public struct NoisyDataset: Dataset {
     public var inputLengths: [ClosedRange<Int>] { clean.inputLengths }
     public var featureScale: FeatureScale? { clean.featureScale }
 
-    /// - Throws: `DatasetError.invalid` with every issue.
+    /// A dataset with noise.
+    /// - Throws: `DatasetError.invalid` with all reasons why the noise cannot be applied.
     public init(_ clean: any Dataset, _ noise: InputNoise, seed: Int = 1) throws(DatasetError) {
         try NoisyDataset.check([noise], on: clean)
         self.clean = clean
@@ -28,7 +32,8 @@ public struct NoisyDataset: Dataset {
         digest.update("nstm noise 1, \(noise.kind.rawValue) \(noise.strength), seed \(seed), \(clean.fingerprint)")
         fingerprint = digest.finish().sha256
     }
-    /// - Throws: `DatasetError.invalid` with every issue of every noise.
+    /// Checks that each noise can be applied to a dataset.
+    /// - Throws: `DatasetError.invalid` with the issues of all of them.
     public static func check(_ noises: [InputNoise], on dataset: any Dataset) throws(DatasetError) {
         var issues: [String] = []
         for issue in noises.flatMap({ $0.issues(for: dataset) }) where !issues.contains(issue) { issues.append(issue) }
@@ -54,9 +59,9 @@ public struct NoisyDataset: Dataset {
     private func corrupt(_ x: Tensor, _ kind: InputKind, _ key: (Int) -> RandomKey) -> Tensor {
         guard noise.strength > 0, noise.kind.fits(kind), x.shape[0] > 0 else { return x }
         let length = x.count / x.shape[0]
-        func rows<Element>(_ elements: [Element], _ hit: (inout ArraySlice<Element>, RandomKey) -> Void) -> [Element] {
+        func rows<Element>(_ elements: [Element], _ corruptRow: (inout ArraySlice<Element>, RandomKey) -> Void) -> [Element] {
             var elements = elements
-            for row in 0..<x.shape[0] { hit(&elements[row * length..<(row + 1) * length], key(row)) }
+            for row in 0..<x.shape[0] { corruptRow(&elements[row * length..<(row + 1) * length], key(row)) }
             return elements
         }
         if case .tokens(let vocabulary) = kind {

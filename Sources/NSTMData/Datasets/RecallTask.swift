@@ -1,48 +1,55 @@
 import Foundation
 import NSTMTensor
 
-/// Remember pairs of a key and a value and answer queries: multi-query associative recall (MQAR) of Arora et al., "Zoology:
-/// Measuring and improving recall in efficient language models" (2023), section 3 and appendix E.
+/// Multi-query associative recall (MQAR) of Arora et al., "Zoology: Measuring and improving recall in efficient language models"
+/// (2023), section 3 and appendix E.
 ///
-/// A sequence begins with n pairs; then every key comes once more, and there the value has to be answered. With n = 2 pairs
-/// (A → x, B → y), T = 12 and a blank (`.`) where nothing is asked:
+/// A sequence starts with n key-value pairs. Every key then occurs once more as a query, whose target is the value. With n = 2
+/// pairs (A → x, B → y), T = 12 and blanks (`.`) elsewhere:
 ///
 ///     position   0 1 2 3 4 5 6 7 8 9 …
 ///     inputs     A x B y . . B . A . …
 ///     targets                y   x           mask 1 there, 0 elsewhere
 ///
-/// Queries stand at 2n + 2g, and the gaps g are drawn from 0 ..< T/2 − n without replacement by the power law of the paper,
-/// p(g) ∝ (g + 1)^(α − 1) with α = 0.01: most keys are asked soon, some late. Keys are distinct tokens of the lower half of the
-/// vocabulary but 0, values distinct ones of the upper half, so that the tokens do not tell which value belongs to which key.
+/// Queries are at positions 2n + 2g, where the gaps g are drawn from 0 ..< T/2 − n without replacement by the power law of the
+/// paper, p(g) ∝ (g + 1)^(α − 1) with α = 0.01: most queries are early, some late. Keys are distinct tokens of the lower half of
+/// the vocabulary, without 0; values are distinct tokens of the upper half. The tokens alone do not determine which value belongs
+/// to which key.
 ///
-/// A sequence depends on the key, the step and its place in the batch only, not on the size of the batch.
+/// A sequence depends only on the key, the step and its index in the batch, not on the batch size.
 public struct RecallTask: Dataset {
-    /// What stands where there is neither a pair nor a query.
+    /// The tokens at positions without a pair or a query.
     public enum Filler: String, Sendable, CaseIterable {
         /// Token 0.
         case blank
-        /// Any token of the vocabulary, as likely as any other.
+        /// Any token of the vocabulary, uniformly distributed.
         case random
     }
-    /// Sequences of one kind: T positions with n pairs.
+    /// The length and the number of pairs of a sequence.
     public struct Form: Sendable, Equatable {
-        public let length: Int, pairs: Int
+        /// T, in positions.
+        public let length: Int
+        /// n, the number of key-value pairs.
+        public let pairs: Int
         public init(length: Int, pairs: Int) {
             self.length = length
             self.pairs = pairs
         }
-        /// The gaps that a query can have.
+        /// Number of possible gaps of a query.
         var gaps: Int { length / 2 - pairs }
     }
 
+    /// V, the number of tokens.
     public let vocabulary: Int
+    /// Form of training sequences.
     public let training: Form
-    /// The parts of the evaluation split, in its order.
+    /// Forms of the evaluation split, in order.
     public let evaluation: [Form]
-    /// Sequences of the evaluation split for each of its forms.
+    /// Number of evaluation sequences per form.
     public let evaluationCount: Int
+    /// Tokens at positions without a pair or a query.
     public let filler: Filler
-    /// α of the power law: 1 makes all gaps alike, 0 and below short ones ever more likely.
+    /// α of the power law: 1 for uniform gaps; the smaller, the more probable are short gaps.
     public let alpha: Double
 
     public let name = "recall"
@@ -53,11 +60,13 @@ public struct RecallTask: Dataset {
     public var evaluationLength: Int { evaluation.map(\.length).max()! }
 
     /// - Parameters:
-    ///   - vocabulary: V; 8192 in the paper.
-    ///   - length: T, even, at least 4n so that there is room for the queries.
-    ///   - pairs: n, at most V/2 − 1.
-    ///   - evaluation: nil for the form of training; may be longer and have more pairs.
-    ///   - evaluationCount: evaluation sequences for each form.
+    ///   - vocabulary: V, 4...1,000,000; 8192 in the paper.
+    ///   - length: T, even, at least 4n so that all queries fit, at most 1,000,000.
+    ///   - pairs: n, 1...V/2 − 1.
+    ///   - evaluation: forms of the evaluation split, which may be longer and have more pairs; nil for the form of training.
+    ///   - evaluationCount: number of evaluation sequences per form, 1...1,000,000.
+    ///   - filler: tokens at positions without a pair or a query.
+    ///   - alpha: α of the power law of the gaps, −100...100.
     /// - Throws: `DatasetError.invalid` with all issues.
     public init(
         vocabulary: Int = 256, length: Int = 128, pairs: Int = 8, evaluation: [Form]? = nil, evaluationCount: Int = 200,
@@ -66,17 +75,17 @@ public struct RecallTask: Dataset {
         let training = Form(length: length, pairs: pairs), evaluation = evaluation ?? [training]
         var issues: [String] = []
         func check(_ what: String, _ value: Int, _ range: ClosedRange<Int>) {
-            if !range.contains(value) { issues.append("\(what) is \(value); it must lie in \(range)") }
+            if !range.contains(value) { issues.append("\(what) is \(value), outside \(range)") }
         }
         check("the vocabulary", vocabulary, 4...1_000_000)
         check("the number of evaluation sequences", evaluationCount, 1...1_000_000)
-        if !(alpha.isFinite && abs(alpha) <= 100) { issues.append("alpha is \(alpha); it must lie in -100...100") }
+        if !(alpha.isFinite && abs(alpha) <= 100) { issues.append("alpha is \(alpha), outside -100...100") }
         if evaluation.isEmpty { issues.append("there is no evaluation form") }
-        // The default repeats the training form, which has had its say.
+        // The training form, which is the default, is checked once.
         for (name, form) in [("training", training)] + evaluation.filter({ $0 != training }).map({ ("evaluation", $0) }) {
             let what = "a \(name) sequence of \(form.length) positions with \(form.pairs) pairs"
             if form.pairs < 1 || form.length > 1_000_000 {
-                issues.append("\(what): it needs at least 1 pair and at most 1000000 positions")
+                issues.append("\(what): there must be at least 1 pair and at most 1000000 positions")
             } else if form.length % 2 != 0 || form.length / 4 < form.pairs {
                 issues.append("\(what): the length must be even and at least 4 times the number of pairs")
             } else if vocabulary >= 4 && form.pairs > vocabulary / 2 - 1 {
@@ -108,12 +117,19 @@ public struct RecallTask: Dataset {
         return BatchSequence(total: each * perForm.count, limit: limit) { perForm[$0 / each][$0 % each] }
     }
 
-    /// An evaluation set of one form. A sequence depends on the task, the form and its place in the set only: a larger set begins
-    /// with the smaller one.
+    /// An evaluation set of one form. A sequence depends only on the task, the form and its index: a smaller set is a prefix of a
+    /// larger one. Stops the program if the form is invalid for the vocabulary.
+    /// - Parameters:
+    ///   - count: number of sequences, at least 1.
+    ///   - size: largest B, at least 1.
     public func evaluationBatches(_ form: Form, count: Int, size: Int) -> BatchSequence {
         guard form.pairs >= 1, form.pairs < vocabulary / 2, form.gaps >= form.pairs, form.length % 2 == 0, count >= 1, size >= 1
         else {
-            fatalError("evaluationBatches: \(form), \(count) sequences in batches of \(size), vocabulary \(vocabulary)")
+            nstmFatal(
+                .other(
+                    op: "RecallTask.evaluationBatches",
+                    "invalid form or size: length \(form.length), pairs \(form.pairs), vocabulary \(vocabulary), count \(count), "
+                        + "batch size \(size)"))
         }
         let sequences = RandomKey(0).fold("recall evaluation").fold(form.length).fold(form.pairs)
         return BatchSequence(total: (count + size - 1) / size) { i in
@@ -121,13 +137,13 @@ public struct RecallTask: Dataset {
         }
     }
 
-    /// - Parameter key: the random stream of a sequence of the batch.
+    /// - Parameter key: the random key of a sequence by its index in the batch.
     private func batch(_ form: Form, size: Int, key: (Int) -> RandomKey) -> Batch {
-        guard size >= 1 else { fatalError("recall: a batch of \(size) sequences") }
+        guard size >= 1 else { nstmFatal(.other(op: "RecallTask", "batch size \(size) must be at least 1")) }
         let length = form.length, pairs = form.pairs, half = vocabulary / 2
         let logWeights = (0..<form.gaps).map { (alpha - 1) * log(Double($0 + 1)) }
         var inputs = [Int32](repeating: 0, count: size * length)
-        // Below 0: no answer, for whoever reads the targets without the mask.
+        // −1 is not a token, so that masked targets are recognizable without the mask.
         var targets = [Int32](repeating: -1, count: size * length)
         var mask = [Float](repeating: 0, count: size * length)
         for b in 0..<size {
@@ -152,8 +168,8 @@ public struct RecallTask: Dataset {
             inputs: Tensor(inputs, [size, length]), targets: Tensor(targets, [size, length]), mask: Tensor(mask, [size, length]),
             tokenCount: size * pairs)
     }
-    /// Draws one after the other, each by its weight among those that are left. Adding Gumbel noise to the logarithms and sorting
-    /// is the same draw (Yellott 1977; Vieira 2014).
+    /// Distinct gaps by sequential weighted sampling without replacement: the largest of the log-weights with Gumbel noise added
+    /// (Yellott 1977; Vieira 2014).
     private func distinctGaps(_ count: Int, _ logWeights: [Double], _ key: RandomKey) -> [Int] {
         let scores = logWeights.enumerated().map { i, w in w - log(-log(max(key.uniform(i), 0x1p-54))) }
         return Array(scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }.prefix(count))

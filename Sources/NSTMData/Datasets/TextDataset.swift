@@ -1,37 +1,39 @@
 import Foundation
 import NSTMTensor
 
-/// A plain text, one token a character (or byte), to be continued: the target at every position is the character that follows.
+/// Next-token prediction on a plain text, with one token per character (or byte).
 ///
-/// The first part of the text is for training, the rest for validation, in Unicode scalars, as usual for Tiny Shakespeare
-/// (1,003,854 and 111,540 characters at 0.9). A training batch has windows at uniformly random offsets. Evaluation goes
-/// through the validation part once, in consecutive windows that do not overlap: full windows first, then a shorter one with
-/// what is left, so that each of its characters but the first is predicted exactly once.
+/// The first part of the text is for training, the rest for validation, split by Unicode scalars as usual for Tiny Shakespeare
+/// (1,003,854 and 111,540 characters at 0.9). A training batch has windows at uniformly random offsets. Evaluation uses
+/// consecutive windows of the validation part without overlap, the last one shorter, so that every character of it except the
+/// first is predicted exactly once.
 public struct TextDataset: Dataset {
     public let name: String
+    /// The tokenizer of the text.
     public let tokenizer: CharacterTokenizer
+    /// T, the length of a window in characters.
     public let contextLength: Int
-    /// The share of the text that is for training.
+    /// Fraction of the text that is for training.
     public let trainingFraction: Double
     public let fingerprint: String
 
     private let tokens: [Int32]
-    /// Characters for training.
+    /// Number of characters for training.
     public let trainingCount: Int
-    /// Characters for validation.
+    /// Number of characters for validation.
     public var validationCount: Int { tokens.count - trainingCount }
 
     public var inputKind: InputKind { .tokens(vocabulary: tokenizer.vocabulary) }
     public var targetKind: TargetKind { .nextToken(vocabulary: tokenizer.vocabulary) }
 
     /// - Parameters:
-    ///   - context: T, the window's length in characters, at least 1.
-    ///   - trainingFraction: above 0 and below 1; each part must be long enough for a window and the character after it.
-    ///   - unit: what a token is, when there is no tokenizer yet. "Character" below means this unit.
-    ///   - tokenizer: that of a model in use; nil makes one from the whole text. (Not from the training part alone: a rare
-    ///     character that only occurs in the rest could then not even be evaluated.)
-    /// - Throws: `DatasetError.invalid` with all issues; `DatasetError.tokenizer` for characters a given tokenizer lacks;
-    ///   `DatasetError.noMemory` when there is none for the tokens.
+    ///   - context: T, the length of a window in characters, at least 1.
+    ///   - trainingFraction: above 0 and below 1; each part must have at least T + 1 characters.
+    ///   - unit: unit of text of a token if `tokenizer` is nil; "character" means this unit.
+    ///   - tokenizer: the tokenizer of a trained model; nil creates one from the whole text. The training part alone could lack a
+    ///     rare character of the validation part.
+    /// - Throws: `DatasetError.invalid` with all issues; `DatasetError.tokenizer` for characters that are not in the vocabulary
+    ///   of `tokenizer`; `DatasetError.noMemory` when the tokens do not fit into memory.
     public init(
         name: String, text: String, context: Int, trainingFraction: Double = 0.9, unit: CharacterTokenizer.Unit = .character,
         tokenizer: CharacterTokenizer? = nil
@@ -41,7 +43,7 @@ public struct TextDataset: Dataset {
         let fractionIsValid = trainingFraction > 0 && trainingFraction < 1
         let training = fractionIsValid ? Int(Double(count) * trainingFraction) : 0
         var issues: [String] = []
-        if !fractionIsValid { issues.append("the training fraction is \(trainingFraction); it must lie between 0 and 1") }
+        if !fractionIsValid { issues.append("the training fraction is \(trainingFraction); it must be above 0 and below 1") }
         if context < 1 { issues.append("the context is \(context); it must be at least 1") }
         if fractionIsValid && context >= 1 {
             for (part, length) in [("training", training), ("validation", count - training)] where length <= context {
@@ -70,14 +72,15 @@ public struct TextDataset: Dataset {
         fingerprint = digest.finish().sha256
     }
 
-    /// The text of a UTF-8 file, without a byte order mark.
-    /// - Throws: also `DatasetError.unreadable` and `DatasetError.invalidUTF8`; `DatasetError.noMemory` before anything is read.
+    /// The dataset of a UTF-8 text file. A byte order mark is not part of the text.
+    /// - Throws: the errors of the other initializer; `DatasetError.unreadable` and `DatasetError.invalidUTF8`. An estimate of
+    ///   the memory is checked before the file is read (`DatasetError.noMemory`).
     public init(
         contentsOf file: URL, name: String? = nil, context: Int, trainingFraction: Double = 0.9,
         unit: CharacterTokenizer.Unit = .character, tokenizer: CharacterTokenizer? = nil
     ) throws(DatasetError) {
         let bytes: Data
-        // The text, and 4 bytes for each token. A character has up to 4 bytes itself: of those how many there are is known later.
+        // The text, and 4 bytes per token. The number of characters is known only after reading; a character has up to 4 bytes.
         let need = (tokenizer?.unit ?? unit) == .byte ? 1 + MemoryLayout<Int32>.size : 2
         do { bytes = try InputFile.read(file, atMost: InputFile.largestData, needing: need) } catch {
             if let memory = error.memory { throw .noMemory(memory) }
@@ -86,7 +89,7 @@ public struct TextDataset: Dataset {
         guard var text = String(validating: bytes, as: UTF8.self) else {
             throw .invalidUTF8(path: file.path, byteOffset: TextDataset.firstInvalidByte(bytes))
         }
-        // The mark says how the file is written and is no part of the text.
+        // The byte order mark describes the encoding and is not part of the text.
         if text.unicodeScalars.first == "\u{FEFF}" { text.unicodeScalars.removeFirst() }
         try self.init(
             name: name ?? file.lastPathComponent, text: text, context: context, trainingFraction: trainingFraction, unit: unit,
@@ -109,7 +112,7 @@ public struct TextDataset: Dataset {
     }
 
     public func evaluationBatches(size: Int, limit: Int?) -> BatchSequence {
-        guard size >= 1 else { fatalError("evaluationBatches: a batch of \(size) sequences") }
+        guard size >= 1 else { nstmFatal(.other(op: "TextDataset.evaluationBatches", "batch size \(size) must be at least 1")) }
         let predicted = validationCount - 1
         let full = predicted / contextLength, rest = predicted % contextLength
         let fullBatches = (full + size - 1) / size
@@ -123,15 +126,15 @@ public struct TextDataset: Dataset {
     }
 
     private func windows(count: Int, length: Int, _ offset: (Int) -> Int) -> Batch {
-        guard count >= 1 else { fatalError("\(name): a batch of \(count) sequences") }
+        guard count >= 1 else { nstmFatal(.other(op: "TextDataset", "batch size \(count) must be at least 1")) }
         let offsets = (0..<count).map(offset)
         func gather(_ shift: Int) -> Tensor {
             Tensor([count, length], initializing: Int32.self) { p in
                 tokens.withUnsafeBufferPointer { tokens in
                     for (row, offset) in offsets.enumerated() {
                         let window = UnsafeBufferPointer(rebasing: tokens[offset + shift..<offset + shift + length])
-                        let place = UnsafeMutableBufferPointer(rebasing: p[row * length..<(row + 1) * length])
-                        _ = place.update(fromContentsOf: window)
+                        let destination = UnsafeMutableBufferPointer(rebasing: p[row * length..<(row + 1) * length])
+                        _ = destination.update(fromContentsOf: window)
                     }
                 }
             }

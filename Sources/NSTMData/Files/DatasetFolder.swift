@@ -1,13 +1,17 @@
 import Foundation
 
-/// A file that a dataset is made of, as it is published.
+/// A published file of a dataset.
 public struct DatasetSource: Sendable, Equatable {
-    /// The dataset's name, which is also that of its folder.
+    /// Name of the dataset and of its folder in the cache.
     public let dataset: String
+    /// Name of the file.
     public let file: String
+    /// URL of the file.
     public let address: URL
+    /// Size and SHA-256 of the published file.
     public let digest: FileDigest
-    /// For a file that ends in `.gz`: what is inside, which a user's folder may hold under the name without that ending.
+    /// Size and SHA-256 of the decompressed content of a `.gz` file, which a user's folder may contain under the name without
+    /// that extension; nil for other files.
     public let unpacked: FileDigest?
 
     public init(dataset: String, file: String, address: URL, digest: FileDigest, unpacked: FileDigest? = nil) {
@@ -17,10 +21,10 @@ public struct DatasetSource: Sendable, Equatable {
         self.digest = digest
         self.unpacked = unpacked
     }
-    /// The names under which a user's folder may hold the file.
+    /// The names of the file in a user's folder.
     var names: [String] { unpacked == nil ? [file] : [file, (file as NSString).deletingPathExtension] }
 
-    /// About 40,000 lines of Shakespeare, from github.com/karpathy/char-rnn. The text is in the public domain.
+    /// Tiny Shakespeare: about 40,000 lines from github.com/karpathy/char-rnn. The text is in the public domain.
     public static let tinyShakespeare = DatasetSource(
         dataset: "tinyshakespeare", file: "input.txt",
         address: URL(string: "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt")!,
@@ -28,44 +32,51 @@ public struct DatasetSource: Sendable, Equatable {
             byteCount: 1_115_394, sha256: "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"))
 }
 
-/// A dataset's file on this machine.
+/// A local file of a dataset.
 public struct DatasetFile: Sendable, Equatable {
+    /// The source of a local file.
     public enum Origin: Sendable, Equatable {
-        /// A folder the user named.
+        /// A folder given by the user.
         case user
+        /// The cache.
         case cache
-        /// Fetched a moment ago, now in the cache.
+        /// A download into the cache in this call.
         case download
     }
+    /// Path of the file.
     public let url: URL
+    /// Source of the file.
     public let origin: Origin
+    /// Size and SHA-256 of the file.
     public let digest: FileDigest
-    /// To be shown to the user.
+    /// A warning for the user if the file differs from the published one.
     public let warning: DatasetWarning?
 }
 
-/// Where the files of datasets come from. In this order:
+/// The search path for the files of datasets, in this order:
 ///
-/// 1. the folder given with `--data`, and no other place when it is given: who names a folder means that folder;
+/// 1. the folder given with `--data`; if it is given, no other folder is searched;
 /// 2. the folder in `NSTM_DATA`;
 /// 3. the cache: `$XDG_CACHE_HOME/nstm`, else `~/Library/Caches/nstm` on macOS and `~/.cache/nstm` elsewhere;
-/// 4. the official place on the network, into the cache.
+/// 4. a download from the official URL into the cache.
 ///
-/// A folder of the user's may hold the file directly or in a folder named after the dataset, or be the file itself. It may differ
-/// from the published file, with a warning, and lack its gzip layer; in the cache only the published file counts, and a damaged one is fetched again.
+/// A user's folder may contain the file directly or in a subfolder named after the dataset, or be the file itself. Such a file
+/// may be decompressed, and may differ from the published one, with a warning. The cache must contain the published file; a
+/// damaged one is downloaded again.
 public struct DatasetFolder: Sendable {
-    /// Bytes so far and in all. Called from another thread, in order.
+    /// A callback with the number of received bytes and the total. Called in order, from another thread.
     public typealias Progress = @Sendable (_ received: Int, _ total: Int) -> Void
 
-    /// `--data`.
+    /// The folder of `--data`.
     public let given: URL?
-    /// `NSTM_DATA`.
+    /// The folder of `NSTM_DATA`.
     public let ambient: URL?
+    /// The folder of the cache.
     public let cache: URL
 
     /// - Parameters:
     ///   - folder: the value of `--data`.
-    ///   - environment: read for `NSTM_DATA`, `XDG_CACHE_HOME` and `HOME`.
+    ///   - environment: environment variables; `NSTM_DATA`, `XDG_CACHE_HOME` and `HOME` are used.
     public init(_ folder: String? = nil, environment: [String: String] = ProcessInfo.processInfo.environment) {
         func path(_ text: String?) -> URL? {
             guard let text, !text.isEmpty else { return nil }
@@ -86,21 +97,21 @@ public struct DatasetFolder: Sendable {
         }
     }
 
-    /// Finds a file, or fetches it. Blocks until it is there.
+    /// Locates a file, and downloads it if necessary. Blocks until the download is complete.
     /// - Parameters:
-    ///   - download: false to stay off the network.
+    ///   - download: false to use local files only.
     ///   - progress: called while bytes arrive.
-    /// - Throws: `DatasetError`. A fetch that fails leaves the cache as it was.
+    /// - Throws: `DatasetError`. A failed download leaves the cache unchanged.
     public func resolve(
         _ source: DatasetSource, download: Bool = true, progress: Progress? = nil
     ) throws(DatasetError) -> DatasetFile {
         var lookedAt: [String] = []
         for folder in given.map({ [$0] }) ?? ambient.map({ [$0] }) ?? [] {
             let folders = [folder, folder.appendingPathComponent(source.dataset)]
-            let places = [folder] + folders.flatMap { f in source.names.map { f.appendingPathComponent($0) } }
-            if let file = places.first(where: isFile) { return try userFile(file, source) }
-            let note = FileManager.default.fileExists(atPath: folder.path) ? "" : " (there is no \(folder.path))"
-            lookedAt += places.dropFirst().map { $0.path + note }
+            let candidates = [folder] + folders.flatMap { f in source.names.map { f.appendingPathComponent($0) } }
+            if let file = candidates.first(where: isFile) { return try userFile(file, source) }
+            let note = FileManager.default.fileExists(atPath: folder.path) ? "" : " (\(folder.path) does not exist)"
+            lookedAt += candidates.dropFirst().map { $0.path + note }
         }
         if given != nil { throw notFound(source, lookedAt) }
 
@@ -116,19 +127,20 @@ public struct DatasetFolder: Sendable {
         return DatasetFile(url: cached, origin: .download, digest: source.digest, warning: nil)
     }
 
-    /// A file of the user's own: of this name in the folder that was given, or the file that was given; else where its path says.
-    /// - Throws: `DatasetError.unreadable` when there is none.
+    /// The location of a user's own file: `--data` itself if it is a file, a file of the same name in the folder of `--data`, or
+    /// the given path, in this order.
+    /// - Throws: `DatasetError.unreadable` when none of them exists.
     public func file(_ path: String) throws(DatasetError) -> URL {
         let own = URL(fileURLWithPath: path)
-        let places = (given.map { [$0, $0.appendingPathComponent(own.lastPathComponent)] } ?? []) + [own]
-        if let file = places.first(where: isFile) { return file }
-        // What is there and is no file is refused by whoever reads it, in words that say what it is.
+        let candidates = (given.map { [$0, $0.appendingPathComponent(own.lastPathComponent)] } ?? []) + [own]
+        if let file = candidates.first(where: isFile) { return file }
+        // Anything else that exists, such as a folder, is an error of reading, which describes it.
         if FileManager.default.fileExists(atPath: own.path) { return own }
-        let reason = "there is no such file. Where it lies now can be said with --data FOLDER or --set data.file=PATH"
+        let reason = "no such file. If it was moved, pass its new location with --data FOLDER or --set data.file=PATH"
         throw .unreadable(path: path, reason: reason)
     }
-    /// The full path of what `file` finds; where there is nothing, the path itself. For `ConfigurationReader.file`: a configuration then
-    /// names the file that was read.
+    /// The full path of the file that `file` locates; the given path when there is none. For `ConfigurationReader.file`, so that
+    /// a resolved configuration names the file that was read.
     public func location(of path: String) -> String { (try? file(path))?.standardizedFileURL.path ?? path }
     private func isFile(_ url: URL) -> Bool {
         var isFolder: ObjCBool = false

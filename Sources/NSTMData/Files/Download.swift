@@ -5,12 +5,12 @@ import NSTMSystem
     import FoundationNetworking
 #endif
 
-/// Fetches one file: into a hidden file beside its destination first, which takes the destination's name only when its digest is
-/// the published one. A fetch that fails leaves nothing behind.
+/// A download of one file. It is written to a hidden file in the destination's folder, which is renamed only if its digest is the
+/// published one. A failed download leaves nothing behind.
 struct Download {
     let source: DatasetSource
     let destination: URL
-    /// For the error message.
+    /// Paths that were searched before, for the error message.
     let lookedAt: [String]
     let progress: DatasetFolder.Progress?
 
@@ -36,7 +36,7 @@ struct Download {
         }
     }
 
-    /// A `file:` address; URLSession does not know those on every platform.
+    /// Copies from a `file:` URL, which URLSession does not support on every platform.
     private func copy(into sink: FileSink) throws(DatasetError) {
         do { try readInPieces(source.address) { piece throws(DatasetError) in try sink.write(piece) } } catch {
             if case .unreadable(_, let reason) = error { throw failed(reason) }
@@ -63,7 +63,7 @@ struct Download {
             lookedAt: lookedAt)
     }
 
-    // MARK: Folders that the download itself made are part of what it must not leave behind.
+    // MARK: Removal of folders that a failed download created
 
     private func firstMissing(_ folder: URL) -> URL? {
         var missing: URL?
@@ -77,12 +77,12 @@ struct Download {
     private func removeEmptyFolders(from folder: URL, upTo last: URL?) {
         guard let last else { return }
         var folder = folder
-        // rmdir(2) refuses a folder that something else has been put into meanwhile.
+        // rmdir(2) fails if another process has added a file to the folder meanwhile.
         while rmdir(folder.path) == 0, folder.path != last.path { folder.deleteLastPathComponent() }
     }
 }
 
-/// Writes pieces to a new file and keeps count of them.
+/// A new file that is written in pieces, with its digest.
 private final class FileSink {
     private let path: String
     private let handle: FileHandle
@@ -121,8 +121,8 @@ private final class FileSink {
     }
 }
 
-/// Passes what a session receives to a sink. The session calls it from one serial queue; the waiting thread looks at `failure`
-/// only after `done`. That order is what makes it safe to share.
+/// A session delegate that writes received data to a sink. It is safe to share because the session calls it from one serial queue
+/// and the waiting thread reads `failure` only after `done`.
 private final class Receiver: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     enum Failure {
         case writing(DatasetError)
@@ -134,10 +134,10 @@ private final class Receiver: NSObject, URLSessionDataDelegate, @unchecked Senda
 
     init(_ sink: FileSink) { self.sink = sink }
 
-    /// The page that comes with an error status is no data.
+    /// Records a failure for an error status, whose response body is not the file.
     private func checkStatus(_ task: URLSessionTask) {
         guard failure == nil, let status = (task.response as? HTTPURLResponse)?.statusCode else { return }
-        if !(200...299).contains(status) { failure = .network("the server answered with status \(status)") }
+        if !(200...299).contains(status) { failure = .network("the server responded with status \(status)") }
     }
     func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {
         checkStatus(dataTask)

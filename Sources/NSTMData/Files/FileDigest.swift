@@ -1,17 +1,19 @@
 import Foundation
 import NSTMSystem
 
-/// Size and SHA-256 of some bytes.
+/// The size and SHA-256 of a file or text.
 public struct FileDigest: Sendable, Hashable, Codable, CustomStringConvertible {
+    /// Size in bytes.
     public let byteCount: Int
-    /// 64 lower-case hexadecimal digits.
+    /// SHA-256 as 64 lower-case hexadecimal digits.
     public let sha256: String
 
     public init(byteCount: Int, sha256: String) {
         self.byteCount = byteCount
         self.sha256 = sha256
     }
-    /// The digest of a file, read in pieces.
+    /// The digest of a file, which is read in pieces.
+    /// - Throws: `DatasetError.unreadable`.
     public init(contentsOf file: URL) throws(DatasetError) {
         var counter = DigestCounter()
         try readInPieces(file) { piece throws(DatasetError) in counter.update(piece) }
@@ -20,7 +22,7 @@ public struct FileDigest: Sendable, Hashable, Codable, CustomStringConvertible {
     public var description: String { "sha256 \(sha256), \(byteCount) bytes" }
 }
 
-/// Collects a digest piece by piece.
+/// An incremental computation of a `FileDigest`.
 struct DigestCounter: ~Copyable {
     private var hash = SHA256()
     private var byteCount = 0
@@ -43,7 +45,7 @@ struct DigestCounter: ~Copyable {
     }
 }
 
-/// Hands over a file's bytes in pieces of at most a mebibyte.
+/// Reads a file in pieces of at most 1 MiB.
 func readInPieces(_ file: URL, _ body: (Data) throws(DatasetError) -> Void) throws(DatasetError) {
     try InputFile.readInPieces(file, opening: { .unreadable(path: file.path, reason: $0.reason) }, body)
 }

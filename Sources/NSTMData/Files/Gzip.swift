@@ -1,19 +1,20 @@
 internal import CZlib
 
-/// Unpacks gzip data (RFC 1952), with zlib.
+/// Decompression of gzip data (RFC 1952), with zlib.
 enum Gzip {
-    /// What came out, and what was wrong.
+    /// Decompressed bytes, and an issue if the data is damaged.
     struct Result {
         var bytes: [UInt8]
-        /// nil when all is well, or when the limit was reached before the end.
+        /// nil without an issue, or when the limit was reached before the end.
         var issue: String?
     }
 
-    /// Whether data begins as gzip does.
+    /// Whether data has the magic number of gzip.
     static func isGzip(_ bytes: [UInt8]) -> Bool { bytes.starts(with: [0x1F, 0x8B]) }
 
-    /// - Parameter limit: stops after so many bytes, so that a small file cannot fill the memory. Whoever asks for one byte more
-    ///   than there should be also has the checksum at the end verified.
+    /// The decompressed data.
+    /// - Parameter limit: maximum number of decompressed bytes, so that a small file cannot exhaust memory. The checksum at the
+    ///   end is verified only if the limit is above the size of the content.
     static func unpack(_ packed: [UInt8], atMost limit: Int) -> Result {
         var stream = z_stream()
         guard nstm_inflate_start_gzip(&stream) == Z_OK else { return Result(bytes: [], issue: "zlib cannot be started") }
@@ -26,7 +27,7 @@ enum Gzip {
             var given = 0
             while bytes.count < limit {
                 if stream.avail_in == 0 {
-                    // zlib counts in 32 bits.
+                    // The counts of zlib have 32 bits.
                     stream.avail_in = UInt32(min(input.count - given, 1 << 30))
                     given += Int(stream.avail_in)
                 }
@@ -41,10 +42,10 @@ enum Gzip {
                     let rest = Int(stream.avail_in) + input.count - given
                     return rest == 0 ? nil : "\(rest) bytes follow the end of the gzip data"
                 case Z_BUF_ERROR:
-                    return "the gzip data ends too early, after \(input.count) packed and \(bytes.count) unpacked bytes"
+                    return "the gzip data is truncated after \(input.count) compressed and \(bytes.count) decompressed bytes"
                 default:
                     let text = stream.msg.map { String(cString: $0) } ?? "zlib status \(status)"
-                    return "the gzip data is damaged after \(bytes.count) unpacked bytes: \(text)"
+                    return "the gzip data is damaged after \(bytes.count) decompressed bytes: \(text)"
                 }
             }
             return nil

@@ -1,21 +1,25 @@
 import Foundation
 import NSTMTensor
 
-/// An array of unsigned bytes in the idx format of the MNIST database (yann.lecun.com/exdb/mnist), plain or packed with gzip.
+/// An array of unsigned bytes in the idx format of the MNIST database (yann.lecun.com/exdb/mnist), plain or compressed with gzip.
 ///
-/// Two zero bytes, the element type (8: unsigned byte), the number of axes; the size of each axis, big-endian in four bytes; the
-/// elements, row by row.
+/// The format is: two zero bytes, the element type (8: unsigned byte), the number of axes; the size of each axis as a big-endian
+/// 32-bit integer; the elements in row-major order.
 public struct IDXFile: Sendable, Equatable {
-    /// The sizes of the axes.
+    /// Sizes of the axes.
     public let dims: [Int]
-    /// The elements in row-major order.
+    /// Elements in row-major order.
     public let elements: [UInt8]
 
-    /// What is wrong with a file, all of it.
-    public struct Issues: Error, Sendable, Equatable { public let list: [String] }
+    /// All issues of a file.
+    public struct Issues: Error, Sendable, Equatable {
+        /// One text per issue.
+        public let list: [String]
+    }
 
-    /// Reads a file; what is packed is told by its first bytes, not by its name.
-    /// - Parameter rank: the number of axes it must have.
+    /// The array of a file. Compression is detected by the first bytes, not by the name.
+    /// - Parameter rank: required number of axes.
+    /// - Throws: `Issues` with all issues.
     public init(contentsOf file: URL, rank: Int) throws(Issues) {
         let bytes: [UInt8]
         do { bytes = [UInt8](try InputFile.read(file, atMost: InputFile.largestData, needing: 2)) } catch {
@@ -24,18 +28,20 @@ public struct IDXFile: Sendable, Equatable {
         try self.init(bytes, rank: rank)
     }
 
-    /// The bytes of a file.
+    /// The array of a file's bytes.
+    /// - Parameter rank: required number of axes.
+    /// - Throws: `Issues` with all issues.
     public init(_ file: [UInt8], rank: Int) throws(Issues) {
         let headBytes = 4 + 4 * rank, isPacked = Gzip.isGzip(file)
         let start = isPacked ? Gzip.unpack(file, atMost: headBytes) : Gzip.Result(bytes: Array(file.prefix(headBytes)))
         let head = start.bytes, magic: [UInt8] = [0, 0, 8, UInt8(rank)]
         guard head.starts(with: magic) else {
-            // When nothing came out, that says it all.
+            // Without a decompressed header, the issue of the decompression is the cause.
             if let issue = start.issue, head.count < 4 { throw Issues(list: [issue]) }
             let found = head.isEmpty ? "is empty" : "begins with \(IDXFile.hexadecimal(head.prefix(4)))"
             let expected = "\(IDXFile.hexadecimal(magic[...])), idx with \(rank) \(rank == 1 ? "axis" : "axes") of bytes"
             throw Issues(list: [
-                isPacked ? "unpacked, it \(found); expected \(expected)" : "\(found); expected \(expected), or gzip (1f 8b)"
+                isPacked ? "decompressed, it \(found); expected \(expected)" : "\(found); expected \(expected), or gzip (1f 8b)"
             ])
         }
         guard head.count == headBytes else {
@@ -49,8 +55,8 @@ public struct IDXFile: Sendable, Equatable {
             count = overflow ? 0 : product
         }
         let sizes = dims.map(String.init).joined(separator: " × ")
-        if isTooLarge { throw Issues(list: ["says that it has \(sizes) elements"]) }
-        // The bytes as they grow, and the elements.
+        if isTooLarge { throw Issues(list: ["the header gives \(sizes) elements, too many"]) }
+        // Growing the array of bytes can take twice its size; the elements are a copy.
         do { try AvailableMemory.check([count, 3].saturatedProduct, for: "its \(sizes) elements") } catch {
             throw Issues(list: ["\(error)"])
         }
@@ -59,10 +65,10 @@ public struct IDXFile: Sendable, Equatable {
         var issues = all.issue.map { [$0] } ?? []
         let found = all.bytes.count - headBytes
         if found < count {
-            issues.append("says that it has \(sizes) elements, \(count) bytes; there are \(found)")
+            issues.append("the header gives \(sizes) elements, \(count) bytes; there are \(found)")
         } else if found > count {
             let more = isPacked ? "there are more" : "there are \(found)"
-            issues.append("says that it has \(sizes) elements, \(count) bytes; \(more)")
+            issues.append("the header gives \(sizes) elements, \(count) bytes; \(more)")
         }
         guard issues.isEmpty else { throw Issues(list: issues) }
         self.dims = dims

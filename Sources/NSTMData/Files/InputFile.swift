@@ -1,13 +1,14 @@
 import Foundation
 import NSTMTensor
 
-/// Reads files that a user names: regular files only, because a pipe, a device or a folder may never end or never answer, and none
-/// larger than a limit.
+/// Reading of files given by a user, up to a size limit. Only regular files are read, because a pipe or a device may block or
+/// never end.
 package enum InputFile {
-    /// Why a file is not read, to be put after "cannot read" and its path.
+    /// The reason why a file was not read.
     package struct Refusal: Error, Equatable {
+        /// The end of a message that starts with "cannot read PATH: ".
         package let reason: String
-        /// Set when there is not enough memory for the file.
+        /// The error if there is not enough memory for the file; nil for other reasons.
         package let memory: MemoryError?
 
         init(reason: String) {
@@ -19,34 +20,40 @@ package enum InputFile {
             self.memory = memory
         }
     }
-    /// Bytes of a configuration or a plan.
+    /// Maximum size of a configuration or a plan, in bytes.
     package static let largestConfiguration = 1 << 20
-    /// Bytes of a text or a file of images.
+    /// Maximum size of a text or a file of images, in bytes.
     package static let largestData = 1 << 32
 
-    /// Compares the file's size with the available memory before anything is read.
+    /// The content of a file. The available memory is checked before the file is read.
     /// - Parameters:
-    ///   - limit: the largest number of bytes.
-    ///   - need: bytes of memory for each byte of the file: at least 1, and more when its content is copied or converted.
+    ///   - limit: maximum size, in bytes.
+    ///   - need: bytes of memory per byte of the file: at least 1, more if the content is copied or converted.
     package static func read(_ file: URL, atMost limit: Int, needing need: Int = 1) throws(Refusal) -> Data {
         var content = Data()
-        func begin(_ size: Int) throws(Refusal) {
+        func prepare(_ size: Int) throws(Refusal) {
             do { try AvailableMemory.check([size, need].saturatedProduct, for: "the contents of \(file.path)") } catch {
                 throw Refusal(error)
             }
             content.reserveCapacity(size)
         }
-        try readInPieces(file, atMost: limit, opening: { $0 }, begin: begin) { (piece: Data) throws(Refusal) in content += piece }
+        try readInPieces(file, atMost: limit, opening: { $0 }, prepare: prepare) { (piece: Data) throws(Refusal) in
+            content += piece
+        }
         return content
     }
 
-    /// Hands over a file's bytes in pieces of at most a mebibyte, so that a large one is never in memory as a whole.
-    /// - Parameter begin: is told the file's size before the first piece.
+    /// Reads a file in pieces of at most 1 MiB, so that a large one is never in memory as a whole.
+    /// - Parameters:
+    ///   - limit: maximum size, in bytes.
+    ///   - refused: converts the reason why the file was not read to the error that is thrown.
+    ///   - prepare: called with the size of the file before the first piece.
+    ///   - body: called with each piece.
     static func readInPieces<Failure: Error>(
         _ file: URL, atMost limit: Int = .max, opening refused: (Refusal) -> Failure,
-        begin: (Int) throws(Failure) -> Void = { _ in }, _ body: (Data) throws(Failure) -> Void
+        prepare: (Int) throws(Failure) -> Void = { _ in }, _ body: (Data) throws(Failure) -> Void
     ) throws(Failure) {
-        // Opening a pipe would wait for somebody who writes into it.
+        // Without O_NONBLOCK, opening a pipe would block until another process opens it for writing.
         let descriptor = open(file.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw refused(system(errno)) }
         defer { close(descriptor) }
@@ -54,9 +61,9 @@ package enum InputFile {
         guard fstat(descriptor, &status) == 0 else { throw refused(system(errno)) }
         let kind = status.st_mode & S_IFMT
         guard kind == S_IFREG else { throw refused(Refusal(reason: "it is \(name(kind)); a regular file is needed")) }
-        let tooLarge = Refusal(reason: "it has more than \(limit) bytes, the most that are read of such a file")
+        let tooLarge = Refusal(reason: "it has more than \(limit) bytes, the limit for such a file")
         guard Int(status.st_size) <= limit else { throw refused(tooLarge) }
-        try begin(Int(status.st_size))
+        try prepare(Int(status.st_size))
         var total = 0
         while true {
             var piece = Data(count: 1 << 20)
@@ -66,7 +73,7 @@ package enum InputFile {
                 if errno == EINTR { continue }
                 throw refused(system(errno))
             }
-            // Files in /proc have no size, and others may grow.
+            // Files in /proc report size 0, and other files may grow.
             total += count
             guard total <= limit else { throw refused(tooLarge) }
             try body(piece.prefix(count))

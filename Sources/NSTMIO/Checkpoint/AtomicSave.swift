@@ -1,9 +1,13 @@
 import Foundation
 
-/// Replacing a file so that, whatever happens and whenever, either the old or the new one is there in full.
+/// Atomic replacement of a file: at any time, also after a crash, either the old or the new file exists in full.
 package enum AtomicSave {
-    /// Writes a temporary file next to the target and renames it into place. `write` gets the temporary's path, where no file
-    /// is yet, and has to have flushed what it made. When anything fails the temporary is removed and the old file stays.
+    /// Writes a temporary file in the folder of the target and renames it to the target.
+    ///
+    /// After an error the temporary file is removed and the target is unchanged.
+    /// - Parameter write: called with the path of the temporary file, which does not exist; has to create it and flush it to
+    ///   disk.
+    /// - Throws: `CheckpointError.ioError`, and the errors of `write`.
     static func replace(_ target: String, _ write: (String) throws(CheckpointError) -> Void) throws(CheckpointError) {
         let folder = folder(of: target)
         var status = stat()
@@ -13,7 +17,7 @@ package enum AtomicSave {
         unlink(temporary)
         do throws(CheckpointError) {
             try write(temporary)
-            guard rename(temporary, target) == 0 else { throw .system("rename the new file into place", target, errno) }
+            guard rename(temporary, target) == 0 else { throw .system("rename the temporary file", target, errno) }
         } catch {
             unlink(temporary)
             throw error
@@ -28,8 +32,8 @@ package enum AtomicSave {
         return folder.isEmpty ? "." : folder
     }
 
-    /// Deletes `<name>.tmp-<pid>` of processes that are gone, where the name is that of the target but for the number in it. Best
-    /// effort: what cannot be deleted does no harm.
+    /// Deletes files `<name>.tmp-<pid>` of processes that no longer exist, if the name equals that of the target except for the
+    /// number in it. Best effort: a file that cannot be deleted does no harm.
     private static func removeStaleTemporaries(in folder: String, of target: String) {
         let pattern = numberless(target)
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
@@ -43,28 +47,29 @@ package enum AtomicSave {
             unlink("\(folder)/\(name)")
         }
     }
-    /// A name without the number at the end of its stem: `step-20.h5` and `step-300.h5` are both `step-#.h5`.
+    /// A name with `#` in place of the number at the end of its stem: `step-#.h5` for `step-20.h5` and `step-300.h5`.
     private static func numberless(_ name: String) -> String {
         let end = name.lastIndex(of: ".") ?? name.endIndex, stem = name[..<end]
         let digits = stem.reversed().prefix { ("0"..."9").contains($0) }.count
         return digits == 0 ? name : "\(stem.dropLast(digits))#\(name[end...])"
     }
 
-    /// A rename is only durable once the folder itself is on the medium.
+    /// Flushes a folder to disk, without which a rename in it is not durable.
     private static func synchronize(folder: String) throws(CheckpointError) {
         let descriptor = open(folder, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .system("open the folder", folder, errno) }
         defer { close(descriptor) }
-        // Some network file systems cannot flush a folder, and say so with EINVAL.
+        // Some network file systems do not support this and return EINVAL.
         guard flushToMedium(descriptor) == 0 || errno == EINVAL else { throw .system("flush the folder to disk", folder, errno) }
     }
 
-    /// Throws `noSpace` when the volume of `path` has fewer than `needed` bytes free.
+    /// Checks the free space on the volume of `path`, in bytes.
+    /// - Throws: `CheckpointError.noSpace` if it is less than `needed`.
     package static func checkFreeSpace(_ needed: Int, for path: String) throws(CheckpointError) {
         let available = try freeSpace(for: path)
         guard needed <= available else { throw .noSpace(path: path, needed: needed, available: available) }
     }
-    /// Bytes that may still be written to the volume that holds `path`.
+    /// Free space on the volume of `path`, in bytes.
     static func freeSpace(for path: String) throws(CheckpointError) -> Int {
         var status = statvfs()
         let folder = folder(of: path)

@@ -3,19 +3,19 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// What a checkpoint holds, in memory: tensors and integer lists in declared order, and named JSON documents.
+/// The content of a checkpoint in memory: tensors and lists of integers in declared order, and named JSON documents.
 ///
 /// A path is one or more names of letters, digits, `_`, `.` and `-`, joined by `/`; every name but the last becomes an HDF5
 /// group. The parameter `blocks.3.update.gate.weight` of a model is thus stored as `model/blocks.3.update.gate.weight`. Paths
 /// are checked when the archive is written.
 public struct CheckpointArchive: Sendable {
-    /// Tensors in the order in which they were added.
+    /// Tensors, in the order of addition.
     public private(set) var tensors: [(path: String, tensor: Tensor)] = []
-    /// Lists of 64-bit integers (random states, counters, permutations) in the order in which they were added.
+    /// Lists of 64-bit integers (random states, counters, permutations), in the order of addition.
     public private(set) var integers: [(path: String, values: [Int64])] = []
     /// JSON texts by name: configuration, environment, manifest, training state, tokenizer and so on.
     public var documents: [String: String] = [:]
-    /// Path of the file this archive was read from; nil for one made in memory. Error messages name it.
+    /// Path of the file that the archive was read from, for error messages; nil for an archive created in memory.
     public package(set) var source: String?
 
     private var tensorPositions: [String: Int] = [:]
@@ -23,7 +23,8 @@ public struct CheckpointArchive: Sendable {
 
     public init() {}
 
-    /// The tensor at a path. Setting a new path appends it, setting an old one replaces it in place, setting nil removes it.
+    /// The tensor at a path; nil when there is none. A tensor at a new path is appended, one at a known path is replaced without
+    /// a change of the order; assigning nil removes it.
     public subscript(tensor path: String) -> Tensor? {
         get { tensorPositions[path].map { tensors[$0].tensor } }
         set {
@@ -40,7 +41,7 @@ public struct CheckpointArchive: Sendable {
             }
         }
     }
-    /// The integers at a path. Setting works as for tensors.
+    /// The integers at a path; nil when there are none. Assignment works as for tensors.
     public subscript(integers path: String) -> [Int64]? {
         get { integerPositions[path].map { integers[$0].values } }
         set {
@@ -57,33 +58,35 @@ public struct CheckpointArchive: Sendable {
             }
         }
     }
-    /// The JSON text of a document.
+    /// The JSON text of a document; nil when there is none.
     public subscript(document name: String) -> String? {
         get { documents[name] }
         set { documents[name] = newValue }
     }
 
-    /// Appends named tensors as `prefix/name`.
+    /// Appends tensors at the paths `prefix/path`.
     public mutating func append(_ named: some Sequence<(path: String, tensor: Tensor)>, under prefix: String) {
         for (path, tensor) in named { self[tensor: "\(prefix)/\(path)"] = tensor }
     }
-    /// The tensors below `prefix/`, in order, with paths relative to it.
+    /// The tensors whose paths start with `prefix/`, in order, with paths relative to it.
     public func tensors(under prefix: String) -> [(path: String, tensor: Tensor)] {
         let head = prefix + "/"
         return tensors.compactMap { $0.path.hasPrefix(head) ? (String($0.path.dropFirst(head.count)), $0.tensor) : nil }
     }
 
     /// Stores a value as a JSON document with sorted keys.
+    /// - Throws: `CheckpointError.invalidDocument` if the value cannot be encoded.
     public mutating func encode(_ value: some Encodable, document name: String) throws(CheckpointError) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
             documents[name] = String(decoding: try encoder.encode(value), as: UTF8.self)
         } catch {
-            throw .invalidDocument(path: displayPath, name: name, reason: "does not encode: \(error)")
+            throw .invalidDocument(path: displayPath, name: name, reason: "cannot be encoded: \(error)")
         }
     }
-    /// Decodes a JSON document. A `StoredValue` is asked whether it is in its ranges.
+    /// The value of a JSON document. The ranges of a `StoredValue` are checked.
+    /// - Throws: `CheckpointError.invalidDocument` if the document is missing, cannot be decoded or has values out of range.
     public func decode<T: Decodable>(_ type: T.Type, document name: String) throws(CheckpointError) -> T {
         try CheckpointFile.decode(type, document: name, of: documents, path: displayPath)
     }
@@ -96,7 +99,8 @@ public struct CheckpointArchive: Sendable {
 }
 
 extension CheckpointFile.Info {
-    /// Decodes a JSON document, as `CheckpointArchive.decode` does.
+    /// The value of a JSON document. The ranges of a `StoredValue` are checked.
+    /// - Throws: `CheckpointError.invalidDocument` if the document is missing, cannot be decoded or has values out of range.
     public func decode<T: Decodable>(_ type: T.Type, document name: String) throws(CheckpointError) -> T {
         try CheckpointFile.decode(type, document: name, of: documents, path: url.path)
     }
@@ -112,7 +116,7 @@ extension CheckpointFile {
         }
         let value: T
         do { value = try JSONDecoder().decode(type, from: Data(text.utf8)) } catch {
-            throw invalid("does not decode as \(type): \((error as? DecodingError)?.summary ?? "\(error)")")
+            throw invalid("cannot be decoded as \(type): \((error as? DecodingError)?.summary ?? "\(error)")")
         }
         let issues = (value as? any StoredValue)?.issues ?? []
         guard issues.isEmpty else { throw invalid(issues.joined(separator: "; ")) }

@@ -4,36 +4,38 @@ import NSTMTensor
 
 /// Writing, reading and examining checkpoint files: HDF5 behind a 512-byte header with a SHA-256 digest.
 ///
-/// All functions block and may be called from any thread; saves of one process take turns. A file that this process has not
-/// written is read by a child process, because libhdf5 can crash on files that were made to harm.
+/// All functions block and may be called from any thread; saves of one process are serialized. A file that this process has not
+/// written is read by a child process, because libhdf5 can crash on malicious files.
 public enum CheckpointFile {
-    /// What a file holds, without its tensors.
+    /// The content of a checkpoint without the elements of its tensors.
     public struct Info: Sendable {
+        /// Path of the file.
         public let url: URL
+        /// Format version, size and digest.
         public let header: CheckpointHeader
-        /// When the file was written.
+        /// Time when the file was written.
         public let created: Date
         /// JSON texts by name.
         public let documents: [String: String]
         /// Tensors in declared order; `bytes` is the size in memory.
         public let tensors: [(path: String, shape: Shape, dtype: DType, bytes: Int)]
-        /// Lists of 64-bit integers in declared order.
+        /// Lists of 64-bit integers in declared order, with their lengths.
         public let integers: [(path: String, count: Int)]
     }
 
     package static let hdf5Signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
 
-    /// Saves an archive, durably and atomically: until the new file is complete, verified and on the medium, the old file of
-    /// that name stays; afterwards the new one is there. After an error the old one is unchanged.
+    /// Saves an archive durably and atomically: an existing file of that name is replaced only when the new one is complete,
+    /// verified and flushed to disk. After an error the old file is unchanged.
     ///
-    /// Deletes temporary files that dead processes of this machine left in the folder. Only one process may save under one
-    /// name at a time, and only one machine into one folder.
+    /// Temporary files that terminated processes of this host left in the folder are deleted. Only one process at a time may save
+    /// under a name, and only one host into a folder.
     /// - Throws: `invalidArchive`, `noSpace`, `ioError`, `hdf5` or `verificationFailed`.
     public static func write(_ archive: CheckpointArchive, to url: URL) throws(CheckpointError) {
         let path = url.path
         let issues = archive.issues()
         guard issues.isEmpty else { throw .invalidArchive(path: path, issues: issues) }
-        // The lock covers the temporary file too: two threads of one process would choose the same name.
+        // The lock covers the temporary file too, because two threads of a process would choose the same name for it.
         try HDF5.locked { () throws(CheckpointError) in
             let needed = archive.estimatedFileBytes
             try AtomicSave.checkFreeSpace(needed, for: path)
@@ -45,7 +47,7 @@ public enum CheckpointFile {
                     do throws(CheckpointError) {
                         try verify(file, holds: archive)
                     } catch {
-                        // The temporary's name would mean nothing to the reader of the message.
+                        // The message names the target, because the user does not know the name of the temporary file.
                         throw .verificationFailed(path: path, reason: "\(error)")
                     }
                     try file.synchronize()
@@ -65,7 +67,7 @@ public enum CheckpointFile {
             try archive(from: reader, formatVersion: header.formatVersion, path: url.path)
         }
     }
-    /// What a child process, or whatever else is at the other end of a socket, sends of a file of `fileBytes` bytes.
+    /// The archive that is received from a child process, which reads a file of `fileBytes` bytes. The data is not trusted.
     package static func archive(from stream: ArchiveStream, fileBytes: Int) throws(CheckpointError) -> CheckpointArchive {
         try archive(
             from: try ArchiveReader.open(stream, fileBytes: fileBytes), formatVersion: CheckpointHeader.currentVersion,
@@ -83,8 +85,8 @@ public enum CheckpointFile {
         return archive
     }
 
-    /// Verifies a checkpoint's digest and structure, and lists what it holds without loading tensors.
-    /// - Throws: as `read`.
+    /// The content of a checkpoint without the elements of its tensors. Digest and structure are verified.
+    /// - Throws: the errors of `read`.
     public static func info(_ url: URL) throws(CheckpointError) -> Info {
         try verified(url) { reader, header throws(CheckpointError) in
             let documents = present(try reader.allDocuments(), header.formatVersion)
@@ -109,8 +111,11 @@ public enum CheckpointFile {
         formatVersion == 1 ? FormatVersion1.tensorPath(path) : path
     }
 
-    /// Opens a file, verifies it, and works on it. libhdf5 asks for the name of what it opens, which a file that was replaced
-    /// since has lost: then the new one is taken.
+    /// Opens and verifies a file and calls `body` with a reader of it.
+    ///
+    /// libhdf5 opens files by name, so a checkpoint that is replaced between the verification and that call could be read
+    /// unverified. The open descriptor prevents that: when its file no longer has a name, everything is repeated with the new
+    /// file.
     private static func verified<Result>(
         _ url: URL, _ body: (ArchiveReader, CheckpointHeader) throws(CheckpointError) -> Result
     ) throws(CheckpointError) -> Result {
@@ -132,20 +137,21 @@ public enum CheckpointFile {
             path: url.path, operation: "read the file", code: EBUSY, text: "it was replaced 100 times while it was being read")
     }
 
-    /// Computes the digest of everything after the header, and writes the header.
+    /// Writes the header of a file, with the digest of everything after it.
     static func seal(_ file: borrowing OpenFile) throws(CheckpointError) {
         let payload = try file.byteCount() - CheckpointHeader.byteCount
         let digest = try file.sha256(from: CheckpointHeader.byteCount)
         try file.write(CheckpointHeader(payloadBytes: payload, payloadDigest: digest).encoded, at: 0)
     }
-    /// Makes a checkpoint of an HDF5 file with a user block of 512 bytes that something else wrote.
+    /// Writes the header of an HDF5 file that has a user block of 512 bytes.
     package static func seal(_ url: URL) throws(CheckpointError) {
         let file = try OpenFile.at(url.path, writable: true)
         try seal(file)
         try file.synchronize()
     }
 
-    /// Reads a file just written back through every check that a later reader makes, and compares all of it.
+    /// Reads a written file with all checks of a later reader and compares its whole content with the archive.
+    /// - Throws: `verificationFailed`, or the errors of `read`.
     private static func verify(_ file: borrowing OpenFile, holds archive: CheckpointArchive) throws(CheckpointError) {
         let path = file.path
         func demand(_ holds: Bool, _ reason: String) throws(CheckpointError) {
@@ -162,7 +168,7 @@ public enum CheckpointFile {
             let isSame =
                 isSameKind
                 && stored.withBytes { a in
-                    // Bytes, not values: NaN has to equal itself, and −0 not 0.
+                    // Bytes are compared rather than values: NaN must equal itself, and −0 must differ from 0.
                     original.tensor.withBytes { b in memcmp(a.baseAddress!, b.baseAddress!, a.count) == 0 }
                 }
             try demand(isSame, "the tensor '\(entry.path)' differs")
@@ -175,15 +181,15 @@ public enum CheckpointFile {
 }
 
 extension CheckpointArchive {
-    /// About how many bytes the file will take, rather somewhat too many than too few.
+    /// Estimated size of the file in bytes, rather too large than too small.
     package var estimatedFileBytes: Int {
         let tensors = tensors.map { (path: $0.path, dims: $0.tensor.shape.dims, bytes: $0.tensor.dtype.byteCount) }
         let lists = integers.map { (path: $0.path, dims: [$0.values.count], bytes: 8) }
         let texts = documents.map { (path: "\(CheckpointLimits.documentGroup)/\($0.key)", dims: [$0.value.utf8.count], bytes: 1) }
-        // Members of each group.
+        // Distinct members of each group.
         var groups: [Substring: Set<Substring>] = [:], total = CheckpointHeader.byteCount + 4096
         for (path, dims, bytes) in tensors + lists + texts {
-            // The object's header, and its entry in the group's table of names, which grows by doubling.
+            // Header of the object, and its entry in the table of names of its group, which grows by doubling.
             total += 300 + 2 * (path.utf8.count + 24)
             var parent = Substring()
             for end in path.indices.filter({ path[$0] == "/" }) + [path.endIndex] {
@@ -191,12 +197,12 @@ extension CheckpointArchive {
                 parent = path[..<end]
             }
             if dims.contains(0) { continue }
-            // Chunks are written whole, with a checksum and an entry in an index.
+            // Chunks are stored in full size, each with a checksum and an index entry.
             let chunk = ArchiveWriter.chunk(dims, elementBytes: bytes)
             let count = zip(dims, chunk).map { ($0 + $1 - 1) / $1 }.saturatedProduct
             total += count * (chunk.reduce(bytes, *) + 32)
         }
-        // More than eight members are kept in a heap of their own.
+        // A group with more than eight members has a separate heap for them.
         return total + groups.values.reduce(0) { $0 + ($1.count > 8 ? 2560 : 350) }
     }
 }

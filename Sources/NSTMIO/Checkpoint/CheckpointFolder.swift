@@ -4,17 +4,18 @@ import NSTMSystem
 extension CheckpointFile {
     /// The newest intact checkpoint of a folder.
     public struct Latest: Sendable {
+        /// The content of the checkpoint.
         public let info: Info
-        /// The number in the file's name.
+        /// Number in the file's name.
         public let step: Int
-        /// Newer ones that are not intact, newest first, and why.
+        /// Newer checkpoints that are not intact, newest first.
         public let skipped: [SkippedCheckpoint]
     }
 
-    /// The newest intact checkpoint among the files `<prefix><number>.h5`, the highest number being the newest. Files are
-    /// verified until one is intact.
-    /// - Returns: nil when the folder has no such file, or does not exist.
-    /// - Throws: `noUsableCheckpoint` when there are such files and none is intact, so that a run is not silently started anew.
+    /// The newest intact checkpoint among the files `<prefix><number>.h5`, where the highest number is the newest. Files are
+    /// verified in this order until one is intact.
+    /// - Returns: nil when the folder has no such file or does not exist.
+    /// - Throws: `noUsableCheckpoint` when there are such files but none is intact, so that a run is not silently restarted.
     public static func latest(in folder: URL, prefix: String = "step-") throws(CheckpointError) -> Latest? {
         var skipped: [SkippedCheckpoint] = []
         for (step, url) in try numbered(in: folder, prefix: prefix) {
@@ -30,9 +31,12 @@ extension CheckpointFile {
 
     /// Deletes old checkpoints among the files `<prefix><number>.h5`.
     ///
-    /// Saved are the `count` newest (at least one), those in `names` (file names such as `step-1000.h5`, for example the best
-    /// ones), and in any case the newest intact one with everything newer. When none is intact nothing is deleted.
-    /// - Returns: the files deleted, oldest first.
+    /// The newest intact checkpoint and all newer files are never deleted. When none is intact, nothing is deleted.
+    /// - Parameters:
+    ///   - count: number of newest checkpoints to keep, at least 1.
+    ///   - names: names of further files to keep, such as `step-1000.h5`, for example of the best checkpoints.
+    /// - Returns: the deleted files, oldest first.
+    /// - Throws: `ioError`.
     @discardableResult
     public static func rotate(
         in folder: URL, prefix: String = "step-", keepingNewest count: Int, alsoKeeping names: Set<String> = []

@@ -1,7 +1,7 @@
 import NSTMSystem
 import Foundation
 
-/// The first 512 bytes of a checkpoint: the HDF5 user block, which libhdf5 leaves alone.
+/// The first 512 bytes of a checkpoint: the HDF5 user block, which libhdf5 ignores.
 ///
 /// | bytes | content |
 /// |---|---|
@@ -13,18 +13,18 @@ import Foundation
 /// | 56..<480 | 0 |
 /// | 480..<512 | SHA-256 of bytes 0..<480 |
 ///
-/// Magic, version and the header's own digest keep their places in every later format.
+/// The offsets of the magic number, the version and the header's own digest are the same in every later format.
 public struct CheckpointHeader: Sendable, Equatable {
     /// Version of the file format.
     public let formatVersion: Int
-    /// Bytes after the header: the HDF5 file proper.
+    /// Number of bytes after the header, which are the HDF5 data.
     public let payloadBytes: Int
     /// SHA-256 of the payload, 32 bytes.
     public let payloadDigest: [UInt8]
 
-    /// Length of the header in bytes.
+    /// Size of the header, in bytes.
     public static let byteCount = 512
-    /// The version this code writes, and the latest it reads.
+    /// Format version that is written, and the latest that can be read.
     public static let currentVersion = 2
 
     package static let magic = Array("NSTMCKPT".utf8)
@@ -36,7 +36,7 @@ public struct CheckpointHeader: Sendable, Equatable {
         self.payloadDigest = payloadDigest
     }
 
-    /// The 512 bytes.
+    /// The header as 512 bytes.
     package var encoded: [UInt8] {
         var bytes = CheckpointHeader.magic
         bytes += (0..<4).map { UInt8(truncatingIfNeeded: formatVersion >> ($0 * 8)) }
@@ -48,7 +48,12 @@ public struct CheckpointHeader: Sendable, Equatable {
         return bytes
     }
 
-    /// Reads a header from the first bytes (at most 512) of a file of `fileBytes` bytes, and compares the file's length.
+    /// The header in the first bytes of a file.
+    /// - Parameters:
+    ///   - bytes: the first 512 bytes of the file, fewer if it is shorter.
+    ///   - fileBytes: size of the file, which is compared with the header.
+    ///   - path: path of the file, for error messages.
+    /// - Throws: `notCheckpoint`, `truncated`, `trailingData`, `digestMismatch`, `newerFormat` or `refused`.
     package init(_ bytes: [UInt8], fileBytes: Int, path: String) throws(CheckpointError) {
         let magic = CheckpointHeader.magic
         guard bytes.prefix(magic.count).elementsEqual(magic.prefix(bytes.count)) else {
@@ -78,7 +83,7 @@ public struct CheckpointHeader: Sendable, Equatable {
         self.init(formatVersion: version, payloadBytes: payload, payloadDigest: Array(bytes[24..<56]))
     }
 
-    /// Reads the header of an open file and verifies the payload's digest, before anything else looks at the bytes.
+    /// The header of an open file. The digest of the payload is verified, so that no other code reads damaged data.
     init(verifying file: borrowing OpenFile) throws(CheckpointError) {
         let size = try file.byteCount()
         let header = try CheckpointHeader(
@@ -92,7 +97,7 @@ public struct CheckpointHeader: Sendable, Equatable {
     }
 }
 
-/// Lower-case hexadecimal digits of bytes.
+/// Bytes as lower-case hexadecimal digits.
 func hexadecimal(_ bytes: [UInt8]) -> String {
     bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }

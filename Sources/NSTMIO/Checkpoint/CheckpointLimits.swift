@@ -1,23 +1,23 @@
 import NSTMTensor
 
-/// Bounds that the writer keeps and the reader enforces, so that a hostile file cannot exhaust memory or time.
+/// Limits that the writer observes and the reader enforces, so that a malicious file cannot exhaust memory or time.
 enum CheckpointLimits {
-    /// Groups and datasets in one file.
+    /// Maximum number of groups and datasets in a file.
     static let objects = 100_000
-    /// Names in one path.
+    /// Maximum number of names in a path.
     static let depth = 16
-    /// Bytes in one name.
+    /// Maximum length of a name, in bytes.
     static let nameBytes = 255
-    /// Bytes in one JSON document.
+    /// Maximum size of a JSON document, in bytes.
     static let documentBytes = 256 << 20
-    /// Bytes in one chunk: the writer makes chunks of at most 1 MiB, the reader accepts up to this.
+    /// Maximum size of a chunk for the reader, in bytes; the writer creates chunks of at most 1 MiB.
     static let chunkBytes = 64 << 20
-    /// Filters of one dataset, as many as libhdf5 allows.
+    /// Maximum number of filters of a dataset, which is that of libhdf5.
     static let filters = 32
-    /// The best that deflate can do, as unpacked bytes for a stored one.
+    /// Maximum compression ratio of deflate.
     static let deflateRatio = 1032
 
-    /// Group of the JSON documents; tensors and integers keep out of it.
+    /// Group of the JSON documents, which is reserved for them.
     static let documentGroup = "meta"
 
     static func isValid(name: some StringProtocol) -> Bool {
@@ -32,7 +32,7 @@ enum CheckpointLimits {
         }
     }
 
-    /// The shape of given sizes, or nil when a `Tensor` cannot have it: `Shape` and the 32-bit strides set the bounds.
+    /// The shape of given sizes; nil when it exceeds the maximum rank of `Shape` or the 32-bit strides of a `Tensor`.
     static func shape(_ dims: [Int]) -> Shape? {
         guard dims.count <= Shape.maximumRank, dims.allSatisfy({ $0 >= 0 && $0 <= Int(Int32.max) }) else { return nil }
         var run = 1
@@ -45,7 +45,7 @@ enum CheckpointLimits {
 }
 
 extension CheckpointArchive {
-    /// Everything that keeps this archive from being written.
+    /// All reasons why the archive cannot be written.
     func issues() -> [String] {
         var issues: [String] = []
         var datasets: Set<String> = [], groups: Set<String> = [CheckpointLimits.documentGroup]
@@ -59,13 +59,13 @@ extension CheckpointArchive {
             if names.count > CheckpointLimits.depth {
                 issues.append("'\(path)': \(names.count) names; at most \(CheckpointLimits.depth)")
             } else if names[0] == CheckpointLimits.documentGroup {
-                issues.append("'\(path)': '\(CheckpointLimits.documentGroup)' is kept for documents")
+                issues.append("'\(path)': '\(CheckpointLimits.documentGroup)' is reserved for documents")
             }
             if !datasets.insert(path).inserted { issues.append("'\(path)': used for a tensor and for integers") }
             for end in 1..<names.count { groups.insert(names[..<end].joined(separator: "/")) }
         }
         for path in datasets.intersection(groups).sorted() where path != CheckpointLimits.documentGroup {
-            issues.append("'\(path)': is a dataset, and also a group that holds others")
+            issues.append("'\(path)': used for a dataset and for a group")
         }
         for (name, text) in documents.sorted(by: { $0.key < $1.key }) {
             if !CheckpointLimits.isValid(name: name) { issues.append("document '\(name)': not a valid name") }

@@ -1,18 +1,20 @@
 import Foundation
 
-/// What a path leads to, by device and inode: symbolic links, other spellings and mounts of one folder are the same.
+/// The identity of a file or folder by device and inode, which is the same for symbolic links, other spellings of a path and
+/// mounts.
 public struct FileIdentity: Sendable, Hashable {
     private let device: UInt64
     private let inode: UInt64
 
-    /// Nil when there is nothing at the path.
+    /// The identity of the file or folder at a path; nil when there is none.
     public init?(_ path: String) {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
         self.init(status)
     }
+    /// The identity of the file or folder at a URL; nil when there is none.
     public init?(_ url: URL) { self.init(url.path) }
-    /// Of an open file, which its path may no longer lead to.
+    /// The identity of an open file, whose path may have been reused since; nil for an invalid descriptor.
     public init?(descriptor: Int32) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return nil }
@@ -23,7 +25,7 @@ public struct FileIdentity: Sendable, Hashable {
         inode = UInt64(truncatingIfNeeded: status.st_ino)
     }
 
-    /// Whether two paths lead to one file or folder; false when one of them leads nowhere.
+    /// Whether two URLs refer to the same file or folder; false when one of them does not exist.
     public static func isSame(_ a: URL, _ b: URL) -> Bool {
         guard let a = FileIdentity(a), let b = FileIdentity(b) else { return false }
         return a == b

@@ -2,7 +2,7 @@ import Foundation
 import NSTMSystem
 import NSTMTensor
 
-/// An open regular file, closed when it goes out of scope.
+/// An open regular file, which is closed when the value goes out of scope.
 struct OpenFile: ~Copyable {
     let descriptor: Int32
     let path: String
@@ -13,7 +13,8 @@ struct OpenFile: ~Copyable {
     }
     deinit { close(descriptor) }
 
-    /// Opens an existing file. `O_NONBLOCK`, so that a pipe under a checkpoint's name is refused instead of waited for.
+    /// Opens an existing regular file. `O_NONBLOCK` makes opening a pipe an error instead of a wait.
+    /// - Throws: `notFound`, `notCheckpoint` or `ioError`.
     static func at(_ path: String, writable: Bool = false) throws(CheckpointError) -> OpenFile {
         let descriptor = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
@@ -30,10 +31,11 @@ struct OpenFile: ~Copyable {
         return file
     }
 
-    /// Makes a file that must not exist yet, for writing.
+    /// Creates a file for writing; it must not exist.
+    /// - Throws: `ioError`.
     static func new(_ path: String) throws(CheckpointError) -> OpenFile {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw .system("make the file", path, errno) }
+        guard descriptor >= 0 else { throw .system("create the file", path, errno) }
         return OpenFile(descriptor: descriptor, path: path)
     }
 
@@ -44,7 +46,8 @@ struct OpenFile: ~Copyable {
     }
     func byteCount() throws(CheckpointError) -> Int { Int(try status().st_size) }
 
-    /// Fills a buffer from an offset; less than all only at the end of the file.
+    /// Reads from an offset until the buffer is full or the file ends.
+    /// - Returns: number of bytes read.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(CheckpointError) -> Int {
         var done = 0
         while done < buffer.count {
@@ -54,7 +57,7 @@ struct OpenFile: ~Copyable {
         }
         return done
     }
-    /// At most `count` bytes from an offset.
+    /// `count` bytes from an offset, fewer at the end of the file.
     func bytes(at offset: Int, count: Int) throws(CheckpointError) -> [UInt8] {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
         defer { buffer.deallocate() }
@@ -64,12 +67,12 @@ struct OpenFile: ~Copyable {
         let code = bytes.withUnsafeBytes { put($0, at: offset) }
         if code != 0 { throw .system("write the file", path, code) }
     }
-    /// Writes a tensor's elements in row-major order, little-endian as all machines are that this runs on.
+    /// Writes the elements of a tensor in row-major order, little-endian as on all supported hosts.
     func write(_ tensor: Tensor, at offset: Int) throws(CheckpointError) {
         let code = tensor.withBytes { put($0, at: offset) }
         if code != 0 { throw .system("write the file", path, code) }
     }
-    /// - Returns: 0, or the `errno` of what failed.
+    /// - Returns: 0, or the `errno` of the failed call.
     private func put(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Int32 {
         var done = 0
         while done < bytes.count {
@@ -79,7 +82,7 @@ struct OpenFile: ~Copyable {
         return 0
     }
 
-    /// SHA-256 of the bytes from an offset to the end, read in pieces of 1 MiB.
+    /// SHA-256 of the bytes from an offset to the end of the file, which are read in pieces of 1 MiB.
     func sha256(from offset: Int) throws(CheckpointError) -> [UInt8] {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
         defer { buffer.deallocate() }
@@ -94,13 +97,14 @@ struct OpenFile: ~Copyable {
         return hasher.finish()
     }
 
-    /// Waits until the file's contents are on the medium.
+    /// Flushes the contents of the file to disk.
     func synchronize() throws(CheckpointError) {
         guard flushToMedium(descriptor) == 0 else { throw .system("flush the file to disk", path, errno) }
     }
 }
 
-/// `fsync`; on Darwin that leaves data in the drive's cache, so its stronger form comes first there.
+/// Flushes a file or folder to disk: `fsync`, or `F_FULLFSYNC` on Darwin, where `fsync` leaves data in the cache of the drive.
+/// - Returns: 0, or −1 with `errno` set.
 func flushToMedium(_ descriptor: Int32) -> Int32 {
     #if canImport(Darwin)
         if fcntl(descriptor, F_FULLFSYNC) == 0 { return 0 }

@@ -2,17 +2,17 @@ internal import CHDF5
 import Foundation
 import NSTMTensor
 
-/// Reads the HDF5 part of a checkpoint whose digest has been verified, from the stream of what libhdf5 finds in it.
+/// A reader of the HDF5 data of a checkpoint with a verified digest, from the stream of what libhdf5 finds in it.
 ///
-/// A digest shows that a file is undamaged, not that its author meant well, so nothing here is taken on trust: the file is walked
-/// once, and everything that a checkpoint never holds is refused before memory is taken for it.
+/// A digest shows that a file is undamaged, not that it is benign, so the content is not trusted: the file is traversed once, and
+/// any object that is not part of a valid checkpoint is an error before memory is allocated for it.
 struct ArchiveReader {
-    /// One dataset of the file, examined but not loaded.
+    /// A dataset of the file that has been checked but not loaded.
     struct Entry {
         let path: String
         let type: StoredType
         let shape: Shape
-        /// Place among the tensors or among the integers, as declared.
+        /// Index among the tensors or among the lists of integers, as declared.
         let order: Int
 
         var byteCount: Int { shape.count * type.byteCount }
@@ -20,17 +20,17 @@ struct ArchiveReader {
 
     private let stream: ArchiveStream
     private let fileBytes: Int
-    /// When the file was written, in UTC.
+    /// Time when the file was written.
     let created: Date
-    /// In declared order.
+    /// Tensors, in declared order.
     private(set) var tensors: [Entry] = []
-    /// In declared order.
+    /// Lists of integers, in declared order.
     private(set) var integers: [Entry] = []
-    /// Sorted by path.
+    /// Documents, sorted by path.
     private(set) var documents: [Entry] = []
 
-    /// Bytes of memory that loading everything takes, with the largest dataset once more in the child; `Int.max` for more than a
-    /// number can say.
+    /// Memory for loading everything, in bytes, including a copy of the largest dataset in the child process; saturates at
+    /// `Int.max`.
     var byteCount: Int {
         let sizes = (tensors + integers + documents).map(\.byteCount)
         return (sizes + [sizes.max() ?? 0]).saturatedSum
@@ -47,19 +47,22 @@ struct ArchiveReader {
         self.created = created
     }
 
-    /// - Parameter verified: the file whose digest was computed. libhdf5 opens it by its descriptor, not by its path, where a
-    ///   new checkpoint may have taken its place.
-    /// - Parameter isOwn: whether this process has written the file. Then it is read inside `HDF5.locked` from beginning to end.
+    /// A reader of a file.
+    /// - Parameters:
+    ///   - verified: the file whose digest was verified. libhdf5 opens it by its descriptor rather than its path, at which a new
+    ///     checkpoint may have been saved since.
+    ///   - isOwn: whether this process has written the file. Then the reader must be used only inside `HDF5.locked`.
     static func open(_ verified: borrowing OpenFile, isOwn: Bool) throws(CheckpointError) -> ArchiveReader {
         let fileBytes = try verified.byteCount()
-        // Elsewhere libhdf5 would go on looking for the signature at 1024, 2048 and so on.
+        // libhdf5 alone would also accept a signature at 1024, 2048 and so on.
         guard try verified.bytes(at: CheckpointHeader.byteCount, count: 8) == CheckpointFile.hdf5Signature else {
             throw .refused(path: verified.path, object: "/", reason: "no HDF5 signature after the header")
         }
         let stream = isOwn ? try ArchiveStream(own: verified) : try ArchiveStream.start(verified)
         return try open(stream, fileBytes: fileBytes)
     }
-    /// - Parameter fileBytes: length of the file, which bounds what it can hold.
+    /// A reader of the stream that describes a file.
+    /// - Parameter fileBytes: size of the file, which limits the sizes of its datasets.
     static func open(_ stream: ArchiveStream, fileBytes: Int) throws(CheckpointError) -> ArchiveReader {
         try stream.answer("open the file")
         try stream.answer("examine the file")
@@ -78,7 +81,7 @@ struct ArchiveReader {
 
     // MARK: Contents
 
-    /// Loads a tensor.
+    /// The tensor of an entry.
     func tensor(_ entry: Entry) throws(CheckpointError) -> Tensor {
         guard case .tensor(let dtype) = entry.type else { throw refuse(entry.path, "not a tensor") }
         let tensor = Tensor(uninitialized: entry.shape, dtype)
@@ -90,20 +93,20 @@ struct ArchiveReader {
         }
         return tensor
     }
-    /// Loads a list of integers.
+    /// The list of integers of an entry.
     func values(_ entry: Entry) throws(CheckpointError) -> [Int64] {
         var values = [Int64](repeating: 0, count: entry.shape.count)
         try read(entry, into: &values)
         return values
     }
-    /// Loads a document. Its name is the last part of the path.
+    /// The document of an entry. Its name is the last component of the path.
     func document(_ entry: Entry) throws(CheckpointError) -> (name: String, text: String) {
         var bytes = [UInt8](repeating: 0, count: entry.shape.count)
         try read(entry, into: &bytes)
         guard let text = String(validating: bytes, as: UTF8.self) else { throw refuse(entry.path, "not UTF-8") }
         return (String(entry.path.dropFirst(CheckpointLimits.documentGroup.count + 1)), text)
     }
-    /// Loads all documents.
+    /// All documents, by name.
     func allDocuments() throws(CheckpointError) -> [String: String] {
         try CheckpointError.checkMemory(documents.map(\.byteCount).saturatedSum, for: path)
         var texts: [String: String] = [:]
@@ -158,7 +161,7 @@ struct ArchiveReader {
 
     private func linkName(_ here: String) throws(CheckpointError) -> String {
         try stream.answer("list '\(here)'")
-        // A longer one than is valid comes cut.
+        // The stream truncates a name that is longer than the limit.
         let length = try stream.number(), bytes = try stream.text(most: CheckpointLimits.nameBytes + 1)
         let name = String(decoding: bytes, as: UTF8.self)
         guard length == name.utf8.count, CheckpointLimits.isValid(name: name) else {
@@ -218,7 +221,8 @@ struct ArchiveReader {
         }
     }
 
-    /// Whether deflate is among the filters, which are all known ones.
+    /// Whether deflate is among the filters of a dataset.
+    /// - Throws: `refused` for unknown filters.
     private func examineFilters(_ name: String) throws(CheckpointError) -> Bool {
         try stream.answer("examine '\(name)'")
         var isDeflated = false
@@ -246,7 +250,7 @@ struct ArchiveReader {
         return sizes
     }
 
-    /// libhdf5 takes memory for whole chunks, however small the dataset is.
+    /// Checks the size of the chunks, because libhdf5 allocates memory for whole chunks even if the dataset is small.
     private func examineChunk(_ rank: Int, _ elementBytes: Int, _ name: String) throws(CheckpointError) {
         try stream.answer("examine '\(name)'")
         let chunkRank = try stream.integer()
@@ -262,7 +266,7 @@ struct ArchiveReader {
         guard chunkRank == rank else { throw refuse(name, "chunks of rank \(chunkRank) for a dataset of rank \(rank)") }
     }
 
-    /// Nil without the attribute.
+    /// The attribute `order` of a dataset; nil without it.
     private func order(_ name: String) throws(CheckpointError) -> Int? {
         let operation = "read the attribute 'order' of '\(name)'"
         guard try stream.flag() else { return nil }
@@ -275,7 +279,8 @@ struct ArchiveReader {
     private static func sort(_ entries: inout [Entry], _ path: String) throws(CheckpointError) {
         entries.sort { $0.order < $1.order }
         for (position, entry) in entries.enumerated() where entry.order != position {
-            throw .refused(path: path, object: entry.path, reason: "place \(entry.order) in the order, expected \(position)")
+            throw .refused(
+                path: path, object: entry.path, reason: "the attribute 'order' is \(entry.order), expected \(position)")
         }
     }
 

@@ -1,24 +1,25 @@
 internal import CHDF5
 import Foundation
 
-/// What libhdf5 finds in a file (`reading.h`): numbers, texts and the elements of datasets. A child process reads the file and sends
-/// them; a file that this process has written, and no other, is read in this process.
+/// A stream of what libhdf5 finds in a file (`reading.h`): numbers, texts and the elements of datasets. A child process reads the
+/// file and sends it; only a file that this process has written is read in this process.
 ///
-/// The file may have been made to harm, and the child may run the file's code by now. So every length is bounded before memory is
-/// taken for it, and whatever is missing, late or impossible ends with the same `refused`.
+/// The file may be malicious and may have taken control of the child. So every length is checked before memory is allocated for
+/// it, and missing, late or impossible data ends with the same error, `refused`.
 package final class ArchiveStream {
     package let path: String
     package let socket: Int32
-    /// Nil when what is at the other end is no process of ours.
+    /// The child process at the other end of the socket; nil when there is none.
     private let child: Int32?
     private let own: OwnFile?
-    /// Seconds that may still pass without a byte.
+    /// Remaining seconds of waiting without a byte, after which the stream fails.
     private var patience: Int
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
-    /// What of the buffer has been received and not yet been taken.
+    /// Range of the buffer with received, unconsumed bytes.
     private var held = 0..<0
 
-    /// Takes over a connected socket.
+    /// A stream from a connected socket, which it closes.
+    /// - Parameter patience: seconds of waiting without a byte before the stream fails.
     package init(socket: Int32, child: Int32? = nil, path: String, patience: Int = 60) {
         self.socket = socket
         self.child = child
@@ -26,7 +27,7 @@ package final class ArchiveStream {
         self.path = path
         self.patience = patience
     }
-    /// Reads a file that this process has written. Only inside `HDF5.locked`, up to the end of the stream.
+    /// A stream from a file that this process has written. It must be used only inside the same `HDF5.locked`.
     init(own file: borrowing OpenFile) throws(CheckpointError) {
         own = try OwnFile(file)
         path = file.path
@@ -39,8 +40,8 @@ package final class ArchiveStream {
         buffer.deallocate()
     }
 
-    /// Starts a child that reads an open file, whose digest has been verified.
-    /// - Throws: `ioError` when there can be no child.
+    /// A stream from a new child process that reads an open file with a verified digest.
+    /// - Throws: `ioError` when the process cannot be started.
     static func start(_ file: borrowing OpenFile) throws(CheckpointError) -> ArchiveStream {
         let path = file.path, descriptor = file.descriptor, bytes = try file.byteCount()
         return try HDF5.locked { () throws(CheckpointError) in
@@ -49,21 +50,23 @@ package final class ArchiveStream {
             var child: pid_t = 0
             let socket = nstm_reading_start(&reading, UInt64(bytes), &child)
             guard socket >= 0 else { throw .system("start a process that reads the file", path, errno) }
-            // A disk that gives a mebibyte each second is slow enough.
+            // Allows for a disk of 1 MiB/s.
             return ArchiveStream(socket: socket, child: child, path: path, patience: 60 + bytes >> 20)
         }
     }
 
+    /// A stream from a new child process that reads the file at a path.
     package static func start(_ path: String) throws(CheckpointError) -> ArchiveStream { try start(try OpenFile.at(path)) }
 
-    /// The error of a child that died, hangs, or sends what cannot be.
-    var harm: CheckpointError {
-        .refused(path: path, object: "/", reason: "libhdf5 crashes or does not come to an end with it")
+    /// The error of a child process that crashed, timed out or sent invalid data.
+    var childFailure: CheckpointError {
+        .refused(path: path, object: "/", reason: "libhdf5 crashes or does not terminate when reading it")
     }
 
-    // MARK: Taking
+    // MARK: Reading
 
-    /// Throws the failure of an operation of the library, if there was one.
+    /// Reads the status of an operation of libhdf5.
+    /// - Throws: its error, if it failed.
     func answer(_ operation: String) throws(CheckpointError) {
         if try flag() { return }
         let code = Int32(truncatingIfNeeded: try number())
@@ -78,7 +81,7 @@ package final class ArchiveStream {
     }
     func integer() throws(CheckpointError) -> Int64 { Int64(bitPattern: try number()) }
     func count(most: Int) throws(CheckpointError) -> Int {
-        guard let count = Int(exactly: try number()), count <= most else { throw harm }
+        guard let count = Int(exactly: try number()), count <= most else { throw childFailure }
         return count
     }
     func flag() throws(CheckpointError) -> Bool { try count(most: 1) == 1 }
@@ -89,24 +92,24 @@ package final class ArchiveStream {
         held.removeFirst(count)
         return bytes
     }
-    /// Printable ASCII, because a terminal acts on control characters.
+    /// An error message, restricted to printable ASCII, because terminals interpret control characters.
     private func message() throws(CheckpointError) -> String {
         String(decoding: try text(most: 512).map { (0x20...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
     }
 
-    /// Asks for the elements of a dataset, and waits for them.
+    /// Requests the elements of a dataset and waits for them.
     func elements(
         of dataset: String, _ type: StoredType, into memory: UnsafeMutableRawBufferPointer
     ) throws(CheckpointError) {
-        guard let index = StoredType.all.firstIndex(of: type) else { throw harm }
+        guard let index = StoredType.all.firstIndex(of: type) else { throw childFailure }
         if let own {
             own.read(dataset, index, into: memory)
         } else if nstm_reading_ask(socket, dataset, UInt64(index), UInt64(memory.count)) != 0 {
-            // Sending only fails when the child is gone.
-            throw harm
+            // Sending fails only if the child process has terminated.
+            throw childFailure
         }
         try answer("read '\(dataset)'")
-        guard try number() == memory.count else { throw harm }
+        guard try number() == memory.count else { throw childFailure }
         if own != nil { return }
         let first = min(held.count, memory.count)
         memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[held.prefix(first)]))
@@ -115,7 +118,8 @@ package final class ArchiveStream {
         while done < memory.count { done += try receive(into: UnsafeMutableRawBufferPointer(rebasing: memory[done...])) }
     }
 
-    /// Makes the buffer hold at least so many bytes, which are not more than it has.
+    /// Receives until the buffer has at least `count` unconsumed bytes.
+    /// - Parameter count: at most the capacity of the buffer.
     private func hold(_ count: Int) throws(CheckpointError) {
         if held.count >= count { return }
         if held.lowerBound + count > buffer.count {
@@ -127,11 +131,11 @@ package final class ArchiveStream {
             held = held.lowerBound..<held.upperBound + (try receive(into: rest))
         }
     }
-    /// - Returns: how many bytes came, at least one.
+    /// - Returns: number of received bytes, at least 1.
     private func receive(into memory: UnsafeMutableRawBufferPointer) throws(CheckpointError) -> Int {
         if let own {
             let n = own.take(into: memory)
-            if n == 0 { throw harm }
+            if n == 0 { throw childFailure }
             return n
         }
         while true {
@@ -142,24 +146,26 @@ package final class ArchiveStream {
                 patience -= 1
                 continue
             }
-            throw harm
+            throw childFailure
         }
     }
 }
 
-/// A file that this process has written, read by libhdf5 in this process.
+/// A file that this process has written and that libhdf5 reads in this process.
 private final class OwnFile {
     private let types: HDF5Types
     private let access: HDF5Handle
     private let file: hid_t
     private var reading: nstm_reading
-    /// The stream, in memory, and how much of it has been taken.
-    private var stream = nstm_sender(), taken = 0
+    /// The stream, in memory.
+    private var stream = nstm_sender()
+    /// Number of consumed bytes of the stream.
+    private var taken = 0
 
     init(_ verified: borrowing OpenFile) throws(CheckpointError) {
         types = try HDF5Types.make(verified.path)
         access = try HDF5Handle.fileAccess(verified.path)
-        // What an error left open is closed with the file.
+        // Closing the file also closes objects that an error left open.
         try HDF5.check(H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG), "prepare the file", verified.path)
         reading = nstm_reading(verified.descriptor, access, types)
         file = nstm_open(&reading)
@@ -177,7 +183,7 @@ private final class OwnFile {
         taken += count
         return count
     }
-    /// Fills memory with the elements of a dataset. The stream continues with the answer alone.
+    /// Reads the elements of a dataset into memory. The stream continues with the status only.
     func read(_ dataset: String, _ type: Int, into memory: UnsafeMutableRawBufferPointer) {
         stream.used = 0
         taken = 0
@@ -201,13 +207,13 @@ extension nstm_reading {
     }
 }
 
-/// The files that this process has written, by the digest of all their bytes.
+/// The digests of the payloads of all files that this process has written.
 enum WrittenFiles {
     // Only used inside `HDF5.locked`.
     nonisolated(unsafe) private static var digests: Set<[UInt8]> = []
 
     static func insert(_ digest: [UInt8]) {
-        // A run of a million checkpoints must not fill the memory.
+        // Bounded memory, also for a run with millions of checkpoints; a forgotten file is read by a child process.
         if digests.count >= 10_000 { digests = [] }
         digests.insert(digest)
     }

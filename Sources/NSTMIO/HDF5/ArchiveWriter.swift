@@ -2,22 +2,23 @@ internal import CHDF5
 import Foundation
 import NSTMTensor
 
-/// Writes the HDF5 part of a checkpoint. The user block is left empty for the header.
+/// A writer of the HDF5 data of a checkpoint. The user block is left empty for the header.
 struct ArchiveWriter: ~Copyable {
     private let file: HDF5Handle
     private let types: HDF5Types
     private let groups: HDF5Handle
     private let path: String
-    /// `errno` of the first write that failed, which libhdf5 is not told: see `sticky_driver.h`.
+    /// `errno` of the first failed write, which is hidden from libhdf5; see `sticky_driver.h`.
     private let systemError: UnsafeMutablePointer<Int32>
 
-    /// Creates the file at `temporary`, where none may be; errors name `path`.
+    /// Creates a file at `temporary`, where none may exist.
+    /// - Parameter path: the path in error messages.
     static func write(_ archive: CheckpointArchive, to temporary: String, for path: String) throws(CheckpointError) {
         let systemError = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
         systemError.initialize(to: 0)
         defer { systemError.deallocate() }
         try writeAndClose(archive, to: temporary, for: path, systemError)
-        // Closing writes too.
+        // Closing the file writes as well.
         try check(systemError, "finish the file", path)
     }
     private static func writeAndClose(
@@ -54,7 +55,7 @@ struct ArchiveWriter: ~Copyable {
         let creation = try HDF5Handle(H5Pcreate(nstm_H5P_FILE_CREATE()), H5Pclose, "prepare the file", path)
         try HDF5.check(H5Pset_userblock(creation.id, hsize_t(CheckpointHeader.byteCount)), "prepare the file", path)
         let access = try HDF5Handle.fileAccess(path)
-        // From 1.10 on every piece of metadata has a checksum.
+        // In the 1.10 format, all metadata has checksums.
         try HDF5.check(H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110), "prepare the file", path)
         try HDF5.check(HDF5.writeDriver, "register the driver for writing", path)
         try HDF5.check(nstm_H5Pset_sticky_driver(access.id, HDF5.writeDriver, systemError), "prepare the file", path)
@@ -64,7 +65,7 @@ struct ArchiveWriter: ~Copyable {
         return ArchiveWriter(file: file, types: types, groups: groups, path: path, systemError: systemError)
     }
 
-    /// Fails when a handle into the file is still open, because the file is then not complete.
+    /// Closes the file. Fails if a handle of the file is still open, because the file is then incomplete.
     private consuming func close() throws(CheckpointError) { try file.close("finish the file", path) }
 
     private func write(_ archive: CheckpointArchive) throws(CheckpointError) {
@@ -97,10 +98,10 @@ struct ArchiveWriter: ~Copyable {
         let creation = try HDF5Handle(H5Pcreate(nstm_H5P_DATASET_CREATE()), H5Pclose, operation, path)
         try HDF5.check(H5Pset_obj_track_times(creation.id, false), operation, path)
         if dims.isEmpty {
-            // A scalar cannot be chunked. Compact: it lies in the object header, which has a checksum of its own.
+            // A scalar cannot be chunked. The compact layout stores it in the object header, which has a checksum.
             try HDF5.check(H5Pset_layout(creation.id, H5D_COMPACT), operation, path)
         } else if !isEmpty {
-            // Only chunks can carry a checksum. An empty dataset stays contiguous: it has no bytes to protect.
+            // Only chunks can have checksums. An empty dataset is contiguous, because it has no bytes to protect.
             let chunk = ArchiveWriter.chunk(dims, elementBytes: type.byteCount).map { hsize_t($0) }
             try HDF5.check(H5Pset_chunk(creation.id, Int32(chunk.count), chunk), operation, path)
             try HDF5.check(H5Pset_fletcher32(creation.id), operation, path)
@@ -118,7 +119,8 @@ struct ArchiveWriter: ~Copyable {
         try ArchiveWriter.check(systemError, operation, path)
     }
 
-    /// Whole trailing axes, at most 1 MiB, and as even as possible so that the last chunk is not mostly padding.
+    /// The shape of a chunk: whole trailing axes, at most 1 MiB, with chunks of nearly equal size to minimize the padding of the
+    /// last.
     package static func chunk(_ dims: [Int], elementBytes: Int) -> [Int] {
         let limit = 1 << 20
         var chunk = dims
@@ -150,20 +152,20 @@ struct ArchiveWriter: ~Copyable {
 }
 
 extension HDF5Handle {
-    /// How NSTM opens files: a handle left open makes closing fail loudly instead of postponing it silently.
+    /// The properties for opening a file: closing it fails if a handle is still open, instead of being postponed silently.
     static func fileAccess(_ path: String) throws(CheckpointError) -> HDF5Handle {
         let access = try HDF5Handle(H5Pcreate(nstm_H5P_FILE_ACCESS()), H5Pclose, "prepare the file", path)
         try HDF5.check(H5Pset_fclose_degree(access.id, H5F_CLOSE_SEMI), "prepare the file", path)
-        // A finished checkpoint never changes, only whole files are exchanged: no locks, which network volumes may not have.
+        // File locks are unnecessary because a checkpoint is replaced as a whole, and network volumes may not support them.
         try HDF5.check(H5Pset_file_locking(access.id, false, true), "prepare the file", path)
         return access
     }
-    /// UTF-8 text of a fixed length.
+    /// The type of UTF-8 texts of a fixed length.
     static func text(byteCount: Int, _ path: String) throws(CheckpointError) -> HDF5Handle {
-        let type = try HDF5Handle(H5Tcopy(nstm_H5T_C_S1()), H5Tclose, "make the type of texts", path)
-        try HDF5.check(H5Tset_size(type.id, max(byteCount, 1)), "make the type of texts", path)
-        try HDF5.check(H5Tset_cset(type.id, H5T_CSET_UTF8), "make the type of texts", path)
-        try HDF5.check(H5Tset_strpad(type.id, H5T_STR_NULLPAD), "make the type of texts", path)
+        let type = try HDF5Handle(H5Tcopy(nstm_H5T_C_S1()), H5Tclose, "create the type of texts", path)
+        try HDF5.check(H5Tset_size(type.id, max(byteCount, 1)), "create the type of texts", path)
+        try HDF5.check(H5Tset_cset(type.id, H5T_CSET_UTF8), "create the type of texts", path)
+        try HDF5.check(H5Tset_strpad(type.id, H5T_STR_NULLPAD), "create the type of texts", path)
         return type
     }
 }

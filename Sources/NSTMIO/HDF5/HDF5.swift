@@ -1,41 +1,42 @@
 internal import CHDF5
 import Foundation
 
-/// The one gate to libhdf5, which may or may not be thread-safe: all calls happen inside `locked`.
+/// Serialized access to libhdf5, which may not be thread-safe: all calls must be inside `locked`.
 package enum HDF5 {
-    // Recursive, because closing a handle inside a locked region takes no second thought that way.
+    // Recursive, so that functions that lock can be called inside a locked region.
     private static let lock = NSRecursiveLock()
 
     static let defaults: hid_t = 0
     static let wholeExtent: hid_t = 0
 
-    /// Registered at the first save; negative when that failed. See `sticky_driver.h`.
+    /// The file driver for writing, registered at the first save; negative if that failed. See `sticky_driver.h`.
     static let writeDriver = nstm_register_sticky_driver()
 
-    /// What has to be said before the library does anything else.
+    /// Settings that must precede all other calls.
     private static let prepared: Void = {
-        // Its exit handler walks through what is left in memory, and a file made to harm may have damaged that. All files are
-        // closed where they were opened.
+        // The exit handler traverses the library's memory, which a malicious file may have corrupted. It is not needed, because
+        // all files are closed where they were opened.
         H5dont_atexit()
-        // A file may name a filter that the library would look for in a folder, and run.
+        // Otherwise a file could name a filter plugin that the library loads from a folder and executes.
         H5PLset_loading_state(0)
     }()
 
+    /// Runs a function that calls libhdf5, one thread at a time.
     package static func locked<R>(_ body: () throws(CheckpointError) -> R) throws(CheckpointError) -> R {
         lock.lock()
         defer { lock.unlock() }
         _ = prepared
-        // Thread-safe builds keep one error stack per thread, so this is said on every entry, not once.
+        // Set on every entry because thread-safe builds have an error stack per thread.
         H5Eset_auto2(defaults, nil, nil)
         return try body()
     }
 
-    /// Throws when a call returned a negative number.
+    /// Throws the error of libhdf5 if a call returned a negative status.
     static func check(_ status: some SignedInteger, _ operation: String, _ path: String) throws(CheckpointError) {
         if status < 0 { throw failure(operation, path) }
     }
 
-    /// The error on top of libhdf5's stack: a system error when a system call was behind it.
+    /// The error on top of libhdf5's error stack: a system error if a system call caused it.
     static func failure(_ operation: String, _ path: String) -> CheckpointError {
         let found = nstm_failure_take()
         func text(_ characters: some BitwiseCopyable) -> String {
@@ -57,7 +58,8 @@ struct HDF5Handle: ~Copyable {
     let id: hid_t
     private let closing: @convention(c) (hid_t) -> herr_t
 
-    /// Takes over an identifier that a call has just returned; negative means the call failed.
+    /// A handle for an identifier that a call returned.
+    /// - Throws: the error of libhdf5 if the identifier is negative.
     init(
         _ id: hid_t, _ closing: @convention(c) (hid_t) -> herr_t, _ operation: String, _ path: String
     ) throws(CheckpointError) {

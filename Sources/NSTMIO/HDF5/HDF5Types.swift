@@ -1,18 +1,18 @@
 internal import CHDF5
 import NSTMTensor
 
-/// The element types a checkpoint stores, and their HDF5 types in the file (little-endian) and in memory.
+/// The HDF5 types of the element types of a checkpoint, in the file (little-endian) and in memory.
 struct HDF5Types: ~Copyable {
-    /// Booleans as h5py writes them: an enumeration FALSE = 0, TRUE = 1 of one byte.
+    /// The type of booleans, as written by h5py: an enumeration of one byte with FALSE = 0 and TRUE = 1.
     private let boolean: HDF5Handle
 
     private init(boolean: consuming HDF5Handle) { self.boolean = boolean }
 
     static func make(_ path: String) throws(CheckpointError) -> HDF5Types {
-        let boolean = try HDF5Handle(H5Tenum_create(nstm_H5T_STD_I8LE()), H5Tclose, "make the type of booleans", path)
+        let boolean = try HDF5Handle(H5Tenum_create(nstm_H5T_STD_I8LE()), H5Tclose, "create the type of booleans", path)
         for (name, value) in [("FALSE", 0), ("TRUE", 1)] as [(String, Int8)] {
             var value = value
-            try HDF5.check(H5Tenum_insert(boolean.id, name, &value), "make the type of booleans", path)
+            try HDF5.check(H5Tenum_insert(boolean.id, name, &value), "create the type of booleans", path)
         }
         return HDF5Types(boolean: boolean)
     }
@@ -39,10 +39,10 @@ struct HDF5Types: ~Copyable {
     }
 }
 
-/// What the elements of a dataset are.
+/// The element type of a dataset.
 enum StoredType: Equatable {
     case tensor(DType)
-    /// 64-bit integers, which tensors do not have.
+    /// 64-bit integers, which are not an element type of tensors.
     case integers
 
     static let all = DType.allCases.map(StoredType.tensor) + [.integers]

@@ -1,33 +1,33 @@
 import Foundation
 import NSTMTensor
 
-/// Named tensors in the safetensors format (github.com/huggingface/safetensors), in which most published weights are.
+/// A file of named tensors in the safetensors format (github.com/huggingface/safetensors), the format of most published weights.
 ///
-/// A file is the length of its header (8 bytes, little-endian), the header (JSON: for every name the element type, the shape, and
-/// where the elements lie), and the elements, row-major and little-endian. It has no checksum: to go on training, save a
-/// checkpoint.
+/// A file has the length of its header (8 bytes, little-endian), the header (JSON: element type, shape and byte range of every
+/// tensor), and the elements, row-major and little-endian. It has no checksum and no training state: use a checkpoint to resume
+/// training.
 ///
 ///     let weights = try SafetensorsFile.read(url)
 ///     var archive = CheckpointArchive()
 ///     archive.append(weights.tensors, under: "model")
 ///     try model.load(archive)
 public struct SafetensorsFile: Sendable {
-    /// Tensors with their names; of a file that was read in the order of its elements.
+    /// Tensors with their names. Those of a file are in the order of their elements in it.
     public var tensors: [(path: String, tensor: Tensor)]
-    /// Texts by name.
+    /// Texts by name, from `__metadata__`.
     public var metadata: [String: String]
 
     public init(_ tensors: [(path: String, tensor: Tensor)], metadata: [String: String] = [:]) {
         self.tensors = tensors
         self.metadata = metadata
     }
-    /// The first tensor of a name.
+    /// The first tensor of a name; nil when there is none.
     public subscript(name: String) -> Tensor? { tensors.first { $0.path == name }?.tensor }
 
-    /// Reads a file. F16 and BF16 become float32; F32, F64, I32, U8 and BOOL stay what they are.
+    /// Reads a file. F16 and BF16 are converted to float32; F32, F64, I32, U8 and BOOL keep their types.
     ///
-    /// Strict: every byte belongs to exactly one tensor or to the header, as the format demands.
-    /// - Throws: `CheckpointError.invalidSafetensors` with everything that is wrong, `noMemory`, `notFound` or `ioError`.
+    /// Strict, as the format requires: every byte must belong to the header or to exactly one tensor.
+    /// - Throws: `CheckpointError.invalidSafetensors` with all issues, `noMemory`, `notFound` or `ioError`.
     public static func read(_ url: URL) throws(CheckpointError) -> SafetensorsFile {
         do throws(CheckpointError) {
             let file = try OpenFile.at(url.path)
@@ -45,9 +45,9 @@ public struct SafetensorsFile: Sendable {
                     }
                 }
                 if entry.type == .bool {
-                    let wrong = tensor.withBytes { bytes in bytes.firstIndex { $0 > 1 }.map { (index: $0, value: bytes[$0]) } }
-                    if let wrong {
-                        issues.append("'\(entry.name)': element \(wrong.index) is \(wrong.value); a BOOL is 0 or 1")
+                    let invalid = tensor.withBytes { bytes in bytes.firstIndex { $0 > 1 }.map { (index: $0, value: bytes[$0]) } }
+                    if let invalid {
+                        issues.append("'\(entry.name)': element \(invalid.index) is \(invalid.value); a BOOL must be 0 or 1")
                     }
                 }
                 tensors.append((entry.name, tensor))
@@ -62,9 +62,9 @@ public struct SafetensorsFile: Sendable {
         }
     }
 
-    /// Writes a file, durably and atomically: until it is complete and on the medium, the old file of that name stays. The elements
-    /// are sorted by the size of their type, largest first, so that all are aligned.
-    /// - Throws: `CheckpointError.invalidSafetensors` with everything that cannot be written, `noSpace` or `ioError`.
+    /// Writes a file durably and atomically: an existing file of that name is replaced only when the new one is complete and
+    /// flushed to disk. Tensors are sorted by the size of their element type, largest first, so that all elements are aligned.
+    /// - Throws: `CheckpointError.invalidSafetensors` with all tensors that cannot be written, `noSpace` or `ioError`.
     public func write(to url: URL) throws(CheckpointError) {
         let path = url.path
         let order = tensors.indices.sorted {

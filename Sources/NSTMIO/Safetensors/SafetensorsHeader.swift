@@ -2,23 +2,24 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// What the head of a safetensors file says, checked against the file's size.
+/// The header of a safetensors file, checked against the size of the file.
 struct SafetensorsHeader {
+    /// The description of a tensor.
     struct Entry {
         let name: String
         let type: SafetensorsType
         let shape: Shape
-        /// Its bytes, counted from the end of the header.
+        /// Byte range of the elements, relative to the end of the header.
         let range: Range<Int>
     }
-    /// In the order of their bytes.
+    /// The tensors, in the order of their elements.
     var entries: [Entry] = []
     var metadata: [String: String] = [:]
-    /// Bytes in front of the elements: the length and the JSON text.
+    /// Number of bytes before the elements: the length and the JSON text.
     let byteCount: Int
 
-    /// The format's own limit.
-    static let mostBytes = 100_000_000
+    /// Maximum size of the JSON text in the format, in bytes.
+    static let maxBytes = 100_000_000
     private static let metadataKey = "__metadata__"
 
     // MARK: Reading
@@ -29,8 +30,8 @@ struct SafetensorsHeader {
         let start = try file.bytes(at: 0, count: 8)
         guard start.count == 8 else { throw invalid("\(fileBytes) bytes; the length of the header alone takes 8") }
         let length = start.reversed().reduce(0) { $0 << 8 | UInt64($1) }
-        guard length <= UInt64(SafetensorsHeader.mostBytes) else {
-            throw invalid("a header of \(length) bytes; at most \(SafetensorsHeader.mostBytes)")
+        guard length <= UInt64(SafetensorsHeader.maxBytes) else {
+            throw invalid("a header of \(length) bytes; at most \(SafetensorsHeader.maxBytes)")
         }
         byteCount = 8 + Int(length)
         guard byteCount <= fileBytes else { throw invalid("a header of \(length) bytes in a file of \(fileBytes)") }
@@ -40,7 +41,7 @@ struct SafetensorsHeader {
         }
         let value: ConfigurationValue
         do { value = try ConfigurationValue(json: text) } catch { throw invalid("header: \(error)") }
-        // A text that begins with a brace is a map.
+        // A JSON text that starts with a brace is a map.
         guard case .map(let map) = value else { throw invalid("the header is not a JSON map in UTF-8") }
 
         var issues: [String] = []
@@ -54,9 +55,9 @@ struct SafetensorsHeader {
             }
         }
         entries.sort { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }
-        // Where one tensor lies is known of all others only.
+        // Overlaps and gaps can be found only when the ranges of all tensors are known.
         issues += overlaps()
-        if issues.isEmpty { issues += holes(dataBytes: fileBytes - byteCount) }
+        if issues.isEmpty { issues += gaps(dataBytes: fileBytes - byteCount) }
         guard issues.isEmpty else { throw .invalidSafetensors(path: path, issues: issues) }
     }
 
@@ -80,7 +81,7 @@ struct SafetensorsHeader {
                 let numbers = list.compactMap { if case .int(let n) = $0, n >= 0 { n } else { nil } }
                 if numbers.count == list.count { return numbers }
             }
-            issues.append("\(key) is \(map[key]?.json(indent: nil) ?? "missing"); expected a list of whole numbers from 0")
+            issues.append("\(key) is \(map[key]?.json(indent: nil) ?? "missing"); expected a list of nonnegative integers")
             return nil
         }
         var shape: Shape?
@@ -130,7 +131,7 @@ struct SafetensorsHeader {
         }
         return issues
     }
-    private func holes(dataBytes: Int) -> [String] {
+    private func gaps(dataBytes: Int) -> [String] {
         var issues: [String] = [], end = 0
         for start in entries.map(\.range) + [dataBytes..<dataBytes] {
             if start.lowerBound > end { issues.append("bytes \(end)..<\(start.lowerBound) belong to no tensor") }
@@ -141,7 +142,8 @@ struct SafetensorsHeader {
 
     // MARK: Writing
 
-    /// The head of a file in which the elements follow in the order of the tensors, padded with blanks to a multiple of 8 bytes.
+    /// The header of a file with the elements in the order of the tensors, padded with spaces to a multiple of 8 bytes.
+    /// - Throws: `CheckpointError.invalidSafetensors` with all issues.
     static func encode(
         _ tensors: [(path: String, tensor: Tensor)], _ metadata: [String: String], path: String
     ) throws(CheckpointError) -> [UInt8] {
@@ -151,7 +153,7 @@ struct SafetensorsHeader {
         }
         var offset = 0
         for (name, tensor) in tensors {
-            if name == metadataKey { issues.append("'\(name)' is not a name for a tensor") }
+            if name == metadataKey { issues.append("'\(name)' is reserved and cannot name a tensor") }
             if name != metadataKey, map[name] != nil { issues.append("two tensors have the name '\(name)'") }
             let end = offset + tensor.count * tensor.dtype.byteCount
             map[name] = [
@@ -163,7 +165,7 @@ struct SafetensorsHeader {
         }
         var text = Array(ConfigurationValue.map(map).json(indent: nil).utf8)
         text += Array(repeating: UInt8(ascii: " "), count: (8 - text.count % 8) % 8)
-        if text.count > mostBytes { issues.append("a header of \(text.count) bytes; at most \(mostBytes)") }
+        if text.count > maxBytes { issues.append("a header of \(text.count) bytes; at most \(maxBytes)") }
         guard issues.isEmpty else { throw .invalidSafetensors(path: path, issues: issues) }
         return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> ($0 * 8)) } + text
     }

@@ -1,6 +1,6 @@
 import NSTMTensor
 
-/// The element types of the safetensors format that can become tensors, by their names in it.
+/// The supported element types of the safetensors format, by their names in it.
 enum SafetensorsType: String, CaseIterable {
     case float64 = "F64"
     case float32 = "F32"
@@ -33,7 +33,7 @@ enum SafetensorsType: String, CaseIterable {
 }
 
 extension SafetensorsType {
-    /// The element type of the tensor that is made of it.
+    /// Element type of the resulting tensor.
     var dtype: DType {
         switch self {
         case .float64: .float64
@@ -44,12 +44,14 @@ extension SafetensorsType {
         }
     }
 
-    /// A tensor of elements that `read` puts, as they are in a file, where it is told.
+    /// A tensor of a shape.
+    /// - Parameter read: reads the elements into a buffer, in the representation of the file.
     func tensor(
         _ shape: Shape, _ read: (UnsafeMutableRawBufferPointer) throws(CheckpointError) -> Void
     ) throws(CheckpointError) -> Tensor {
         let out = Tensor(uninitialized: shape, dtype), count = shape.count
-        // Halves go to the second half of the memory and are widened from the front: no float reaches a half not yet read.
+        // 16-bit elements are read into the second half of the memory and widened from the front, so that no element is
+        // overwritten before it is converted.
         let start = count * (dtype.byteCount - byteCount)
         try read(UnsafeMutableRawBufferPointer(start: out.uninitializedPointer + start, count: count * byteCount))
         if self == .float16 || self == .bfloat16 {
@@ -63,7 +65,7 @@ extension SafetensorsType {
         return out
     }
 
-    /// The bits of the float32 that equals a binary16. (`Float16` does not exist on every platform.)
+    /// The bits of the float32 with the value of a binary16. `Float16` does not exist on every platform.
     private static func widened(_ half: UInt16) -> UInt32 {
         let sign = UInt32(half & 0x8000) << 16, exponent = UInt32(half >> 10 & 0x1F), fraction = UInt32(half & 0x3FF)
         return switch exponent {

@@ -1,23 +1,26 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// What lies before and behind a read of queries, keys and values in a mixer:
+/// Input and output projections of an attention-like mixer, [B, T, D] → [B, T, 3D] and [B, T, D] → [B, T, D]:
 ///
 ///     q, k, v = x W, or silu(conv(x W));   y = o O, or (RMSNorm(o) ⊙ silu(x G)) O
 ///
-/// Its parameters stand beside those of the mixer: `projection`, `convolution`, `gate`, `norm`, `output`.
+/// Its parameters have the same prefix as those of the mixer: `projection`, `convolution`, `gate`, `norm`, `output`.
 public final class AttentionProjections {
+    /// Optional parts of the projections.
     public struct Options: Sendable, Equatable {
         /// Width of a causal depthwise convolution over q, k and v, with silu; nil for none.
         public var convolution: Int?
-        /// Whether reads are normalized and gated by the token.
+        /// Whether the mixer's output o is RMS-normalized and gated by silu(x G).
         public var gatesOutput = false
         public init(convolution: Int? = nil, gatesOutput: Bool = false) {
             self.convolution = convolution
             self.gatesOutput = gatesOutput
         }
     }
+    /// W, [3D, D]: queries, keys and values concatenated.
     public let projection: Linear
+    /// O, [D, D].
     public let output: Linear
     let convolution: CausalConvolution?
     let gate: Linear?
@@ -37,18 +40,21 @@ public final class AttentionProjections {
         norm = options.gatesOutput ? RMSNorm(parameters.child("norm"), width: width) : nil
         output = Linear(parameters.child("output"), in: width, out: width, bias: false, initializer: outputInitializer)
     }
-    /// Puts what the convolution carries into a state.
-    public func begin(_ state: inout MixerCache, batch: Int, _ context: ForwardContext) {
+    /// Adds the initial history of the convolution, if there is one, to a cache.
+    public func addInitialState(to state: inout MixerCache, batch: Int, _ context: ForwardContext) {
         if let convolution { state["convolution"] = convolution.initialState(batch: batch, context) }
     }
-    /// q, k and v in one, [B, T, 3D].
+    /// q, k and v of tokens x [B, T, D], concatenated along the last axis: [B, T, 3D].
     public func queriesKeysValues(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let qkv = context.scope("projection") { projection(x, context) }
         guard let convolution else { return qkv }
         return context.scope("convolution") { convolution(qkv, &state, "convolution", context) }
     }
-    /// The layer's answer to what tokens x have read.
-    public func answer(_ reads: Variable, to x: Variable, _ context: ForwardContext) -> Variable {
+    /// Output [B, T, D] of the mixer.
+    /// - Parameters:
+    ///   - reads: o [B, T, D], the values that the tokens attended to.
+    ///   - x: the tokens, [B, T, D], for the output gate.
+    public func outputProjection(_ reads: Variable, gatedBy x: Variable, _ context: ForwardContext) -> Variable {
         context.scope("output") {
             guard let gate, let norm else { return output(reads, context) }
             return output(

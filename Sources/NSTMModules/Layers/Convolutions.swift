@@ -1,14 +1,22 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// Convolution along a sequence [B, C, T] → [B, O, T']; see `Variable.conv1d`. Weight [O, C/groups, kernel] and bias [O] start as
-/// in PyTorch: U(±1/√fan_in) with fan_in = C/groups · kernel (Kaiming uniform with a = √5, He et al. 2015).
+/// Convolution along a sequence, [B, C, T] → [B, O, T']; see `Variable.conv1d`.
+///
+/// Weight and bias are initialized as in PyTorch: U(±1/√fan_in) with fan_in = C/groups · kernel (Kaiming uniform with a = √5,
+/// He et al. 2015).
 public final class Conv1d {
+    /// [O, C/groups, kernel].
     public let weight: Parameter
+    /// [O]; nil without one.
     public let bias: Parameter?
+    /// Step between output positions.
     public let stride: Int
+    /// Zeros before and after the sequence.
     public let padding: SequencePadding
+    /// Distance between taps.
     public let dilation: Int
+    /// Number of groups of channels that are convolved separately.
     public let groups: Int
 
     public init(
@@ -26,14 +34,19 @@ public final class Conv1d {
     }
 }
 
-/// Convolution over planes [B, C, H, W] → [B, O, H', W']; see `Variable.conv2d`. Weight [O, C/groups, rows, columns] and bias [O]
-/// start as those of `Conv1d`.
+/// Convolution over planes, [B, C, H, W] → [B, O, H', W']; see `Variable.conv2d`. Initialized as `Conv1d`.
 public final class Conv2d {
+    /// [O, C/groups, rows, columns].
     public let weight: Parameter
+    /// [O]; nil without one.
     public let bias: Parameter?
+    /// Steps between output positions.
     public let stride: PlaneSize
+    /// Rows and columns of zeros on each side.
     public let padding: PlaneSize
+    /// Distances between taps.
     public let dilation: PlaneSize
+    /// Number of groups of channels that are convolved separately.
     public let groups: Int
 
     public init(
@@ -50,10 +63,10 @@ public final class Conv2d {
     }
 }
 
-/// Input channels of one group.
+/// Number of input channels of one group.
 private func channels(_ inputs: Int, _ groups: Int, _ parameters: ParameterBuilder) -> Int {
     guard groups >= 1, inputs % groups == 0 else {
-        nstmFatal(.other(op: "convolution", "\(inputs) channels do not come in \(groups) groups"), at: parameters.path)
+        nstmFatal(.other(op: "convolution", "\(inputs) channels are not divisible into \(groups) groups"), at: parameters.path)
     }
     return inputs / groups
 }

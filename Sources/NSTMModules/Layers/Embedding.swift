@@ -1,8 +1,9 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// Rows of a learned table by index: int32 [...] → [..., width].
+/// A learned table that is read by index: int32 [...] → [..., width].
 public final class Embedding {
+    /// The table, [count, width].
     public let weight: Parameter
     public init(
         _ parameters: ParameterBuilder, count: Int, width: Int, initializer: Initializer = .normal(standardDeviation: 0.02)

@@ -1,9 +1,11 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// Two linear maps with an activation between them, at every position. It carries nothing from token to token.
+/// A position-wise MLP of two linear maps without biases, [B, T, D] → [B, T, D]: down(act(up(x))). Its cache is empty.
 public final class FeedForward: SequenceMixer {
+    /// D → hidden, followed by the activation.
     public let up: Linear
+    /// hidden → D.
     public let down: Linear
     public init(
         _ parameters: ParameterBuilder, width: Int, hidden: Int, activation: Activation = .gelu,
@@ -21,10 +23,11 @@ public final class FeedForward: SequenceMixer {
     }
 }
 
-/// A feed-forward part with a gate (SwiGLU: Shazeer 2020), without biases: down(silu(x W) ⊙ x V).
+/// A position-wise gated MLP without biases (Shazeer 2020), [B, T, D] → [B, T, D]: down(silu(x W) ⊙ x V). Its cache is empty.
 public final class SwiGLU: SequenceMixer {
-    /// W and V in one.
+    /// W and V concatenated, D → 2 · hidden.
     public let up: Linear
+    /// hidden → D.
     public let down: Linear
     public init(
         _ parameters: ParameterBuilder, width: Int, hidden: Int, initializer: Initializer = .fanIn,

@@ -1,13 +1,17 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// y = act(x Wᵀ + b): [..., in] → [..., out].
+/// A linear map with an optional activation, [..., in] → [..., out]: y = act(x Wᵀ + b).
 public final class Linear {
+    /// W, [out, in].
     public let weight: Parameter
+    /// b, [out]; nil without one.
     public let bias: Parameter?
+    /// act.
     public let activation: Activation
 
-    /// - Parameter stateAxis: 0 when the outputs are the states of a layer, 1 when the inputs are.
+    /// - Parameter stateAxis: axis of the weight that indexes the states of a layer: 0 for the outputs, 1 for the inputs, nil for
+    ///   neither.
     public init(
         _ parameters: ParameterBuilder, in inputs: Int, out outputs: Int, bias: Bool = true, activation: Activation = .none,
         initializer: Initializer = .fanIn, biasInitializer: Initializer = .zeros, stateAxis: Int? = nil

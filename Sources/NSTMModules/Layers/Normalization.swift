@@ -1,10 +1,13 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// LayerNorm (Ba et al. 2016) over the last axis; the bias is optional.
+/// LayerNorm (Ba et al. 2016) over the last axis, [..., width].
 public final class LayerNorm {
+    /// γ, [width].
     public let gain: Parameter
+    /// β, [width]; nil without one.
     public let bias: Parameter?
+    /// Added to the variance.
     public let epsilon: Double
     public init(_ parameters: ParameterBuilder, width: Int, bias: Bool = true, epsilon: Double = 1e-5) {
         gain = parameters("gain", [width], .ones)
@@ -16,9 +19,11 @@ public final class LayerNorm {
     }
 }
 
-/// RMSNorm (Zhang & Sennrich 2019) over the last axis.
+/// RMSNorm (Zhang & Sennrich 2019) over the last axis, [..., width].
 public final class RMSNorm {
+    /// γ, [width].
     public let gain: Parameter
+    /// Added to the mean square.
     public let epsilon: Double
     public init(_ parameters: ParameterBuilder, width: Int, epsilon: Double = 1e-6) {
         gain = parameters("gain", [width], .ones)

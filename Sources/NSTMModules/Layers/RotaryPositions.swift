@@ -3,17 +3,22 @@ import NSTMAutograd
 import NSTMTensor
 
 extension Variable {
-    /// Rotary positions (Su et al. 2021): every head's channels are pairs (first and second half), and pair i of the token at
-    /// position p turns by the angle p · base^(−2i/d), so that products of queries and keys depend on distances only.
-    /// `self` is [B, T, heads · d], d even.
+    /// Rotary position embedding (Su et al. 2021) of [B, T, heads · d], d even: the same shape.
+    ///
+    /// Channels i and i + d/2 of a head form a pair. The pair of the token at position p is rotated by the angle p ·
+    /// base^(−2i/d), so that products of queries and keys depend on distances only.
     ///
     /// - Parameters:
     ///   - heads: number of heads.
     ///   - position: position of the first token.
-    ///   - base: of the geometric series of angles.
+    ///   - base: base of the geometric series of angles.
     public func rotated(heads: Int, position: Int, base: Double = 10_000) -> Variable {
         guard shape.rank == 3, heads >= 1, shape[2] % (2 * heads) == 0 else {
-            nstmFatal(.other(op: "rotated", "\(shape) has no pairs of channels in \(heads) heads"), at: tape?.path ?? "")
+            nstmFatal(
+                .other(
+                    op: "rotated",
+                    "\(shape) cannot be split into \(heads) heads with an even number of channels; needs [B, T, heads · d]"),
+                at: tape?.path ?? "")
         }
         let whole = shape.dims, T = whole[1], half = whole[2] / heads / 2
         var cosines: [Double] = [], sines: [Double] = []

@@ -1,14 +1,15 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// The size of a forward pass that a cost is asked for.
+/// The size of a forward pass whose cost is computed.
 public struct PassSize: Sendable {
+    /// Number of sequences.
     public var batch: Int
     /// Tokens of each sequence in this pass.
     public var tokens: Int
-    /// Tokens of each sequence that came before; they matter with a carried state only.
+    /// Tokens of each sequence in earlier passes; used only if `carriesState`.
     public var position: Int
-    /// Whether the pass goes on from a state, be it that of the beginning, and leaves one.
+    /// Whether the pass reads and updates a cache (streaming), which may be the initial one.
     public var carriesState: Bool
 
     public init(batch: Int = 1, tokens: Int, position: Int = 0, carriesState: Bool = false) {
@@ -21,22 +22,23 @@ public struct PassSize: Sendable {
     public var rows: Int { batch * tokens }
 }
 
-/// A mixer that says what it costs.
+/// A mixer with formulas for its cost.
 public protocol CostReporting: SequenceMixer {
-    /// Multiply-adds of a forward pass in evaluation by formula, which are what `Work.counting` counts; nil when a part of the mixer
-    /// does not say.
+    /// Multiply-adds of a forward pass in evaluation, by formula; nil when a part of the mixer has no formula. The result must
+    /// equal the count of `Work.counting`.
     func multiplyAdds(_ pass: PassSize) -> Int?
-    /// Bytes that it carries after a pass (`MixerCache.byteCount`); nil, the default, when it does not say.
+    /// Size of the cache after a pass, in bytes (`MixerCache.byteCount`), by formula; nil, the default, without a formula.
     func stateBytes(_ pass: PassSize) -> Int?
 }
 extension CostReporting {
+    /// nil: no formula.
     public func stateBytes(_ pass: PassSize) -> Int? { nil }
 }
 
 extension CausalSelfAttention: CostReporting {
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let width = output.weight.value.shape[0]
-        return frame.multiplyAdds(pass) + windowMultiplyAdds(pass, width: width, window: window)
+        return projections.multiplyAdds(pass) + windowMultiplyAdds(pass, width: width, window: window)
     }
 }
 extension AttentionProjections {
@@ -46,7 +48,7 @@ extension AttentionProjections {
     }
 }
 extension CausalConvolution {
-    /// At the beginning of a sequence the first taps meet nothing.
+    /// Multiply-adds of a pass. Without a cache, taps that reach before the first token are not computed.
     package func multiplyAdds(_ pass: PassSize) -> Int {
         let missing = pass.carriesState ? 0 : (0..<min(width - 1, pass.tokens)).reduce(0) { $0 + width - 1 - $1 }
         return pass.batch * weight.value.shape[1] * (pass.tokens * width - missing)
@@ -62,7 +64,7 @@ extension FeedForward: CostReporting {
     public func multiplyAdds(_ pass: PassSize) -> Int? { pass.rows * (up.weight.value.count + down.weight.value.count) }
 }
 
-/// Causal attention of the tokens of a pass over themselves and what is carried of earlier ones: scores, and the mix of values.
+/// Multiply-adds of causal attention over the tokens of a pass and the cached window: scores, and weighted sums of values.
 package func windowMultiplyAdds(_ pass: PassSize, width: Int, window: Int?) -> Int {
     let history = pass.carriesState ? min(pass.position, window.map { $0 - 1 } ?? Int.max) : 0
     let mask = AttentionMask(causal: true, window: window)
@@ -70,11 +72,11 @@ package func windowMultiplyAdds(_ pass: PassSize, width: Int, window: Int?) -> I
 }
 
 extension SequenceModel {
-    /// Multiply-adds of a forward pass in evaluation by formula, which are what `Work.counting` counts; nil when a mixer does not
-    /// say (`CostReporting`).
+    /// Multiply-adds of a forward pass in evaluation, by formula; nil when a mixer has no formula (`CostReporting`) or the model
+    /// has several inputs. Equals the count of `Work.counting`.
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         var sum = 0
-        // How the tokens of a pass are shared out among several inputs is not known here.
+        // The number of tokens of each input is not part of `PassSize`.
         guard streams == nil, let entry = embedder.multiplyAdds(pass) else { return nil }
         sum += entry
         for block in blocks {

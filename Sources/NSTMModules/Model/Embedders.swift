@@ -1,18 +1,19 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// Turns what a model is given into vectors of the model's width, one for every position: the way in for a modality. All that
-/// follows (states, blocks, heads) is the same for every modality.
+/// The input embedding of a modality: maps an input to vectors of the model's width, one per position. Everything after it
+/// (states, blocks, heads) is independent of the modality.
 public protocol Embedder: AnyObject {
-    /// int32 [B, T] or floats [B, T, F] → [B, T', D]. T' is T where positions go in one by one.
+    /// The embedded input, [B, T', D], of int32 [B, T] or floats [B, T, F]. T' = T if the embedder is streamable.
     func callAsFunction(_ input: Tensor, _ context: ForwardContext) -> Variable
-    /// Multiply-adds of a pass by formula (`CostReporting`); nil when it does not say.
+    /// Multiply-adds of a pass, by formula (`CostReporting`); nil, the default, without a formula.
     func multiplyAdds(_ pass: PassSize) -> Int?
-    /// The only T it can take, such as the pixels of an image; nil for any.
+    /// The only T that is accepted, such as the number of pixels of an image; nil, the default, for any.
     var fixedLength: Int? { get }
-    /// Whether positions go in one by one, so that it can go on in the middle of a sequence; true by default.
+    /// Whether every position is embedded independently of the others, so that a sequence can be fed in segments; true by
+    /// default.
     var isStreamable: Bool { get }
-    /// The table of token vectors [vocabulary, D], which an output head of the same vocabulary shares; nil without one.
+    /// The table of token vectors, [vocabulary, D], for an output head with tied weights; nil, the default, without one.
     var table: Parameter? { get }
 }
 extension Embedder {
@@ -22,7 +23,7 @@ extension Embedder {
     public func multiplyAdds(_ pass: PassSize) -> Int? { nil }
 }
 
-/// A learned vector for every token.
+/// A learned vector per token: int32 [B, T] → [B, T, D].
 public final class TokenEmbedder: Embedder {
     private let embedding: Embedding
     public init(
@@ -35,7 +36,7 @@ public final class TokenEmbedder: Embedder {
     public func callAsFunction(_ input: Tensor, _ context: ForwardContext) -> Variable { embedding(input, context) }
 }
 
-/// A linear map of continuous vectors (sensor readings, pixels of a patch).
+/// A linear map of continuous vectors (sensor readings, pixels of a patch): [B, T, F] → [B, T, D].
 public final class VectorEmbedder: Embedder {
     private let map: Linear
     public init(_ parameters: ParameterBuilder, features: Int, width: Int) { map = Linear(parameters, in: features, out: width) }
@@ -43,12 +44,16 @@ public final class VectorEmbedder: Embedder {
     public func callAsFunction(_ input: Tensor, _ context: ForwardContext) -> Variable { map(context.constant(input), context) }
 }
 
-/// Images given pixel by pixel, row by row, [B, height · width, channels], as one vector for every patch, row by row: a 3 × 3
-/// convolution with GELU, then one whose kernel and stride are the patch. A convolution in front of the patches is what Xiao et al.,
-/// "Early convolutions help transformers see better" (2021), found easier to train than a linear map of pixels.
+/// A convolutional patch embedding of images: [B, height · width, channels] → [B, patches, D], both in row-major order.
+///
+/// A 3 × 3 convolution with GELU is followed by one whose kernel and stride are the patch size. Xiao et al., "Early convolutions
+/// help transformers see better" (2021), found a convolution before the patches easier to train than a linear map of pixels.
 public final class ImageEmbedder: Embedder {
+    /// Rows of pixels.
     public let height: Int
+    /// Columns of pixels.
     public let width: Int
+    /// Rows and columns of a patch, in pixels; divides the height and the width.
     public let patch: Int
     private let channels: Int
     private let stem: Conv2d
@@ -57,9 +62,10 @@ public final class ImageEmbedder: Embedder {
     public var isStreamable: Bool { false }
 
     /// - Parameters:
-    ///   - channels: numbers of a pixel.
-    ///   - height: rows of an image; a multiple of `patch`.
-    ///   - width: columns of an image; a multiple of `patch`.
+    ///   - channels: values per pixel.
+    ///   - height: rows of pixels of an image, a multiple of `patch`.
+    ///   - width: columns of pixels of an image, a multiple of `patch`.
+    ///   - patch: rows and columns of a patch.
     ///   - stemChannels: channels between the two convolutions.
     ///   - modelWidth: D.
     public init(
@@ -67,7 +73,9 @@ public final class ImageEmbedder: Embedder {
         modelWidth: Int
     ) {
         guard patch >= 1, height % patch == 0, width % patch == 0 else {
-            nstmFatal(.other(op: "ImageEmbedder", "patches of \(patch) in \(height) × \(width) pixels"), at: parameters.path)
+            nstmFatal(
+                .other(op: "ImageEmbedder", "\(height) × \(width) pixels are not divisible into patches of \(patch) × \(patch)"),
+                at: parameters.path)
         }
         (self.channels, self.height, self.width, self.patch) = (channels, height, width, patch)
         stem = Conv2d(parameters.child("stem"), in: channels, out: stemChannels, kernel: 3, padding: 1)
@@ -78,24 +86,26 @@ public final class ImageEmbedder: Embedder {
     public func callAsFunction(_ input: Tensor, _ context: ForwardContext) -> Variable {
         guard input.rank == 3, input.shape[1] == height * width, input.shape[2] == channels else {
             nstmFatal(
-                .other(op: "ImageEmbedder", "input \(input.shape); needs whole images [B, \(height * width), \(channels)]"),
+                .other(op: "ImageEmbedder", "input \(input.shape), expected whole images [B, \(height * width), \(channels)]"),
                 at: context.path)
         }
         let batch = input.shape[0]
         let plane = context.constant(input.transposed(1, 2).reshaped([batch, channels, height, width]))
-        let seen = context.scope("stem") { stem(plane, context).gelu() }
-        let cut = context.scope("patches") { patches(seen, context) }
-        return cut.reshaped([batch, cut.shape[1], cut.shape[2] * cut.shape[3]]).transposed(1, 2)
+        let features = context.scope("stem") { stem(plane, context).gelu() }
+        let embedded = context.scope("patches") { patches(features, context) }
+        return embedded.reshaped([batch, embedded.shape[1], embedded.shape[2] * embedded.shape[3]]).transposed(1, 2)
     }
 }
 
-/// Bytes: a learned vector for each of the 256, plus what a causal convolution makes of the last few, so that a position begins as
-/// a piece of a word and not as a letter. The convolution starts anew with every call, so it takes whole sequences.
+/// An embedding of bytes, int32 [B, T] → [B, T, D]: a learned vector per byte plus a causal convolution of the last `reach`
+/// vectors, so that a position represents a piece of a word rather than a letter.
+///
+/// Not streamable: the convolution has no cache, so every call takes whole sequences.
 public final class ByteEmbedder: Embedder {
     private let embedding: Embedding
     private let convolution: CausalConvolution
 
-    /// - Parameter reach: bytes that a position sees, its own included.
+    /// - Parameter reach: width of the convolution: number of bytes that a position depends on, its own included.
     public init(_ parameters: ParameterBuilder, width: Int, reach: Int = 4) {
         embedding = Embedding(parameters, count: 256, width: width)
         convolution = CausalConvolution(parameters.child("convolution"), channels: width, width: reach, silu: true)
@@ -108,8 +118,9 @@ public final class ByteEmbedder: Embedder {
     }
 }
 
-/// Several inputs as one sequence: their positions one after the other, each with a learned vector that says which input it belongs
-/// to. The layers behind see one sequence, so that all inputs write to and read the same states.
+/// An embedding of several inputs as one sequence, [B, T₁ + T₂ + …, D]: the embedded inputs are concatenated, with a learned
+/// vector per input added (a segment embedding). The layers see one sequence, so that all inputs write to and read the same
+/// states.
 final class StreamEmbedder {
     let streams: [any Embedder]
     private let kinds: Parameter

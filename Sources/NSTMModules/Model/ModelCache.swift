@@ -1,16 +1,19 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// The states of all layers of a model: a value that can be kept, copied, saved and resumed.
+/// The caches of all layers of a model, for streaming. A value type: a copy can be saved and resumed later.
 public struct ModelCache {
+    /// One cache per block, in order.
     public var layers: [MixerCache]
     public init(layers: [MixerCache]) { self.layers = layers }
-    /// Tokens seen so far.
+    /// Number of tokens processed so far.
     public var position: Int { layers.first?.position ?? 0 }
+    /// Size of all variables, in bytes.
     public var byteCount: Int { layers.reduce(0) { $0 + $1.byteCount } }
+    /// A copy through which no gradients flow.
     public var detached: ModelCache { ModelCache(layers: layers.map(\.detached)) }
 
-    /// Named tensors that hold the whole state, for saving.
+    /// The whole cache as named tensors, for saving.
     public var tensors: [(path: String, tensor: Tensor)] {
         layers.enumerated().flatMap { i, layer in
             layer.names.map { ("layers.\(i).\($0)", layer[$0]!.value) }
@@ -22,7 +25,7 @@ public struct ModelCache {
                 ]
         }
     }
-    /// The state that `tensors` described; nil when a name is not of that form.
+    /// The cache from its `tensors`; nil when a name or a position is malformed.
     public init?(tensors: [(path: String, tensor: Tensor)]) {
         layers = []
         for (path, tensor) in tensors {

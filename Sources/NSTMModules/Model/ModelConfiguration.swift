@@ -1,47 +1,61 @@
 import NSTMAutograd
 import NSTMTensor
 
+/// The normalization of the blocks of a model.
 public enum NormKind: String, Sendable, CaseIterable {
-    case layer, rms, none
+    /// LayerNorm without a bias.
+    case layer
+    /// RMSNorm.
+    case rms
+    /// No normalization.
+    case none
     /// LayerNorm with a bias.
     case biasedLayer = "biased-layer"
 }
 
-/// Where a model differs from a pre-norm residual stack with a feed-forward part in every block and tied embeddings.
+/// Architecture options of a model. The defaults give a pre-norm residual stack with a feed-forward layer in every block and tied
+/// embeddings.
 public struct BlockOptions {
-    /// Builds the second part of a block, in place of a feed-forward part of the shape's hidden width. Its state is carried with the
-    /// mixer's, so its names must differ; positions are the mixer's business.
+    /// Builds the second sublayer of a block; nil for a `FeedForward` of `ModelConfiguration.hidden`. Its variables share the
+    /// cache of the mixer, so their names must differ; the mixer alone advances the position.
     public var feedForward: ((_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> any SequenceMixer)?
-    /// Whether each part adds to what it reads; otherwise it takes its place.
+    /// Whether the sublayers have residual connections.
     public var isResidual = true
     /// Whether a norm follows the embedding.
     public var normsInput = false
-    /// Builds the way in of an input (of each, when there are several) for a width; nil: `SequenceModel.plainEmbedder`.
+    /// Builds the embedder of each input, with outputs of `width`; nil for `SequenceModel.plainEmbedder`.
     public var embedder: ((_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder)?
-    /// Vectors of tokens, of the plain way in.
+    /// Initial token vectors of the plain embedder.
     public var embedding = Initializer.normal(standardDeviation: 0.02)
-    /// Whether a next-token head uses the weights of the embedding when the vocabularies are the same.
+    /// Whether a next-token head shares the weights of the embedding if the vocabularies have the same size.
     public var isTied = true
-    /// Weights of a next-token head of its own, and whether it has a bias.
+    /// Initial weights of an untied next-token head.
     public var head = Initializer.normal(standardDeviation: 0.02)
+    /// Whether an untied next-token head has a bias.
     public var headBias = false
     public init() {}
 }
 
-/// Sizes that every sequence model has.
+/// Inputs, outputs and sizes that every sequence model has.
 public struct ModelConfiguration: Sendable, Equatable {
+    /// Type and size of the input.
     public var input: ModelInput
+    /// Type and size of the output.
     public var output: ModelOutput
+    /// D: width of the residual stream.
     public var width = 128
+    /// Number of blocks.
     public var layers = 4
+    /// Number of heads of each mixer that has heads.
     public var heads = 4
-    /// Width of the feed-forward part; 0 leaves it out.
+    /// Hidden width of the feed-forward layer of each block; 0 for no feed-forward layer.
     public var hidden = 512
+    /// Dropout probability after the embedding and every sublayer, 0..<1.
     public var dropout = 0.0
-    /// Number of learned absolute positions; nil for none. A model with positions cannot go beyond them.
+    /// Number of learned absolute positions, which is then the maximum sequence length; nil for none.
     public var positions: Int?
-    /// Keeps only the inputs of the blocks for backward, and computes each block again on the way back: much less memory and the
-    /// same bits, for the time of one more forward pass.
+    /// Whether the backward pass recomputes each block from its input (activation checkpointing): much less memory for the time
+    /// of one more forward pass, with bit-identical results.
     public var recompute = false
     public init(input: ModelInput, output: ModelOutput) {
         self.input = input

@@ -1,25 +1,25 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// What a model reads.
+/// The type and size of a model's input.
 public enum ModelInput: Sendable, Equatable {
-    /// int32 indices [B, T] below the count, through an embedding.
+    /// int32 token indices [B, T], each in 0..<vocabulary.
     case tokens(vocabulary: Int)
-    /// Vectors [B, T, width], through a linear map.
+    /// Vectors [B, T, width].
     case features(width: Int)
-    /// Several inputs, read one after the other as one sequence.
+    /// Several inputs, concatenated into one sequence. Must not be nested.
     indirect case streams([ModelInput])
 }
 
-/// What a model answers.
+/// The type and size of a model's output.
 public enum ModelOutput: Sendable, Equatable {
-    /// Next-token logits [B, T, vocabulary]; the weights are those of the embedding when the input has the same vocabulary.
+    /// Next-token logits [B, T, vocabulary]; the weights are tied to the embedding if the input has the same vocabulary.
     case nextToken(vocabulary: Int)
-    /// Numbers (logits) for every position: [B, T, width].
+    /// A vector of logits per position, [B, T, width].
     case perToken(width: Int)
-    /// Class logits [B, classes] from the mean over positions.
+    /// Class logits [B, classes], from the mean over positions.
     case pooled(classes: Int)
 
-    /// Whether the answer is about the whole sequence.
+    /// Whether there is one output per sequence.
     public var isPooled: Bool { if case .pooled = self { true } else { false } }
 }

@@ -2,15 +2,17 @@ import Foundation
 import NSTMAutograd
 import NSTMTensor
 
-/// What a model is made of and what it costs, for people: parameters and their shapes by group, what it carries from token to token,
-/// and the work of a token, counted by the kernels in a real pass.
+/// A readable summary of a model: parameters and their shapes by group, size of its cache, and work per token, counted by the
+/// kernels during a forward pass.
 public struct ModelSummary: Sendable {
+    /// The summary, line by line.
     public let lines: [String]
+    /// The lines, joined by newlines.
     public var text: String { lines.joined(separator: "\n") }
 
     /// - Parameters:
-    ///   - kind: what the model is called.
-    ///   - context: length of the sequence in which work is counted, no longer than a model with learned positions can take.
+    ///   - kind: name of the model, for the first line.
+    ///   - context: number of tokens of the pass in which work is counted; clamped to the model's `maxSequenceLength`.
     public init(_ model: SequenceModel, kind: String, context: Int = 64) {
         let shape = model.shape, length = max(1, min(context, model.maxSequenceLength ?? context))
         var lines = [
@@ -26,42 +28,42 @@ public struct ModelSummary: Sendable {
         let work = model.work(batch: 1, tokens: length)
         let tokens = model.samples(batch: 1, tokens: length).reduce(0) { $0 + $1.shape[1] }
         lines.append(
-            "\(grouped(work.multiplyAdds / tokens)) multiply-adds and \(grouped(work.elements / tokens)) other elements a token, forward, "
+            "\(grouped(work.multiplyAdds / tokens)) multiply-adds and \(grouped(work.elements / tokens)) other elements per token, forward, "
                 + "in a sequence of \(grouped(tokens))")
         self.lines = lines
     }
 
-    /// The length in which work is counted where nobody says one: that of the data, as long as the pass takes no time to speak of.
+    /// Default length of the pass in which work is counted: that of the data, at most 4096 so that the pass is short.
     public static func usualContext(_ length: Int) -> Int { min(length, 4096) }
 
     private struct Group {
         let name: String
         var count = 0
         var parts: [(name: String, shape: Shape, times: Int)] = []
-        /// `weight [384, 128], bias [384]`, with how often each occurs when the model has several layers of a kind.
+        /// Names and shapes such as `weight [384, 128], bias [384]`, with the number of occurrences over all layers.
         var shapes: String {
-            let often = parts.map(\.times).max() ?? 1
-            let text = parts.map { $0.name + " \($0.shape)" + ($0.times == often ? "" : " × \($0.times)") }.joined(
+            let most = parts.map(\.times).max() ?? 1
+            let text = parts.map { $0.name + " \($0.shape)" + ($0.times == most ? "" : " × \($0.times)") }.joined(
                 separator: ", ")
-            return (often > 1 ? "\(often) × " : "") + text
+            return (most > 1 ? "\(most) × " : "") + text
         }
     }
     private static func groups(_ model: SequenceModel) -> [Group] {
         var groups: [Group] = []
         for parameter in model.parameters.all where parameter.isTrainable {
             let (name, rest) = split(parameter.path), value = parameter.value
-            let at = groups.firstIndex { $0.name == name } ?? groups.count
-            if at == groups.count { groups.append(Group(name: name)) }
-            groups[at].count += value.count
-            if let same = groups[at].parts.firstIndex(where: { $0.name == rest && $0.shape == value.shape }) {
-                groups[at].parts[same].times += 1
+            let index = groups.firstIndex { $0.name == name } ?? groups.count
+            if index == groups.count { groups.append(Group(name: name)) }
+            groups[index].count += value.count
+            if let same = groups[index].parts.firstIndex(where: { $0.name == rest && $0.shape == value.shape }) {
+                groups[index].parts[same].times += 1
             } else {
-                groups[at].parts.append((rest, value.shape, 1))
+                groups[index].parts.append((rest, value.shape, 1))
             }
         }
         return groups
     }
-    /// `blocks.3.mixer.router.weight` belongs to `blocks.*.mixer.router` as `weight`.
+    /// Group and name of a parameter: `blocks.3.mixer.router.weight` is `weight` of `blocks.*.mixer.router`.
     private static func split(_ path: String) -> (group: String, rest: String) {
         let names = path.split(separator: ".").map(String.init)
         guard names.count > 1 else { return (path, path) }
@@ -72,7 +74,7 @@ public struct ModelSummary: Sendable {
     }
 
     private static func carried(_ model: SequenceModel, context: Int) -> [String] {
-        if let obstacle = model.streamingLimitation { return ["\(obstacle): nothing is carried from token to token"] }
+        if let limitation = model.streamingLimitation { return ["\(limitation): no streaming, no state between calls"] }
         let limit = model.maxSequenceLength
         var state = model.initialState(batch: 1)
         func read(_ tokens: Int) -> Int {
@@ -82,8 +84,8 @@ public struct ModelSummary: Sendable {
         if model.cacheGrowsWithLength {
             let first = read(1), growth = (limit ?? 2) > 1 ? read(1) - first : first
             return [
-                "carries \(grouped(growth)) bytes of state for every token"
-                    + (limit.map { ", at most \(grouped($0)) of them" } ?? "")
+                "carries \(grouped(growth)) bytes of state per token"
+                    + (limit.map { ", at most \(grouped($0)) tokens" } ?? "")
             ]
         }
         let bytes = read(context), layer = state.layers[0]
@@ -96,13 +98,18 @@ public struct ModelSummary: Sendable {
 }
 
 extension SequenceModel {
-    /// The text of `ModelSummary`.
+    /// The text of the model's `ModelSummary`.
+    /// - Parameters:
+    ///   - kind: name of the model; nil for the name of its type.
+    ///   - context: number of tokens of the pass in which work is counted.
     public func summary(_ kind: String? = nil, context: Int = 64) -> String {
         ModelSummary(self, kind: kind ?? "\(type(of: self))", context: context).text
     }
 
-    /// Inputs of a pass that measures something: random tokens or features, the same at each call. A model of several inputs gets
-    /// so many of each, fewer where it has no positions for them all; an embedder that takes whole images only gets one.
+    /// Random inputs for measurements, one tensor per input of the model: int32 [batch, T] or floats [batch, T, F]. A pure
+    /// function of its arguments.
+    /// - Parameter tokens: T of every input; clamped so that all inputs fit into `maxSequenceLength`, and replaced by
+    ///   `Embedder.fixedLength` where there is one.
     public func samples(batch: Int, tokens: Int, seed: UInt64 = 1) -> [Tensor] {
         let tokens = max(1, min(tokens, (maxSequenceLength ?? .max) / embedders.count))
         func sample(_ input: ModelInput, _ embedder: any Embedder, _ key: RandomKey) -> Tensor {
@@ -111,25 +118,25 @@ extension SequenceModel {
             case .tokens(let vocabulary):
                 return Tensor((0..<batch * length).map { Int32(key.integer($0, below: vocabulary)) }, [batch, length])
             case .features(let width): return .normal([batch, length, width], key: key)
-            case .streams: fatalError("streams of streams")
+            case .streams: nstmFatal(.other(op: "samples", "nested streams in the input \(shape.input)"))
             }
         }
         let key = RandomKey(seed).fold("sample")
         guard case .streams(let inputs) = shape.input, let streams else { return [sample(shape.input, embedder, key)] }
         return inputs.indices.map { sample(inputs[$0], streams.streams[$0], key.fold($0)) }
     }
-    /// The same of a model with one input.
+    /// `samples` of a model with one input.
     public func sample(batch: Int, tokens: Int, seed: UInt64 = 1) -> Tensor {
         samples(batch: batch, tokens: tokens, seed: seed)[0]
     }
-    /// What the kernels execute in a forward pass over whole random sequences, in evaluation.
+    /// Operations that the kernels execute in a forward pass over whole random sequences, in evaluation.
     public func work(batch: Int, tokens: Int) -> Work {
         let inputs = samples(batch: batch, tokens: tokens)
         return Work.counting { _ = self(inputs, ForwardContext(.evaluate)) }
     }
 }
 
-/// 1234567 as `1,234,567`.
+/// A number with thousands separators: 1234567 as `1,234,567`.
 package func grouped(_ n: Int) -> String {
     var digits = String(n.magnitude), parts: [String] = []
     while digits.count > 3 {

@@ -1,34 +1,41 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// A pre-norm residual stack: input, blocks of a mixer and a feed-forward part, a norm, an output head. Mixers of any kind fit in;
-/// the models of this package differ in nothing else but what their `BlockOptions` says.
+/// A pre-norm residual stack: embedder, blocks of a mixer and a feed-forward layer, a final norm, an output head.
+///
+/// The models of this package differ only in their mixers and their `BlockOptions`.
 open class SequenceModel {
+    /// Inputs, outputs and sizes.
     public let shape: ModelConfiguration
+    /// All parameters, in order of declaration.
     public let parameters: ParameterStore
+    /// The blocks, first to last.
     public let blocks: [ResidualBlock]
     private let blockNames: [String]
     let embedder: any Embedder
-    /// nil when there is a single input.
+    /// The embedder of several inputs; nil when there is one input.
     let streams: StreamEmbedder?
     private let positions: Parameter?
     private let inputNorm: ResidualBlock.Norm?
     private let norm: ResidualBlock.Norm
-    /// nil: the embedding's weights are used.
+    /// The output head; nil when it is tied to the embedding.
     let head: Linear?
 
-    /// The usual way in: a table for tokens, a linear map for vectors.
+    /// The default embedder: a table for tokens, a linear map for vectors.
+    /// - Parameter tokens: initial token vectors.
     public static func plainEmbedder(
         _ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int, tokens: Initializer = .normal(standardDeviation: 0.02)
     ) -> any Embedder {
         switch input {
         case .tokens(let vocabulary): TokenEmbedder(parameters, vocabulary: vocabulary, width: width, initializer: tokens)
         case .features(let features): VectorEmbedder(parameters, features: features, width: width)
-        case .streams: fatalError("streams of streams")
+        case .streams: nstmFatal(.other(op: "embedder", "nested streams in the input \(input)"), at: parameters.path)
         }
     }
 
-    /// - Parameter mixer: builds the mixer of a block; `residual` is how a map that ends in the residual stream should start.
+    /// Builds a model and declares its parameters.
+    /// - Parameter mixer: builds the mixer of a block; `residual` is the initializer for output projections into the residual
+    ///   stream, scaled down with the number of layers (Radford et al. 2019).
     public init(
         _ builder: ParameterBuilder, _ shape: ModelConfiguration, norm normKind: NormKind, style: BlockOptions = BlockOptions(),
         mixer: (_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> any SequenceMixer
@@ -64,8 +71,11 @@ open class SequenceModel {
         }
         norm = ResidualBlock.Norm(builder.child("norm"), normKind, shape.width)
         if !shape.output.isPooled, let i = blocks.firstIndex(where: { !$0.mixer.isCausal }) {
-            let reason = "reads whole sequences, so that tokens would see those they are to foretell"
-            nstmFatal(.other(op: "model", "blocks.\(i).mixer \(reason); the output \(shape.output) has to be pooled"))
+            nstmFatal(
+                .other(
+                    op: "model",
+                    "blocks.\(i).mixer is not causal, so that tokens would depend on the tokens they predict; the output is "
+                        + "\(shape.output) and must be pooled"))
         }
         switch shape.output {
         case .nextToken(let vocabulary):
@@ -80,45 +90,48 @@ open class SequenceModel {
         }
     }
 
-    /// The way in of each input.
+    /// The embedder of each input.
     public var embedders: [any Embedder] { streams?.streams ?? [embedder] }
-    /// The longest sequence it can read; nil for any.
+    /// Maximum number of tokens of a sequence; nil for no limit.
     open var maxSequenceLength: Int? { shape.positions }
-    /// Whether the state of a stream grows with every token.
+    /// Whether the size of the streaming cache grows with every token; false by default.
     open var cacheGrowsWithLength: Bool { false }
 
-    /// Why it reads whole sequences only and cannot go on from a state; nil when it can.
+    /// The reason why the model accepts whole sequences only, as the predicate of a sentence; nil when it supports streaming.
     public var streamingLimitation: String? {
         if streams != nil { return "reads all its inputs at once" }
-        if !embedder.isStreamable { return "takes in whole sequences (\(type(of: embedder)))" }
+        if !embedder.isStreamable { return "embeds whole sequences (\(type(of: embedder)))" }
         return blocks.contains { !$0.mixer.isCausal } ? "reads sequences in both directions" : nil
     }
 
-    /// Logits for a batch of whole sequences.
+    /// Output for a batch of whole sequences, of the shape that `ModelOutput` gives.
     public func callAsFunction(_ inputs: Tensor, _ context: ForwardContext) -> Variable {
         self([inputs], context)
     }
-    /// The same with one tensor for each input of the model.
+    /// Output for a batch of whole sequences, of the shape that `ModelOutput` gives.
+    /// - Parameter inputs: one tensor per input of the model.
     public func callAsFunction(_ inputs: [Tensor], _ context: ForwardContext) -> Variable {
         var none: ModelCache?
         return run(inputs, &none, context)
     }
     private static func name(of input: ModelInput) -> String { if case .tokens = input { "embedding" } else { "input" } }
 
-    /// The state before the first token, for streaming. A model with an `streamingLimitation` has none, and stops the program.
-    /// - Parameter context: the pass it starts, when gradients are to reach learned beginnings; nil for evaluation.
+    /// The cache before the first token, for streaming. Stops the program if the model has a `streamingLimitation`.
+    /// - Parameter context: the forward pass that starts with the cache, if gradients are to reach learned initial states; nil
+    ///   for evaluation.
     public func initialState(batch: Int, _ context: ForwardContext? = nil) -> ModelCache {
         let context = context ?? ForwardContext(.evaluate)
-        if let obstacle = streamingLimitation { nstmFatal(.other(op: "initialState", "the model \(obstacle)")) }
+        if let streamingLimitation { nstmFatal(.other(op: "initialState", "the model \(streamingLimitation)")) }
         return ModelCache(
             layers: blocks.enumerated().map { i, block in
                 context.scope(blockNames[i]) { block.initialState(batch: batch, context) }
             })
     }
-    /// Logits for the next tokens of sequences that go on from a state. Feeding a sequence in any split gives the same logits (a
-    /// pooled output is the mean over the tokens of this call).
+    /// Output for the next tokens of sequences, which continue from a cache. The outputs do not depend on how a sequence is split
+    /// into calls, except that a pooled output is the mean over the tokens of one call.
+    /// - Parameter state: the cache; updated.
     public func callAsFunction(_ inputs: Tensor, state: inout ModelCache, _ context: ForwardContext) -> Variable {
-        // Moved and not copied: what nobody else holds can be changed where it is.
+        // Moved, not copied: uniquely referenced storage can be updated in place.
         var s: ModelCache? = state
         state.layers = []
         let y = run([inputs], &s, context)
@@ -131,13 +144,13 @@ open class SequenceModel {
         if let streams {
             x = context.scope("streams") { streams(inputs, context) }
         } else {
-            guard inputs.count == 1 else { nstmFatal(.other(op: "model", "\(inputs.count) inputs for a model of one")) }
+            guard inputs.count == 1 else { nstmFatal(.other(op: "model", "\(inputs.count) inputs, expected 1")) }
             x = context.scope(SequenceModel.name(of: shape.input)) { embedder(inputs[0], context) }
         }
         if let positions {
             let start = state?.layers.first?.position ?? 0, end = start + x.shape[1]
             guard end <= positions.value.shape[0] else {
-                nstmFatal(.other(op: "positions", "token \(end) lies beyond the \(positions.value.shape[0]) learned positions"))
+                nstmFatal(.other(op: "positions", "\(end) tokens exceed the \(positions.value.shape[0]) learned positions"))
             }
             x = x + context[positions].slice(axis: 0, start..<end)
         }
@@ -157,7 +170,7 @@ open class SequenceModel {
     }
 }
 
-/// norm → mixer → add, norm → feed-forward → add.
+/// A pre-norm residual block, [B, T, D] → [B, T, D]: norm → mixer → add, norm → feed-forward → add.
 public final class ResidualBlock {
     enum Norm {
         case layer(LayerNorm), rms(RMSNorm), none
@@ -177,7 +190,9 @@ public final class ResidualBlock {
             }
         }
     }
+    /// The first sublayer.
     public let mixer: any SequenceMixer
+    /// The second sublayer; nil without one.
     public let feedForward: (any SequenceMixer)?
     private let norm1: Norm
     private let norm2: Norm?
@@ -193,7 +208,7 @@ public final class ResidualBlock {
         self.feedForward = feedForward?()
         self.isResidual = isResidual
     }
-    /// The state of the mixer, with what the second part carries.
+    /// The initial cache of the mixer, with the variables of the feed-forward layer added.
     func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var state = context.scope("mixer") { mixer.initialState(batch: batch, context) }
         guard let feedForward else { return state }
@@ -205,7 +220,7 @@ public final class ResidualBlock {
         _ x: Variable, _ state: inout MixerCache?, dropout: Double, recompute: Bool, _ context: ForwardContext
     ) -> Variable {
         guard recompute && context.tape.isRecording else { return run(x, &state, dropout, context) }
-        /// What is not a variable of the state that the block leaves.
+        /// Names and position of the resulting cache: its parts that are not variables.
         final class End {
             var names: [String] = []
             var position = 0

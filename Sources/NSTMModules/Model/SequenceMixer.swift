@@ -1,14 +1,14 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// What a layer carries from one part of a sequence to the next: named variables and the number of tokens seen. A value: it can
-/// be kept, copied, saved and resumed. Detach it to stop gradients at the cut.
+/// The streaming cache of a layer: named variables and the number of tokens processed. A value type: a copy can be saved and
+/// resumed later. Use `detached` to truncate backpropagation between segments.
 public struct MixerCache {
-    // A few at most: looking through them is faster than hashing a name. Variables apart, so that looking copies none.
-    /// In the order in which they were set first.
+    // There are a few names at most: a linear search is faster than hashing. Variables are stored apart, so that it retains none.
+    /// Names of the variables, in order of first assignment.
     public private(set) var names: [String] = []
     private var variables: [Variable] = []
-    /// Tokens seen so far.
+    /// Number of tokens processed so far.
     public var position: Int
 
     public init(position: Int = 0) { self.position = position }
@@ -16,13 +16,14 @@ public struct MixerCache {
         self.position = position
         for (name, variable) in pairs { self[name] = variable }
     }
+    /// The variable of a name; nil when there is none. A variable cannot be removed.
     public subscript(name: String) -> Variable? {
-        get { place(name).map { variables[$0] } }
+        get { index(of: name).map { variables[$0] } }
         set {
-            guard let newValue else { fatalError("MixerCache: '\(name)' cannot be removed") }
-            // A constant belongs to no pass: it is there to be carried to others.
+            guard let newValue else { nstmFatal(.other(op: "MixerCache", "variable '\(name)' cannot be removed")) }
+            // A constant is detached from the tape of this pass, so that other passes can use it.
             let carried = newValue.isRecorded ? newValue : Variable(newValue.value)
-            if let i = place(name) {
+            if let i = index(of: name) {
                 variables[i] = carried
             } else {
                 names.append(name)
@@ -30,29 +31,33 @@ public struct MixerCache {
             }
         }
     }
-    private func place(_ name: String) -> Int? {
-        // Lengths first: they tell most names apart for less than a comparison costs.
+    private func index(of name: String) -> Int? {
+        // Lengths are cheaper to compare than characters and differ for most names.
         let length = name.utf8.count
         for i in names.indices where names[i].utf8.count == length && names[i] == name { return i }
         return nil
     }
+    /// A copy through which no gradients flow.
     public var detached: MixerCache {
         var s = self
         for i in variables.indices { s.variables[i] = variables[i].detached }
         return s
     }
+    /// Size of all variables, in bytes.
     public var byteCount: Int { variables.reduce(0) { $0 + $1.shape.count * $1.dtype.byteCount } }
 }
 
-/// A layer that lets tokens of a sequence influence later ones: [B, T, D] → [B, T, D].
+/// A layer that mixes information along the sequence: [B, T, D] → [B, T, D].
 public protocol SequenceMixer: AnyObject {
-    /// Whether no token influences an earlier one; true by default. A layer that is not causal reads whole sequences: it carries no
-    /// state, to ask for one is an error that stops the program, and a model of such layers answers about whole sequences only.
+    /// Whether the output at a position is independent of later tokens; true by default. A non-causal mixer accepts whole
+    /// sequences only: it has no cache, `initialState` stops the program, and its model must have a pooled output.
     var isCausal: Bool { get }
-    /// The state before the first token.
+    /// The cache before the first token of `batch` sequences.
     func initialState(batch: Int, _ context: ForwardContext) -> MixerCache
-    /// Works on the next T tokens. With a state, it goes on from there and leaves the new one; without, it starts from the
-    /// beginning and keeps nothing. Any split of a sequence gives the same outputs.
+    /// The output [B, T, D] for the next T tokens x [B, T, D].
+    ///
+    /// The outputs must not depend on how a sequence is split into calls.
+    /// - Parameter state: the cache to continue from, replaced by the new one; nil starts a sequence and caches nothing.
     func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable
 }
 extension SequenceMixer {

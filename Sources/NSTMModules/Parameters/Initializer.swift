@@ -2,25 +2,31 @@ import Foundation
 import NSTMAutograd
 import NSTMTensor
 
-/// How a parameter starts.
+/// A rule for the initial values of a parameter.
 public struct Initializer: Sendable {
     let fill: @Sendable (Shape, RandomKey, DType) -> Tensor
+    /// - Parameter fill: the initial values; must be a pure function with a result of the given shape and element type.
     public init(_ fill: @escaping @Sendable (Shape, RandomKey, DType) -> Tensor) { self.fill = fill }
-    /// What a parameter of this shape would start with.
+    /// Initial values of a parameter of a shape.
     public func callAsFunction(_ shape: Shape, _ key: RandomKey, _ dtype: DType) -> Tensor { fill(shape, key, dtype) }
 
+    /// All elements 0.
     public static let zeros = constant(0)
+    /// All elements 1.
     public static let ones = constant(1)
+    /// All elements `value`.
     public static func constant(_ value: Double) -> Initializer {
         Initializer { s, _, t in Tensor(repeating: value, s, dtype: t) }
     }
+    /// U(−bound, bound).
     public static func uniform(bound: Double) -> Initializer {
         Initializer { s, key, t in .uniform(s, low: -bound, high: bound, key: key, dtype: t) }
     }
+    /// N(0, standardDeviation²).
     public static func normal(standardDeviation: Double) -> Initializer {
         Initializer { s, key, t in .normal(s, standardDeviation: standardDeviation, key: key, dtype: t) }
     }
-    /// U(±1/√fan_in), fan_in being the last axis: what a plain linear map starts with.
+    /// U(±1/√fan_in), where fan_in is the size of the last axis: the default of `Linear`.
     public static let fanIn = Initializer { s, key, t in
         let bound = 1 / Double(max(1, s.rank > 0 ? s[-1] : 1)).squareRoot()
         return .uniform(s, low: -bound, high: bound, key: key, dtype: t)
@@ -30,7 +36,7 @@ public struct Initializer: Sendable {
         let bound = (6 / Double(max(1, s[-1] + s[-2]))).squareRoot()
         return .uniform(s, low: -bound, high: bound, key: key, dtype: t)
     }
-    /// Elements at even distances from first to last, in row-major order.
+    /// Evenly spaced elements from `first` to `last`, in row-major order.
     public static func spaced(_ first: Double, _ last: Double) -> Initializer {
         Initializer { s, _, t in
             let n = s.count

@@ -2,9 +2,9 @@ import Foundation
 import NSTMAutograd
 import NSTMTensor
 
-// Beginnings that particular models ask for.
+// Initializers of particular models.
 extension Initializer {
-    /// f of numbers drawn from U(low, high), such as `exp` of the logarithms of step sizes.
+    /// f(u) with u from U(low, high): log-uniform numbers if f is `exp`.
     public static func uniform(_ low: Double, _ high: Double, through f: @escaping @Sendable (Double) -> Double) -> Initializer {
         Initializer { s, key, t in
             Tensor(Tensor.uniform(s, low: low, high: high, key: key, dtype: .float64).doubles().map(f), s).cast(to: t)
@@ -17,8 +17,8 @@ extension Initializer {
             return Tensor((0..<s.count).map { f($0 % n, n) }, s).cast(to: t)
         }
     }
-    /// A matrix with orthonormal rows, or columns when there are fewer of those, times a gain (Saxe et al. 2014): Gram and Schmidt's
-    /// process, done twice, on normal numbers.
+    /// A matrix with orthonormal rows (columns if it has fewer columns than rows), times a gain (Saxe et al. 2014): a normal
+    /// random matrix, orthogonalized twice by the Gram–Schmidt process. Stops the program if the shape is not a matrix.
     public static func orthogonal(gain: Double = 1) -> Initializer {
         Initializer { s, key, t in
             guard s.rank == 2 else { nstmFatal(.other(op: "orthogonal", "needs a matrix, got \(s)")) }
@@ -41,10 +41,14 @@ extension Initializer {
             return (wide ? matrix : matrix.transposed().contiguous()).cast(to: t)
         }
     }
-    /// What softplus turns into step sizes between two bounds, log-uniform (Gu & Dao 2023); none starts below the floor.
-    public static func stepSizes(_ low: Double = 1e-3, _ high: Double = 0.1, floor: Double = 1e-4) -> Initializer {
+    /// softplus⁻¹ of log-uniform step sizes (Gu & Dao 2023).
+    /// - Parameters:
+    ///   - low: lower bound of the distribution.
+    ///   - high: upper bound of the distribution.
+    ///   - minimum: smaller step sizes are raised to this one.
+    public static func stepSizes(_ low: Double = 1e-3, _ high: Double = 0.1, minimum: Double = 1e-4) -> Initializer {
         uniform(log(low), log(high)) {
-            let step = max(floor, exp($0))
+            let step = max(minimum, exp($0))
             return step + log(-expm1(-step))
         }
     }

@@ -35,7 +35,7 @@ public struct Experiment {
         reader.finish()
         try reader.throwIfInvalid()
         resolved = reader.resolved
-        places = reader.places
+        places = reader.fileKeys
         self.seed = seed
         openData = open!
         let resolved = resolved
