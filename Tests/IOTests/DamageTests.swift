@@ -80,8 +80,12 @@ struct DamageTests {
     @Test func laterFormat() throws {
         let info = try CheckpointFile.info(url)
         let later = CheckpointHeader(
-            formatVersion: 2, payloadBytes: info.header.payloadBytes, payloadDigest: info.header.payloadDigest)
-        #expect(try error(of: later.encoded + bytes[512...]) == .newerFormat(path: url.path, found: 2, supported: 1))
+            formatVersion: CheckpointHeader.currentVersion + 1, payloadBytes: info.header.payloadBytes,
+            payloadDigest: info.header.payloadDigest)
+        #expect(
+            try error(of: later.encoded + bytes[512...])
+                == .newerFormat(
+                    path: url.path, found: CheckpointHeader.currentVersion + 1, supported: CheckpointHeader.currentVersion))
     }
 
     @Test func headerWithoutHDF5() throws {
