@@ -119,23 +119,23 @@ struct TrainCommand: WritesFiles {
 
     /// What `--resume` means: a checkpoint, a run's folder, or without a value the folder where this run would write.
     private func checkpoint(_ path: String) throws -> CheckpointArchive {
-        if !path.isEmpty { return try CheckpointFile.read(try newest(fileURL(path))) }
-        if let output { return try CheckpointFile.read(try newest(fileURL(output))) }
+        if !path.isEmpty { return try newest(fileURL(path)) }
+        if let output { return try newest(fileURL(output)) }
         var given = try config.map { try ConfigurationValue(yamlFile: fileURL($0)) } ?? .map([:])
         try given.apply(overrides: set)
         let resolved = try Experiment(given, registries: NSTMCommand.registries).resolved
-        return try CheckpointFile.read(try newest(TrainCommand.defaultFolder(config, resolved)))
+        return try newest(TrainCommand.defaultFolder(config, resolved))
     }
-    private func newest(_ url: URL) throws -> URL {
+    private func newest(_ url: URL) throws -> CheckpointArchive {
         if url.pathExtension != "h5" && !FileManager.default.fileExists(atPath: url.path) {
             throw CommandError.nothingToResume(folder: url.path)
         }
-        let found: FoundCheckpoint
-        do { found = try FoundCheckpoint(at: url) } catch SavedModelError.noCheckpoint {
+        let (found, archive): (FoundCheckpoint, CheckpointArchive)
+        do { (found, archive) = try FoundCheckpoint.read(at: url) } catch SavedModelError.noCheckpoint {
             throw CommandError.nothingToResume(folder: url.path)
         }
         if let warning = found.warning { NSTMCommand.complain(warning) }
-        return found.url
+        return archive
     }
 
     // MARK: Resuming

@@ -22,8 +22,8 @@ public struct SavedModel {
     ///   - registries: must know all strategies that the configuration names.
     /// - Throws: `CheckpointError`, `ConfigurationError`, `SavedModelError`.
     public init(_ url: URL, registries: Registries = .standard) throws {
-        let found = try FoundCheckpoint(at: url)
-        try self.init(try CheckpointFile.read(found.url), of: found, registries: registries)
+        let (found, archive) = try FoundCheckpoint.read(at: url)
+        try self.init(archive, of: found, registries: registries)
     }
     /// - Parameter archive: what the file has.
     package init(_ archive: CheckpointArchive, of found: FoundCheckpoint, registries: Registries = .standard) throws {
@@ -99,6 +99,17 @@ public struct FoundCheckpoint: Sendable {
         guard let latest = try RunFolder(url).newest() else { throw SavedModelError.noCheckpoint(folder: url.path) }
         self.url = latest.info.url
         skipped = latest.skipped
+    }
+    /// A checkpoint found and read. A run that is still training may delete the newest checkpoint of its folder between the two, after
+    /// it has saved a newer one: then the folder is searched again.
+    /// - Throws: as `init(at:)` and `CheckpointFile.read`.
+    package static func read(at url: URL) throws -> (found: FoundCheckpoint, archive: CheckpointArchive) {
+        for _ in 0..<100 {
+            let found = try FoundCheckpoint(at: url), archive = Result { try CheckpointFile.read(found.url) }
+            if case .failure(CheckpointError.notFound) = archive, found.url != url { continue }
+            return (found, try archive.get())
+        }
+        throw SavedModelError.noCheckpoint(folder: url.path)
     }
     /// What the user has to hear before results of an older checkpoint are shown as those of the run.
     public var warning: String? { FoundCheckpoint.warning(skipped) }
