@@ -99,6 +99,7 @@ let package = Package(
 
         // What the tests of several targets need.
         .target(name: "TestSupport", dependencies: ["NSTMModules"], path: "Tests/Support"),
+        .testTarget(name: "PublicNamesTests", dependencies: ["NSTM", "NSTMTesting"]),
         .testTarget(name: "SystemTests", dependencies: ["NSTMSystem", "TestSupport"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["NSTMConfiguration", "NSTMCommand"]),
         .testTarget(name: "TensorTests", dependencies: ["NSTMTensor", "CNSTMKernels", "COpenBLAS", "TestSupport"]),

@@ -70,24 +70,24 @@ public enum Invariant: Int, CaseIterable, Sendable {
     }
 }
 
-/// A measured quantity of a conformance report.
-public struct Measurement: Sendable {
-    /// The invariant that it belongs to.
-    public let invariant: Invariant
-    /// Description of the quantity.
-    public let subject: String
-    /// The largest value that was measured; infinite if any was NaN.
-    public let value: Double
-    /// The largest value that satisfies the invariant.
-    public let bound: Double
-    /// Location of the largest value.
-    public let location: String
-    /// Whether the value is within the bound.
-    public var passed: Bool { value <= bound }
-}
-
 /// The result of `Conformance.check`. Its description is a table.
 public struct ConformanceReport: Sendable, CustomStringConvertible {
+    /// A measured quantity.
+    public struct Measurement: Sendable {
+        /// The invariant that it belongs to.
+        public let invariant: Invariant
+        /// Description of the quantity.
+        public let subject: String
+        /// The largest value that was measured; infinite if any was NaN.
+        public let value: Double
+        /// The largest value that satisfies the invariant.
+        public let bound: Double
+        /// Location of the largest value.
+        public let location: String
+        /// Whether the value is within the bound.
+        public var passed: Bool { value <= bound }
+    }
+
     /// Description of the strategy.
     public let name: String
     /// All measured quantities, in the order of the checks.
