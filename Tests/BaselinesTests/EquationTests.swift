@@ -330,7 +330,7 @@ import Testing
             })
     }
 
-    /// Products of turned queries and keys depend on distances only, and position 0 turns nothing.
+    /// Products of rotated queries and keys depend on distances only, and position 0 has no rotation.
     @Test func rotaryPositions() {
         let q = random([1, 1, 8], "q"), k = random([1, 1, 8], "k")
         func product(_ i: Int, _ j: Int) -> [Double] {
@@ -342,7 +342,8 @@ import Testing
             #expect(zip(product(i, j), product(2, 0)).allSatisfy { abs($0 - $1) < 1e-10 })
         }
         #expect(zip(product(3, 0), product(2, 0)).contains { abs($0 - $1) > 1e-3 })
-        // The pair of channels 0 and 2 of a head of 4 turns by the position itself, in radians; channels 1 and 3 by a hundredth.
+        // The pair of channels 0 and 2 of a head of 4 is rotated by the position in radians; channels 1 and 3 by a hundredth of
+        // it.
         let turned = Variable(q).rotated(heads: 2, position: 5).value.doubles(), old = q.doubles()
         #expect(abs(turned[0] - (old[0] * cos(5) - old[2] * sin(5))) < 1e-12)
         #expect(abs(turned[3] - (old[1] * sin(0.05) + old[3] * cos(0.05))) < 1e-12)

@@ -7,7 +7,7 @@ import Testing
 
 /// Whole parts against loops over single numbers, written from the formulas of the design.
 @Suite struct EquationTests {
-    /// The flagship: 2 of 4 independent gates, convex update, content read; with a local window of 3 as well.
+    /// The default layer: 2 of 4 independent gates, convex update, content read; with a local window of 3 as well.
     @Test(arguments: [nil, 3]) func layer(_ window: Int?) throws {
         let m = try Recipe(window: window).built(width: 6, states: 4), length = 9, x = rows(random([1, length, 6], "x"))
         func p(_ path: String) throws -> [Row] { rows(try #require(m.store[path]).value) }

@@ -6,7 +6,7 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-/// The ways in which states talk.
+/// The state interactions.
 @Suite struct InteractionTests {
     private func bank(_ activity: StateActivity = StateActivity(heads: 2)) -> StateBank {
         StateBank(keys: Variable(random([2, 5, 8], "keys")), values: Variable(random([2, 5, 8], "values")), activity: activity)
@@ -42,7 +42,7 @@ import Testing
         let gain = largest(try #require(store["outputNorm.gain"]).value)
         #expect(largest(states.values.value) <= gain * 8.0.squareRoot() + 1e-9)
     }
-    /// What inactive states hold is not heard, and they do not change; with nobody there nothing happens.
+    /// Inactive states have no influence and do not change; without active states nothing changes.
     @Test(arguments: Strategies.standard.interactions.names) func inactiveStatesAreNotHeard(_ name: String) throws {
         let (interaction, _) = try built(name, shaken: true), hidden = -Double.infinity
         let activity = StateActivity(
@@ -90,7 +90,7 @@ import Testing
         return old.indices.map { keep[$0] * old[$0] + (1 - keep[$0]) * new[$0] }
     }
 
-    /// Each head of a state hears its 2 best of 5.
+    /// Each head of a state attends to its 2 best of 5.
     @Test func sparseAttentionFollowsItsFormula() throws {
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
         let interaction = SparseAttentionInteraction(builder, width: 8, states: 5, heads: 2, k: 2)

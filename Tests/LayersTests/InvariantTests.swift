@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    /// Detached, the state cuts the way back and nothing else.
+    /// A detached state truncates only the backward pass.
     @Test func aDetachedStateCutsGradients() throws {
         let m = try Recipe().built(), context = ForwardContext(.train), x = random([1, 6, 8], "x")
         var state: MixerCache? = m.layer.initialState(batch: 1, context)
@@ -127,7 +127,7 @@ import Testing
         }
     }
 
-    /// A layer of which only the router is trained, going on from a state of another pass.
+    /// A layer of which only the router is trained, continuing from the cache of another pass.
     @Test
     func frozenProjectionsDoNotStopTheRest() throws {
         let m = try Recipe().built()
@@ -214,7 +214,7 @@ import Testing
         }
     }
 
-    /// A keep gate that is shut makes a state inactive; with all of them shut, nothing is read and nothing breaks.
+    /// A closed L0 gate makes a state inactive; with all gates closed, reads are 0.
     @Test(arguments: Recipe.all.filter { $0.keep && !$0.masked && $0.rule == .plain }) func shutGates(_ recipe: Recipe) throws {
         let m = try recipe.built(dtype: .float32), logits = try #require(m.layer.manager.gateLogits)
         logits.value = Tensor(repeating: -20, [5])
@@ -252,7 +252,7 @@ import Testing
             if i < 50 { early = max(early, size) } else { late = max(late, size) }
             #expect(bytes == nil || bytes == state!.byteCount)
             bytes = state!.byteCount
-            // What is written has keys of length √d = 2 in every head; a mean of them and the beginning is no longer.
+            // Written keys have length √d = 2 in every head; a mean of them and the initial key is not longer.
             let bound = max(2, headNorm(first))
             #expect(headNorm(state!["keys"]!.value) <= bound + 1e-4)
         }
@@ -265,7 +265,7 @@ import Testing
         return squares.max()!.squareRoot()
     }
 
-    /// Rules that run step by step take longer; their values are convex in something within ±1 and the beginning.
+    /// Rules that run step by step take longer; their values are convex combinations of values within ±1 and the initial ones.
     @Test(arguments: Recipe.Rule.allCases.filter(\.isStepwise)) func manyStepsStayBounded(_ rule: Recipe.Rule) throws {
         let m = try Recipe(rule: rule, routing: "sigmoid").built(width: 4, heads: 1, states: 2, dtype: .float32)
         var state: MixerCache? = m.layer.initialState(batch: 1, ForwardContext(.evaluate))

@@ -5,12 +5,12 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-/// Every policy against a case that can be worked out by hand.
+/// Every policy against a case computed by hand.
 @Suite struct LifePolicyTests {
     private typealias State = StateView.State
     private let key = RandomKey(1)
 
-    /// Four states at places 0, 2, 3, 5 with read shares 0.1, 0.4, 0.3, 0.2.
+    /// Four states at indices 0, 2, 3, 5 with read weights 0.1, 0.4, 0.3, 0.2.
     private func view() -> StateView {
         StateView(
             step: 100, layer: "l",
@@ -53,7 +53,7 @@ import Testing
         #expect(candidates(TopKPruning(keep: 3), view()) == [15])
         #expect(candidates(TopKPruning(measure: .saliency, keep: 2), view()) == [12, 13])
         #expect(candidates(TopKPruning(keep: 9), view()).isEmpty)
-        // Of equals the later place goes first.
+        // Of equal scores, the later index is first.
         #expect(candidates(TopKPruning(measure: .write, keep: 2), view()) == [12, 15])
     }
     /// ln α = −2.5 gives 1.2 σ − 0.1 = −0.009 < 0: shut. ln α = −2 gives 0.043.

@@ -44,7 +44,8 @@ import Testing
         for (state, w) in zip(view.states, routed) { #expect(abs(state.write - w) < 1e-12) }
         #expect(abs(view.states.reduce(0) { $0 + $1.read! } - 1) < 1e-12)
     }
-    /// The saliency is the slope of the loss by the logarithm of a state's activity: of its keep gate, by finite differences.
+    /// The saliency is the derivative of the loss by the logarithm of a state's activity, here its L0 gate, by finite
+    /// differences.
     @Test func saliencyIsASlope() throws {
         let recipe = Recipe(keep: true), m = try recipe.built(), x = random([1, 7, 8], "x")
         let watcher = Watcher(), logits = try #require(m.layer.manager.gateLogits)
@@ -134,12 +135,13 @@ import Testing
             }
         }
         #expect(births.map(\.step) == [2, 4] && births.map(\.place) == [4, 5])
-        // Identities go on where they were, and nobody else's changes.
+        // New identifiers continue the sequence, and those of other states do not change.
         #expect(births.map(\.state) == [6, 7])
         #expect(manager.identities == [0, 1, 2, 3, 6, 7] && manager.nextIdentity.value.item() == 8)
     }
 
-    /// A policy that prunes what is little used and one that adds when all are used: on a stream that stays the same they come to rest.
+    /// A policy that prunes what is little used and one that adds when all are used: on a stream that stays the same they come to
+    /// rest.
     @Test func noOscillationOnAConstantStream() throws {
         let m = try layer({
             $0.pruning = ThresholdPruning(measure: .write, below: 0.6)
@@ -160,7 +162,7 @@ import Testing
         #expect(steps.count < 30 && halves[1] <= 4, "\(halves)")
     }
 
-    /// Resumed from its memory, a life goes on as the one that never stopped; the text of a checkpoint in between.
+    /// A lifecycle restored from the text of a checkpoint continues as one that never stopped.
     @Test func memoryIsComplete() throws {
         func make() throws -> (Built, StateLifecycle) {
             let m = try layer({

@@ -179,7 +179,7 @@ import Testing
         #expect(same(m(tokens([1, 4], 2), state: &again, context).value, a))
     }
 
-    /// A model that goes on after states were switched off is the one that was switched off before.
+    /// A model whose states are deactivated between calls equals one with those states inactive from the start.
     @Test func masksAreSavedWithTheParameters() throws {
         let m = try model(Recipe()), n = try model(Recipe(), seed: 2), x = tokens([1, 8], 1)
         for layer in m.stateLayers { layer.manager.active = [true, false, true, true, false] }

@@ -56,7 +56,7 @@ struct Recipe: Sendable, CustomTestStringConvertible {
     var rule = Rule.plain
     var routing = "top-k"
     var talks = false
-    /// How states talk.
+    /// The interaction of states.
     var interaction = "attention"
     /// Nil: what is usual for the rule.
     var read: String?
@@ -134,7 +134,7 @@ struct Recipe: Sendable, CustomTestStringConvertible {
         if ["top-k", "balanced-top-k", "content", "hash", "random"].contains(routing) { router["k"] = 2 }
         // Most tests make several passes and compare them; a selection bias would move in between.
         if routing == "balanced-top-k" { router["rate"] = 0 }
-        // A weight of 1 forgets the beginning at once, and nothing of it is left to test.
+        // A weight of 1 would overwrite the initial state at once, so that it could not be tested.
         if ["all", "hash", "random", "round-robin"].contains(routing) { router["strength"] = 0.75 }
         var map: ConfigurationMap = ["convolution": 3, "router": .map(router), "update": .map(rule.settings)]
         if talks {
@@ -206,7 +206,7 @@ func parts(of total: Int, _ key: RandomKey, upTo bound: Int = 7) -> [Int] {
 }
 
 extension TokenToStateRouter {
-    /// tokens [B, T, D] from the beginning of a sequence, or from a position, → weights [B, T, N].
+    /// tokens [B, T, D] from the start of a sequence, or from a position, → weights [B, T, N].
     func callAsFunction(
         _ tokens: Variable, _ activity: StateActivity, position: Int = 0, _ context: ForwardContext
     ) -> Variable {

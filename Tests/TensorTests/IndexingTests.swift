@@ -1,7 +1,7 @@
 import NSTMTensor
 import Testing
 
-/// Random indices for the subscript, and what they mean: the shape of the result and the places in row-major order.
+/// Random indices for the subscript, with the shape of the result and the selected elements in row-major order.
 enum RandomIndex {
     static func some(_ dims: [Int], _ random: inout TestRandom) -> (indices: [AxisIndex], dims: [Int], places: [Int]) {
         var indices: [AxisIndex] = [], out: [Int] = [], picked: [[Int]] = []

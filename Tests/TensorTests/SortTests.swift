@@ -4,14 +4,14 @@ import Testing
 @Suite struct SortTests {
     /// Whether x comes before y: NaN after everything.
     private static func less(_ x: Double, _ y: Double) -> Bool { x < y || (!x.isNaN && y.isNaN) }
-    /// Places in stable order, by Swift's sort of (number, place).
+    /// Indices in stable order, by Swift's sort of (value, index).
     private static func order(_ row: [Double], descending: Bool) -> [Int] {
         row.indices.sorted { i, j in
             let (a, b) = descending ? (row[j], row[i]) : (row[i], row[j])
             return less(a, b) || (!less(b, a) && i < j)
         }
     }
-    /// Rows of a kind that sorting algorithms stumble over.
+    /// Rows that are hard cases of sorting algorithms.
     private static func row(_ n: Int, _ kind: Int, _ type: DType, _ random: inout TestRandom) -> [Double] {
         let special: [Double] = [
             .nan, .infinity, -.infinity, 0, -0.0, .leastNonzeroMagnitude, -.leastNonzeroMagnitude, 1e-40,

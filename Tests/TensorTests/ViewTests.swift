@@ -43,7 +43,7 @@ import Testing
                 out[.all] = x.permuted(order)
                 #expect(Model(out) == m.permuted(order))
             }
-            // Into a transposed place.
+            // Into a transposed view.
             var wide = Tensor.zeros([dims[2], dims[1]], dtype: type)
             wide.write(x[0]) { $0.transposed() }
             #expect(Model(wide) == Model(x[0]).permuted([1, 0]))

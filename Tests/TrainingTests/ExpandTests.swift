@@ -50,7 +50,7 @@ import NSTMTraining
         let fewer = try run("expand", "copy", "--states", "7", "--output", "b")
         #expect(fewer.status == 1 && fewer.error.contains("blocks.0.mixer has 8 states, more than 7"), "\(fewer.error)")
         let many = try run("expand", "copy", "--states", "1000000", "--output", "b")
-        #expect(many.status == 64 && many.error.contains("--states needs a number in 1...65536"), "\(many.error)")
+        #expect(many.status == 64 && many.error.contains("--states must be in 1...65536"), "\(many.error)")
         let into = try run("expand", "copy", "--states", "9", "--output", "copy")
         #expect(into.status == 1 && into.error.contains("Nothing was changed"), "\(into.error)")
         #expect(!FileManager.default.fileExists(atPath: scratch["b"].path))

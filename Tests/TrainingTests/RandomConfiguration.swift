@@ -4,8 +4,8 @@ import NSTMModules
 import NSTMTensor
 import NSTMTraining
 
-/// A random configuration with small sizes: most are valid, some break a rule that binds keys together. A function of the seed and
-/// the index. Every registered name comes up: models, update rules and routing policies in turn, all others at random.
+/// A random configuration with small sizes: most are valid, some break a rule that binds keys together. A function of the seed
+/// and the index. Every registered name comes up: models, update rules and routing policies in turn, all others at random.
 struct RandomConfiguration {
     let value: ConfigurationValue
     /// A pruning policy and its settings, for `nstm prune`.
@@ -16,7 +16,7 @@ struct RandomConfiguration {
     private var draw: Draw
     private let index: Int
 
-    /// Random choices, each from its own place of a stream.
+    /// Random choices, each from its own counter value of a key.
     struct Draw {
         let key: RandomKey
         var count = 0
@@ -142,7 +142,7 @@ struct RandomConfiguration {
         return map
     }
 
-    // MARK: Parts of a layer of states
+    // MARK: Parts of a layer with states
 
     private static func addParts(
         _ draw: inout Draw, _ map: inout ConfigurationMap, _ data: Data, _ turn: Int, _ strategies: Strategies, _ breaks: Bool

@@ -65,7 +65,7 @@ struct Tool {
     private let output: URL
     private let error: URL
 
-    /// The program lies beside the test bundle.
+    /// The program is in the same folder as the test bundle.
     static let url: URL = {
         let arguments = CommandLine.arguments
         let bundles = Bundle.allBundles.map(\.bundleURL) + arguments.map { URL(fileURLWithPath: $0) }
@@ -158,7 +158,7 @@ func eventually(_ condition: () -> Bool) -> Bool {
 
 func newest(_ folder: URL) throws -> CheckpointArchive { try CheckpointFile.read(try FoundCheckpoint(at: folder).url) }
 
-/// Every tensor bit for bit, and what a run goes on from.
+/// All tensors are bit-identical, and so is the state from which a run resumes.
 func expectSame(_ a: CheckpointArchive, _ b: CheckpointArchive, sourceLocation: SourceLocation = #_sourceLocation) {
     #expect(a.tensors.map(\.path) == b.tensors.map(\.path), sourceLocation: sourceLocation)
     let different = zip(a.tensors, b.tensors).filter { x, y in
