@@ -139,7 +139,7 @@ extension DataTests {
 
         @Test func movedImagesKeepTheirPixels() throws {
             let data = try MNIST(digits.files, patch: 1, shift: 1, validationCount: 5)
-            var places: Set<Int> = []
+            var positions: Set<Int> = []
             for step in 0..<40 {
                 let batch = data.trainingBatch(step: step, size: 4, key: RandomKey(1))
                 let black = (0 - 0.1307) / 0.3081, white = (1 - 0.1307) / 0.3081
@@ -147,14 +147,14 @@ extension DataTests {
                     let pixels = batch.inputs.select(axis: 0, row).doubles()
                     // The last pixel is the only white one; beyond the moved image there is black.
                     if let corner = pixels.firstIndex(where: { abs($0 - white) < 1e-5 }) {
-                        places.insert(corner)
+                        positions.insert(corner)
                         #expect(pixels[(corner + 1)...].allSatisfy { abs($0 - black) < 1e-5 })
                     } else {
-                        places.insert(-1)
+                        positions.insert(-1)
                     }
                 }
             }
-            #expect(places == [23, 22, 17, 16, -1])
+            #expect(positions == [23, 22, 17, 16, -1])
             // Evaluation leaves images alone.
             let plain = try MNIST(digits.files, patch: 1, validationCount: 5)
             #expect(plain.evaluationBatches(size: 5)[0].inputs.doubles() == data.evaluationBatches(size: 5)[0].inputs.doubles())

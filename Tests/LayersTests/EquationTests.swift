@@ -73,8 +73,8 @@ import Testing
                 let weights = softmax((0..<4).map { dot(part(n, 0), part($0, 1)) / 3.0.squareRoot() })
                 for i in 0..<d { o[h * d + i] = (0..<4).reduce(0.0) { $0 + weights[$1] * part($1, 2)[i] } }
             }
-            let heard = rms(map(o, output), outer)
-            return (0..<6).map { keep[$0] * v[n][$0] + (1 - keep[$0]) * heard[$0] }
+            let attended = rms(map(o, output), outer)
+            return (0..<6).map { keep[$0] * v[n][$0] + (1 - keep[$0]) * attended[$0] }
         }
         #expect(near(rows(attention(bank, ForwardContext(.evaluate)).values.value), expected))
     }

@@ -85,8 +85,8 @@ import Testing
         #expect(difference(a.values.value, b.values.value) < 1e-12)
     }
 
-    private func change(_ old: Row, _ heard: Row, _ p: (String) throws -> [Row]) rethrows -> Row {
-        let keep = try p("balance")[0].map { sigmoid($0) }, new = rms(heard, try p("outputNorm.gain")[0])
+    private func change(_ old: Row, _ attended: Row, _ p: (String) throws -> [Row]) rethrows -> Row {
+        let keep = try p("balance")[0].map { sigmoid($0) }, new = rms(attended, try p("outputNorm.gain")[0])
         return old.indices.map { keep[$0] * old[$0] + (1 - keep[$0]) * new[$0] }
     }
 
@@ -124,9 +124,9 @@ import Testing
             func part(_ n: Int, _ i: Int) -> Row { Array(qkv[n][i * 8..<(i + 1) * 8]) }
             let w = softmax((0..<5).map { dot(part(n, 0), part($0, 1)) / 8.0.squareRoot() })
             let o = (0..<8).map { i in (0..<5).reduce(0.0) { $0 + w[$1] * part($1, 2)[i] } }
-            let heard = rms(added(m[n], map(o, output)), try p("attended.gain")[0])
-            let up = map(heard, try p("feedForward.up.weight")).map { $0 * 0.5 * (1 + erf($0 / 2.0.squareRoot())) }
-            return try change(v[n], added(heard, map(up, try p("feedForward.down.weight"))), p)
+            let attended = rms(added(m[n], map(o, output)), try p("attended.gain")[0])
+            let up = map(attended, try p("feedForward.up.weight")).map { $0 * 0.5 * (1 + erf($0 / 2.0.squareRoot())) }
+            return try change(v[n], added(attended, map(up, try p("feedForward.down.weight"))), p)
         }
         #expect(near(rows(interaction(states, ForwardContext(.evaluate)).values.value.select(axis: 0, 0)), expected))
     }

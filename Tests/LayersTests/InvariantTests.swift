@@ -27,7 +27,7 @@ import Testing
     }
 
     /// Longer than two chunks of the scan, and no multiple of one.
-    @Test(arguments: Recipe.all.filter { !$0.rule.isStepwise && $0.keep == $0.masked && ($0.window == nil) != $0.talks })
+    @Test(arguments: Recipe.all.filter { !$0.rule.isStepwise && $0.keep == $0.masked && ($0.window == nil) != $0.interacts })
     func anySplitOfALongSequence(_ recipe: Recipe) throws {
         let m = try recipe.built(), context = ForwardContext(.evaluate), x = context.constant(random([2, 150, 8], "x"))
         let whole = m.whole(x, context)
@@ -162,11 +162,11 @@ import Testing
             #expect(difference(y.value, reference) <= 1e-4)
             for n in 0..<5 {
                 for b in 0..<2 {
-                    for (part, beginning) in [("keys", manager.initialKeys), ("values", manager.initialValues)] {
+                    for (part, initial) in [("keys", manager.initialKeys), ("values", manager.initialValues)] {
                         let left = state[part]!.value.select(axis: 1, n).select(axis: 0, b)
                         let expected =
                             off.contains(n)
-                            ? beginning.value.select(axis: 0, n) : end[part]!.value.select(axis: 1, n).select(axis: 0, b)
+                            ? initial.value.select(axis: 0, n) : end[part]!.value.select(axis: 1, n).select(axis: 0, b)
                         #expect(same(left, expected), "\(part) of state \(n)")
                     }
                 }
@@ -231,13 +231,14 @@ import Testing
 
     private static let streams: [Recipe] =
         [
-            Recipe(), Recipe(rule: .slow, routing: "sigmoid", talks: true),
+            Recipe(), Recipe(rule: .slow, routing: "sigmoid", interacts: true),
             Recipe(rule: .secondGate, routing: "softmax", window: 3),
-            Recipe(rule: .plain, routing: "top-k", talks: true, keep: true, masked: true), Recipe(routing: "sinkhorn"),
-            Recipe(rule: .slow, routing: "hash", talks: true, interaction: "relational"),
-            Recipe(rule: .secondGate, routing: "round-robin", talks: true, interaction: "sparse-attention"),
-            Recipe(routing: "content", talks: true, interaction: "low-rank", masked: true),
-        ] + Recipe.Rule.linear.flatMap { [Recipe(rule: $0), Recipe(rule: $0, routing: "sigmoid", talks: true, masked: true)] }
+            Recipe(rule: .plain, routing: "top-k", interacts: true, keep: true, masked: true), Recipe(routing: "sinkhorn"),
+            Recipe(rule: .slow, routing: "hash", interacts: true, interaction: "relational"),
+            Recipe(rule: .secondGate, routing: "round-robin", interacts: true, interaction: "sparse-attention"),
+            Recipe(routing: "content", interacts: true, interaction: "low-rank", masked: true),
+        ]
+        + Recipe.Rule.linear.flatMap { [Recipe(rule: $0), Recipe(rule: $0, routing: "sigmoid", interacts: true, masked: true)] }
 
     @Test(arguments: streams) func manyTokensStayBounded(_ recipe: Recipe) throws {
         let m = try recipe.built(dtype: .float32)

@@ -123,20 +123,20 @@ import Testing
         var limits = LifecycleLimits(), pruneVotes: [Int: Int] = [:]
         (limits.patience, limits.budget, limits.minimum, limits.grace) = (2, 1, 2, 50)
         var v = view()
-        func die(_ indices: [Int]) -> [Int] {
+        func prune(_ indices: [Int]) -> [Int] {
             limits.selectPruned(indices.map { ($0, "") }, v, &pruneVotes).map { v.states[$0.index].identity }
         }
-        #expect(die([0, 1, 3]) == [])
+        #expect(prune([0, 1, 3]) == [])
         // 15 is too young; 10 came first; 12 has to wait.
         #expect(pruneVotes == [10: 1, 12: 1])
-        #expect(die([0, 1, 3]) == [10])
+        #expect(prune([0, 1, 3]) == [10])
         #expect(pruneVotes == [12: 2])
         // A good decision ends pruneVotes.
         v.states.remove(at: 0)
-        #expect(die([]) == [] && pruneVotes == [:])
-        #expect(die([0]) == [] && die([0]) == [12])
+        #expect(prune([]) == [] && pruneVotes == [:])
+        #expect(prune([0]) == [] && prune([0]) == [12])
         v.states.remove(at: 0)
         // Two are left, and that many must stay.
-        #expect(die([0]) == [] && die([0]) == [] && die([0]) == [])
+        #expect(prune([0]) == [] && prune([0]) == [] && prune([0]) == [])
     }
 }

@@ -114,12 +114,12 @@ import Testing
         })
         let life = try #require(StateLifecycle([m.layer])), manager = m.layer.manager
         #expect(manager.active == [true, true, true, true, false, false])
-        var births: [(step: Int, state: Int, place: Int)] = []
+        var allocations: [(step: Int, state: Int, place: Int)] = []
         for step in 1...8 {
             _ = pass(m, life, step: step)
             let before = life.layers[0].statistics
             for (layer, change) in life.finish(step: step, loss: 1, key: RandomKey(0), measure: { 0 }) {
-                births.append((step, change.event.state, change.place))
+                allocations.append((step, change.event.state, change.place))
                 _ = before
                 let rows = layer.stateParameters.filter { $0 !== manager.mask && $0 !== manager.identityNumbers }
                 #expect(rows.count == 4)
@@ -134,9 +134,9 @@ import Testing
                 #expect(!models.isEmpty)
             }
         }
-        #expect(births.map(\.step) == [2, 4] && births.map(\.place) == [4, 5])
+        #expect(allocations.map(\.step) == [2, 4] && allocations.map(\.place) == [4, 5])
         // New identifiers continue the sequence, and those of other states do not change.
-        #expect(births.map(\.state) == [6, 7])
+        #expect(allocations.map(\.state) == [6, 7])
         #expect(manager.identities == [0, 1, 2, 3, 6, 7] && manager.nextIdentity.value.item() == 8)
     }
 

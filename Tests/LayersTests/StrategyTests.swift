@@ -91,7 +91,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
     }
 
     @Test func isUsedFromTheFirstMultipleOfTheIntervalOn() throws {
-        let with = try Recipe(talks: true).built(), without = try Recipe().built()
+        let with = try Recipe(interacts: true).built(), without = try Recipe().built()
         for p in without.store.all { #expect(same(p.value, try #require(with.store[p.path]).value)) }
         let context = ForwardContext(.evaluate), x = context.constant(random([1, 9, 8], "x"))
         let a = with.whole(x, context).value, b = without.whole(x, context).value

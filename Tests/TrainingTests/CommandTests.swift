@@ -197,14 +197,14 @@ import NSTMTraining
         let value = try ConfigurationValue(yamlDocument: text, name: "c.yaml")
         #expect(value == ["a": 1, "b": [1, "x", 2.5], "c": ["d": "1", "e": .null], "f": ["g": true]])
         #expect(try ConfigurationValue(yamlDocument: "", name: "c.yaml") == [:])
-        for (text, place, message) in [
+        for (text, location, message) in [
             ("a: 1\nb: 2\na: 3", "c.yaml:1", "duplicate key 'a'"), ("a: 1\n\"a\": 2", "c.yaml:", "duplicate key"),
             ("a: &x [1]\nb: *x", "c.yaml:", "alias"), ("a: 1\nb: !!str 3", "c.yaml:2", "tags"),
             ("a: [1\nb: 2", "c.yaml:2", "expected"),
             ("[1]: 2", "c.yaml:1", "plain word"),
         ] {
             let error = #expect(throws: ConfigurationError.self) { try ConfigurationValue(yamlDocument: text, name: "c.yaml") }
-            #expect(error?.description.contains(place) == true && error?.description.contains(message) == true, "\(error!)")
+            #expect(error?.description.contains(location) == true && error?.description.contains(message) == true, "\(error!)")
         }
     }
 }

@@ -137,7 +137,9 @@ import NSTMTraining
         #expect(deep.status == 1 && deep.error.contains("step 1: the loss is 0.69"), "\(deep.error)")
         #expect(
             deep.error.contains("the gradient's norm overflowed; the largest element is in ") || deep.error.contains("first at "))
-        #expect(deep.error.contains("The learning rate is not the cause") && deep.error.contains("saved no checkpoint"), "\(deep.error)")
+        #expect(
+            deep.error.contains("The learning rate is not the cause") && deep.error.contains("saved no checkpoint"),
+            "\(deep.error)")
         func text(_ step: Int, _ loss: Double, _ gradient: String?) -> String {
             "\(TrainingError.nonFinite(step: step, loss: loss, gradient: gradient, largest: "a.b, 1e+30", checkpoint: nil))"
         }

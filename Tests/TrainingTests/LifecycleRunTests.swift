@@ -88,18 +88,18 @@ import NSTMTraining
     @Test func newbornsHaveNoMoments() throws {
         let experiment = try Experiment(ConfigurationValue(yamlDocument: configuration(), name: "c"))
         let trainer = try experiment.trainer(try experiment.openDataset())
-        var births: [StateEvent] = []
-        trainer.onEvent = { if case .lifecycle(let e) = $0, e.kind == .allocated { births.append(e) } }
-        while births.isEmpty && trainer.step < 16 { try trainer.run(until: trainer.step + 1) }
-        let birth = try #require(births.first)
-        let layer = try #require(trainer.model.stateLayers.first { $0.path == birth.layer })
-        let place = try #require(layer.manager.identities.firstIndex(of: birth.state))
-        #expect(layer.manager.active[place])
+        var allocations: [StateEvent] = []
+        trainer.onEvent = { if case .lifecycle(let e) = $0, e.kind == .allocated { allocations.append(e) } }
+        while allocations.isEmpty && trainer.step < 16 { try trainer.run(until: trainer.step + 1) }
+        let allocation = try #require(allocations.first)
+        let layer = try #require(trainer.model.stateLayers.first { $0.path == allocation.layer })
+        let index = try #require(layer.manager.identities.firstIndex(of: allocation.state))
+        #expect(layer.manager.active[index])
         let moments = Dictionary(uniqueKeysWithValues: trainer.optimizer.state(order: trainer.model.parameters.all.map(\.path)))
         let weight = try #require(moments["m/\(layer.path).router.weight"])
         func isZero(_ n: Int) -> Bool { weight.select(axis: 0, n).doubles().allSatisfy { $0 == 0 } }
-        #expect(isZero(place))
-        #expect(layer.manager.active.indices.contains { $0 != place && layer.manager.active[$0] && !isZero($0) })
+        #expect(isZero(index))
+        #expect(layer.manager.active.indices.contains { $0 != index && layer.manager.active[$0] && !isZero($0) })
     }
 
     @Test func pruneCommandSaysOfEachStateWhatBecomesOfIt() throws {

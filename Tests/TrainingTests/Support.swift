@@ -73,9 +73,9 @@ struct Tool {
             guard let end = url.path.range(of: ".xctest") else { return [] }
             return [URL(fileURLWithPath: String(url.path[..<end.upperBound])).deletingLastPathComponent()]
         }
-        let places = (folders + [Bundle.main.bundleURL]).map { $0.appendingPathComponent("nstm") }
-        guard let found = places.first(where: { FileManager.default.isExecutableFile(atPath: $0.path) }) else {
-            fatalError("no nstm beside the tests; looked at \(places.map(\.path))")
+        let candidates = (folders + [Bundle.main.bundleURL]).map { $0.appendingPathComponent("nstm") }
+        guard let found = candidates.first(where: { FileManager.default.isExecutableFile(atPath: $0.path) }) else {
+            fatalError("no nstm beside the tests; searched \(candidates.map(\.path))")
         }
         return found
     }()
