@@ -1,12 +1,13 @@
 import NSTM
 
-/// A saved model and the data to measure it on: that of its configuration, with changes.
+/// A saved model and the dataset for its evaluation: that of its configuration, with the changes of `--set`.
 struct EvaluationData {
     let saved: SavedModel
     let dataset: any Dataset
     let settings: TrainingSettings
 
-    /// - Throws: also when the data is not for the model.
+    /// Opens a checkpoint and its dataset.
+    /// - Throws: also `CommandError` and `TrainingError` when the dataset is not compatible with the model.
     init(_ path: String, set: [String], data: String?) throws {
         let registries = NSTMCommand.registries
         let others = set.filter { !$0.hasPrefix("data.") && !$0.hasPrefix("training.evaluation.") }
@@ -16,7 +17,7 @@ struct EvaluationData {
         try config.apply(overrides: set)
         let experiment = try Experiment(config, registries: registries, folder: DatasetFolder(data))
         let opened = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress, tokenizer: saved.tokenizer))
-        if let warning = opened.warning { NSTMCommand.complain("warning: \(warning)") }
+        if let warning = opened.warning { NSTMCommand.printError("warning: \(warning)") }
         dataset = opened.dataset
         settings = experiment.settings
         guard dataset.inputKind == saved.data.input, dataset.targetKind == saved.data.target else {

@@ -3,7 +3,7 @@ import Foundation
 import NSTM
 import NSTMSystem
 
-/// The command line as a library: a program of your own is `nstm` with your strategies, models and datasets added.
+/// The command line as a library, for programs that add strategies, models and datasets to `nstm`.
 ///
 /// ```swift
 /// import NSTM
@@ -14,15 +14,17 @@ import NSTMSystem
 /// NSTMCommand.main(registries)
 /// ```
 public enum NSTMCommand {
-    /// What configurations can name, for the commands: ArgumentParser makes those itself, so it cannot be handed over.
+    /// The registries of the commands. A task-local value because ArgumentParser creates the commands, so that it cannot be an
+    /// argument.
     @TaskLocal static var registries = Registries.standard
 
-    /// Runs the command that the program's arguments ask for, and ends the program.
+    /// Runs the command given by the program's arguments and exits with its status.
+    /// - Parameter registries: models, strategies and datasets that configurations can name.
     public static func main(_ registries: Registries = .standard) -> Never {
         Console.prepare()
         if let error = AddressSpaceError.check() {
-            complain("error: \(error)")
-            // A usual exit would wait for the threads of OpenBLAS.
+            printError("error: \(error)")
+            // `exit` would wait for the threads of OpenBLAS.
             _exit(1)
         }
         let status = $registries.withValue(registries) {
@@ -31,26 +33,27 @@ public enum NSTMCommand {
                 try command.run()
                 if !(command is any WritesFiles) { try checkOutput() }
                 return ExitCode.success
-            } catch { return tell(error) }
+            } catch { return report(error) }
         }
         Foundation.exit(status.rawValue)
     }
 
-    /// Says why the program ends, and with which status.
-    private static func tell(_ error: any Error) -> ExitCode {
+    /// Prints an error and gives the exit status for it.
+    private static func report(_ error: any Error) -> ExitCode {
         let status = Root.exitCode(for: error)
         if status == .success {
-            // Help and the version are results like others.
-            say(Root.fullMessage(for: error))
-            do { try checkOutput() } catch { return tell(error) }
+            // Help and version are requested output rather than errors.
+            printLine(Root.fullMessage(for: error))
+            do { try checkOutput() } catch { return report(error) }
         } else if status == .failure && !(error is ExitCode) {
-            complain("error: \(text(error))")
+            printError("error: \(text(error))")
         } else if case let message = Root.fullMessage(for: error), !message.isEmpty {
-            complain(message)
+            printError(message)
         }
         return status
     }
-    /// - Throws: when something could not be written to standard output, for a command whose output is its result.
+    /// Checks that all writes to standard output succeeded, for commands whose output is their result.
+    /// - Throws: `CommandError.output`.
     static func checkOutput() throws {
         if let reason = Console.failure(.output) { throw CommandError.output(reason: reason) }
     }
@@ -60,42 +63,44 @@ public enum NSTMCommand {
         let list = error.issues.map { "\n  - \($0)" }.joined()
         return "the configuration has \(error.issues.count) issues:\(list)".withShortLists
     }
-    static func complain(_ text: String) { Console.line(text, to: .error) }
-    static func say(_ text: String) { Console.line(text) }
-    /// How this program was called, for hints.
+    /// Prints a line to standard error.
+    static func printError(_ text: String) { Console.line(text, to: .error) }
+    /// Prints a line to standard output.
+    static func printLine(_ text: String) { Console.line(text) }
+    /// Name of this program as it was called, for suggested commands.
     static var program: String {
         URL(fileURLWithPath: CommandLine.arguments.first ?? "nstm").lastPathComponent
     }
 }
 
 extension String {
-    /// With the first 20 items of every list (lines that begin with `  - `) and the number of the others, and with long lines cut.
+    /// The text with lists (lines that start with `  - `) shortened to 20 items and lines to 2000 characters.
     var withShortLists: String {
-        let most = 20, longest = 2000
+        let maxItems = 20, maxLength = 2000
         var lines: [String] = [], items = 0
         func endList() {
-            if items > most { lines.append("  … and \(items - most) more") }
+            if items > maxItems { lines.append("  … and \(items - maxItems) more") }
             items = 0
         }
         for line in split(separator: "\n", omittingEmptySubsequences: false) {
             if line.hasPrefix("  - ") { items += 1 } else { endList() }
-            if items > most { continue }
-            let rest = line.dropFirst(longest)
-            lines.append(line.prefix(longest) + (rest.isEmpty ? "" : "… (\(rest.count) more characters)"))
+            if items > maxItems { continue }
+            let rest = line.dropFirst(maxLength)
+            lines.append(line.prefix(maxLength) + (rest.isEmpty ? "" : "… (\(rest.count) more characters)"))
         }
         endList()
         return lines.joined(separator: "\n")
     }
 }
 
-/// A command whose result are files: what it prints only tells how it goes, and the loss of that is no error.
+/// A command whose results are files. Its output is only informational, so that failed writes to standard output are not errors.
 protocol WritesFiles: ParsableCommand {}
 
 struct Root: ParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: NSTMCommand.program,
-            abstract: "Trains, examines and uses sequence models with explicit states.",
+            abstract: "Trains, evaluates and runs sequence models with explicit states.",
             discussion: """
                 Examples:
                   \(NSTMCommand.program) train                                    Tiny Shakespeare with all defaults
@@ -113,20 +118,21 @@ struct Root: ParsableCommand {
     }
 }
 
-let checkpointHelp: ArgumentHelp = "A checkpoint, or the folder of a run, of which the newest intact checkpoint is taken."
+let checkpointHelp: ArgumentHelp = "A checkpoint, or the folder of a run, whose newest intact checkpoint is used."
+let dataHelp = ArgumentHelp("Folder with datasets; disables downloads.", valueName: "folder")
 
-/// The model of a checkpoint, or of the newest intact one of a run's folder; says which newer ones were passed over.
+/// The model of a checkpoint, or of the newest intact one in the folder of a run. Prints a warning if newer ones were skipped.
 func savedModel(_ path: String) throws -> SavedModel {
     let saved = try SavedModel(fileURL(path), registries: NSTMCommand.registries)
-    if let warning = saved.warning { NSTMCommand.complain(warning) }
+    if let warning = saved.warning { NSTMCommand.printError(warning) }
     return saved
 }
 
-/// A path given on the command line, where the empty one, of a variable that is not set, would be the current folder.
+/// A nonempty path of the command line. An empty one, such as that of an unset shell variable, would mean the current folder.
 func path(_ text: String) throws -> String {
-    guard !text.isEmpty else { throw ValidationError("a path is empty; leave the option out, or use '.' for the current folder") }
+    guard !text.isEmpty else { throw ValidationError("a path is empty; omit the option, or use '.' for the current folder") }
     return text
 }
 
-/// A path given on the command line.
+/// The URL of a path of the command line, with `~` expanded.
 func fileURL(_ path: String) -> URL { URL(fileURLWithPath: (path as NSString).expandingTildeInPath) }

@@ -3,9 +3,9 @@ import NSTM
 import Yams
 
 extension ConfigurationValue {
-    /// Reads a configuration file: YAML made of plain scalars, lists and maps. Tags, anchors and aliases are refused, because a
-    /// configuration that has to be worked out is one that will be misread.
-    /// - Throws: `ConfigurationError` that names the file and the line of every issue.
+    /// The value of a configuration file in YAML with scalars, lists and maps. Tags, anchors and aliases are errors, because they
+    /// make configurations hard to read.
+    /// - Throws: `ConfigurationError` with the file and line of every issue.
     init(yamlFile url: URL) throws {
         let bytes: Data
         do { bytes = try InputFile.read(url, atMost: InputFile.largestConfiguration) } catch {
@@ -20,7 +20,7 @@ extension ConfigurationValue {
     }
 
     package init(yamlDocument text: String, name: String) throws(ConfigurationError) {
-        // A byte order mark is allowed, and no part of the first key.
+        // A byte order mark is allowed, and is not part of the first key.
         let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
         func issue(_ mark: Mark?, _ message: String) -> ConfigurationError {
             ConfigurationError([
@@ -34,7 +34,7 @@ extension ConfigurationValue {
                 .composer(_, let problem, let mark, _)?:
                 throw issue(mark, problem)
             case .duplicatedKeysInMapping(let keys, let context)?:
-                throw issue(context.mark, "the key \(keys.map { "'\($0)'" }.joined(separator: ", ")) comes twice in one map")
+                throw issue(context.mark, "duplicate key \(keys.map { "'\($0)'" }.joined(separator: ", "))")
             case .reader(let problem, _, _, _)?: throw issue(nil, problem)
             default: throw issue(nil, "\(error)")
             }
@@ -52,8 +52,8 @@ extension ConfigurationValue {
 private struct NodeReader {
     let name: String
     var issues: [ConfigurationIssue] = []
-    /// Where nodes stand. An alias comes as a copy of its anchor's node, at the same place.
-    private var places: Set<String> = []
+    /// Types and positions of all nodes so far. An alias is parsed as a copy of its anchor's node, with the same position.
+    private var positions: Set<String> = []
 
     init(name: String) { self.name = name }
 
@@ -77,8 +77,8 @@ private struct NodeReader {
                     addIssue(key.mark ?? mark, "a key must be a plain word")
                     continue
                 }
-                // The parser compares keys with their tags; for a configuration `a` and `"a"` are one key.
-                if result[key.string] != nil { addIssue(key.mark ?? mark, "the key '\(key.string)' comes twice in one map") }
+                // For the parser, `a` and `"a"` are different keys because their tags differ.
+                if result[key.string] != nil { addIssue(key.mark ?? mark, "duplicate key '\(key.string)'") }
                 result[key.string] = value(element)
             }
             return .map(result)
@@ -94,15 +94,15 @@ private struct NodeReader {
         let kind: String
         switch node {
         case .scalar(let scalar):
-            // Empty scalars take no room, so two of them can stand at one place.
+            // Empty scalars have no extent, so that two of them can have the same position.
             if scalar.string.isEmpty { return true }
             kind = "scalar"
         case .sequence: kind = "sequence"
         case .mapping: kind = "mapping"
         case .alias: kind = "alias"
         }
-        guard let mark = node.mark, kind != "alias", places.insert("\(kind) \(mark)").inserted else {
-            addIssue(node.mark, "the value that begins here is used again through an alias; aliases are not supported")
+        guard let mark = node.mark, kind != "alias", positions.insert("\(kind) \(mark)").inserted else {
+            addIssue(node.mark, "the value that starts here is referenced by an alias; aliases are not supported")
             return false
         }
         return true

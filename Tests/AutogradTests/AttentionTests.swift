@@ -58,7 +58,7 @@ import Testing
         Case(B: 1, T: 300, heads: 1, d: 8, mask: window(20)),
         Case(B: 1, T: 300, heads: 1, d: 8, mask: window(150), queries: 200, bias: true, hidden: [0, 170]),
         Case(B: 1, T: 290, heads: 1, d: 4, bias: true, hidden: Array(0..<140)),
-        // Keys that come in several stretches; and heads that are cut into parts.
+        // Keys in several segments, and heads that are split into parts.
         Case(B: 1, T: 700, heads: 1, d: 96), Case(B: 1, T: 700, heads: 1, d: 96, mask: window(300), queries: 650),
         Case(B: 1, T: 1100, heads: 2, d: 4), Case(B: 1, T: 1030, heads: 1, d: 3, mask: .full, bias: true, hidden: [5]),
         Case(B: 2, T: 1100, heads: 1, d: 4, mask: window(200), queries: 900, bias: true, hidden: [0, 170, 800]),
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    /// Keys in the future have no influence: changing them to anything, NaN included in values' place, changes nothing.
+    /// Later keys have no influence: results do not change with their keys and values, NaN values included.
     @Test func theFutureIsNotSeen() {
         var random = TestRandom(3)
         let x = random.tensor([1, 200, 24]), y = Variable(x).attention(heads: 2, mask: .causal).value

@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    /// Without a way back the activation takes place where the product lies: the same bits.
+    /// Without a backward pass the activation is computed in place, bit-exactly.
     @Test(arguments: Activation.allCases) func linearInPlace(_ activation: Activation) {
         var random = TestRandom(5)
         for (rows, k, n) in [(3, 4, 5000), (700, 3, 9), (1, 2, 2048), (2, 1, 0)] {

@@ -57,7 +57,7 @@ import Testing
         }
     }
 
-    /// A short filter turned round is the short causal convolution.
+    /// With a reversed short filter, the result is that of the short causal convolution.
     @Test func shortFilter() {
         var random = TestRandom(33)
         let inputs = [random.tensor([3, 20, 6]), random.tensor([4, 6])]

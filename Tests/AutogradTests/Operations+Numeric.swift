@@ -61,7 +61,7 @@ extension Operation {
         reduction("variance, population", empty: false) { $0.variance(axes: $1, correction: 0, keepDims: $2) }
         + [
             .init("variance", axesShapes.prefix(3) + []) { $1[0].variance(axes: [0, 2]) },
-            // Away from a deviation of 0, where it has no derivative.
+            // Away from a standard deviation of 0, where it has no derivative.
             .init("standardDeviation", [[[3, 4]], [[2, 5, 2]]]) { ($1[0] + ramp(like: $1[0])).standardDeviation(axes: [-2]) },
         ]
         + reduction("choice of the maximum", empty: false) { $0.maximum(axes: $1, keepDims: $2) }

@@ -204,7 +204,7 @@ struct Operation: Sendable, CustomTestStringConvertible {
     }
 
     static let slots: [Operation] = {
-        // qkv, write, keys, values, bias; write weights come from a sigmoid, so that they lie in 0 ... 1.
+        // qkv, write, keys, values, bias; write weights are sigmoids, so that they are in 0 ... 1.
         let shapes: [[[Int]]] = [
             [[2, 3, 12], [2, 3, 3], [2, 3, 4], [2, 3, 4], [2, 3]], [[1, 1, 6], [1, 1, 1], [1, 1, 2], [1, 1, 2], [1, 1]],
             [[2, 0, 6], [2, 0, 2], [2, 2, 2], [2, 2, 2], [2, 2]],
@@ -307,7 +307,7 @@ struct Operation: Sendable, CustomTestStringConvertible {
         #expect(tape == nil, "\(operation.name)")
     }
 
-    /// Without a tape, or with one that does not record, values are the same and nothing is recorded.
+    /// Without a tape, or with one that does not record, values are the same and no operation is recorded.
     @Test(arguments: Operation.all) func constantsRecordNothing(_ operation: Operation) {
         let inputs = operation.inputs(operation.shapes[0], .contiguous)
         let recorded = evaluate(inputs) { operation.body($0, $1) }.value

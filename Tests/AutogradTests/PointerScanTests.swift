@@ -18,11 +18,11 @@ import Testing
         Tensor((0..<2 * batch * places).map { $0 % places == 0 ? 1.0 : 0 }, [batch, 2, places]).cast(to: dtype)
     }
 
-    /// The recurrence in its own words: a matrix for each move, made for the places in use.
+    /// The recurrence by definition: a matrix for each move over the positions in use.
     @Test(arguments: [nil, [0, 1, 2, 3, 4, 5], [0, 2, 5], [0]] as [[Int32]?]) func shiftMatrices(_ order: [Int32]?) {
         let b = 2, t = 9, n = 6, places = (order ?? (0..<Int32(n)).map { $0 }).map { Int($0) }
         let a = shares([b, t, 2], "a"), e = shares([b, t, 5], "e")
-        // Heads somewhere among the places in use.
+        // Heads at random positions in use.
         let used = Tensor((0..<n).map { places.contains($0) ? 1.0 : 0 }, [n]), start = shares([b, 2, n], "start") * used
         let heads = scan(a, e, start, order.map { [$0] })
         for s in 0..<b {
@@ -47,7 +47,7 @@ import Testing
             }
         }
     }
-    /// One move at a time: heads are at exactly one place, the one at which two counters are, however many tokens there were.
+    /// With one move per token, each head is at exactly one position, that of a counter, after any number of tokens.
     @Test(arguments: [DType.float32, .float64]) func oneMoveAtATime(_ type: DType) {
         let t = 3_000, n = 200, key = RandomKey(8)
         var write = 0, read = 0, a: [Double] = [], e: [Double] = [], places: [(Int, Int?)] = []
@@ -77,7 +77,7 @@ import Testing
         // The case is no empty one: both heads have been far out.
         #expect(places.contains { $0.0 > 100 } && places.contains { ($0.1 ?? 0) > 50 })
     }
-    /// Nothing is negative, no head has more than all of itself, and what is lost has left the last place.
+    /// Weights are nonnegative, their sum is at most 1, and lost weight has moved beyond the last position.
     @Test func distributions() {
         let heads = scan(shares([3, 400, 2], "a"), shares([3, 400, 5], "e"), rest(3, 9))
         for x in [heads.writes, heads.reads] {
@@ -85,10 +85,10 @@ import Testing
             #expect(x.sum(axes: [2]).doubles().allSatisfy { $0 <= 1 + 1e-12 })
         }
         let sums = heads.writes.sum(axes: [2]).doubles()
-        // A head that only moves forward is gone in the end, and was whole before it could reach the last place.
+        // A head that only moves forward has weight 0 in the end, and weight 1 before it can reach the last position.
         #expect(sums[399] < 1e-6 && (0..<8).allSatisfy { abs(sums[$0] - 1) < 1e-12 })
     }
-    /// Sequences that differ in their places, and none but their own.
+    /// Sequences with different positions in use do not influence each other.
     @Test func placesOfEachSequence() {
         let a = shares([2, 7, 2], "a"), e = shares([2, 7, 5], "e"), orders: [[Int32]] = [[0, 1, 4], [0, 2, 3]]
         let both = scan(a, e, rest(2, 5), orders)

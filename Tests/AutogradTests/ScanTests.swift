@@ -71,7 +71,7 @@ enum NaiveScan {
 
 /// A form of the matrix state: which gates it has.
 struct MatrixForm: Sendable, CustomTestStringConvertible {
-    var decay: Int?  // 0: a head, 1: a key channel
+    var decay: Int?  // 0: per head, 1: per key channel
     var beta = false, bonus = false
     var testDescription: String { "decay \(decay.map { ["heads", "channels"][$0] } ?? "none"), beta \(beta), bonus \(bonus)" }
 
@@ -153,7 +153,7 @@ struct MatrixForm: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// Slices of one wide projection, and gates repeated over time, are read where they lie.
+    /// Slices of one wide projection, and gates repeated over time, are read in place.
     @Test func stridedOperands() {
         var random = TestRandom(5)
         let wide = Variable(random.tensor([2, 20, 14])), fixed = Variable(random.tensor([2], 0..<1))

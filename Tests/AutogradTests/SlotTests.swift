@@ -6,7 +6,8 @@ import Testing
     private let B = 2, T = 5, N = 6, D = 8, H = 2
     private func input(_ shape: Shape, _ name: String, _ type: DType) -> Tensor { random(shape, name, type) }
 
-    /// The read alone is the scan that writes nothing, −∞ in the bias included, to the bit; queries may be columns of something wider.
+    /// The read alone is bit-identical to a scan without writes, −∞ in the bias included; queries may be columns of a wider
+    /// tensor.
     @Test(arguments: [DType.float32, .float64]) func readIsAScanThatWritesNothing(_ type: DType) {
         let qkv = input([B, T, 3 * D], "qkv", type), keys = input([B, N, D], "keys", type),
             values = input([B, N, D], "values", type)
@@ -28,7 +29,7 @@ import Testing
         for (a, b) in zip(scan, read) { #expect(bits(a) == bits(b)) }
     }
 
-    /// Token by token without a way back, where heads work in place, gives the bits of all tokens at once with one.
+    /// Token by token without a backward pass, where heads work in place, is bit-identical to all tokens at once with one.
     @Test(arguments: [DType.float32, .float64], [false, true]) func tokensAloneAreTheScan(_ type: DType, gated: Bool) {
         let qkv = input([B, T, 3 * D], "qkv", type), write = input([B, T, N], "write", type).map { max(0, min(1, $0)) }
         let gate = gated ? input([B, T, D], "gate", type).map { max(0, min(1, $0)) } : nil

@@ -4,7 +4,7 @@ import Testing
 
 /// Counts of the fused operations against closed forms, forward and backward.
 @Suite struct WorkTests {
-    /// What a function and its way back execute, each by itself.
+    /// The counted work of a function and of its backward pass, separately.
     private func count(_ inputs: [Tensor], _ body: (ForwardContext, [Variable]) -> Variable) -> (forward: Work, backward: Work) {
         let context = ForwardContext(.train), variables = inputs.map { context.input($0) }
         var y: Variable?
@@ -48,7 +48,7 @@ import Testing
         #expect(work.forward.multiplyAdds == 2 * 100 * 8)
     }
 
-    // MARK: Pointers. Six products for each place in use, backward twelve.
+    // MARK: Pointers. Six products per position in use, twelve in the backward pass.
 
     @Test(arguments: [nil, [[0, 2, 5]]] as [[[Int32]]?]) func pointers(_ order: [[Int32]]?) {
         let work = count([random([2, 20, 2]), random([2, 20, 5]), random([2, 2, 7])]) {
@@ -61,7 +61,7 @@ import Testing
 
     // MARK: Convolutions
 
-    /// Four taps, of which the first three tokens miss 3, 2 and 1; the way back makes values again, sums for the taps, and dx.
+    /// Four taps, of which the first three tokens lack 3, 2 and 1; the backward pass recomputes values and sums taps and dx.
     @Test func causalConvolution() {
         let x = random([2, 20, 24]), w = random([4, 24])
         let work = count([x, w]) { $1[0].causalConvolution($1[1], silu: true) }
@@ -76,7 +76,7 @@ import Testing
         #expect(work.forward.multiplyAdds == products && work.backward.multiplyAdds >= 2 * products)
     }
 
-    // MARK: Slots: 2d for each state written and 2d for each that is read, a token and head
+    // MARK: Slots: 2d per written state and 2d per read state, token and head
 
     /// Write weights of which k of each row are not 0.
     private func routed(_ batch: Int, _ time: Int, _ states: Int, _ k: Int) -> Tensor {
@@ -117,7 +117,7 @@ import Testing
         #expect(
             work.forward.multiplyAdds == 2 * 40 * 16 * (4 * 8 + 2) && work.backward.multiplyAdds == 2 * 40 * 16 * (11 * 8 + 6))
     }
-    /// With steps of states, a state whose step is 0 is read and nothing else: 1 product instead of 5, 2 instead of 15.
+    /// With steps of states, a state whose step is 0 is only read: 1 product instead of 5, 2 instead of 15.
     @Test func selectiveScanWithSteps() {
         let (B, T, D, N, k) = (2, 40, 16, 8, 3), x = [B, T, D], n = [B, T, N]
         let work = count([random(x), random(x), random([D, N]), random(n), random(n), routed(B, T, N, k)]) {
@@ -126,7 +126,7 @@ import Testing
         #expect(work.forward.multiplyAdds == B * T * D * (5 * k + (N - k) + 2))
         #expect(work.backward.multiplyAdds == B * T * D * (15 * k + 2 * (N - k) + 6))
     }
-    /// A dot product with each key in reach and its move; both again on the way back, and five products more.
+    /// A dot product with each key in reach and its move; in the backward pass both again, and five more products.
     @Test func contentSlotScan() {
         let (B, T, N, D, k) = (2, 40, 8, 24, 3)
         let gates = [random([B, T]), random([B, T])].map { Variable($0).sigmoid().value }

@@ -295,10 +295,10 @@ import Testing
         let biases = try (0..<3).map { try s("filter.maps.\($0).bias") }
         let filter = (0..<L).map { t -> [Double] in
             let position = Double(t) / Double(L - 1)
-            let turns = (0..<16).map { i -> Double in
+            let angles = (0..<16).map { i -> Double in
                 2 * .pi * Double(t) / Double(L) * (1e-4 + Double(i) * (15 - 1e-4) / 15)
             }
-            var z = [position] + turns.map { cos($0) } + turns.map { -sin($0) }
+            var z = [position] + angles.map { cos($0) } + angles.map { -sin($0) }
             for i in 0..<3 { z = zip(map(z, weights[i], biases[i]), frequency).map { sin($0 * $1) } }
             z = map(z, weights[3])
             return (0..<4).map { c in
@@ -330,7 +330,7 @@ import Testing
             })
     }
 
-    /// Products of turned queries and keys depend on distances only, and position 0 turns nothing.
+    /// Products of rotated queries and keys depend on distances only, and position 0 has no rotation.
     @Test func rotaryPositions() {
         let q = random([1, 1, 8], "q"), k = random([1, 1, 8], "k")
         func product(_ i: Int, _ j: Int) -> [Double] {
@@ -342,9 +342,10 @@ import Testing
             #expect(zip(product(i, j), product(2, 0)).allSatisfy { abs($0 - $1) < 1e-10 })
         }
         #expect(zip(product(3, 0), product(2, 0)).contains { abs($0 - $1) > 1e-3 })
-        // The pair of channels 0 and 2 of a head of 4 turns by the position itself, in radians; channels 1 and 3 by a hundredth.
-        let turned = Variable(q).rotated(heads: 2, position: 5).value.doubles(), old = q.doubles()
-        #expect(abs(turned[0] - (old[0] * cos(5) - old[2] * sin(5))) < 1e-12)
-        #expect(abs(turned[3] - (old[1] * sin(0.05) + old[3] * cos(0.05))) < 1e-12)
+        // The pair of channels 0 and 2 of a head of 4 is rotated by the position in radians; channels 1 and 3 by a hundredth of
+        // it.
+        let rotated = Variable(q).rotated(heads: 2, position: 5).value.doubles(), old = q.doubles()
+        #expect(abs(rotated[0] - (old[0] * cos(5) - old[2] * sin(5))) < 1e-12)
+        #expect(abs(rotated[3] - (old[1] * sin(0.05) + old[3] * cos(0.05))) < 1e-12)
     }
 }

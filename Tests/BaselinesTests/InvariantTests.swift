@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    /// All blocks again on the way back: the same bits.
+    /// Recomputation of all blocks in the backward pass is bit-exact.
     @Test(arguments: Peer.all) func recomputationChangesNothing(_ peer: Peer) {
         let x = tokens([2, 6])
         func run(_ recompute: Bool) -> Gradients {

@@ -56,7 +56,7 @@ import Testing
             #expect(difference(gradients[path]!, try #require(g.gradients[m.publishedName(of: path)]).tensor) <= 1e-5, "\(path)")
         }
     }
-    /// Everything that does not fit is named as the file calls it, and nothing is changed.
+    /// Every tensor that does not match is reported by its name in the file, and the model is unchanged.
     @Test func weightsThatDoNotFit() throws {
         let m = model("lstm"), before = m.parameters.all.map(\.value)
         var file = try SafetensorsFile.read(goldenURL("gru.safetensors"))

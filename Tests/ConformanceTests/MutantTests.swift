@@ -116,7 +116,7 @@ import Testing
     @Test func somethingThatIsNotSaved() {
         expect(Conformance.check(updateRule: { Nostalgic($0, width: $1.width) }, quick), breaks: .checkpoints, [.inactivity])
     }
-    /// None of the issues lies in what the mutants share.
+    /// None of the issues is in the code that the mutants share.
     @Test func withoutSabotageEverythingHolds() {
         for report in [
             Conformance.check(updateRule: { Moving($0, width: $1.width) }, quick),

@@ -67,7 +67,7 @@ extension DataTests {
             #expect(batches.map(\.sequenceCount) == [2, 2, 1, 2, 2, 1, 2, 2, 1])
             #expect(task.evaluationBatches(size: 2, limit: 3).map(\.length) == [13, 25, 49])
             func rows(_ batches: BatchSequence) -> [Double] { batches.flatMap { $0.inputs.doubles() } }
-            // Neither the size of a batch nor that of the set changes a sequence.
+            // A sequence does not depend on the batch size or the size of the set.
             let five = rows(task.evaluationBatches(length: 12, count: 5, size: 2))
             #expect(five == rows(task.evaluationBatches(length: 12, count: 5, size: 5)))
             #expect(five == Array(rows(task.evaluationBatches(length: 12, count: 9, size: 4)).prefix(five.count)))

@@ -151,9 +151,9 @@ private struct Plain: Dataset {
     /// Mean v and variance v · strength; 1 / strength above what one exponential can hold, too.
     @Test(arguments: [(0.02, 0.5), (0.002, 0.6), (0.0004, 0.5)]) func shot(_ strength: Double, _ value: Double) throws {
         let noise = moments(try values(.shot, strength, Float(value)))
-        let deviation = (value * strength).squareRoot()
-        #expect(abs(noise.mean - value) < deviation / 60, "\(noise)")
-        #expect(abs(noise.standardDeviation / deviation - 1) < 0.02, "\(noise)")
+        let standardDeviation = (value * strength).squareRoot()
+        #expect(abs(noise.mean - value) < standardDeviation / 60, "\(noise)")
+        #expect(abs(noise.standardDeviation / standardDeviation - 1) < 0.02, "\(noise)")
         #expect(try values(.shot, strength, 0).allSatisfy { $0 == 0 })
         // Numbers of particles are whole.
         #expect(
@@ -223,10 +223,10 @@ private struct Plain: Dataset {
     @Test func severalInputs() throws {
         let both = Plain(inputKind: .streams([.features(width: 2), .tokens(vocabulary: 128)]), featureScale: FeatureScale())
         let clean = both.evaluationBatches(size: 100)[0].streams.map { $0.withBytes { Array($0) } }
-        for (kind, place) in [(InputNoise.Kind.gaussian, 0), (.replaced, 1)] {
+        for (kind, index) in [(InputNoise.Kind.gaussian, 0), (.replaced, 1)] {
             let hit = try NoisyDataset(both, InputNoise(kind, strength: 0.2)).evaluationBatches(size: 100)[0].streams
             let same = zip(hit, clean).map { x, old in x.withBytes { Array($0) } == old }
-            #expect(same == [place == 1, place == 0])
+            #expect(same == [index == 1, index == 0])
         }
     }
 

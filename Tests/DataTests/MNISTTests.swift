@@ -139,7 +139,7 @@ extension DataTests {
 
         @Test func movedImagesKeepTheirPixels() throws {
             let data = try MNIST(digits.files, patch: 1, shift: 1, validationCount: 5)
-            var places: Set<Int> = []
+            var positions: Set<Int> = []
             for step in 0..<40 {
                 let batch = data.trainingBatch(step: step, size: 4, key: RandomKey(1))
                 let black = (0 - 0.1307) / 0.3081, white = (1 - 0.1307) / 0.3081
@@ -147,14 +147,14 @@ extension DataTests {
                     let pixels = batch.inputs.select(axis: 0, row).doubles()
                     // The last pixel is the only white one; beyond the moved image there is black.
                     if let corner = pixels.firstIndex(where: { abs($0 - white) < 1e-5 }) {
-                        places.insert(corner)
+                        positions.insert(corner)
                         #expect(pixels[(corner + 1)...].allSatisfy { abs($0 - black) < 1e-5 })
                     } else {
-                        places.insert(-1)
+                        positions.insert(-1)
                     }
                 }
             }
-            #expect(places == [23, 22, 17, 16, -1])
+            #expect(positions == [23, 22, 17, 16, -1])
             // Evaluation leaves images alone.
             let plain = try MNIST(digits.files, patch: 1, validationCount: 5)
             #expect(plain.evaluationBatches(size: 5)[0].inputs.doubles() == data.evaluationBatches(size: 5)[0].inputs.doubles())
@@ -195,7 +195,8 @@ extension DataTests {
             try FileManager.default.removeItem(at: scratch["train-labels-idx1-ubyte"])
             let error = #expect(throws: DatasetError.self) { try MNISTFiles(in: DatasetFolder(scratch.path), download: false) }
             let text = error?.description ?? ""
-            #expect(text.contains("train-labels-idx1-ubyte.gz was not found") && text.contains("/mnist/train-labels-idx1-ubyte\n"))
+            #expect(
+                text.contains("train-labels-idx1-ubyte.gz was not found") && text.contains("/mnist/train-labels-idx1-ubyte\n"))
         }
 
         // MARK: Damage
@@ -295,7 +296,7 @@ extension DataTests {
             var counts = [Int](repeating: 0, count: 10)
             for batch in test { for label in batch.targets.elements(Int32.self) { counts[Int(label)] += 1 } }
             #expect(counts == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009])
-            // Mean and deviation were taken from all 60,000 images.
+            // Mean and standard deviation are those of all 60,000 images.
             let whole = try MNIST(files, patch: 28, validationCount: 59_999)
             let sums = whole.evaluationBatches(size: 10_000).reduce(into: (0.0, 0.0)) { sums, batch in
                 batch.inputs.withElements(of: Float.self) { p in for x in p { sums.0 += Double(x); sums.1 += Double(x * x) } }
@@ -312,7 +313,7 @@ extension DataTests {
             #expect((0..<n).map { key.permuted($0, of: n) }.sorted() == Array(0..<n))
         }
 
-        /// Over many keys every number comes to every place about equally often.
+        /// Over many keys, every number is at every index with about the same frequency.
         @Test func placesAreFair() {
             let n = 10, keys = 4000
             var counts = [Int](repeating: 0, count: n * n)
@@ -320,7 +321,7 @@ extension DataTests {
                 let key = RandomKey(3).fold(seed)
                 for i in 0..<n { counts[i * n + key.permuted(i, of: n)] += 1 }
             }
-            // Expected 400 each, standard deviation 19; five of them.
+            // 400 are expected, with a standard deviation of 19; the bound is five of them.
             #expect(counts.allSatisfy { abs($0 - 400) < 95 }, "\(counts)")
         }
     }

@@ -5,7 +5,7 @@ import Testing
 
 extension DataTests {
     @Suite struct Texts {
-        /// 200 different characters, so that a token is its place in the text.
+        /// 200 different characters, so that a token is its index in the text.
         static let text = String(String.UnicodeScalarView((0..<200).map { Unicode.Scalar(0x100 + $0)! }))
 
         @Test func splitsByCharacters() throws {

@@ -10,7 +10,7 @@ struct ArchiveStreamTests {
     static let fileBytes = 100_000
     static let harm = "libhdf5 crashes or does not terminate when reading it"
 
-    /// All that a child sends of the sample archive, asked for everything in the order in which a reader asks.
+    /// All that a child process sends of the sample archive when everything is requested in the order of a reader.
     static func recording() throws -> [UInt8] {
         let scratch = try Scratch(), archive = sampleArchive(), kinds = DType.allCases
         try CheckpointFile.write(archive, to: scratch.file())
@@ -26,7 +26,7 @@ struct ArchiveStreamTests {
             try ask(path, kinds.firstIndex(of: tensor.dtype), tensor.shape.count * tensor.dtype.byteCount)
         }
         for (path, values) in archive.integers { try ask(path, kinds.count, values.count * 8) }
-        // The child ends when nothing more can be asked for.
+        // The child process ends when no more requests can follow.
         shutdown(stream.socket, Int32(SHUT_WR))
         var bytes: [UInt8] = [], piece = [UInt8](repeating: 0, count: 4096)
         while true {
@@ -145,7 +145,8 @@ struct ArchiveStreamTests {
         #expect(try T.refusal(inRoot: dataset, sized, T.words(999)) == "1000 bytes declared, 999 stored")
         #expect(
             try T.refusal(inRoot: dataset, sized, T.words(.max)) == "\(UInt64.max) stored bytes in a file of \(T.fileBytes)")
-        #expect(try T.refusal(inRoot: dataset, sized, T.words(1000, 1, 1, 1, 1, .max)) == "the attribute 'order' is -1, expected 0")
+        #expect(
+            try T.refusal(inRoot: dataset, sized, T.words(1000, 1, 1, 1, 1, .max)) == "the attribute 'order' is -1, expected 0")
         let whole = sized + T.words(1000, 1, 1, 1, 1, 0)
         for count in [0, 999, 1001, .max] as [UInt64] {
             #expect(try T.refusal(inRoot: dataset, whole, T.words(1, count), [UInt8](repeating: 7, count: 1001)) == T.harm)

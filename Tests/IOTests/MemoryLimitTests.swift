@@ -8,7 +8,7 @@ struct MemoryLimitTests {
     /// A file that is all hole: it has the bytes that its header promises, and takes no space.
     @Test func sparseSafetensors() throws {
         let scratch = try Scratch(), url = scratch["weights.safetensors"]
-        // As rows of a mebibyte, twice the memory of the machine.
+        // Twice the memory of the host, in rows of 1 MiB.
         let rows = (Int(ProcessInfo.processInfo.physicalMemory) >> 20) * 2 + 1, bytes = rows << 20
         let text = #"{"w":{"dtype":"F32","shape":[\#(rows),262144],"data_offsets":[0,\#(bytes)]}}"#
         let head = (0..<8).map { UInt8(truncatingIfNeeded: text.utf8.count >> ($0 * 8)) } + Array(text.utf8)

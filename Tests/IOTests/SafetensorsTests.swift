@@ -108,7 +108,8 @@ struct SafetensorsTests {
         #expect(
             error
                 == .invalidSafetensors(
-                    path: url.path, issues: ["two tensors have the name 'a'", "'__metadata__' is reserved and cannot name a tensor"]))
+                    path: url.path,
+                    issues: ["two tensors have the name 'a'", "'__metadata__' is reserved and cannot name a tensor"]))
         #expect(try SafetensorsFile.read(url)["old"]?.item() == 1)
         #expect(scratch.names == [url.lastPathComponent])
     }
@@ -181,7 +182,7 @@ struct SafetensorsTests {
                 "'a' (bytes 0..<5) and 'b' (bytes 1..<2) overlap", "'a' (bytes 0..<5) and 'c' (bytes 4..<8) overlap",
             ])
         #expect(try issues("{}", data: [1]) == ["bytes 0..<1 belong to no tensor"])
-        // An empty tensor takes nothing, wherever it lies.
+        // An empty tensor has no bytes, at any offset.
         try write("{\(entry("a", 0, 8)),\(entry("none", 3, 3))}", data: bytes)
         #expect(try SafetensorsFile.read(url)["none"]?.count == 0)
     }

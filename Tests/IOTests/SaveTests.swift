@@ -147,7 +147,7 @@ struct TemporaryFileTests {
         #expect(scratch.names == (["step-1.h5", living] + others).sorted())
     }
 
-    /// What is asked for is what is written, and a little more.
+    /// The estimated size is slightly above the written size.
     @Test func theSpaceAskedForIsTheSizeOfTheFile() throws {
         let scratch = try Scratch()
         var archives = [CheckpointArchive(), sampleArchive()]

@@ -45,7 +45,7 @@ import Testing
         // Nothing is novel enough, everything is, and the budget.
         #expect(activity(try built(Self.strategies[0], above: 2), many)[0] == [1, 1, 0, 0, 0, 0])
         #expect(activity(try built(Self.strategies[0], above: 0, budget: 3), many)[0].reduce(0, +) == 3)
-        // Boundaries lie before tokens 3, 6, 9 and 12.
+        // Boundaries are before tokens 3, 6, 9 and 12.
         #expect(activity(try built(Self.strategies[0], above: 0, budget: 6), many)[0].reduce(0, +) == 6)
         #expect(activity(try built(Self.strategies[0], above: 0, budget: 6), many.slice(axis: 1, 0..<4))[0].reduce(0, +) == 3)
     }

@@ -28,7 +28,7 @@ import Testing
         let x = random([2, 7, 8], "x"), weights = policy(Variable(x), everyone, position: 0, evaluation).value
         #expect(rows(weights) == logits(policy.projection, x).map { largest($0, k) })
     }
-    /// The first of k draws falls on a state as often as the softmax says (the Gumbel-max trick).
+    /// The first of k draws selects a state with the probability of the softmax (the Gumbel-max trick).
     @Test func gumbelDrawsFollowTheSoftmax() {
         let (policy, _) = built { GumbelRouting($0, width: 8, states: 4, k: 1) }
         let x = random([1, 1, 8], "x").affine(0.3), n = 20_000

@@ -139,7 +139,7 @@ import Testing
     }
     @Test func inactiveMechanismsTakeNoPlace() {
         let (rule, _) = built { IndependentMechanismsRule($0, width: 4, states: 3, k: 1) }
-        // The first has weight 0, so that either it is chosen and nothing changes, or one of the others.
+        // The first has weight 0, so that if it is chosen no state changes, and otherwise one of the others.
         let all = step(rule).values, last = step(rule, mask: Tensor([0.0, 0, 1])).values
         #expect(last[2] != rows(values)[2] && last[1] == rows(values)[1])
         #expect(all.indices.count { all[$0] != rows(values)[$0] } <= 1)

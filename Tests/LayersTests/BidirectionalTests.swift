@@ -92,7 +92,7 @@ import Testing
         #expect(m(random([2, 9, 6], "x", .float32), ForwardContext(.evaluate)).shape == [2, 3])
         #expect(m.multiplyAdds(PassSize(batch: 2, tokens: 9)) == m.work(batch: 2, tokens: 9).multiplyAdds)
     }
-    /// There is no state to go on from, and nothing to be foretold that can be seen.
+    /// There is no cache, and no prediction of tokens that are part of the input.
     @Test func refusals() async {
         await #expect(processExitsWith: .failure) { _ = BidirectionalTests.model().initialState(batch: 1) }
         await #expect(processExitsWith: .failure) { _ = BidirectionalTests.model(.nextToken(vocabulary: 5)) }

@@ -53,7 +53,7 @@ import Testing
             new.update(b.gradients, rate: 0.01)
             for p in large.store.all {
                 let left = try compaction.resize(p.value, of: p)
-                // Where a gradient is nothing but rounding Adam makes a step of it.
+                // Adam amplifies gradients that are only rounding errors.
                 if dtype == .float64 { #expect(difference(left, small.store[p.path]!.value) <= 1e-6, "\(p.path)") }
             }
         }
@@ -63,7 +63,7 @@ import Testing
         #expect(small.layer.manager.identities == [0, 2, 4])
         #expect(small.layer.manager.nextIdentity.value.item() == 5)
         #expect(small.layer.manager.active == [true, true, true])
-        // Once more: places are no identities.
+        // A second time, because indices then differ from identifiers.
         small.layer.manager.active = [true, false, true]
         let again = StateResizing(removingInactive: [small.layer]), smallest = try Recipe().built(states: 2)
         try again.move(small.store, [small.layer], to: smallest.store, [smallest.layer])

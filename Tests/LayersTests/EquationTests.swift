@@ -7,7 +7,7 @@ import Testing
 
 /// Whole parts against loops over single numbers, written from the formulas of the design.
 @Suite struct EquationTests {
-    /// The flagship: 2 of 4 independent gates, convex update, content read; with a local window of 3 as well.
+    /// The default layer: 2 of 4 independent gates, convex update, content read; with a local window of 3 as well.
     @Test(arguments: [nil, 3]) func layer(_ window: Int?) throws {
         let m = try Recipe(window: window).built(width: 6, states: 4), length = 9, x = rows(random([1, length, 6], "x"))
         func p(_ path: String) throws -> [Row] { rows(try #require(m.store[path]).value) }
@@ -73,8 +73,8 @@ import Testing
                 let weights = softmax((0..<4).map { dot(part(n, 0), part($0, 1)) / 3.0.squareRoot() })
                 for i in 0..<d { o[h * d + i] = (0..<4).reduce(0.0) { $0 + weights[$1] * part($1, 2)[i] } }
             }
-            let heard = rms(map(o, output), outer)
-            return (0..<6).map { keep[$0] * v[n][$0] + (1 - keep[$0]) * heard[$0] }
+            let attended = rms(map(o, output), outer)
+            return (0..<6).map { keep[$0] * v[n][$0] + (1 - keep[$0]) * attended[$0] }
         }
         #expect(near(rows(attention(bank, ForwardContext(.evaluate)).values.value), expected))
     }

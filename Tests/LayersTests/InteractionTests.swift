@@ -6,7 +6,7 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-/// The ways in which states talk.
+/// The state interactions.
 @Suite struct InteractionTests {
     private func bank(_ activity: StateActivity = StateActivity(heads: 2)) -> StateBank {
         StateBank(keys: Variable(random([2, 5, 8], "keys")), values: Variable(random([2, 5, 8], "values")), activity: activity)
@@ -42,7 +42,7 @@ import Testing
         let gain = largest(try #require(store["outputNorm.gain"]).value)
         #expect(largest(states.values.value) <= gain * 8.0.squareRoot() + 1e-9)
     }
-    /// What inactive states hold is not heard, and they do not change; with nobody there nothing happens.
+    /// Inactive states have no influence and do not change; without active states nothing changes.
     @Test(arguments: Strategies.standard.interactions.names) func inactiveStatesAreNotHeard(_ name: String) throws {
         let (interaction, _) = try built(name, shaken: true), hidden = -Double.infinity
         let activity = StateActivity(
@@ -85,12 +85,12 @@ import Testing
         #expect(difference(a.values.value, b.values.value) < 1e-12)
     }
 
-    private func change(_ old: Row, _ heard: Row, _ p: (String) throws -> [Row]) rethrows -> Row {
-        let keep = try p("balance")[0].map { sigmoid($0) }, new = rms(heard, try p("outputNorm.gain")[0])
+    private func change(_ old: Row, _ attended: Row, _ p: (String) throws -> [Row]) rethrows -> Row {
+        let keep = try p("balance")[0].map { sigmoid($0) }, new = rms(attended, try p("outputNorm.gain")[0])
         return old.indices.map { keep[$0] * old[$0] + (1 - keep[$0]) * new[$0] }
     }
 
-    /// Each head of a state hears its 2 best of 5.
+    /// Each head of a state attends to its 2 best of 5.
     @Test func sparseAttentionFollowsItsFormula() throws {
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
         let interaction = SparseAttentionInteraction(builder, width: 8, states: 5, heads: 2, k: 2)
@@ -124,9 +124,9 @@ import Testing
             func part(_ n: Int, _ i: Int) -> Row { Array(qkv[n][i * 8..<(i + 1) * 8]) }
             let w = softmax((0..<5).map { dot(part(n, 0), part($0, 1)) / 8.0.squareRoot() })
             let o = (0..<8).map { i in (0..<5).reduce(0.0) { $0 + w[$1] * part($1, 2)[i] } }
-            let heard = rms(added(m[n], map(o, output)), try p("attended.gain")[0])
-            let up = map(heard, try p("feedForward.up.weight")).map { $0 * 0.5 * (1 + erf($0 / 2.0.squareRoot())) }
-            return try change(v[n], added(heard, map(up, try p("feedForward.down.weight"))), p)
+            let attended = rms(added(m[n], map(o, output)), try p("attended.gain")[0])
+            let up = map(attended, try p("feedForward.up.weight")).map { $0 * 0.5 * (1 + erf($0 / 2.0.squareRoot())) }
+            return try change(v[n], added(attended, map(up, try p("feedForward.down.weight"))), p)
         }
         #expect(near(rows(interaction(states, ForwardContext(.evaluate)).values.value.select(axis: 0, 0)), expected))
     }

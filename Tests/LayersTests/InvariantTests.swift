@@ -27,7 +27,7 @@ import Testing
     }
 
     /// Longer than two chunks of the scan, and no multiple of one.
-    @Test(arguments: Recipe.all.filter { !$0.rule.isStepwise && $0.keep == $0.masked && ($0.window == nil) != $0.talks })
+    @Test(arguments: Recipe.all.filter { !$0.rule.isStepwise && $0.keep == $0.masked && ($0.window == nil) != $0.interacts })
     func anySplitOfALongSequence(_ recipe: Recipe) throws {
         let m = try recipe.built(), context = ForwardContext(.evaluate), x = context.constant(random([2, 150, 8], "x"))
         let whole = m.whole(x, context)
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    /// Detached, the state cuts the way back and nothing else.
+    /// A detached state truncates only the backward pass.
     @Test func aDetachedStateCutsGradients() throws {
         let m = try Recipe().built(), context = ForwardContext(.train), x = random([1, 6, 8], "x")
         var state: MixerCache? = m.layer.initialState(batch: 1, context)
@@ -127,7 +127,7 @@ import Testing
         }
     }
 
-    /// A layer of which only the router is trained, going on from a state of another pass.
+    /// A layer of which only the router is trained, continuing from the cache of another pass.
     @Test
     func frozenProjectionsDoNotStopTheRest() throws {
         let m = try Recipe().built()
@@ -162,11 +162,11 @@ import Testing
             #expect(difference(y.value, reference) <= 1e-4)
             for n in 0..<5 {
                 for b in 0..<2 {
-                    for (part, beginning) in [("keys", manager.initialKeys), ("values", manager.initialValues)] {
+                    for (part, initial) in [("keys", manager.initialKeys), ("values", manager.initialValues)] {
                         let left = state[part]!.value.select(axis: 1, n).select(axis: 0, b)
                         let expected =
                             off.contains(n)
-                            ? beginning.value.select(axis: 0, n) : end[part]!.value.select(axis: 1, n).select(axis: 0, b)
+                            ? initial.value.select(axis: 0, n) : end[part]!.value.select(axis: 1, n).select(axis: 0, b)
                         #expect(same(left, expected), "\(part) of state \(n)")
                     }
                 }
@@ -214,7 +214,7 @@ import Testing
         }
     }
 
-    /// A keep gate that is shut makes a state inactive; with all of them shut, nothing is read and nothing breaks.
+    /// A closed L0 gate makes a state inactive; with all gates closed, reads are 0.
     @Test(arguments: Recipe.all.filter { $0.keep && !$0.masked && $0.rule == .plain }) func shutGates(_ recipe: Recipe) throws {
         let m = try recipe.built(dtype: .float32), logits = try #require(m.layer.manager.gateLogits)
         logits.value = Tensor(repeating: -20, [5])
@@ -231,13 +231,14 @@ import Testing
 
     private static let streams: [Recipe] =
         [
-            Recipe(), Recipe(rule: .slow, routing: "sigmoid", talks: true),
+            Recipe(), Recipe(rule: .slow, routing: "sigmoid", interacts: true),
             Recipe(rule: .secondGate, routing: "softmax", window: 3),
-            Recipe(rule: .plain, routing: "top-k", talks: true, keep: true, masked: true), Recipe(routing: "sinkhorn"),
-            Recipe(rule: .slow, routing: "hash", talks: true, interaction: "relational"),
-            Recipe(rule: .secondGate, routing: "round-robin", talks: true, interaction: "sparse-attention"),
-            Recipe(routing: "content", talks: true, interaction: "low-rank", masked: true),
-        ] + Recipe.Rule.linear.flatMap { [Recipe(rule: $0), Recipe(rule: $0, routing: "sigmoid", talks: true, masked: true)] }
+            Recipe(rule: .plain, routing: "top-k", interacts: true, keep: true, masked: true), Recipe(routing: "sinkhorn"),
+            Recipe(rule: .slow, routing: "hash", interacts: true, interaction: "relational"),
+            Recipe(rule: .secondGate, routing: "round-robin", interacts: true, interaction: "sparse-attention"),
+            Recipe(routing: "content", interacts: true, interaction: "low-rank", masked: true),
+        ]
+        + Recipe.Rule.linear.flatMap { [Recipe(rule: $0), Recipe(rule: $0, routing: "sigmoid", interacts: true, masked: true)] }
 
     @Test(arguments: streams) func manyTokensStayBounded(_ recipe: Recipe) throws {
         let m = try recipe.built(dtype: .float32)
@@ -252,7 +253,7 @@ import Testing
             if i < 50 { early = max(early, size) } else { late = max(late, size) }
             #expect(bytes == nil || bytes == state!.byteCount)
             bytes = state!.byteCount
-            // What is written has keys of length √d = 2 in every head; a mean of them and the beginning is no longer.
+            // Written keys have length √d = 2 in every head; a mean of them and the initial key is not longer.
             let bound = max(2, headNorm(first))
             #expect(headNorm(state!["keys"]!.value) <= bound + 1e-4)
         }
@@ -265,7 +266,7 @@ import Testing
         return squares.max()!.squareRoot()
     }
 
-    /// Rules that run step by step take longer; their values are convex in something within ±1 and the beginning.
+    /// Rules that run step by step take longer; their values are convex combinations of values within ±1 and the initial ones.
     @Test(arguments: Recipe.Rule.allCases.filter(\.isStepwise)) func manyStepsStayBounded(_ rule: Recipe.Rule) throws {
         let m = try Recipe(rule: rule, routing: "sigmoid").built(width: 4, heads: 1, states: 2, dtype: .float32)
         var state: MixerCache? = m.layer.initialState(batch: 1, ForwardContext(.evaluate))

@@ -5,12 +5,12 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-/// Every policy against a case that can be worked out by hand.
+/// Every policy against a case computed by hand.
 @Suite struct LifePolicyTests {
     private typealias State = StateView.State
     private let key = RandomKey(1)
 
-    /// Four states at places 0, 2, 3, 5 with read shares 0.1, 0.4, 0.3, 0.2.
+    /// Four states at indices 0, 2, 3, 5 with read weights 0.1, 0.4, 0.3, 0.2.
     private func view() -> StateView {
         StateView(
             step: 100, layer: "l",
@@ -53,7 +53,7 @@ import Testing
         #expect(candidates(TopKPruning(keep: 3), view()) == [15])
         #expect(candidates(TopKPruning(measure: .saliency, keep: 2), view()) == [12, 13])
         #expect(candidates(TopKPruning(keep: 9), view()).isEmpty)
-        // Of equals the later place goes first.
+        // Of equal scores, the later index is first.
         #expect(candidates(TopKPruning(measure: .write, keep: 2), view()) == [12, 15])
     }
     /// ln α = −2.5 gives 1.2 σ − 0.1 = −0.009 < 0: shut. ln α = −2 gives 0.043.
@@ -123,20 +123,20 @@ import Testing
         var limits = LifecycleLimits(), pruneVotes: [Int: Int] = [:]
         (limits.patience, limits.budget, limits.minimum, limits.grace) = (2, 1, 2, 50)
         var v = view()
-        func die(_ indices: [Int]) -> [Int] {
+        func prune(_ indices: [Int]) -> [Int] {
             limits.selectPruned(indices.map { ($0, "") }, v, &pruneVotes).map { v.states[$0.index].identity }
         }
-        #expect(die([0, 1, 3]) == [])
+        #expect(prune([0, 1, 3]) == [])
         // 15 is too young; 10 came first; 12 has to wait.
         #expect(pruneVotes == [10: 1, 12: 1])
-        #expect(die([0, 1, 3]) == [10])
+        #expect(prune([0, 1, 3]) == [10])
         #expect(pruneVotes == [12: 2])
         // A good decision ends pruneVotes.
         v.states.remove(at: 0)
-        #expect(die([]) == [] && pruneVotes == [:])
-        #expect(die([0]) == [] && die([0]) == [12])
+        #expect(prune([]) == [] && pruneVotes == [:])
+        #expect(prune([0]) == [] && prune([0]) == [12])
         v.states.remove(at: 0)
         // Two are left, and that many must stay.
-        #expect(die([0]) == [] && die([0]) == [] && die([0]) == [])
+        #expect(prune([0]) == [] && prune([0]) == [] && prune([0]) == [])
     }
 }

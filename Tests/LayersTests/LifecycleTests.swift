@@ -44,7 +44,8 @@ import Testing
         for (state, w) in zip(view.states, routed) { #expect(abs(state.write - w) < 1e-12) }
         #expect(abs(view.states.reduce(0) { $0 + $1.read! } - 1) < 1e-12)
     }
-    /// The saliency is the slope of the loss by the logarithm of a state's activity: of its keep gate, by finite differences.
+    /// The saliency is the derivative of the loss by the logarithm of a state's activity, here its L0 gate, by finite
+    /// differences.
     @Test func saliencyIsASlope() throws {
         let recipe = Recipe(keep: true), m = try recipe.built(), x = random([1, 7, 8], "x")
         let watcher = Watcher(), logits = try #require(m.layer.manager.gateLogits)
@@ -113,12 +114,12 @@ import Testing
         })
         let life = try #require(StateLifecycle([m.layer])), manager = m.layer.manager
         #expect(manager.active == [true, true, true, true, false, false])
-        var births: [(step: Int, state: Int, place: Int)] = []
+        var allocations: [(step: Int, state: Int, place: Int)] = []
         for step in 1...8 {
             _ = pass(m, life, step: step)
             let before = life.layers[0].statistics
             for (layer, change) in life.finish(step: step, loss: 1, key: RandomKey(0), measure: { 0 }) {
-                births.append((step, change.event.state, change.place))
+                allocations.append((step, change.event.state, change.place))
                 _ = before
                 let rows = layer.stateParameters.filter { $0 !== manager.mask && $0 !== manager.identityNumbers }
                 #expect(rows.count == 4)
@@ -133,13 +134,14 @@ import Testing
                 #expect(!models.isEmpty)
             }
         }
-        #expect(births.map(\.step) == [2, 4] && births.map(\.place) == [4, 5])
-        // Identities go on where they were, and nobody else's changes.
-        #expect(births.map(\.state) == [6, 7])
+        #expect(allocations.map(\.step) == [2, 4] && allocations.map(\.place) == [4, 5])
+        // New identifiers continue the sequence, and those of other states do not change.
+        #expect(allocations.map(\.state) == [6, 7])
         #expect(manager.identities == [0, 1, 2, 3, 6, 7] && manager.nextIdentity.value.item() == 8)
     }
 
-    /// A policy that prunes what is little used and one that adds when all are used: on a stream that stays the same they come to rest.
+    /// A policy that prunes what is little used and one that adds when all are used: on a stream that stays the same they come to
+    /// rest.
     @Test func noOscillationOnAConstantStream() throws {
         let m = try layer({
             $0.pruning = ThresholdPruning(measure: .write, below: 0.6)
@@ -160,7 +162,7 @@ import Testing
         #expect(steps.count < 30 && halves[1] <= 4, "\(halves)")
     }
 
-    /// Resumed from its memory, a life goes on as the one that never stopped; the text of a checkpoint in between.
+    /// A lifecycle restored from the text of a checkpoint continues as one that never stopped.
     @Test func memoryIsComplete() throws {
         func make() throws -> (Built, StateLifecycle) {
             let m = try layer({

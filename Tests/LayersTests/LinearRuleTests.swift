@@ -20,9 +20,9 @@ import Testing
         let x = rows(random([1, length, W], "x")), qkv = rows(random([1, length, 3 * W], "qkv"))
         let drawn = Tensor.uniform([length, N], key: RandomKey(5), dtype: .float64).doubles().map { $0 < 0.3 ? 0 : $0 }
         let w = rows(Tensor(drawn, [length, N])), keys = rows(random([1, N, W], "keys")),
-            beginning = rows(random([1, N, W], "v"))
+            initial = rows(random([1, N, W], "v"))
 
-        var V = beginning, expected: [Row] = [], mass = Row(repeating: 1, count: N)
+        var V = initial, expected: [Row] = [], mass = Row(repeating: 1, count: N)
         for t in 0..<length {
             // What the rule makes of the token: decays of states, or of channels of states, and strengths of writes.
             var decay = Array(repeating: Row(repeating: 1, count: W), count: N), write = w[t]
@@ -89,7 +89,7 @@ import Testing
         }
 
         func variable(_ rows: [Row]) -> Variable { Variable(Tensor(rows.flatMap { $0 }, [1, rows.count, rows[0].count])) }
-        var bank = StateBank(keys: variable(keys), values: variable(beginning), activity: StateActivity(heads: H))
+        var bank = StateBank(keys: variable(keys), values: variable(initial), activity: StateActivity(heads: H))
         bank.usage = built.initialUsage.map { Variable(Tensor(repeating: $0, [1, N], dtype: .float64)) }
         let (y, end) = StatePropagator(built, interaction: nil, interval: 64)(
             tokens: variable(x), qkv: variable(qkv), routing: Routing(weights: variable(w)), states: bank,

@@ -95,7 +95,7 @@ import Testing
         for t in 2...3 { #expect(difference(a.select(axis: 1, t), b.select(axis: 1, t)) > 1e-6) }
     }
 
-    /// Two streams are one sequence: the states carry the first to every position of the second, and nothing back.
+    /// Two streams are one sequence: the first influences every position of the second, and not the reverse.
     @Test func streamsShareStates() throws {
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
         var shape = ModelConfiguration(

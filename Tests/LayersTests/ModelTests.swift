@@ -43,7 +43,7 @@ import Testing
         #expect(model.parameters.trainableCount <= 820_000)
     }
 
-    @Test(arguments: [Recipe(), Recipe(rule: .gru, talks: true, window: 3, keep: true, masked: false)])
+    @Test(arguments: [Recipe(), Recipe(rule: .gru, interacts: true, window: 3, keep: true, masked: false)])
     func streamingEqualsTheWhole(_ recipe: Recipe) throws {
         let m = try model(recipe, dtype: .float64), x = tokens([2, 17], 1), context = ForwardContext(.evaluate)
         let whole = m(x, context).value
@@ -59,7 +59,7 @@ import Testing
     }
 
     /// Weights that bfloat16 holds exactly give the same logits in half the memory.
-    @Test(arguments: [Recipe(), Recipe(rule: .gru, talks: true, window: 3, keep: true, masked: false)])
+    @Test(arguments: [Recipe(), Recipe(rule: .gru, interacts: true, window: 3, keep: true, masked: false)])
     func halfWeightsAreTheSameWeights(_ recipe: Recipe) throws {
         let m = try model(recipe), x = tokens([2, 17], 1)
         cutToBFloat16(m.parameters)
@@ -75,7 +75,7 @@ import Testing
 
     /// Training on parts with a carried state: gradients reach the learned beginnings when the state starts in the same pass.
     @Test func carriedGradientsEqualTheWhole() throws {
-        let m = try model(Recipe(talks: true, window: 3, keep: true), dtype: .float64), x = tokens([2, 10], 1)
+        let m = try model(Recipe(interacts: true, window: 3, keep: true), dtype: .float64), x = tokens([2, 10], 1)
         func loss(_ lengths: [Int]?) -> Gradients {
             let context = ForwardContext(.train, key: RandomKey(3))
             var y: Variable
@@ -103,7 +103,7 @@ import Testing
 
     /// Recomputed blocks change no bit, also when a state is carried from part to part within the pass.
     @Test(arguments: [
-        Recipe(talks: true, window: 3, keep: true), Recipe(rule: .gru, routing: "softmax", talks: true, masked: true),
+        Recipe(interacts: true, window: 3, keep: true), Recipe(rule: .gru, routing: "softmax", interacts: true, masked: true),
         Recipe(rule: .secondGate, keep: true, masked: true),
     ]) func recomputedBlocksAreTheSame(_ recipe: Recipe) throws {
         let x = tokens([2, 10], 1)
@@ -148,7 +148,7 @@ import Testing
     }
 
     @Test func statesRoundTripThroughTensors() throws {
-        let m = try model(Recipe(talks: true, window: 3)), context = ForwardContext(.evaluate)
+        let m = try model(Recipe(interacts: true, window: 3)), context = ForwardContext(.evaluate)
         for first in [0, 1, 9] {
             var state = m.initialState(batch: 2)
             if first > 0 { _ = m(tokens([2, first], 1), state: &state, context) }
@@ -179,7 +179,7 @@ import Testing
         #expect(same(m(tokens([1, 4], 2), state: &again, context).value, a))
     }
 
-    /// A model that goes on after states were switched off is the one that was switched off before.
+    /// A model whose states are deactivated between calls equals one with those states inactive from the start.
     @Test func masksAreSavedWithTheParameters() throws {
         let m = try model(Recipe()), n = try model(Recipe(), seed: 2), x = tokens([1, 8], 1)
         for layer in m.stateLayers { layer.manager.active = [true, false, true, true, false] }
@@ -190,7 +190,7 @@ import Testing
     }
 
     @Test func everyParameterIsRegisteredOnce() throws {
-        let m = try model(Recipe(rule: .secondGate, talks: true, window: 3, keep: true))
+        let m = try model(Recipe(rule: .secondGate, interacts: true, window: 3, keep: true))
         var found: [ObjectIdentifier: String] = [:], seen: Set<ObjectIdentifier> = []
         func walk(_ value: Any, _ depth: Int) {
             if let p = value as? Parameter {

@@ -40,7 +40,8 @@ import Testing
         #expect(plan.layer(ParameterBuilder(seed: 1), residual: .fanIn).attention.readout is RoutedReadout)
         #expect(reader.resolved[path: "read.kind"] == "routed")
     }
-    /// More states change nothing for a sequence that fits into the trained ones, and longer sequences have a place to go.
+    /// More states change nothing for a sequence that fits into the trained ones, and longer sequences fit into the additional
+    /// states.
     @Test func moreStates() throws {
         let small = layer(5), large = layer(12, seed: 2)
         let resizing = try StateResizing([small.layer], to: 12)
@@ -51,7 +52,8 @@ import Testing
                 < 1e-12)
         #expect(large.layer.manager.identities == Array(0..<12) && large.layer.manager.nextIdentity.value.item() == 12)
     }
-    /// Heads step over inactive states: they write and read as if these were not there (the kit has the layer; this is the policy).
+    /// Heads step over inactive states: they write and read as if these were not there (the kit has the layer; this is the
+    /// policy).
     @Test func inactiveStatesAreSteppedOver() throws {
         let m = layer(5), other = layer(3), x = random([1, 30, 8], "x")
         for p in other.store.all where p.path.hasPrefix("router.") { p.value = m.store[p.path]!.value }

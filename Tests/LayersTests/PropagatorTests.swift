@@ -18,7 +18,7 @@ private final class Unfused: StateUpdateRule {
         rule.view(before: before, after: after, token, context)
     }
 }
-/// Notes how often states talk, and marks it in them.
+/// An interaction that counts its calls and adds 1 to the states in each.
 private final class Counter: StateInteraction {
     var calls = 0
     func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
@@ -184,7 +184,8 @@ private final class Counter: StateInteraction {
         for i in 1..<3 { #expect(abs(u[i] - (1 - pow(1 - w[i], 0.125))) < 1e-14) }
     }
 
-    /// Stepping only the states that tokens reach gives what stepping all of them gives; `Unfused` does not say that its rule could.
+    /// Stepping only the states that tokens reach gives what stepping all of them gives; `Unfused` does not say that its rule
+    /// could.
     @Test(arguments: [false, true], [false, true]) func reachedStatesAreEnough(masked: Bool, lstm: Bool) throws {
         let input = Input(40, masked: masked), builder = ParameterBuilder(seed: 1, dtype: .float64)
         let rule: any StateUpdateRule = lstm ? LSTMRule(builder, width: 6) : GRURule(builder, width: 6)
@@ -251,7 +252,7 @@ private final class Counter: StateInteraction {
             routing: Routing(weights: Variable(.zeros([2, length, 4], dtype: .float64))),
             states: bank, readout: ContentReadout(), position: position, ForwardContext(.evaluate))
         #expect(counter.calls == calls)
-        // Nothing is written here, so what a token reads tells how often states had talked before it.
+        // Nothing is written, so that a token reads the number of interactions before it.
         for t in 0..<length {
             let before = (position + t) / 4 - (position == 0 ? 0 : (position - 1) / 4)
             let read = y.value.slice(axis: 1, t..<t + 1).doubles()

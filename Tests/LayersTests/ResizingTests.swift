@@ -13,7 +13,8 @@ import Testing
         return (resizing, large)
     }
 
-    /// Rows of states that there were stay, learned rows of new ones are the mean of the active ones', all others are the new model's.
+    /// Rows of old states are unchanged, learned rows of new ones are the mean over active states, all others are the new
+    /// model's.
     @Test(arguments: ["top-k", "hash", "balanced-top-k", "content"]) func rows(_ routing: String) throws {
         let recipe = Recipe(rule: .secondGate, routing: routing, keep: true, masked: true), m = try recipe.built()
         let (_, large) = try expanded(m, recipe, to: 8), plain = try recipe.built(states: 8, seed: 2)

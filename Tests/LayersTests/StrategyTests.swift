@@ -41,7 +41,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
             for (g, l) in zip(got, z) { #expect(abs(g - exp(l) / sum) < 1e-12) }
         }
     }
-    /// Inactive states take no place among the k, and no share of a softmax.
+    /// Inactive states are not among the k and have no weight in a softmax.
     @Test(arguments: [DType.float32, .float64]) func inactiveStatesDoNotCompete(_ dtype: DType) {
         let activity = StateActivity(mask: Tensor([1, 0, 0, 1, 0, 1.0]).cast(to: dtype), heads: 2)
         let x = Variable(random([2, 9, 8], "x", dtype)), context = ForwardContext(.evaluate)
@@ -54,7 +54,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
             #expect(row.count { $0 != 0 } == 2)
             #expect(row[1] == 0 && row[2] == 0 && row[4] == 0)
         }
-        // More places than active states.
+        // k is above the number of active states.
         for row in run({ TopKRouting($0, width: 8, states: 6, k: 4) }) {
             #expect(row.map { $0 != 0 } == [true, false, false, true, false, true])
         }
@@ -91,7 +91,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
     }
 
     @Test func isUsedFromTheFirstMultipleOfTheIntervalOn() throws {
-        let with = try Recipe(talks: true).built(), without = try Recipe().built()
+        let with = try Recipe(interacts: true).built(), without = try Recipe().built()
         for p in without.store.all { #expect(same(p.value, try #require(with.store[p.path]).value)) }
         let context = ForwardContext(.evaluate), x = context.constant(random([1, 9, 8], "x"))
         let a = with.whole(x, context).value, b = without.whole(x, context).value
@@ -133,7 +133,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
         manager.gateLogits!.value = Tensor([logit])
         #expect(abs(manager.l0Gates[0] - gate) < 1e-10)
     }
-    /// Draws are open as often as P(z ≠ 0) says, and exactly 0 or 1 with finite probability.
+    /// Draws are nonzero with the frequency P(z ≠ 0), and exactly 0 or 1 with finite probability.
     @Test func drawsFollowTheDistribution() {
         let n = 40_000
         for (logit, open) in [(0.0, 0.8318221840), (-2, 0.4009752644)] {

@@ -55,8 +55,8 @@ struct Recipe: Sendable, CustomTestStringConvertible {
     }
     var rule = Rule.plain
     var routing = "top-k"
-    var talks = false
-    /// How states talk.
+    var interacts = false
+    /// The interaction of states.
     var interaction = "attention"
     /// Nil: what is usual for the rule.
     var read: String?
@@ -72,11 +72,11 @@ struct Recipe: Sendable, CustomTestStringConvertible {
     /// Everything with everything, for the parts that most layers have.
     private static let combinations: [Recipe] = [Rule.plain, .slow, .secondGate, .gru].flatMap { rule in
         ["top-k", "sigmoid", "softmax"].flatMap { routing in
-            [false, true].flatMap { talks in
+            [false, true].flatMap { interacts in
                 [nil, 3].flatMap { window in
                     [false, true].flatMap { keep in
                         [false, true].map {
-                            Recipe(rule: rule, routing: routing, talks: talks, window: window, keep: keep, masked: $0)
+                            Recipe(rule: rule, routing: routing, interacts: interacts, window: window, keep: keep, masked: $0)
                         }
                     }
                 }
@@ -89,34 +89,34 @@ struct Recipe: Sendable, CustomTestStringConvertible {
             routing in
             [
                 Recipe(routing: routing), Recipe(routing: routing, window: 3, keep: true),
-                Recipe(rule: .secondGate, routing: routing, talks: true, masked: true),
+                Recipe(rule: .secondGate, routing: routing, interacts: true, masked: true),
                 Recipe(rule: .gru, routing: routing, keep: true, masked: true),
             ]
         }
         + [Rule.lstm, .slotAttention, .mechanisms].flatMap { rule in
             [
-                Recipe(rule: rule), Recipe(rule: rule, routing: "sigmoid", talks: true, keep: true),
+                Recipe(rule: rule), Recipe(rule: rule, routing: "sigmoid", interacts: true, keep: true),
                 Recipe(rule: rule, routing: "softmax", masked: true),
-                Recipe(rule: rule, talks: true, window: 3, keep: true, masked: true),
+                Recipe(rule: rule, interacts: true, window: 3, keep: true, masked: true),
             ]
         }
         + (Rule.linear + [.minGRU, .minLSTM, .contentSlots]).flatMap { rule in
             [
-                Recipe(rule: rule), Recipe(rule: rule, routing: "sigmoid", talks: true, read: "content", keep: true),
+                Recipe(rule: rule), Recipe(rule: rule, routing: "sigmoid", interacts: true, read: "content", keep: true),
                 Recipe(rule: rule, routing: "softmax", read: "routed", masked: true),
-                Recipe(rule: rule, talks: true, window: 3, keep: true, masked: true),
+                Recipe(rule: rule, interacts: true, window: 3, keep: true, masked: true),
             ]
         }
         + [
-            Recipe(read: "linear", masked: true), Recipe(rule: .secondGate, talks: true, read: "routed", keep: true),
+            Recipe(read: "linear", masked: true), Recipe(rule: .secondGate, interacts: true, read: "routed", keep: true),
             Recipe(rule: .gru, read: "linear", window: 3, keep: true, masked: true),
         ]
         + ["relational", "sparse-attention", "low-rank"].flatMap { interaction in
             [
-                Recipe(talks: true, interaction: interaction),
-                Recipe(rule: .slow, talks: true, interaction: interaction, masked: true),
-                Recipe(routing: "sigmoid", talks: true, interaction: interaction, window: 3, keep: true),
-                Recipe(rule: .gru, talks: true, interaction: interaction, keep: true, masked: true),
+                Recipe(interacts: true, interaction: interaction),
+                Recipe(rule: .slow, interacts: true, interaction: interaction, masked: true),
+                Recipe(routing: "sigmoid", interacts: true, interaction: interaction, window: 3, keep: true),
+                Recipe(rule: .gru, interacts: true, interaction: interaction, keep: true, masked: true),
             ]
         }
     /// Of the combinations every 7th: 7 shares no factor with the number of choices, so that all choices and most pairs of them
@@ -125,7 +125,7 @@ struct Recipe: Sendable, CustomTestStringConvertible {
 
     var testDescription: String {
         [
-            rule.rawValue, routing, talks ? interaction : nil, read, window.map { "window \($0)" }, keep ? "keep" : nil,
+            rule.rawValue, routing, interacts ? interaction : nil, read, window.map { "window \($0)" }, keep ? "keep" : nil,
             masked ? "masked" : nil,
         ].compactMap { $0 }.joined(separator: ", ")
     }
@@ -134,14 +134,14 @@ struct Recipe: Sendable, CustomTestStringConvertible {
         if ["top-k", "balanced-top-k", "content", "hash", "random"].contains(routing) { router["k"] = 2 }
         // Most tests make several passes and compare them; a selection bias would move in between.
         if routing == "balanced-top-k" { router["rate"] = 0 }
-        // A weight of 1 forgets the beginning at once, and nothing of it is left to test.
+        // A weight of 1 would overwrite the initial state at once, so that it could not be tested.
         if ["all", "hash", "random", "round-robin"].contains(routing) { router["strength"] = 0.75 }
         var map: ConfigurationMap = ["convolution": 3, "router": .map(router), "update": .map(rule.settings)]
-        if talks {
-            var talk: ConfigurationMap = ["kind": .string(interaction), "interval": .int(Recipe.interval)]
-            if interaction == "sparse-attention" { talk["k"] = 2 }
-            if interaction == "low-rank" { talk["rank"] = 2 }
-            map["interaction"] = .map(talk)
+        if interacts {
+            var settings: ConfigurationMap = ["kind": .string(interaction), "interval": .int(Recipe.interval)]
+            if interaction == "sparse-attention" { settings["k"] = 2 }
+            if interaction == "low-rank" { settings["rank"] = 2 }
+            map["interaction"] = .map(settings)
         }
         var reading: ConfigurationMap = [:]
         if let window { reading["window"] = .int(window) }
@@ -206,7 +206,7 @@ func parts(of total: Int, _ key: RandomKey, upTo bound: Int = 7) -> [Int] {
 }
 
 extension TokenToStateRouter {
-    /// tokens [B, T, D] from the beginning of a sequence, or from a position, → weights [B, T, N].
+    /// tokens [B, T, D] from the start of a sequence, or from a position, → weights [B, T, N].
     func callAsFunction(
         _ tokens: Variable, _ activity: StateActivity, position: Int = 0, _ context: ForwardContext
     ) -> Variable {

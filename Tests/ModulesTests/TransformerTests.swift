@@ -170,7 +170,7 @@ import Testing
         let m = model(layers: 1), x = tokens([2, 5], below: 7), targets = tokens([2, 5], below: 7, 2)
         let loss = m(x, ForwardContext(.train)).crossEntropy(targets)
         let analytic = try #require(loss.backward()["embedding.weight"]).doubles()
-        // The same model with a head of its own (the output's vocabulary is larger by one word that no target asks for).
+        // The same model with an untied head (the output's vocabulary has one more token, which is not a target).
         var s = shape(layers: 1)
         s.output = .nextToken(vocabulary: 8)
         let untied = Transformer(ParameterBuilder(seed: 2, dtype: .float64), s)
@@ -219,7 +219,7 @@ import Testing
         #expect(same(run(m, .train, 1), run(m, .train, 1)))
         #expect(!same(run(m, .train, 1), run(m, .train, 2)))
         #expect(same(run(m, .evaluate, 1), run(plain, .evaluate, 2)))
-        // Different places draw different masks.
+        // Masks differ between modules and purposes.
         let context = ForwardContext(.train, key: RandomKey(1))
         let a = context.scope("a") { layer(x, context) }, b = context.scope("b") { layer(x, context) }
         #expect(!same(a.value, b.value))

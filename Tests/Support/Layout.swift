@@ -1,6 +1,6 @@
 import NSTMTensor
 
-/// How the elements of an input lie in memory.
+/// The memory layout of an input.
 public enum Layout: String, CaseIterable, Sendable {
     case contiguous, transposed, sliced, broadcast
 

@@ -21,7 +21,7 @@ public final class Scratch: Sendable {
 
     /// Everything below the folder, hidden files too.
     public func listing() -> [String] { (FileManager.default.enumerator(atPath: path)?.allObjects as? [String] ?? []).sorted() }
-    /// What lies directly in a folder of it.
+    /// The entries of one of its folders.
     public func listing(_ name: String) -> [String] {
         ((try? FileManager.default.contentsOfDirectory(atPath: self[name].path)) ?? []).sorted()
     }

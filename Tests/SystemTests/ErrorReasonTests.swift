@@ -11,7 +11,7 @@ import Testing
     }
     private func text(_ code: Int32) -> String { String(cString: strerror(code)) }
 
-    /// What files and folders refuse, in every way in which they are written, listed and deleted.
+    /// Errors of files and folders, for every function that writes, lists or deletes them.
     @Test func refusalsOfTheSystem() throws {
         let scratch = try Scratch(), manager = FileManager.default
         let file = try scratch.write("file", ""), below = scratch["file/below"], absent = scratch["absent/below"]

@@ -42,17 +42,17 @@ import Testing
             for (i, a) in order.enumerated() { inverse[a] = i }
             func strided(_ m: Model, _ type: DType) -> Tensor { tensor(m.permuted(order), type).permuted(inverse) }
             let i = strided(at, .int32)
-            func place(_ index: [Int]) -> [Int] {
+            func position(_ index: [Int]) -> [Int] {
                 var p = index
                 p[axis] = Int(at[index])
                 return p
             }
-            #expect(Model(strided(x, type).gather(axis: axis - rank, i)) == x.gather(dims, place))
+            #expect(Model(strided(x, type).gather(axis: axis - rank, i)) == x.gather(dims, position))
 
             var written = x, added = x
             for index in Model.indices(dims) {
                 var flat = 0
-                for (n, p) in zip(x.dims, place(index)) { flat = flat * n + p }
+                for (n, p) in zip(x.dims, position(index)) { flat = flat * n + p }
                 written.values[flat] = source[index]
                 added.values[flat] += source[index]
             }

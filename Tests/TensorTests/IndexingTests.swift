@@ -1,9 +1,9 @@
 import NSTMTensor
 import Testing
 
-/// Random indices for the subscript, and what they mean: the shape of the result and the places in row-major order.
+/// Random indices for the subscript, with the shape of the result and the selected elements in row-major order.
 enum RandomIndex {
-    static func some(_ dims: [Int], _ random: inout TestRandom) -> (indices: [AxisIndex], dims: [Int], places: [Int]) {
+    static func some(_ dims: [Int], _ random: inout TestRandom) -> (indices: [AxisIndex], dims: [Int], offsets: [Int]) {
         var indices: [AxisIndex] = [], out: [Int] = [], picked: [[Int]] = []
         // Axes from `rest` on are not named; new axes have one position and no axis of their own.
         let rest = random.int(0..<3) == 0 ? random.int(0..<dims.count + 1) : dims.count
@@ -43,9 +43,9 @@ enum RandomIndex {
                 out.append(n)
             }
         }
-        var places = [0]
-        for (n, positions) in zip(dims, picked) { places = places.flatMap { p in positions.map { p * n + $0 } } }
-        return (indices, out, places)
+        var offsets = [0]
+        for (n, positions) in zip(dims, picked) { offsets = offsets.flatMap { p in positions.map { p * n + $0 } } }
+        return (indices, out, offsets)
     }
 }
 
@@ -56,17 +56,17 @@ enum RandomIndex {
             var v = Viewed(seed % 4 == 0 ? random.dims(rank: rank) : random.positiveDims(rank: rank))
             for _ in 0..<random.int(0..<3) where v.model.dims.count <= 5 { v.randomView(&random) }
             guard v.model.dims.count <= 5 else { continue }
-            let (indices, dims, places) = RandomIndex.some(v.model.dims, &random)
+            let (indices, dims, offsets) = RandomIndex.some(v.model.dims, &random)
             let part = v.tensor.indexed(indices)
             #expect(part.shape.dims == dims)
-            #expect(part.doubles() == places.map { v.model.values[$0] })
+            #expect(part.doubles() == offsets.map { v.model.values[$0] })
             #expect(part.storage == v.tensor.storage)
             // Written through, with the original kept.
             var copy = v.tensor
-            let new = places.indices.map { -1 - Double($0) }
+            let new = offsets.indices.map { -1 - Double($0) }
             copy.write(Tensor(new, Shape(dims)), at: indices)
             var expected = v.model.values
-            for (p, x) in zip(places, new) { expected[p] = x }
+            for (p, x) in zip(offsets, new) { expected[p] = x }
             #expect(copy.doubles() == expected)
             #expect(v.tensor.doubles() == v.model.values)
         }

@@ -94,8 +94,8 @@ import Testing
         }
     }
 
-    /// Operands that take much of the cache or more than it has, or that have long rows to be read across: parts are packed, and what
-    /// comes next is asked for early. Beside float64, which OpenBLAS multiplies.
+    /// Operands that take much of the cache or more than it has, or that have long rows to be read across: parts are packed, and
+    /// what comes next is asked for early. Beside float64, which OpenBLAS multiplies.
     @Test(arguments: [false, true], [false, true]) func operandsThatLeaveTheCache(ta: Bool, tb: Bool) {
         var random = TestRandom(6)
         for (m, n, k) in [(389, 1100, 1003), (300, 290, 500), (389, 70, 300), (37, 300, 4000)] {
@@ -106,8 +106,8 @@ import Testing
         }
     }
 
-    /// With two parts of eight bits each, what is rounded away of an operand is at most 2⁻¹⁸ of it, and what is left out of a product of
-    /// two operands 2⁻¹⁸ of that.
+    /// With two parts of eight bits each, what is rounded away of an operand is at most 2⁻¹⁸ of it, and what is left out of a
+    /// product of two operands 2⁻¹⁸ of that.
     @Test(arguments: [false, true], [false, true]) func highPrecision(ta: Bool, tb: Bool) {
         var random = TestRandom(7)
         for (m, n, k) in [(32, 48, 32), (33, 49, 33), (100, 1100, 70), (300, 290, 600), (389, 63, 1030)] {
@@ -127,7 +127,7 @@ import Testing
         }
     }
 
-    /// Below what repays taking operands apart, nothing changes; infinite operands give something that is not finite.
+    /// Below what repays taking operands apart, nothing changes; infinite operands give non-finite results.
     @Test func highPrecisionOfSmallAndInfinite() {
         var random = TestRandom(8)
         let a = Tensor(random.doubles(31 * 64), [31, 64]).cast(to: .float32)

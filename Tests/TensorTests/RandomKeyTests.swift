@@ -48,7 +48,7 @@ import Testing
         // Four standard errors.
         #expect(abs(mean - 0.5) < 4 / (12 * Double(n)).squareRoot())
         #expect(abs(variance - 1 / 12.0) < 4 * (1 / 180.0 / Double(n)).squareRoot())
-        // χ² over 100 bins: 99 degrees of freedom, deviation √198.
+        // χ² over 100 bins: 99 degrees of freedom, standard deviation √198.
         var bins = [Int](repeating: 0, count: 100)
         for v in x { bins[Int(v * 100)] += 1 }
         let expected = Double(n) / 100

@@ -4,14 +4,14 @@ import Testing
 @Suite struct SortTests {
     /// Whether x comes before y: NaN after everything.
     private static func less(_ x: Double, _ y: Double) -> Bool { x < y || (!x.isNaN && y.isNaN) }
-    /// Places in stable order, by Swift's sort of (number, place).
+    /// Indices in stable order, by Swift's sort of (value, index).
     private static func order(_ row: [Double], descending: Bool) -> [Int] {
         row.indices.sorted { i, j in
             let (a, b) = descending ? (row[j], row[i]) : (row[i], row[j])
             return less(a, b) || (!less(b, a) && i < j)
         }
     }
-    /// Rows of a kind that sorting algorithms stumble over.
+    /// Rows that are hard cases of sorting algorithms.
     private static func row(_ n: Int, _ kind: Int, _ type: DType, _ random: inout TestRandom) -> [Double] {
         let special: [Double] = [
             .nan, .infinity, -.infinity, 0, -0.0, .leastNonzeroMagnitude, -.leastNonzeroMagnitude, 1e-40,
@@ -38,17 +38,17 @@ import Testing
             for kind in 0..<6 {
                 let x = Tensor(SortTests.row(n, kind, type, &random), [n]).cast(to: type), row = x.doubles()
                 for descending in [false, true] {
-                    let places = SortTests.order(row, descending: descending)
+                    let positions = SortTests.order(row, descending: descending)
                     let sorted = x.sorted(descending: descending)
                     #expect(sorted.values.dtype == type && sorted.indices.dtype == .int32)
-                    #expect(sorted.indices.elements(Int32.self).map(Int.init) == places)
+                    #expect(sorted.indices.elements(Int32.self).map(Int.init) == positions)
                     // Bit by bit: −0 stays −0 and a NaN the same NaN.
-                    #expect(sorted.values.doubles().map(\.bitPattern) == places.map { row[$0].bitPattern })
+                    #expect(sorted.values.doubles().map(\.bitPattern) == positions.map { row[$0].bitPattern })
                     #expect(x.argsort(descending: descending).elements(Int32.self) == sorted.indices.elements(Int32.self))
                     for k in [0, 1, 3, n / 17, n / 16, n / 2, n] where k <= n {
                         let top = x.topK(k, largest: descending)
-                        #expect(top.indices.elements(Int32.self).map(Int.init) == Array(places.prefix(k)))
-                        #expect(top.values.doubles().map(\.bitPattern) == places.prefix(k).map { row[$0].bitPattern })
+                        #expect(top.indices.elements(Int32.self).map(Int.init) == Array(positions.prefix(k)))
+                        #expect(top.values.doubles().map(\.bitPattern) == positions.prefix(k).map { row[$0].bitPattern })
                     }
                 }
             }
@@ -68,10 +68,10 @@ import Testing
             #expect(v.tensor.gather(axis: axis, indices).doubles() == values.doubles())
             // Row by row, along the axis brought to the end.
             let n = v.model.dims[axis], rows = v.tensor.transposed(axis, -1).doubles()
-            let places = indices.transposed(axis, -1).doubles()
+            let positions = indices.transposed(axis, -1).doubles()
             for r in 0..<(n == 0 ? 0 : rows.count / n) {
                 let row = Array(rows[r * n..<(r + 1) * n])
-                #expect(places[r * n..<(r + 1) * n].map { Int($0) } == SortTests.order(row, descending: descending))
+                #expect(positions[r * n..<(r + 1) * n].map { Int($0) } == SortTests.order(row, descending: descending))
             }
         }
     }
@@ -96,10 +96,10 @@ import Testing
     @Test func manyRowsAndALongOne() {
         var random = TestRandom(2)
         let x = Tensor(random.doubles(600 * 90), [600, 90])
-        let places = x.argsort().elements(Int32.self), values = x.doubles()
+        let positions = x.argsort().elements(Int32.self), values = x.doubles()
         for r in 0..<600 {
             let row = Array(values[r * 90..<(r + 1) * 90])
-            #expect(places[r * 90..<(r + 1) * 90].map(Int.init) == SortTests.order(row, descending: false))
+            #expect(positions[r * 90..<(r + 1) * 90].map(Int.init) == SortTests.order(row, descending: false))
         }
         let long = random.doubles(200_000, -1e6..<1e6)
         #expect(Tensor(long).sorted().values.doubles() == long.sorted())

@@ -86,7 +86,7 @@ import Testing
         }
     }
 
-    /// Two passes: a mean that is large against the deviation takes nothing away.
+    /// Two passes: precision does not suffer from a mean that is large compared with the standard deviation.
     @Test func varianceFarFromZero() {
         let x = Tensor((0..<100_000).map { Float(4_000_000 + $0 % 2) })
         #expect(abs(x.variance(correction: 0).item() - 0.25) < 1e-6)

@@ -43,7 +43,7 @@ import Testing
                 out[.all] = x.permuted(order)
                 #expect(Model(out) == m.permuted(order))
             }
-            // Into a transposed place.
+            // Into a transposed view.
             var wide = Tensor.zeros([dims[2], dims[1]], dtype: type)
             wide.write(x[0]) { $0.transposed() }
             #expect(Model(wide) == Model(x[0]).permuted([1, 0]))
@@ -111,16 +111,16 @@ import Testing
             switch random.int(0..<8) {
             case 6, 7:
                 // Another value of the pool, or a part of this one, is written into a part of this one.
-                let (indices, dims, places) = RandomIndex.some(pool[i].model.dims, &random)
+                let (indices, dims, offsets) = RandomIndex.some(pool[i].model.dims, &random)
                 let other = pool[random.int(0..<pool.count)]
                 guard Shape.broadcast(Shape(other.model.dims), Shape(dims)) == Shape(dims) else {
                     pool[i].tensor.write(.scalar(Double(step), dtype: .float64), at: indices)
-                    for p in places { pool[i].model.values[p] = Double(step) }
+                    for p in offsets { pool[i].model.values[p] = Double(step) }
                     continue
                 }
                 let from = other.model.broadcast(to: dims).values
                 pool[i].tensor.write(other.tensor, at: indices)
-                for (p, v) in zip(places, from) { pool[i].model.values[p] = v }
+                for (p, v) in zip(offsets, from) { pool[i].model.values[p] = v }
             case 0, 1:
                 var v = pool[i]
                 v.randomView(&random)

@@ -42,7 +42,7 @@ import Testing
     @Test func tooLongIsLeftOut() throws {
         let slow = try cells("transformer") { $0.secondsPerPass = 1e-9 }
         #expect(slow[0].multiplyAdds != nil && slow[1].multiplyAdds == nil && slow[1].trainingTokens == nil)
-        #expect(slow[1].notes.count == 2 && slow[1].notes.allSatisfy { $0.contains("left out: ") })
+        #expect(slow[1].notes.count == 2 && slow[1].notes.allSatisfy { $0.contains("skipped: ") })
         let narrow = try cells("nstm") { $0.memory = 1 }
         #expect(narrow[0].trainingTokens != nil && narrow[1].trainingTokens == nil && narrow[1].streamedTokens != nil)
         #expect(narrow[1].notes.count == 1 && narrow[1].notes[0].contains("MiB"))
@@ -73,9 +73,9 @@ import Testing
         // Cheaper from the first length on: where they cross was not measured.
         #expect(report([1, 1, 1], [256, 1024, 4096]).crossover("nstm") == nil)
         #expect(report([512, nil, 512], [256, 1024, nil]).crossover("nstm") == nil)
-        #expect(lines.markdown.contains("nstm takes no more multiply-adds a token than transformer from 512 tokens on"))
+        #expect(lines.markdown.contains("nstm needs at most the multiply-adds per token of transformer from 512 tokens on"))
         #expect(
-            lines.markdown.contains("nstm takes at most half of the multiply-adds a token of transformer from 1,024 tokens on"))
+            lines.markdown.contains("nstm needs at most half the multiply-adds per token of transformer from 1,024 tokens on"))
         let work = try #require(lines.charts.first { $0.name == "work" })
         #expect(work.svg.contains("nstm: 512") && work.svg.contains("two cores"))
     }
@@ -99,9 +99,9 @@ import Testing
         #expect(parts.allSatisfy { $0.largest.isFinite && $0.largest > 0 && $0.norm >= $0.largest && $0.tokensPerSecond > 0 })
         #expect(parts.allSatisfy { ($0.loss != nil) == (kind == .training) })
         if kind == .training { #expect(parts.allSatisfy { abs($0.loss! - log(65)) < 0.5 }) }
-        // Every eighth stretch has a partner; a tenth has five.
-        #expect(parts.compactMap(\.besideBeginning).count > 5 && parts.compactMap(\.besideBeginning).allSatisfy { $0 > 0 })
+        // Every eighth segment is paired; a tenth of the run has five pairs.
+        #expect(parts.compactMap(\.speedVersusStart).count > 5 && parts.compactMap(\.speedVersusStart).allSatisfy { $0 > 0 })
         #expect(LongRun.markdown(parts).split(separator: "\n").count == 14)
     }
-    @Test func deviation() { #expect(abs(LongRun.deviation([100, 80, 120]) - 0.2) < 1e-12) }
+    @Test func largestDifference() { #expect(abs(LongRun.largestDifference([100, 80, 120]) - 0.2) < 1e-12) }
 }

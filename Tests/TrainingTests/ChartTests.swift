@@ -44,7 +44,7 @@ struct ChartTests {
         #expect(found.all("script").isEmpty)
     }
 
-    /// On two logarithmic axes a power law is a straight line, and lines lie where their numbers say.
+    /// On two logarithmic axes a power law is a straight line, and lines are at the positions of their values.
     @Test func pointsLieWhereTheyBelong() throws {
         let xs = [1.0, 10, 100, 1000]
         var chart = LineChart("t", x: .log("x", range: 1...1000), y: .log("y", range: 1...1e6))

@@ -56,7 +56,8 @@ struct ClassificationTests {
         #expect(evaluate(trainer.model, on: test.evaluationBatches(size: 16), target: test.targetKind)["accuracy"] == 1)
     }
 
-    /// Where tokens are to be foretold, reading both ways is an issue of the configuration; a block has two layers, each with its states.
+    /// For next-token prediction, a bidirectional layer is an issue of the configuration; a block has two layers, each with its
+    /// states.
     @Test func bothWays() throws {
         func model(_ target: TargetKind, _ states: ConfigurationValue) throws -> SequenceModel {
             let config: ConfigurationValue = [

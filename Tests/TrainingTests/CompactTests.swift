@@ -82,7 +82,7 @@ import NSTMTraining
         try scratch.write("t.yaml", sampleConfiguration(text: text, steps: 1, model: "transformer"))
         #expect(try Tool.run(["train", "t.yaml", "--output", "t"], in: scratch).status == 0)
         let none = try Tool.run(["compact", "t", "--output", "b"], in: scratch)
-        #expect(none.status == 1 && none.error.contains("no layers of explicit states"))
+        #expect(none.status == 1 && none.error.contains("no layers with explicit states"))
     }
     @Test func statesOfEachLayerAreAList() throws {
         func issues(_ states: ConfigurationValue) throws -> [String] {

@@ -118,7 +118,7 @@ import NSTMTraining
         }
         let text = error?.description ?? ""
         for part in [
-            "seeds: a seed comes twice", "budget.steps: one of steps, tokens and minutes", "base.seed: ",
+            "seeds: duplicate seeds", "budget.steps: only one of steps, tokens and minutes", "base.seed: ",
             "base.data.bitz: unknown key", "base.training.time-limit: ", "wat: unknown key", "models[0].model.widht: unknown key",
             "models[0].training.steps: ", "models[1].sweep.data.bits: ", "models[1].sweep.model.states: expected a list",
         ] { #expect(text.contains(part), "\(part) is not in\n\(text)") }
@@ -149,7 +149,7 @@ import NSTMTraining
             }
         }
         #expect(try rest.run(resume: true))
-        // Seeds are the outer loop: what stopped in the third run of the first seed goes on there.
+        // Seeds are the outer loop: a comparison that stopped in the third run of the first seed resumes there.
         #expect(begun.first == "3/6 nstm-gru/seed-1" && begun.count == 4 && steps == 24, "\(begun)")
         #expect(try Data(contentsOf: scratch["parts/transformer/seed-1/run.json"]) == first)
         #expect(try results("whole") == results("parts"))
@@ -157,7 +157,7 @@ import NSTMTraining
             expectSame(try newest(scratch["whole/" + run]), try newest(scratch["parts/" + run]))
             #expect(try metricLines(scratch["whole/" + run]) == metricLines(scratch["parts/" + run]))
         }
-        // Nothing is left to do, and nothing changes.
+        // All runs are complete, so that nothing changes.
         let again = try comparison("parts")
         again.onEvent = { if case .began = $0 { Issue.record("a run was repeated") } }
         #expect(try again.run(resume: true))
@@ -195,7 +195,7 @@ import NSTMTraining
         let lines = table.split(separator: "\n").filter { $0.hasPrefix("| ") }
         #expect(lines.count == 6 && lines[2].hasPrefix("| short\\|er |"), "\(table)")
         #expect(lines[2].contains("seed 4 failed") && !lines[3].contains("failed"))
-        // Tried again when the comparison goes on.
+        // Repeated when the comparison is resumed.
         var begun = 0
         let again = try comparison("b", "seeds=[4]", "budget.steps=3", plan: plan)
         again.onEvent = { if case .began = $0 { begun += 1 } }
@@ -206,7 +206,7 @@ import NSTMTraining
         #expect(try comparison("a", "curves.y=log").run())
         let table = try String(contentsOf: scratch["a/table.md"], encoding: .utf8)
         #expect(table.hasPrefix("# Small & \\<odd\\>\n"))
-        // Mean and deviation by hand, from the logs of the runs.
+        // Mean and standard deviation by hand, from the logs of the runs.
         let losses = try (1...2).map { seed -> Double in
             let lines = try metricLines(scratch["a/transformer/seed-\(seed)"])
             let value = try ConfigurationValue(json: try #require(lines.last { $0.contains("validation-loss") }))
@@ -226,10 +226,10 @@ import NSTMTraining
     }
 
     @Test func budgetsOfTokensAndMinutes() throws {
-        // 2 sequences of at most 5 positions a step.
+        // 2 sequences of at most 5 positions per step.
         let tokens = try comparison("a", "budget.steps=", "budget.tokens=100")
         #expect(try tokens.candidates().map(\.steps) == [10, 10, 10])
-        // What was measured is kept, so that a comparison that goes on has the same runs.
+        // Measured numbers of steps are stored, so that a resumed comparison has the same runs.
         let first = try comparison("b", "budget.steps=", "budget.minutes=0.001").candidates().map(\.steps)
         #expect(first.allSatisfy { $0 >= 1 } && scratch.listing("b") == ["steps.json"])
         #expect(try comparison("b", "budget.steps=", "budget.minutes=0.001").candidates().map(\.steps) == first)
@@ -271,7 +271,7 @@ import NSTMTraining
         for more in [[], ["--resume"], ["--resume", "--quiet"]] {
             let result = try Tool.run([command, "plan.yaml", "--output", "out"] + more, in: scratch)
             #expect(result.status == 1, "\(result.output)")
-            #expect(result.error.hasSuffix("\n\(count) runs failed; --resume tries them again\n"), "\(result.error)")
+            #expect(result.error.hasSuffix("\n\(count) runs failed; --resume repeats them\n"), "\(result.error)")
             #expect(FileManager.default.fileExists(atPath: scratch["out/table.md"].path))
         }
     }

@@ -26,8 +26,8 @@ import NSTMTraining
         let text = try #require(evaluation.output.split(separator: "bit-errors ").last)
         return try #require(Double(text.prefix { !$0.isWhitespace }))
     }
-    /// Exact at 15 times the trained length, with as many states, and with no more states than were trained not beyond them. Training
-    /// resumes with the states that there are now.
+    /// Exact at 15 times the trained length, with as many states, and with no more states than were trained not beyond them.
+    /// Training resumes with the states that there are now.
     @Test func copiesWhatIsFifteenTimesAsLong() throws {
         let trained = try expectDone("train", Self.configuration, "--output", "copy")
         #expect(!trained.error.contains("warning"), "\(trained.error)")
@@ -50,7 +50,7 @@ import NSTMTraining
         let fewer = try run("expand", "copy", "--states", "7", "--output", "b")
         #expect(fewer.status == 1 && fewer.error.contains("blocks.0.mixer has 8 states, more than 7"), "\(fewer.error)")
         let many = try run("expand", "copy", "--states", "1000000", "--output", "b")
-        #expect(many.status == 64 && many.error.contains("--states needs a number in 1...65536"), "\(many.error)")
+        #expect(many.status == 64 && many.error.contains("--states must be in 1...65536"), "\(many.error)")
         let into = try run("expand", "copy", "--states", "9", "--output", "copy")
         #expect(into.status == 1 && into.error.contains("Nothing was changed"), "\(into.error)")
         #expect(!FileManager.default.fileExists(atPath: scratch["b"].path))

@@ -16,7 +16,7 @@ import NSTMTraining
 
     private func run(_ arguments: String...) throws -> Tool.Result { try Tool.run(arguments, in: scratch) }
 
-    /// Whatever never ends, or is no file, in the place of every file that can be named.
+    /// Endless or non-regular files, for every file that a user can name.
     @Test func onlyRegularFilesAreRead() throws {
         #expect(mkfifo(scratch["pipe"].path, 0o600) == 0)
         #expect(mkfifo(scratch["pipe.yaml"].path, 0o600) == 0)
@@ -137,11 +137,13 @@ import NSTMTraining
         #expect(deep.status == 1 && deep.error.contains("step 1: the loss is 0.69"), "\(deep.error)")
         #expect(
             deep.error.contains("the gradient's norm overflowed; the largest element is in ") || deep.error.contains("first at "))
-        #expect(deep.error.contains("it is not the learning rate") && deep.error.contains("saved no checkpoint"), "\(deep.error)")
+        #expect(
+            deep.error.contains("The learning rate is not the cause") && deep.error.contains("saved no checkpoint"),
+            "\(deep.error)")
         func text(_ step: Int, _ loss: Double, _ gradient: String?) -> String {
             "\(TrainingError.nonFinite(step: step, loss: loss, gradient: gradient, largest: "a.b, 1e+30", checkpoint: nil))"
         }
-        #expect(text(7, .nan, "a.b[3]").hasPrefix("step 7: the loss is nan, and the gradient is not finite, first at a.b[3]. "))
+        #expect(text(7, .nan, "a.b[3]").hasPrefix("step 7: the loss is nan, and the gradient is non-finite, first at a.b[3]. "))
         #expect(text(7, 1, "a.b[3]").contains("the gradient overflowed in the backward pass, first at a.b[3]. "))
         #expect(text(7, 1, nil).contains("norm overflowed; the largest element is in a.b, 1e+30. "))
         #expect(text(7, 1, nil).contains("Lower the learning rate") && !text(1, .nan, nil).contains("Lower the learning rate"))
@@ -159,7 +161,7 @@ import NSTMTraining
                 #expect(result.error.contains(" bytes of memory, ") && result.error.contains("Nothing was loaded"))
             }
         }
-        /// The libraries alone take some 200 MB; OpenBLAS would ask for its buffers for ever.
+        /// The libraries alone take some 200 MB; OpenBLAS would retry the allocation of its buffers forever.
         @Test func smallAddressSpacesAreRefused() throws {
             for limit in [180_000, 200_000, 250_000, 300_000, 400_000] {
                 for threads in [1, 2] {

@@ -8,7 +8,7 @@ import Testing
 import NSTMCommand
 import NSTMTraining
 
-/// Births and deaths in a run, from the configuration to the log.
+/// Allocation and pruning of states in a run, from the configuration to the log.
 @Suite(.serialized) struct LifeRunTests {
     let scratch: Scratch
     let text: URL
@@ -62,7 +62,7 @@ import NSTMTraining
         expectSame(try newest(scratch["t1"]), try newest(scratch["t2"]))
         #expect(try events("t1") == events("t2"))
     }
-    /// Dead states are removed in the middle, and births need places: none are left, so that only deaths follow.
+    /// Pruned states are removed in the middle of the run. Without free states, no further ones can be allocated.
     @Test func compactedRunsLiveOn() throws {
         try scratch.write("c.yaml", configuration())
         #expect(try Tool.run(["train", "c.yaml", "--output", "a", "--until", "8"], in: scratch).status == 0)
@@ -88,18 +88,18 @@ import NSTMTraining
     @Test func newbornsHaveNoMoments() throws {
         let experiment = try Experiment(ConfigurationValue(yamlDocument: configuration(), name: "c"))
         let trainer = try experiment.trainer(try experiment.openDataset())
-        var births: [StateEvent] = []
-        trainer.onEvent = { if case .life(let e) = $0, e.kind == .allocated { births.append(e) } }
-        while births.isEmpty && trainer.step < 16 { try trainer.run(until: trainer.step + 1) }
-        let birth = try #require(births.first)
-        let layer = try #require(trainer.model.stateLayers.first { $0.path == birth.layer })
-        let place = try #require(layer.manager.identities.firstIndex(of: birth.state))
-        #expect(layer.manager.active[place])
+        var allocations: [StateEvent] = []
+        trainer.onEvent = { if case .lifecycle(let e) = $0, e.kind == .allocated { allocations.append(e) } }
+        while allocations.isEmpty && trainer.step < 16 { try trainer.run(until: trainer.step + 1) }
+        let allocation = try #require(allocations.first)
+        let layer = try #require(trainer.model.stateLayers.first { $0.path == allocation.layer })
+        let index = try #require(layer.manager.identities.firstIndex(of: allocation.state))
+        #expect(layer.manager.active[index])
         let moments = Dictionary(uniqueKeysWithValues: trainer.optimizer.state(order: trainer.model.parameters.all.map(\.path)))
         let weight = try #require(moments["m/\(layer.path).router.weight"])
         func isZero(_ n: Int) -> Bool { weight.select(axis: 0, n).doubles().allSatisfy { $0 == 0 } }
-        #expect(isZero(place))
-        #expect(layer.manager.active.indices.contains { $0 != place && layer.manager.active[$0] && !isZero($0) })
+        #expect(isZero(index))
+        #expect(layer.manager.active.indices.contains { $0 != index && layer.manager.active[$0] && !isZero($0) })
     }
 
     @Test func pruneCommandSaysOfEachStateWhatBecomesOfIt() throws {
@@ -112,7 +112,7 @@ import NSTMTraining
                 in: scratch)
             #expect(made.status == 0, "\(policy): \(made.error)")
             let lines = made.output.split(separator: "\n")
-            #expect(lines.count { $0.contains("  dies: ") } == 6 && lines.count { $0.hasSuffix("stays") } == 10)
+            #expect(lines.count { $0.contains("  pruned: ") } == 6 && lines.count { $0.hasSuffix("kept") } == 10)
             #expect(try events(policy).count == 6)
             let saved = try SavedModel(scratch[policy])
             #expect(saved.model.stateLayers.map { layer in layer.manager.active.count { $0 } } == [5, 5])
@@ -142,8 +142,8 @@ import NSTMTraining
         #expect(try Tool.run(["train", "c.yaml", "--output", "a"], in: scratch).status == 0)
         let told = try Tool.run(["states", "a", "--ablation", "--batches", "1", "--size", "4"], in: scratch)
         #expect(told.status == 0, "\(told.error)")
-        #expect(told.output.contains("all layers: importance ") && told.output.contains("loss without"))
-        #expect(try Tool.run(["states", "a", "--time", "--size", "2"], in: scratch).output.contains("state part"))
+        #expect(told.output.contains("all layers: importance ") && told.output.contains("loss increase"))
+        #expect(try Tool.run(["states", "a", "--time", "--size", "2"], in: scratch).output.contains("state updates and reads"))
     }
     /// Per-sequence activity in training, and in what a checkpoint streams.
     @Test func activationTrainsAndResumes() throws {
@@ -158,7 +158,7 @@ import NSTMTraining
         let text = try Tool.run(["generate", "whole", "--prompt", "the ", "--length", "20"], in: scratch)
         #expect(text.status == 0, "\(text.error)")
     }
-    /// Every step of a part that is computed again on the way back is seen once.
+    /// Every step of a segment that is recomputed in the backward pass is observed once.
     @Test func recomputationIsSeenOnce() throws {
         func memory(_ recompute: Bool) throws -> String? {
             var config = try ConfigurationValue(yamlDocument: configuration(), name: "c")

@@ -60,8 +60,8 @@ import NSTMTraining
             _ = try ok(["train", "--resume", scratch[folder].path, "--output", "of-\(folder)"], elsewhere)
         }
         // A folder, the file itself, and a path that begins here.
-        let places = [("new", "new/text.txt"), ("new/renamed.txt", "new/renamed.txt"), (scratch["new"].path, "new/text.txt")]
-        for (i, (data, file)) in places.enumerated() {
+        let candidates = [("new", "new/text.txt"), ("new/renamed.txt", "new/renamed.txt"), (scratch["new"].path, "new/text.txt")]
+        for (i, (data, file)) in candidates.enumerated() {
             _ = try ok(["prune", run, "--data", data, "--output", "pruned-\(i)"] + policy, scratch)
             try check("pruned-\(i)", file)
             _ = try ok(["prune", run, "--data", data, "--compact", "--output", "small-\(i)"] + policy, scratch)

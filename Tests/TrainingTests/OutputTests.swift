@@ -124,7 +124,7 @@ import NSTMTraining
             try (Data("nonsense\n".utf8) + lines).write(to: log)
             let trained = try Tool.run(
                 ["train", "--resume", "run", "--output", "trained\(more.count)"] + more, in: scratch)
-            #expect(trained.status == 0 && trained.error.contains("warning: 1 line(s) of the log"), "\(trained.error)")
+            #expect(trained.status == 0 && trained.error.contains("warning: 1 line(s) of the metrics log"), "\(trained.error)")
             #expect(!trained.output.contains("warning") && trained.output.isEmpty == !more.isEmpty, "\(trained.output)")
             // The newest checkpoint of a run that is not over is damaged.
             for command in ["compare", "scale"] {
@@ -135,7 +135,7 @@ import NSTMTraining
                 try FileManager.default.removeItem(at: scratch[run])
                 try Data("nonsense".utf8).write(to: scratch[try #require(files.last { $0.hasSuffix(".h5") })])
                 let resumed = try Tool.run(arguments + ["--resume"] + more, in: scratch)
-                #expect(resumed.status == 0 && resumed.error.contains("warning: passed over 1 newer"), "\(resumed.error)")
+                #expect(resumed.status == 0 && resumed.error.contains("warning: skipped 1 newer"), "\(resumed.error)")
                 #expect(!resumed.output.contains("warning") && resumed.output.isEmpty == !more.isEmpty, "\(resumed.output)")
             }
         }

@@ -115,7 +115,7 @@ import NSTMTraining
         for command in commands {
             let result = try Tool.run(command, in: scratch)
             #expect(result.status == 0, "\(command): \(result.error)")
-            #expect(result.error.contains("passed over") && result.error.contains("truncated"), "\(command): \(result.error)")
+            #expect(result.error.contains("skipped") && result.error.contains("truncated"), "\(command): \(result.error)")
             #expect((result.output + result.error).contains("a/step-4.h5"), "\(command): \(result.output)")
         }
     }

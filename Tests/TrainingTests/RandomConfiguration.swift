@@ -4,8 +4,8 @@ import NSTMModules
 import NSTMTensor
 import NSTMTraining
 
-/// A random configuration with small sizes: most are valid, some break a rule that binds keys together. A function of the seed and
-/// the index. Every registered name comes up: models, update rules and routing policies in turn, all others at random.
+/// A random configuration with small sizes: most are valid, some break a rule that binds keys together. A function of the seed
+/// and the index. Every registered name comes up: models, update rules and routing policies in index, all others at random.
 struct RandomConfiguration {
     let value: ConfigurationValue
     /// A pruning policy and its settings, for `nstm prune`.
@@ -16,7 +16,7 @@ struct RandomConfiguration {
     private var draw: Draw
     private let index: Int
 
-    /// Random choices, each from its own place of a stream.
+    /// Random choices, each from its own counter value of a key.
     struct Draw {
         let key: RandomKey
         var count = 0
@@ -142,10 +142,10 @@ struct RandomConfiguration {
         return map
     }
 
-    // MARK: Parts of a layer of states
+    // MARK: Parts of a layer with states
 
     private static func addParts(
-        _ draw: inout Draw, _ map: inout ConfigurationMap, _ data: Data, _ turn: Int, _ strategies: Strategies, _ breaks: Bool
+        _ draw: inout Draw, _ map: inout ConfigurationMap, _ data: Data, _ index: Int, _ strategies: Strategies, _ breaks: Bool
     ) {
         let states = draw.int(1...6)
         let isBothWays = data.isPooled && draw.chance(0.3) || breaks && draw.chance(0.1)
@@ -156,8 +156,8 @@ struct RandomConfiguration {
         }
         func within() -> ConfigurationValue { .int(draw.int(1...states)) }
         let updates = strategies.updates.names, routings = strategies.routings.names
-        var update: ConfigurationMap = ["rule": .string(updates[turn % updates.count])]
-        switch updates[turn % updates.count] {
+        var update: ConfigurationMap = ["rule": .string(updates[index % updates.count])]
+        switch updates[index % updates.count] {
         case "gated-slots":
             update["slowness"] = .double(draw.pick([1, 8]))
             update["second-gate"] = .bool(draw.chance(0.5))
@@ -170,7 +170,7 @@ struct RandomConfiguration {
         }
         map["update"] = .map(update)
 
-        let routing = routings[(turn + turn / updates.count) % routings.count]
+        let routing = routings[(index + index / updates.count) % routings.count]
         var router: ConfigurationMap = ["policy": .string(routing)]
         switch routing {
         case "top-k", "gumbel", "hash", "random":
@@ -198,11 +198,11 @@ struct RandomConfiguration {
         map["read"] = .map(read)
         if draw.chance(0.5) {
             let kind = draw.pick(strategies.interactions.names)
-            var talk: ConfigurationMap = ["kind": .string(kind), "interval": .int(draw.int(1...9))]
-            if kind == "sparse-attention" { talk["k"] = within() }
-            if kind == "low-rank" { talk["rank"] = within() }
-            if kind == "relational" { talk["hidden"] = .int(draw.int(1...5)) }
-            map["interaction"] = .map(talk)
+            var interaction: ConfigurationMap = ["kind": .string(kind), "interval": .int(draw.int(1...9))]
+            if kind == "sparse-attention" { interaction["k"] = within() }
+            if kind == "low-rank" { interaction["rank"] = within() }
+            if kind == "relational" { interaction["hidden"] = .int(draw.int(1...5)) }
+            map["interaction"] = .map(interaction)
         }
         map["convolution"] = .int(draw.int(1...6))
         if draw.chance(0.3) { map["keep-penalty"] = .double(draw.pick([0, 0.01])) }

@@ -49,7 +49,7 @@ import NSTMTraining
         tool.signal(SIGINT)
         let result = try tool.wait()
         #expect(result.status == 130)
-        #expect(result.error.contains("saved; go on with: nstm train --resume a"))
+        #expect(result.error.contains("saved; resume with: nstm train --resume a"))
         let step = try #require(try RunFolder(scratch["a"]).newest()).step
         #expect(step > 0)
         #expect(try train("--resume", "a", "--until", "\(step + 3)").status == 0)
@@ -92,7 +92,7 @@ import NSTMTraining
         try bytes.prefix(bytes.count - 100).write(to: last)
         let resumed = try train("--resume", "a")
         #expect(resumed.status == 0)
-        #expect(resumed.error.contains("passed over") && resumed.error.contains("truncated"))
+        #expect(resumed.error.contains("skipped") && resumed.error.contains("truncated"))
         #expect(try Data(contentsOf: last).count == bytes.count)
     }
 

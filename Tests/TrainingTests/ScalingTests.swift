@@ -21,12 +21,12 @@ struct PowerLawTests {
         let bent = PowerLaw(floor: 1.5, scale: pure.scale, exponent: exponent), (u, v) = sample(bent, noise: 0, seed: 0)
         let again = try #require(PowerLaw.fit(u, v, irreducible: true))
         #expect(abs(again.exponent / exponent - 1) < 1e-3 && abs(again.floor - 1.5) < 1e-2, "\(again)")
-        // Asked for a floor where there is none, the fit does not make one up.
+        // Without an irreducible loss in the data, its fit is 0.
         let none = try #require(PowerLaw.fit(x, y, irreducible: true))
         #expect(abs(none.exponent / exponent - 1) < 1e-3 && none.floor < 1e-3, "\(none)")
     }
 
-    /// Sizes in other units change the scale and nothing else.
+    /// Sizes in other units change only the scale.
     @Test func unitsDoNotMatter() throws {
         let law = PowerLaw(floor: 1, scale: 50, exponent: 0.3), (x, y) = sample(law, noise: 0.01, seed: 3)
         for irreducible in [false, true] {
@@ -37,8 +37,8 @@ struct PowerLawTests {
         }
     }
 
-    /// The interval has the true exponent in it about as often as it says: 95 % of 200 samples are 190, a standardDeviation is 3.1. A
-    /// bootstrap of 15 points is a little too sure of itself.
+    /// The interval has the true exponent in it about as often as it says: 95 % of 200 samples are 190, a standardDeviation is
+    /// 3.1. A bootstrap of 15 points is a little too sure of itself.
     @Test func intervalsCoverTheTruth() {
         let law = PowerLaw(scale: 40, exponent: 0.25)
         var hits = 0
@@ -65,7 +65,7 @@ struct PowerLawTests {
             PowerLaw.fit([1, 2], [1, -1]) == nil && PowerLaw.fit([0, 2], [1, 1]) == nil
                 && PowerLaw.fit([1, 2], [1, .nan]) == nil)
         #expect(PowerLaw.fit([1, 2], [3, 2], irreducible: true) == nil)
-        // Through two points there is one line, and nothing to tell how sure it is.
+        // Two points determine the law without residuals, so that there are no intervals.
         let two = PowerLaw.estimate([1, 4], [4, 2])
         #expect(two?.exponent == nil && abs((two?.law.exponent ?? 0) - 0.5) < 1e-12)
     }

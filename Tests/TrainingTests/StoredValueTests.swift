@@ -81,8 +81,8 @@ import NSTMTraining
         -1, 0, 16_384, .int(1 << 31), .int(.max), .int(.min), 1e300, "NaN", "", [], [[[1]]], [:], .null, true,
     ]
 
-    /// Calls a body with a name and the changed text of a document: with a wrong value in the place of each part of it, without each
-    /// part, with a key more in each map, cut off, and with something behind its end.
+    /// Calls a body with a name and the changed text of a document: with a wrong value in the place of each part of it, without
+    /// each part, with a key more in each map, cut off, and with something behind its end.
     private static func eachMutation(_ text: String, _ body: (String, String) throws -> Void) throws {
         let document = try ConfigurationValue(json: text)
         for (path, part) in parts(document, []) where !path.isEmpty {
@@ -195,7 +195,7 @@ import NSTMTraining
             }
             return isRefused
         }
-        // Threads are a number, and everything else is a text. What may be absent is left out.
+        // Threads are a number, and everything else is a text. Optional values are omitted.
         let environment = try ConfigurationValue(json: archive.documents["environment"]!)
         let text = StoredValueTests.replaced(environment, ["forcedCore"], nil)!.json(indent: nil)
         try StoredValueTests.eachMutation(text) { what, changed in

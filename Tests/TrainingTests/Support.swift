@@ -65,7 +65,7 @@ struct Tool {
     private let output: URL
     private let error: URL
 
-    /// The program lies beside the test bundle.
+    /// The program is in the same folder as the test bundle.
     static let url: URL = {
         let arguments = CommandLine.arguments
         let bundles = Bundle.allBundles.map(\.bundleURL) + arguments.map { URL(fileURLWithPath: $0) }
@@ -73,9 +73,9 @@ struct Tool {
             guard let end = url.path.range(of: ".xctest") else { return [] }
             return [URL(fileURLWithPath: String(url.path[..<end.upperBound])).deletingLastPathComponent()]
         }
-        let places = (folders + [Bundle.main.bundleURL]).map { $0.appendingPathComponent("nstm") }
-        guard let found = places.first(where: { FileManager.default.isExecutableFile(atPath: $0.path) }) else {
-            fatalError("no nstm beside the tests; looked at \(places.map(\.path))")
+        let candidates = (folders + [Bundle.main.bundleURL]).map { $0.appendingPathComponent("nstm") }
+        guard let found = candidates.first(where: { FileManager.default.isExecutableFile(atPath: $0.path) }) else {
+            fatalError("no nstm beside the tests; searched \(candidates.map(\.path))")
         }
         return found
     }()
@@ -158,7 +158,7 @@ func eventually(_ condition: () -> Bool) -> Bool {
 
 func newest(_ folder: URL) throws -> CheckpointArchive { try CheckpointFile.read(try FoundCheckpoint(at: folder).url) }
 
-/// Every tensor bit for bit, and what a run goes on from.
+/// All tensors are bit-identical, and so is the state from which a run resumes.
 func expectSame(_ a: CheckpointArchive, _ b: CheckpointArchive, sourceLocation: SourceLocation = #_sourceLocation) {
     #expect(a.tensors.map(\.path) == b.tensors.map(\.path), sourceLocation: sourceLocation)
     let different = zip(a.tensors, b.tensors).filter { x, y in

@@ -185,7 +185,8 @@ struct TrainerTests {
             "model": ["kind": "transformer", "width": 8, "heads": 2, "positions": 8],
         ]
         let error = #expect(throws: TrainingError.self) { try trainer(try Experiment(config)) }
-        #expect(error?.description.contains("sequences of 9 positions, and the model takes at most 8 (model.positions)") == true)
+        #expect(
+            error?.description.contains("sequences of 9 positions, but the model accepts at most 8 (model.positions)") == true)
     }
 
     @Test func runOnceFinishedDoesNothing() throws {

@@ -7,11 +7,11 @@ extension MatmulPrecision: ExpressibleByArgument {}
 struct BenchCommand: ParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
-            commandName: "bench", abstract: "Measures models at growing lengths: counted work, speed, memory.",
+            commandName: "bench", abstract: "Measures work, speed and memory of models at increasing sequence lengths.",
             discussion: """
-                Models are names that configurations know, with default settings, configuration files, of which the model \
-                counts, or plans of comparisons (all their models, brought to their size). Tokens are random. What would take longer \
-                than the limit is left out, and the table says so.
+                A model is given by its name in configurations (with default settings), by a configuration file (of which only the \
+                model is used) or by the plan of a comparison (all its models, in their final sizes). Tokens are random. Measurements \
+                that would exceed the time limit are skipped and marked in the table.
 
                 Examples:
                   \(NSTMCommand.program) bench --lengths 256,1024,4096
@@ -23,29 +23,30 @@ struct BenchCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("Names, configuration files or plans, separated by commas.", valueName: "models"))
     var models = "nstm,transformer"
-    @Option(help: ArgumentHelp("Tokens of a sequence, separated by commas.", valueName: "lengths"))
+    @Option(help: ArgumentHelp("Sequence lengths in tokens, separated by commas.", valueName: "lengths"))
     var lengths = "256,512,1024,2048,4096,8192,16384,32768,65536,131072"
-    @Option(help: ArgumentHelp("Where results.csv, results.md and the pictures go.", valueName: "folder"), transform: path)
+    @Option(help: ArgumentHelp("Output folder for results.csv, results.md and charts.", valueName: "folder"), transform: path)
     var output: String?
-    @Option(help: ArgumentHelp("What the others are compared with (default: transformer, if it is there).", valueName: "name"))
+    @Option(help: ArgumentHelp("Model that the others are compared with (default: transformer, if present).", valueName: "name"))
     var reference: String?
-    @Option(help: ArgumentHelp("Seconds that one pass may take.", valueName: "seconds")) var limit = 60.0
-    @Option(help: ArgumentHelp("Tokens of a training step.", valueName: "tokens")) var batch = 4096
-    @Option(help: ArgumentHelp("Instead: streams so many tokens, and trains on as many, in one sequence.", valueName: "tokens"))
+    @Option(help: ArgumentHelp("Time limit of one pass, in seconds.", valueName: "seconds")) var limit = 60.0
+    @Option(help: ArgumentHelp("Number of tokens of a training step.", valueName: "tokens")) var batch = 4096
+    @Option(
+        help: ArgumentHelp("Measures streaming and training on one sequence of this many tokens instead.", valueName: "tokens"))
     var stream: Int?
     @Flag(
         name: .customLong("bf16-weights"),
-        help: "Streams with the weights of linear maps in bfloat16: half the memory to read for every token.")
+        help: "Streams with the weights of linear maps in bfloat16, which halves the memory traffic per token.")
     var bfloat16Weights = false
-    @Option(help: "How exact products are: highest, or high (two bfloat16 parts) where the processor has matrix tiles.")
+    @Option(help: "Precision of matrix products: highest, or high (two bfloat16 parts, on processors with matrix tiles).")
     var matmulPrecision = MatmulPrecision.highest
 
     func validate() throws {
-        if names.isEmpty { throw ValidationError("--models needs a name or a file") }
-        if sizes == nil || sizes!.isEmpty { throw ValidationError("--lengths needs numbers of 1 or more, separated by commas") }
-        if !(limit > 0) { throw ValidationError("--limit needs a number above 0") }
-        if batch < 1 { throw ValidationError("--batch needs 1 or more") }
-        if let stream, stream < 10 { throw ValidationError("--stream needs 10 or more") }
+        if names.isEmpty { throw ValidationError("--models must have a name or a file") }
+        if sizes == nil || sizes!.isEmpty { throw ValidationError("--lengths must be numbers of 1 or more, separated by commas") }
+        if !(limit > 0) { throw ValidationError("--limit must be above 0") }
+        if batch < 1 { throw ValidationError("--batch must be 1 or more") }
+        if let stream, stream < 10 { throw ValidationError("--stream must be 10 or more") }
     }
     private var names: [String] { models.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } }
     private var sizes: [Int]? {
@@ -74,7 +75,7 @@ struct BenchCommand: ParsableCommand {
             RunEnvironment.current.line + (BenchCommand.commit.map { ", commit \($0)" } ?? "")
             + (bfloat16Weights ? ", streaming with weights in bfloat16" : "")
             + (matmulPrecision == .high ? ", products of two bfloat16 parts" : "")
-        NSTMCommand.say(environment)
+        NSTMCommand.printLine(environment)
         let folder = output.map(fileURL)
         try MatmulPrecision.$current.withValue(matmulPrecision) {
             if let stream { try runLong(tests, stream, environment, folder) } else { try runLengths(tests, environment, folder) }
@@ -90,30 +91,30 @@ struct BenchCommand: ParsableCommand {
         for test in tests {
             try benchmark.run(test) { cell in
                 report.cells.append(cell)
-                NSTMCommand.say(BenchCommand.line(cell))
-                // What is there when somebody stops a long benchmark is kept.
+                NSTMCommand.printLine(BenchCommand.line(cell))
+                // Written after every cell, so that an interrupted benchmark keeps its results.
                 if let folder { try write(report.csv, folder, "results.csv") }
             }
         }
         guard let folder else {
-            NSTMCommand.say("\n" + report.markdown)
+            NSTMCommand.printLine("\n" + report.markdown)
             return
         }
         try write(report.markdown, folder, "results.md")
         for chart in report.charts { try write(chart.svg, folder, chart.name + ".svg") }
-        NSTMCommand.say("results  \(folder.shortPath)")
+        NSTMCommand.printLine("results  \(folder.shortPath)")
     }
     private func runLong(_ tests: [ModelUnderTest], _ tokens: Int, _ environment: String, _ folder: URL?) throws {
         var text = environment + "\n", run = LongRun(tokens: tokens)
         run.usesBFloat16Weights = bfloat16Weights
         for test in tests {
             for kind in LongRun.Kind.allCases {
-                NSTMCommand.say("\(test.name), \(kind.rawValue) \(grouped(tokens)) tokens")
+                NSTMCommand.printLine("\(test.name), \(kind.rawValue) \(grouped(tokens)) tokens")
                 let parts = try run.run(kind, test) { part in
-                    NSTMCommand.say("  \(grouped(part.tokens)): \(grouped(Int(part.tokensPerSecond))) tokens/s")
+                    NSTMCommand.printLine("  \(grouped(part.tokens)): \(grouped(Int(part.tokensPerSecond))) tokens/s")
                 }
                 let table = "\n\(test.name), \(kind.rawValue):\n\n" + LongRun.markdown(parts)
-                NSTMCommand.say(table)
+                NSTMCommand.printLine(table)
                 text += table
             }
         }
@@ -125,12 +126,12 @@ struct BenchCommand: ParsableCommand {
 
     private static func line(_ cell: Benchmark.Cell) -> String {
         func n(_ x: Double?) -> String { x.map { grouped(Int($0.rounded())) } ?? "–" }
-        return "\(cell.model), \(grouped(cell.length)) tokens: \(cell.multiplyAdds.map(grouped) ?? "–") multiply-adds a token, "
+        return "\(cell.model), \(grouped(cell.length)) tokens: \(cell.multiplyAdds.map(grouped) ?? "–") multiply-adds per token, "
             + "training \(n(cell.trainingTokens)) tokens/s, streaming \(n(cell.streamedTokens)) tokens/s"
             + cell.notes.map { "\n  \($0)" }.joined()
     }
 
-    /// The commit of the folder at work, when it is one; `+` when files differ from it.
+    /// Commit of the repository in the current folder, with `+` if files were changed; nil outside of a repository.
     private static var commit: String? {
         func git(_ arguments: [String]) -> String? {
             let process = Process(), pipe = Pipe()

@@ -5,9 +5,9 @@ import NSTM
 struct EvaluateCommand: ParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
-            commandName: "evaluate", abstract: "Measures a trained model on the validation split.",
+            commandName: "evaluate", abstract: "Evaluates a trained model on the validation split.",
             discussion: """
-                The data is that of the checkpoint's configuration, unless keys under data are set.
+                The data is that of the checkpoint's configuration, with the changes of --set.
 
                 Examples:
                   \(NSTMCommand.program) evaluate runs/tinyshakespeare-nstm
@@ -16,13 +16,13 @@ struct EvaluateCommand: ParsableCommand {
     }
 
     @Argument(help: checkpointHelp, transform: path) var checkpoint: String
-    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
+    @Option(help: dataHelp, transform: path)
     var data: String?
     @Option(help: ArgumentHelp("Changes a key under data or training.evaluation; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
     @Flag(
         name: .customLong("bf16-weights"),
-        help: "Takes the weights of linear maps in bfloat16, as `generate --bf16-weights` does.") var bfloat16Weights = false
+        help: "Uses the weights of linear maps in bfloat16, as `generate --bf16-weights` does.") var bfloat16Weights = false
 
     func run() throws {
         let opened = try EvaluationData(checkpoint, set: set, data: data)
@@ -31,8 +31,10 @@ struct EvaluateCommand: ParsableCommand {
         let metrics = NSTM.evaluate(
             saved.model, on: batches, target: dataset.targetKind,
             weights: bfloat16Weights ? BFloat16Weights(of: saved.model.parameters.all) : nil)
-        NSTMCommand.say("\(saved.title), on \(dataset.name)")
-        if dataset.fingerprint != saved.data.fingerprint { NSTMCommand.say("(other data, or another split, than in training)") }
-        for (name, value) in metrics.pairs { NSTMCommand.say("\(name) \(value)") }
+        NSTMCommand.printLine("\(saved.title), on \(dataset.name)")
+        if dataset.fingerprint != saved.data.fingerprint {
+            NSTMCommand.printLine("(other data or another split than in training)")
+        }
+        for (name, value) in metrics.pairs { NSTMCommand.printLine("\(name) \(value)") }
     }
 }

@@ -7,13 +7,13 @@ struct RobustnessCommand: ParsableCommand {
         let tokens = InputNoise.Kind.allCases.filter(\.isOfTokens).map(\.rawValue).joined(separator: ", ")
         let features = InputNoise.Kind.allCases.filter { !$0.isOfTokens }.map(\.rawValue).joined(separator: ", ")
         return CommandConfiguration(
-            commandName: "robustness", abstract: "Measures trained models with noise on their inputs.",
+            commandName: "robustness", abstract: "Evaluates trained models with noise on their inputs.",
             discussion: """
-                Every run is measured on the validation split as it is and at several strengths of each kind of noise. Targets are \
-                never touched, and all runs meet the same noise. Kinds for tokens: \(tokens); for features: \(features).
+                Every run is evaluated on the clean validation split and with several strengths of each kind of noise. Targets are \
+                unchanged, and the noise is the same for all runs. Kinds for tokens: \(tokens); for features: \(features).
 
-                A run is called by its folder, MODEL/seed-N by MODEL; NAME=PATH gives another name. Runs of one name are seeds of one \
-                model.
+                The name of a run is that of its folder, and MODEL for MODEL/seed-N; NAME=PATH sets another name. Runs with the same \
+                name are treated as seeds of one model.
 
                 Examples:
                   \(NSTMCommand.program) robustness runs/compare-tinyshakespeare/*/seed-* --output runs/noise
@@ -24,15 +24,17 @@ struct RobustnessCommand: ParsableCommand {
 
     @Argument(help: ArgumentHelp("Checkpoints, or folders of runs, trained on the same data.", valueName: "runs")) var runs:
         [String]
-    @Option(help: ArgumentHelp("Kinds, separated by commas (default: all that fit).", valueName: "kinds")) var noise: String?
-    @Option(help: ArgumentHelp("Strengths, separated by commas (default: five of each kind).", valueName: "numbers"))
+    @Option(help: ArgumentHelp("Kinds of noise, separated by commas (default: all for the inputs).", valueName: "kinds"))
+    var noise: String?
+    @Option(help: ArgumentHelp("Strengths, separated by commas (default: five per kind).", valueName: "numbers"))
     var strengths: String?
-    @Option(help: "Of the noise.") var seed = 1
-    @Option(help: ArgumentHelp("Where robustness.md, robustness.csv and the curves go.", valueName: "folder"), transform: path)
+    @Option(help: "Random seed of the noise.") var seed = 1
+    @Option(
+        help: ArgumentHelp("Output folder for robustness.md, robustness.csv and charts.", valueName: "folder"), transform: path)
     var output: String?
-    @Option(help: ArgumentHelp("What the others are compared with (default: the first).", valueName: "name")) var reference:
+    @Option(help: ArgumentHelp("Model that the others are compared with (default: the first).", valueName: "name")) var reference:
         String?
-    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
+    @Option(help: dataHelp, transform: path)
     var data: String?
     @Option(help: ArgumentHelp("Changes a key under data or training.evaluation; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
@@ -60,13 +62,13 @@ struct RobustnessCommand: ParsableCommand {
     func validate() throws {
         var issues: [String] = []
         let known = InputNoise.Kind.allCases.map(\.rawValue), (kinds, numbers) = parts
-        if runs.isEmpty { issues.append("a run is needed") }
+        if runs.isEmpty { issues.append("at least one run is required") }
         for kind in kinds ?? [] where !known.contains(kind) {
             issues.append("--noise \(kind) is not one of \(known.joined(separator: ", "))")
         }
-        if kinds?.isEmpty == true { issues.append("--noise needs a kind") }
+        if kinds?.isEmpty == true { issues.append("--noise must have at least one kind") }
         if numbers?.isEmpty == true || numbers?.contains(nil) == true {
-            issues.append("--strengths needs numbers, separated by commas")
+            issues.append("--strengths must be numbers, separated by commas")
         }
         if let reference, !named.contains(where: { $0.name == reference }) {
             issues.append("--reference \(reference) is not one of \(named.map(\.name).joined(separator: ", "))")
@@ -77,7 +79,7 @@ struct RobustnessCommand: ParsableCommand {
     func run() throws {
         let (kinds, strengths) = parts
         var study: RobustnessStudy?, models: [SavedModel] = []
-        // All are opened before the first is measured: an issue ends it before there is a result.
+        // All runs are opened before the first evaluation, so that issues are reported at the start.
         for (_, path) in named {
             let opened = try EvaluationData(path, set: set, data: data)
             if study == nil {
@@ -92,17 +94,17 @@ struct RobustnessCommand: ParsableCommand {
         }
         var report: RobustnessReport?
         for (i, (name, path)) in named.enumerated() {
-            NSTMCommand.say("\(name): \(models[i].title)")
+            NSTMCommand.printLine("\(name): \(models[i].title)")
             try study!.measure(models[i].model, name: name, run: path) { result in
                 let noise = result.noise.map { "\($0.kind.rawValue) \($0.strength)" } ?? "clean"
-                NSTMCommand.say("  \(noise): \(result.metrics)")
+                NSTMCommand.printLine("  \(noise): \(result.metrics)")
             }
-            // What is there when somebody stops a long study is kept.
+            // Written after every run, so that an interrupted study keeps its results.
             let measured = named[...i].contains { $0.name == reference } ? reference : nil
             report = study!.report(reference: measured, command: SeriesOptions.command)
             if let output { try report!.write(to: fileURL(output)) }
         }
-        guard let output else { return NSTMCommand.say("\n" + report!.markdown) }
-        NSTMCommand.say("results  \(fileURL(output).shortPath)")
+        guard let output else { return NSTMCommand.printLine("\n" + report!.markdown) }
+        NSTMCommand.printLine("results  \(fileURL(output).shortPath)")
     }
 }

@@ -7,8 +7,8 @@ struct ScaleCommand: WritesFiles {
         CommandConfiguration(
             commandName: "scale", abstract: "Trains models of several sizes on several amounts of data and fits power laws.",
             discussion: """
-                The output folder gets table.md, results.json, pictures (SVG) of the loss against parameters, data and compute, the \
-                plan, and a folder for each run. --resume goes on with a study that was stopped or killed.
+                The output folder contains table.md, results.json, charts (SVG) of the loss against parameters, data and compute, \
+                the plan, and a folder per run. --resume continues a study that was stopped or killed.
 
                 Example:
                   \(NSTMCommand.program) scale Configurations/scale-tinyshakespeare.yaml

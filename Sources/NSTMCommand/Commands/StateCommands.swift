@@ -2,16 +2,16 @@ import ArgumentParser
 import Foundation
 import NSTM
 
-/// A run's model and the batches that its states are measured on.
+/// The options of commands that measure the states of a model: a checkpoint, and training batches.
 struct SurveyOptions: ParsableArguments {
     @Argument(help: checkpointHelp, transform: path) var checkpoint: String
-    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
+    @Option(help: dataHelp, transform: path)
     var data: String?
-    @Option(help: "Training batches that states are measured on.") var batches = 8
-    @Option(help: "Sequences of a batch.") var size = 32
+    @Option(help: "Number of training batches for the measurement.") var batches = 8
+    @Option(help: "Number of sequences of a batch.") var size = 32
 
     func validate() throws {
-        if batches < 1 || size < 1 { throw ValidationError("--batches and --size need at least 1") }
+        if batches < 1 || size < 1 { throw ValidationError("--batches and --size must be at least 1") }
     }
     func saved() throws -> SavedModel {
         let saved = try savedModel(checkpoint)
@@ -21,7 +21,7 @@ struct SurveyOptions: ParsableArguments {
     func survey(_ saved: SavedModel, _ needs: Set<StateObservation>) throws -> StateSurvey {
         let experiment = try Experiment(saved.configuration, registries: NSTMCommand.registries, folder: DatasetFolder(data))
         let opened = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress, tokenizer: saved.tokenizer))
-        if let warning = opened.warning { NSTMCommand.complain("warning: \(warning)") }
+        if let warning = opened.warning { NSTMCommand.printError("warning: \(warning)") }
         let dataset = opened.dataset
         guard dataset.fingerprint == saved.data.fingerprint else {
             throw TrainingError.otherData(dataset: dataset.name, saved: saved.data.fingerprint, found: dataset.fingerprint)
@@ -34,11 +34,11 @@ struct SurveyOptions: ParsableArguments {
 struct StatesCommand: ParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
-            commandName: "states", abstract: "Measures what each state of a trained model does and is worth.",
+            commandName: "states", abstract: "Measures the use and importance of each state of a trained model.",
             discussion: """
-                For every active state: mean write weight, share of the reads, saliency (the slope of the loss by the logarithm of \
-                its activity) and keep gate; with --ablation how much the loss grows without it, and how well the others foretell \
-                that (Spearman's rank correlation).
+                For every active state: mean write weight, mean read weight, saliency (the derivative of the loss by the logarithm of \
+                its activity) and L0 gate; with --ablation also the increase of the loss when the state is masked, and its rank \
+                correlation (Spearman) with the other measures.
 
                 Examples:
                   \(NSTMCommand.program) states runs/tinyshakespeare-nstm
@@ -46,9 +46,10 @@ struct StatesCommand: ParsableCommand {
                 """)
     }
     @OptionGroup var options: SurveyOptions
-    @Flag(help: "Masks one state after the other and measures the loss.") var ablation = false
-    @Flag(help: "Times the state part of each layer, forward and backward, on random tokens.") var time = false
-    @Option(help: "With --time: each sequence uses so many states, drawn for it.") var used: Int?
+    @Flag(help: "Masks each state in turn and measures the loss.") var ablation = false
+    @Flag(help: "Measures the time of the state updates and reads of each layer, forward and backward, on random tokens.")
+    var time = false
+    @Option(help: "With --time: number of states that each sequence uses, selected at random.") var used: Int?
 
     func run() throws {
         let saved = try options.saved()
@@ -57,44 +58,45 @@ struct StatesCommand: ParsableCommand {
         if ablation { needs.insert(.ablation) }
         let survey = try options.survey(saved, needs)
         let views = survey.views()
-        NSTMCommand.say("\(saved.title), loss \(String(format: "%.4f", views[0].loss))")
+        NSTMCommand.printLine("\(saved.title), loss \(String(format: "%.4f", views[0].loss))")
         for view in views {
-            NSTMCommand.say("\(view.layer): \(view.states.count) active, \(view.free) not")
-            NSTMCommand.say("  state   write      read  saliency  keep gate" + (ablation ? "   loss without" : ""))
+            NSTMCommand.printLine("\(view.layer): \(view.states.count) active, \(view.free) inactive")
+            NSTMCommand.printLine("  state   write      read  saliency    L0 gate" + (ablation ? "  loss increase" : ""))
             for state in view.states {
                 let numbers = [state.write, state.read ?? .nan, state.saliency ?? .nan, state.l0Gate]
-                let missed = state.ablation.map { String(format: "  %+13.6f", $0) } ?? ""
-                NSTMCommand.say(
-                    leftPadded("\(state.identity)", 7) + numbers.map { String(format: "%10.5f", $0) }.joined() + missed)
+                let increase = state.ablation.map { String(format: "  %+13.6f", $0) } ?? ""
+                NSTMCommand.printLine(
+                    leftPadded("\(state.identity)", 7) + numbers.map { String(format: "%10.5f", $0) }.joined() + increase)
             }
-            if ablation { NSTMCommand.say("  rank correlation with the loss without: " + correlations([view])) }
+            if ablation { NSTMCommand.printLine("  rank correlation with the loss increase: " + correlations([view])) }
         }
-        if ablation && views.count > 1 { NSTMCommand.say("all layers: " + correlations(views)) }
+        if ablation && views.count > 1 { NSTMCommand.printLine("all layers: " + correlations(views)) }
     }
     private func correlations(_ views: [StateView]) -> String {
-        let missed = views.flatMap { $0.states.map { $0.ablation ?? 0 } }
+        let increases = views.flatMap { $0.states.map { $0.ablation ?? 0 } }
         let measures: [(String, (StateView) -> [Double])] =
             StateMeasure.allCases.map { measure in (measure.rawValue, { measure($0) }) } + [
-                ("keep gate", { $0.states.map(\.l0Gate) })
+                ("L0 gate", { $0.states.map(\.l0Gate) })
             ]
         return measures.map { name, values in
-            "\(name) " + String(format: "%.2f", views.flatMap(values).rankCorrelation(with: missed))
+            "\(name) " + String(format: "%.2f", views.flatMap(values).rankCorrelation(with: increases))
         }.joined(separator: ", ")
     }
     private func clock(_ saved: SavedModel) throws {
         let settings = try Experiment(saved.configuration, registries: NSTMCommand.registries)
         let length = if case .int(let n)? = settings.resolved[path: "data.context"] { n } else { 64 }
-        NSTMCommand.say(
-            "\(saved.title): state part, \(options.size) sequences of \(length) tokens, median of \(StateTiming.rounds)")
+        NSTMCommand.printLine(
+            "\(saved.title): state updates and reads, \(options.size) sequences of \(length) tokens, median of \(StateTiming.rounds)"
+        )
         var sums = (0.0, 0.0)
         for layer in saved.model.stateLayers {
             let t = StateTiming(layer, batch: options.size, length: length, used: used)
             sums = (sums.0 + t.forward, sums.1 + t.backward)
-            NSTMCommand.say(
+            NSTMCommand.printLine(
                 "\(layer.path): \(layer.manager.active.count { $0 }) of \(layer.manager.count) active, "
                     + text(t.forward, t.backward))
         }
-        NSTMCommand.say("all: " + text(sums.0, sums.1))
+        NSTMCommand.printLine("all: " + text(sums.0, sums.1))
     }
     private func text(_ forward: Double, _ backward: Double) -> String {
         String(
@@ -105,11 +107,11 @@ struct StatesCommand: ParsableCommand {
 struct PruneCommand: WritesFiles {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
-            commandName: "prune", abstract: "Switches states of a trained model off, once, by a policy.",
+            commandName: "prune", abstract: "Prunes states of a trained model once, by a policy.",
             discussion: """
-                Measures the states on training batches, scores them, and says of each what becomes of it. The checkpoint that is \
-                written has those states masked, or with --compact removed. Training goes on from it with --resume; settings under \
-                training may be changed on the way.
+                Measures the states on training batches, scores them, and prints the decision for each. In the new checkpoint the \
+                pruned states are masked, or with --compact removed. Resume training from it with --resume; settings under training \
+                can be changed with --set.
 
                 Examples:
                   \(NSTMCommand.program) prune runs/a --policy taylor --keep 32 --output runs/a-32
@@ -119,39 +121,41 @@ struct PruneCommand: WritesFiles {
                 """)
     }
     @OptionGroup var options: SurveyOptions
-    @Option(help: "Who dies: the names of the policies are in Documentation/CommandLine.md.") var policy: String
-    @Option(help: "States that stay in each layer, by the policy's scores; else the policy decides.") var keep: Int?
+    @Option(help: "Name of the pruning policy; Documentation/CommandLine.md lists them.") var policy: String
+    @Option(help: "Number of states to keep in each layer, by the policy's scores (default: the policy decides).")
+    var keep: Int?
     @Option(help: ArgumentHelp("A setting of the policy; may be repeated.", valueName: "key=value")) var with: [String] = []
-    @Flag(help: "Removes the states for good.") var compact = false
+    @Flag(help: "Permanently removes the pruned states.") var compact = false
     @OptionGroup var result: ResultFolder
 
     func run() throws {
-        if let keep, keep < 1 { throw ValidationError("--keep needs at least 1") }
+        if let keep, keep < 1 { throw ValidationError("--keep must be at least 1") }
         try result.check()
         let saved = try options.saved(), policy = try made(saved)
         let survey = try options.survey(saved, policy.needs), before = survey.loss()
-        NSTMCommand.say("from \(saved.title)")
+        NSTMCommand.printLine("from \(saved.title)")
         let round = PruningRound(survey, policy, keep: keep, step: saved.step)
         for decision in round.decisions {
             let e = decision.event
-            NSTMCommand.say(
+            NSTMCommand.printLine(
                 "\(e.layer)  state " + leftPadded("\(e.state)", 3) + String(format: "  score %10.6f  ", e.score)
-                    + (decision.dies ? "dies: \(e.reason)" : "stays"))
+                    + (decision.isPruned ? "pruned: \(e.reason)" : "kept"))
         }
         for layer in saved.model.stateLayers {
-            NSTMCommand.say("\(layer.path)  \(layer.manager.active.count { $0 }) of \(layer.manager.count) states are active")
+            NSTMCommand.printLine(
+                "\(layer.path)  \(layer.manager.active.count { $0 }) of \(layer.manager.count) states are active")
         }
-        NSTMCommand.say(String(format: "loss on the training batches %.4f, was %.4f", survey.loss(), before))
+        NSTMCommand.printLine(String(format: "loss on the training batches %.4f, was %.4f", survey.loss(), before))
         let archive = compact ? try saved.compacted(registries: NSTMCommand.registries).archive : saved.withPresentParameters()
         let url = try result.write(archive, step: saved.step, events: round.events, data: options.data)
-        NSTMCommand.say("saved \(url.shortPath)")
+        NSTMCommand.printLine("saved \(url.shortPath)")
     }
-    /// The policy, from the same settings that a configuration has under `life.pruning`.
+    /// The policy, with the settings that a configuration has for pruning.
     private func made(_ saved: SavedModel) throws -> any PruningPolicy {
         let factory = try NSTMCommand.registries.strategies.prunings.resolve(policy)
         var settings = ConfigurationValue.map([:])
         try settings.apply(overrides: with)
-        guard case .map(let given) = settings else { fatalError("settings of a policy are a map") }
+        guard case .map(let given) = settings else { fatalError("PruneCommand: overrides of a map gave \(settings.summary)") }
         var all = given
         if let keep, all["keep"] == nil { all["keep"] = .int(keep) }
         let reader = ConfigurationReader(.map(all), path: "pruning"), layers = saved.model.stateLayers
@@ -159,7 +163,7 @@ struct PruneCommand: WritesFiles {
             width: saved.model.shape.width, heads: saved.model.shape.heads, states: layers.map(\.manager.count).max()!,
             choices: 1...65_536)
         let policy = factory(reader, dimensions)
-        // Not every policy has a `keep` of its own: the scores are enough.
+        // A policy without a setting `keep` is valid, because its scores suffice.
         if keep == nil || !reader.issues.isEmpty || given.keys.contains(where: { reader.resolved[path: $0] == nil }) {
             reader.finish()
         }

@@ -5,9 +5,9 @@ import NSTM
 struct SummaryCommand: ParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
-            commandName: "summary", abstract: "Says what a model is made of, what it carries and what a token costs.",
+            commandName: "summary", abstract: "Prints the parameters of a model, the size of its state and its cost per token.",
             discussion: """
-                Without a configuration the default model. The data is opened, because it says how many tokens there are.
+                Without a configuration, the default model is used. The data is opened because it determines the vocabulary.
 
                 Examples:
                   \(NSTMCommand.program) summary Configurations/tinyshakespeare-nstm.yaml --set model.states=64
@@ -16,18 +16,19 @@ struct SummaryCommand: ParsableCommand {
     }
 
     @Argument(help: "A configuration file (YAML), a checkpoint, or the folder of a run.", transform: path) var model: String?
-    @Option(help: ArgumentHelp("Changes one value of the configuration; may be repeated.", valueName: "key.path=value"))
+    @Option(help: ArgumentHelp("Changes a value of the configuration; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
-    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
+    @Option(help: dataHelp, transform: path)
     var data: String?
     @Option(
         help: ArgumentHelp(
-            "Tokens of the sequence in which work is counted (default: the data's, up to 4096).", valueName: "tokens"))
+            "Number of tokens of the pass in which work is counted (default: that of the data, up to 4096).",
+            valueName: "tokens"))
     var context: Int?
 
     func validate() throws {
-        if let context, context < 1 { throw ValidationError("--context needs 1 or more") }
-        if isCheckpoint && !set.isEmpty { throw ValidationError("--set changes a configuration, not a trained model") }
+        if let context, context < 1 { throw ValidationError("--context must be 1 or more") }
+        if isCheckpoint && !set.isEmpty { throw ValidationError("--set applies to a configuration, not to a trained model") }
     }
     private var isCheckpoint: Bool {
         var isFolder: ObjCBool = false
@@ -43,8 +44,8 @@ struct SummaryCommand: ParsableCommand {
         }
         if isCheckpoint, let model {
             let saved = try savedModel(model)
-            NSTMCommand.say(saved.title)
-            NSTMCommand.say(saved.model.summary(kind(saved.configuration), context: context ?? 64))
+            NSTMCommand.printLine(saved.title)
+            NSTMCommand.printLine(saved.model.summary(kind(saved.configuration), context: context ?? 64))
             return
         }
         var given = try model.map { try ConfigurationValue(yamlFile: fileURL($0)) } ?? .map([:])
@@ -52,7 +53,7 @@ struct SummaryCommand: ParsableCommand {
         let experiment = try Experiment(given, registries: registries, folder: DatasetFolder(data))
         let dataset = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress)).dataset
         let built = try experiment.model(for: dataset)
-        NSTMCommand.say(
+        NSTMCommand.printLine(
             built.summary(kind(experiment.resolved), context: context ?? ModelSummary.usualContext(dataset.contextLength)))
     }
 }

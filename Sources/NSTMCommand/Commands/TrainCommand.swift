@@ -5,11 +5,11 @@ import NSTM
 struct TrainCommand: WritesFiles {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
-            commandName: "train", abstract: "Trains a model, or goes on with a run.",
+            commandName: "train", abstract: "Trains a model, or resumes a run.",
             discussion: """
-                Without a configuration everything has its default: an NSTM model on Tiny Shakespeare. Checkpoints \
-                (step-<n>.h5) and metrics.jsonl go to the output folder. Ctrl-C saves a checkpoint and ends with exit status \
-                130; --resume goes on from there, to the bit as if the run had never stopped.
+                Without a configuration, all defaults are used: an NSTM model on Tiny Shakespeare. Checkpoints (step-<n>.h5) and \
+                metrics.jsonl are written to the output folder. Ctrl-C saves a checkpoint and exits with status 130; --resume \
+                continues from it, with results bit-identical to those of an uninterrupted run.
 
                 Examples:
                   \(NSTMCommand.program) train Configurations/tinyshakespeare-nstm.yaml
@@ -20,33 +20,34 @@ struct TrainCommand: WritesFiles {
     }
 
     @Argument(help: "A configuration file (YAML).", transform: path) var config: String?
-    @Option(help: ArgumentHelp("Changes one value of the configuration; may be repeated.", valueName: "key.path=value"))
+    @Option(help: ArgumentHelp("Changes a value of the configuration; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
-    @Option(help: ArgumentHelp("Where datasets are; nothing is downloaded then.", valueName: "folder"), transform: path)
+    @Option(help: dataHelp, transform: path)
     var data: String?
     @Option(
-        help: ArgumentHelp("The run's folder (default: runs/<name of the configuration>).", valueName: "folder"), transform: path)
+        help: ArgumentHelp("Folder of the run (default: runs/<name of the configuration>).", valueName: "folder"), transform: path
+    )
     var output: String?
     @Option(
         defaultAsFlag: "", parsing: .next,
-        help: ArgumentHelp("Goes on from a checkpoint, or from the newest intact one of a run's folder.", valueName: "path"))
+        help: ArgumentHelp("Resumes from a checkpoint, or from the newest intact one in the folder of a run.", valueName: "path"))
     var resume: String?
-    @Option(help: ArgumentHelp("Saves and stops after this step; --resume goes on later.", valueName: "step")) var until: Int?
+    @Option(help: ArgumentHelp("Saves and stops after this step; --resume continues later.", valueName: "step")) var until: Int?
     @Flag(help: "Deletes the checkpoints of an earlier run in the output folder, after the first one of this run is saved.")
     var overwrite = false
-    @Flag(help: "Stops at the first value or gradient that is not finite, and names operation, module and index. Slower.")
+    @Flag(help: "Stops at the first non-finite value or gradient and reports operation, module and index. Slower.")
     var checkFinite = false
     @Flag(help: "Prints warnings and errors only.") var quiet = false
 
     mutating func validate() throws {
-        // In `train --resume config.yaml` the parser takes the file for the value of the option.
+        // In `train --resume config.yaml` the parser assigns the file to the option.
         if let path = resume, config == nil, path.hasSuffix(".yaml") || path.hasSuffix(".yml") {
             config = path
             resume = ""
         }
-        if let until, until < 1 { throw ValidationError("--until needs a step of at least 1") }
+        if let until, until < 1 { throw ValidationError("--until must be at least 1") }
         if overwrite && resume != nil && output == nil {
-            throw ValidationError("--overwrite and --resume in the same folder contradict each other")
+            throw ValidationError("--overwrite and --resume cannot be combined without --output")
         }
     }
 
@@ -64,15 +65,15 @@ struct TrainCommand: WritesFiles {
 
         let environment = RunEnvironment.current
         say(environment.line)
-        for slowdown in environment.slowdowns { NSTMCommand.complain("slower than need be: \(slowdown)") }
+        for slowdown in environment.slowdowns { NSTMCommand.printError("slow execution: \(slowdown)") }
         let opened = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress))
-        if let warning = opened.warning { NSTMCommand.complain("warning: \(warning)") }
+        if let warning = opened.warning { NSTMCommand.printError("warning: \(warning)") }
         let trainer = try experiment.trainer(opened, folder: folder)
         trainer.overwrites = overwrite
         trainer.checksFinite = checkFinite
         let lock = try RunFolder(folder).lock()
         defer { lock.release() }
-        if let warning = lock.warning { NSTMCommand.complain("warning: \(warning)") }
+        if let warning = lock.warning { NSTMCommand.printError("warning: \(warning)") }
         trainer.lock = lock
         if let archive {
             try trainer.restore(archive)
@@ -85,7 +86,7 @@ struct TrainCommand: WritesFiles {
             if !isQuiet {
                 reporter(event)
             } else if case .note(let text) = event {
-                NSTMCommand.complain(text)
+                NSTMCommand.printError(text)
             }
         }
         Interrupt.install()
@@ -99,16 +100,17 @@ struct TrainCommand: WritesFiles {
         try conclude(trainer, ending, opened)
     }
 
-    private func say(_ text: String) { if !quiet { NSTMCommand.say(text) } }
+    private func say(_ text: String) { if !quiet { NSTMCommand.printLine(text) } }
 
-    // MARK: Where
+    // MARK: Folders
 
-    /// `runs/` and the name of the configuration file, else of data and model.
+    /// The folder of the run: `--output`, that of the checkpoint, or the default.
     private func runFolder(_ archive: CheckpointArchive?, _ experiment: Experiment) -> URL {
         if let output { return fileURL(output) }
         if let source = archive?.source { return URL(fileURLWithPath: source).deletingLastPathComponent() }
         return TrainCommand.defaultFolder(config, experiment.resolved)
     }
+    /// `runs/` and the name of the configuration file, or the names of data and model without a file.
     private static func defaultFolder(_ config: String?, _ resolved: ConfigurationValue) -> URL {
         func word(_ path: String) -> String { if case .string(let s)? = resolved[path: path] { s } else { "model" } }
         let name =
@@ -117,7 +119,7 @@ struct TrainCommand: WritesFiles {
         return fileURL("runs").appendingPathComponent(name)
     }
 
-    /// What `--resume` means: a checkpoint, a run's folder, or without a value the folder where this run would write.
+    /// The checkpoint of `--resume`: a file, or the newest intact one in a folder; without a value, in the folder of this run.
     private func checkpoint(_ path: String) throws -> CheckpointArchive {
         if !path.isEmpty { return try newest(fileURL(path)) }
         if let output { return try newest(fileURL(output)) }
@@ -134,7 +136,7 @@ struct TrainCommand: WritesFiles {
         do { (found, archive) = try FoundCheckpoint.read(at: url) } catch SavedModelError.noCheckpoint {
             throw CommandError.nothingToResume(folder: url.path)
         }
-        if let warning = found.warning { NSTMCommand.complain(warning) }
+        if let warning = found.warning { NSTMCommand.printError(warning) }
         return archive
     }
 
@@ -142,15 +144,15 @@ struct TrainCommand: WritesFiles {
 
     private func compare(_ experiment: Experiment, with archive: CheckpointArchive, _ registries: Registries) throws {
         let stored = try SavedModel.configuration(archive.documents, path: archive.source ?? "")
-        // Read again, so that keys which are newer than the checkpoint have their defaults on both sides.
+        // Resolved again, so that keys that were added after the checkpoint was written have their defaults on both sides.
         let own = try Experiment(stored, registries: registries).resolved
-        let differences = experiment.resolved.differences(from: own).filter { !experiment.places.contains($0.path) }
+        let differences = experiment.resolved.differences(from: own).filter { !experiment.fileKeys.contains($0.path) }
         guard differences.isEmpty else {
             throw CommandError.otherConfiguration(checkpoint: archive.source ?? "", differences: differences)
         }
     }
 
-    // MARK: Telling
+    // MARK: Output
 
     private func introduce(_ trainer: Trainer, _ experiment: Experiment) {
         func word(_ path: String) -> String { if case .string(let s)? = experiment.resolved[path: path] { s } else { "?" } }
@@ -161,11 +163,11 @@ struct TrainCommand: WritesFiles {
             say((i == 0 ? "model  " : "       ") + line)
         }
         let steps = "\(trainer.settings.steps) steps of \(trainer.settings.batch) sequences"
-        let place = trainer.step > 0 ? ", going on after step \(trainer.step)" : ""
-        say("run    \(trainer.folder?.shortPath ?? ""), \(steps)\(place)")
+        let start = trainer.step > 0 ? ", resumed after step \(trainer.step)" : ""
+        say("run    \(trainer.folder?.shortPath ?? ""), \(steps)\(start)")
     }
 
-    /// What can be done with the run: text only comes from a model of text that takes it token by token.
+    /// The suggested next command: `generate` for a streamable language model, otherwise `evaluate`.
     private func nextCommand(_ trainer: Trainer, _ opened: OpenedDataset) -> String {
         guard let tokenizer = opened.tokenizer, case .nextToken = trainer.dataset.targetKind,
             trainer.model.streamingLimitation == nil
@@ -178,7 +180,7 @@ struct TrainCommand: WritesFiles {
         let folder = trainer.folder?.shortPath ?? ""
         let resume = "\(NSTMCommand.program) train --resume \(folder)"
         if let signal = Interrupt.signal, ending == .stopped {
-            NSTMCommand.complain("stopped after step \(trainer.step) and saved; go on with: \(resume)")
+            NSTMCommand.printError("stopped after step \(trainer.step) and saved; resume with: \(resume)")
             throw ExitCode(128 + signal)
         }
         let when = "after step \(trainer.step), \(grouped(trainer.tokens)) targets"
@@ -191,7 +193,7 @@ struct TrainCommand: WritesFiles {
             let reason = trainer.settings.earlyStopping.map { " (\($0))" } ?? ""
             say("settled\(reason) \(when)")
         case .timeLimit: say("out of time \(when)")
-        case .stopped: say("stopped after step \(trainer.step), as asked; go on with: \(resume)")
+        case .stopped: say("stopped after step \(trainer.step), as requested; resume with: \(resume)")
         }
         if let metrics = trainer.lastMetrics { say("validation  \(metrics)") }
         if let checkpoint = trainer.lastCheckpoint { say("checkpoint  \(checkpoint.shortPath)") }

@@ -3,41 +3,50 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Measures models at growing lengths of the sequence: work counted by the kernels, speed of training and of streaming, memory.
+/// A benchmark of models at increasing sequence lengths: work counted by the kernels, speed of training and streaming, and
+/// memory.
 ///
-/// Everything is done with random tokens and initial parameters, which cost what trained ones do. Lengths rise, and a part that
-/// would take longer than the limit, judged by the time of the length before, is left out with a note.
+/// Tokens are random and parameters are initial ones, which have the same cost as trained ones. Lengths are measured in ascending
+/// order. A measurement whose estimated time, extrapolated from the previous length, exceeds the limit is skipped with a note.
 public struct Benchmark: Sendable {
-    /// Tokens of a sequence, ascending.
+    /// Sequence lengths in tokens, ascending.
     public var lengths: [Int]
-    /// Tokens of a training step: as many sequences as fit, at least one.
+    /// Number of tokens of a training step, which has as many sequences as fit, at least one.
     public var tokensPerStep = 4096
-    /// Seconds that one part of a cell (the forward pass, a training step, a streamed token) may take.
+    /// Time limit of the forward pass and of a training step, in seconds.
     public var secondsPerPass = 60.0
-    /// Seconds for which training and streaming are measured, when passes are short.
+    /// Duration of the measurement of training and of streaming when single passes are shorter, in seconds.
     public var secondsMeasured = 1.5
     /// Whether models stream with the weights of their linear maps in bfloat16.
     public var usesBFloat16Weights = false
-    /// Bytes that tensors may take.
+    /// Maximum memory for tensors, in bytes.
     public var memory = Int(ProcessInfo.processInfo.physicalMemory) / 10 * 7
 
     public init(lengths: [Int]) { self.lengths = lengths.sorted() }
 
-    /// One model at one length. Nil: left out, and `notes` says why.
+    /// The measurements of a model at a sequence length. Skipped ones are nil, with the reason in `notes`.
     public struct Cell: Sendable, Equatable {
+        /// Name of the model.
         public var model: String
+        /// Sequence length, in tokens.
         public var length: Int
+        /// Number of trainable parameters.
         public var parameters: Int
-        /// A token of a forward pass over the whole sequence, counted; 2 FLOPs are one multiply-add.
+        /// Multiply-adds per token of a forward pass over the whole sequence, counted by the kernels; 1 multiply-add is 2 FLOPs.
         public var multiplyAdds: Int?
+        /// Elements of other operations per token of a forward pass, counted by the kernels.
         public var elements: Int?
+        /// Bytes copied per token of a forward pass, counted by the kernels.
         public var bytesMoved: Int?
-        /// A second: of forward and backward passes, and one after the other after so many tokens.
+        /// Training speed in tokens per second: forward and backward passes without the update.
         public var trainingTokens: Double?
+        /// Streaming speed in tokens per second, token by token after `length` tokens.
         public var streamedTokens: Double?
-        /// The most that tensors took in a training step, and what is carried after the sequence.
+        /// Peak memory of tensors in a training step, in bytes.
         public var peakBytes: Int?
+        /// Size of the cache after the sequence, in bytes.
         public var stateBytes: Int?
+        /// Reasons for skipped measurements.
         public var notes: [String] = []
 
         public init(model: String, length: Int, parameters: Int) {
@@ -47,7 +56,8 @@ public struct Benchmark: Sendable {
         }
     }
 
-    /// Measures one model at all lengths and hands over each cell as it is done.
+    /// Measures a model at all lengths.
+    /// - Parameter done: called with each cell when it is complete.
     public func run(_ test: ModelUnderTest, _ done: (Cell) throws -> Void) throws {
         var forward = Forecast(limit: secondsPerPass), training = Forecast(limit: secondsPerPass)
         var peaks: [(tokens: Int, bytes: Int)] = []
@@ -55,22 +65,22 @@ public struct Benchmark: Sendable {
             let model = try test.model(for: length + Benchmark.streamed)
             var cell = Cell(model: test.name, length: length, parameters: model.parameters.trainableCount)
             guard model.maxSequenceLength.map({ $0 >= length + Benchmark.streamed }) ?? true else {
-                cell.notes.append("left out: the model reads at most \(model.maxSequenceLength!) tokens")
+                cell.notes.append("skipped: the maximum sequence length of the model is \(model.maxSequenceLength!)")
                 try done(cell)
                 continue
             }
             let batch = max(1, tokensPerStep / length)
             if let seconds = forward.excess(cost(model, 1, length)) {
-                cell.notes.append("forward pass left out: it would take about \(Int(seconds)) s")
+                cell.notes.append("forward pass skipped: estimated time \(Int(seconds)) s")
             } else {
                 let seconds = read(model, length, &cell)
                 forward.note(cost(model, 1, length), seconds)
             }
             let bytes = peaks.last.map { Double($0.bytes) * Double(batch * length) / Double($0.tokens) } ?? 0
             if let seconds = training.excess(cost(model, batch, length)) {
-                cell.notes.append("training left out: a step would take about \(Int(seconds)) s")
+                cell.notes.append("training skipped: estimated time of a step \(Int(seconds)) s")
             } else if bytes > Double(memory) {
-                cell.notes.append("training left out: a step would take about \(Int(bytes) >> 20) MiB")
+                cell.notes.append("training skipped: estimated memory of a step \(Int(bytes) >> 20) MiB")
             } else {
                 let seconds = train(model, batch, length, &cell)
                 training.note(cost(model, batch, length), seconds)
@@ -83,10 +93,11 @@ public struct Benchmark: Sendable {
 
     // MARK: Parts
 
-    /// The most tokens that are streamed to measure their speed.
+    /// Maximum number of tokens of the measurement of the streaming speed.
     private static let streamed = 2048
 
-    /// One pass over the sequence, which is counted and leaves the state that streaming goes on from.
+    /// Measures a forward pass over the sequence, with counted work, and streaming after it.
+    /// - Returns: duration of the forward pass, in seconds.
     private func read(_ model: SequenceModel, _ length: Int, _ cell: inout Cell) -> Double {
         var state = model.initialState(batch: 1)
         let inputs = model.sample(batch: 1, tokens: length), start = now()
@@ -110,7 +121,8 @@ public struct Benchmark: Sendable {
         return seconds
     }
 
-    /// Training steps without the update: forward, loss, backward. Returns the seconds of one.
+    /// Measures training steps without the update: forward, loss, backward.
+    /// - Returns: duration of a step, in seconds.
     private func train(_ model: SequenceModel, _ batch: Int, _ length: Int, _ cell: inout Cell) -> Double {
         let inputs = model.sample(batch: batch, tokens: length), targets = model.sample(batch: batch, tokens: length, seed: 2)
         func step() -> Double {
@@ -121,7 +133,7 @@ public struct Benchmark: Sendable {
         MemoryUse.resetPeak()
         var times = [step()]
         cell.peakBytes = MemoryUse.current.peak
-        // The first step takes its memory from the system; one so long that this does not show is enough.
+        // The first step includes the allocation of memory, which is negligible if the step is long.
         if times[0] < secondsPerPass / 4 {
             times.removeAll()
             while times.isEmpty || times.reduce(0, +) < secondsMeasured && times.count < 200 { times.append(step()) }
@@ -131,19 +143,19 @@ public struct Benchmark: Sendable {
         return median
     }
 
-    /// What a pass costs as far as the model says; else as if all tokens looked at all others.
+    /// Multiply-adds of a pass, for extrapolation; length² without a formula.
     private func cost(_ model: SequenceModel, _ batch: Int, _ length: Int) -> Double {
         if let known = model.multiplyAdds(PassSize(batch: batch, tokens: length)) { return Double(known) }
         return Double(batch) * Double(length) * Double(length)
     }
 }
 
-/// How long something will take that costs more than what was measured.
+/// A linear extrapolation of durations by cost.
 private struct Forecast {
     let limit: Double
     private var last: (cost: Double, seconds: Double)?
     init(limit: Double) { self.limit = limit }
-    /// The seconds expected when they are beyond the limit.
+    /// The estimated duration in seconds if it exceeds the limit; nil otherwise, or without an earlier measurement.
     func excess(_ cost: Double) -> Double? {
         guard let last, case let seconds = last.seconds * cost / last.cost, seconds > limit else { return nil }
         return seconds
@@ -151,5 +163,5 @@ private struct Forecast {
     mutating func note(_ cost: Double, _ seconds: Double) { last = (cost, seconds) }
 }
 
-/// Seconds of a clock that only goes forward.
+/// Time of a monotonic clock, in seconds.
 func now() -> Double { Double(DispatchTime.now().uptimeNanoseconds) * 1e-9 }

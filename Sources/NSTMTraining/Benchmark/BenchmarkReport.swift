@@ -1,12 +1,13 @@
 import Foundation
 import NSTMModules
 
-/// What a benchmark measured, as a table for programs (CSV), one for people (Markdown) and pictures.
+/// The results of a benchmark, as CSV, Markdown and charts.
 public struct BenchmarkReport: Sendable {
+    /// All measurements.
     public var cells: [Benchmark.Cell] = []
-    /// With what, in one line.
+    /// Description of hardware and software, in one line.
     public var environment: String
-    /// The model that all others are compared with.
+    /// Name of the model that the others are compared with.
     public var reference: String
 
     public init(environment: String, reference: String = "transformer") {
@@ -16,8 +17,8 @@ public struct BenchmarkReport: Sendable {
 
     // MARK: Crossovers
 
-    /// The length from which on a model takes at most a part of the reference's multiply-adds a token, between measured lengths by a
-    /// straight line in logarithms. Nil when that is so nowhere, or already at the first length.
+    /// The length from which on a model needs at most `share` times the reference's multiply-adds per token, log-linearly
+    /// interpolated between measured lengths; nil if this holds at no length, or at the first one already.
     public func crossover(_ model: String, share: Double = 1) -> Double? {
         let own = points(model), others = Dictionary(points(reference), uniquingKeysWith: { a, _ in a })
         var last: (length: Double, excess: Double)?
@@ -44,6 +45,7 @@ public struct BenchmarkReport: Sendable {
 
     // MARK: Tables
 
+    /// The measurements as CSV, with a header.
     public var csv: String {
         func n(_ x: Int?) -> String { x.map { "\($0)" } ?? "" }
         func n(_ x: Double?) -> String { x.map { String(format: "%.6g", $0) } ?? "" }
@@ -64,12 +66,13 @@ public struct BenchmarkReport: Sendable {
         return "\"" + field.replacingOccurrences(of: "\"", with: "\"\"") + "\""
     }
 
+    /// The measurements as a Markdown table, followed by notes and crossovers.
     public var markdown: String {
         func n(_ x: Int?, _ unit: Int = 1) -> String { x.map { grouped(($0 + unit / 2) / unit) } ?? "–" }
         func n(_ x: Double?) -> String { x.map { grouped(Int($0.rounded())) } ?? "–" }
         var out = environment + "\n\n"
         out +=
-            "Multiply-adds, elements and bytes moved are those of a token in a forward pass over the whole sequence, counted by the "
+            "Multiply-adds, elements and bytes moved are per token of a forward pass over the whole sequence, counted by the "
         out += "kernels; one multiply-add is two FLOPs. Training is forward and backward, without the update.\n\n"
         out += "| model | length | multiply-adds (k) | elements (k) | moved (KiB) | training (tokens/s) | streaming (tokens/s) | "
         out += "peak (MiB) | state (KiB) |\n|---|---|---|---|---|---|---|---|---|\n"
@@ -83,10 +86,9 @@ public struct BenchmarkReport: Sendable {
         let notes = cells.flatMap { c in c.notes.map { "- \(c.model), \(grouped(c.length)): \($0)\n" } }
         if !notes.isEmpty { out += "\n" + notes.joined() }
         let crossings = models.filter { $0 != reference }.flatMap { model in
-            [(1.0, "no more"), (0.5, "at most half")].compactMap { share, words in
+            [(1.0, "at most the"), (0.5, "at most half the")].compactMap { share, words in
                 crossover(model, share: share).map {
-                    "- \(model) takes \(words) multiply-adds a token than \(reference) from \(grouped(Int($0.rounded()))) tokens on\n"
-                        .replacingOccurrences(of: "half multiply-adds a token than", with: "half of the multiply-adds a token of")
+                    "- \(model) needs \(words) multiply-adds per token of \(reference) from \(grouped(Int($0.rounded()))) tokens on\n"
                 }
             }
         }
@@ -94,22 +96,24 @@ public struct BenchmarkReport: Sendable {
         return out
     }
 
-    // MARK: Pictures
+    // MARK: Charts
 
-    /// File names and SVG documents: work, training, streaming and state over the length.
+    /// File names (without extension) and SVG documents of charts over the length: work, training, streaming, state and memory.
     public var charts: [(name: String, svg: String)] {
         [
-            chart("work", "Work of a token", "multiply-adds a token, forward", marked: true) { $0.multiplyAdds.map(Double.init) },
-            chart("training", "Training", "tokens a second, forward and backward") { $0.trainingTokens },
-            chart("streaming", "Streaming, token by token", "tokens a second") { $0.streamedTokens },
-            chart("state", "State carried after the sequence", "bytes") { $0.stateBytes.map(Double.init) },
-            chart("memory", "Memory of a training step", "bytes of tensors at most") { $0.peakBytes.map(Double.init) },
+            chart("work", "Work per token", "multiply-adds per token, forward", marked: true) {
+                $0.multiplyAdds.map(Double.init)
+            },
+            chart("training", "Training", "tokens per second, forward and backward") { $0.trainingTokens },
+            chart("streaming", "Streaming, token by token", "tokens per second") { $0.streamedTokens },
+            chart("state", "State after the sequence", "bytes") { $0.stateBytes.map(Double.init) },
+            chart("memory", "Peak memory of a training step", "bytes of tensors") { $0.peakBytes.map(Double.init) },
         ]
     }
     private func chart(
         _ name: String, _ title: String, _ label: String, marked: Bool = false, _ value: (Benchmark.Cell) -> Double?
     ) -> (String, String) {
-        var chart = LineChart(title, subtitle: environment, x: .log("tokens of the sequence", base: 2), y: .log(label))
+        var chart = LineChart(title, subtitle: environment, x: .log("sequence length (tokens)", base: 2), y: .log(label))
         chart.series = models.map { model in
             let points = cells.filter { $0.model == model }.compactMap { c in
                 value(c).map { LineChart.Point(Double(c.length), $0) }

@@ -4,45 +4,53 @@ import NSTMModules
 import NSTMOptim
 import NSTMTensor
 
-/// One sequence of very many tokens, streamed token by token or trained on part by part with a carried state, watched in tenths:
-/// speed, memory and states must stay what they are.
+/// A benchmark of one very long sequence, streamed token by token or trained on in segments with a cache. It reports ten parts,
+/// over which speed, memory and states should be constant.
 ///
-/// How fast a machine is changes by more than a length could cost: with other programs, with its neighbors, with its temperature.
-/// So stretches of the long sequence are timed in turn with the same stretches of a sequence that has just begun.
+/// The speed of a host varies more than the sequence length could cause: with other programs and virtual machines, and with its
+/// temperature. So segments of the long sequence are timed alternately with the same segments at the start of a new sequence.
 public struct LongRun: Sendable {
+    /// What is done with the sequence.
     public enum Kind: String, Sendable, CaseIterable { case streaming, training }
 
-    /// One tenth of the run.
+    /// The measurements of a tenth of the run.
     public struct Part: Sendable {
-        /// Tokens seen at its end.
+        /// Number of tokens processed at its end.
         public var tokens: Int
+        /// Speed in tokens per second.
         public var tokensPerSecond: Double
-        /// The same for each second of processor time, of all threads: what other programs do shows less.
+        /// Speed in tokens per second of processor time, summed over threads, which other programs affect less.
         public var tokensPerProcessorSecond: Double
-        /// Speed as a multiple of that of a sequence just begun, the median over pairs of stretches that were timed in turn.
-        /// Scatters with few pairs, as which of the two comes first shows. Nil when the part has no pair.
-        public var besideBeginning: Double?
-        /// The largest absolute value in the state at its end, and the length of the whole state as one vector.
+        /// Speed relative to that at the start of a new sequence: median over pairs of segments timed alternately. With few pairs
+        /// it depends on which segment of a pair is first. nil without pairs.
+        public var speedVersusStart: Double?
+        /// Largest absolute value in the state at its end.
         public var largest: Double
+        /// Euclidean norm of the whole state at its end.
         public var norm: Double
+        /// Size of the state at its end, in bytes.
         public var stateBytes: Int
-        /// What tensors took at its end, and at most, the passes that it is compared with included.
+        /// Memory of all tensors at its end, in bytes.
         public var liveBytes: Int
+        /// Peak memory of all tensors, in bytes, including the passes of the comparison.
         public var peakBytes: Int
-        /// What the system says the process has; nil where it does not.
+        /// Resident memory of the process, in bytes; nil where the system does not report it.
         public var residentBytes: Int?
-        /// Mean loss in nats a token; nil when streaming.
+        /// Mean loss in nats per token; nil for streaming.
         public var loss: Double?
     }
 
+    /// Length of the sequence, in tokens.
     public var tokens: Int
-    /// Tokens of a stretch: between two updates in training, where the state goes on and gradients end.
+    /// Number of tokens of a segment. In training, gradients are truncated and parameters are updated after each segment.
     public var window = 512
     /// Whether a model streams with the weights of its linear maps in bfloat16.
     public var usesBFloat16Weights = false
     public init(tokens: Int) { self.tokens = tokens }
 
-    /// - Throws: `LongRunError` at the first output, loss or state that is not finite.
+    /// Runs a model on the sequence.
+    /// - Parameter done: called with each part when it is complete.
+    /// - Throws: `LongRunError` at the first non-finite output, loss, gradient or state.
     public func run(_ kind: Kind, _ test: ModelUnderTest, _ done: (Part) -> Void) throws -> [Part] {
         let step = min(window, max(1, tokens / 10)), model = try test.model(for: tokens)
         let key = RandomKey(1).fold("long run"), vocabulary = ModelUnderTest.vocabulary
@@ -51,7 +59,7 @@ public struct LongRun: Sendable {
         }
         let weights = usesBFloat16Weights ? BFloat16Weights(of: model.parameters.all) : nil
         let optimizer = Optimizer(.adamW(beta1: 0.9, beta2: 0.99), decay: 0.1)
-        /// A pass over tokens, from a state to the next one; in training also the way back.
+        /// A forward pass over tokens that updates the cache, followed in training by a backward pass.
         func read(_ range: Range<Int>, _ state: inout ModelCache) throws -> (loss: Double, gradients: Gradients?) {
             guard kind == .training else {
                 for at in range {
@@ -75,17 +83,18 @@ public struct LongRun: Sendable {
             var losses = 0.0, own = Stopwatch(), ratios: [Double] = []
             while at < end {
                 let range = at..<min(end, at + step), pair = at / step % 8 == 0, first = at / step % 16 == 0
-                /// The same tokens, read by a sequence that begins with them.
+                /// Duration of the same tokens at the start of a new sequence.
                 func other() throws -> Double {
                     var fresh = model.initialState(batch: 1), watch = Stopwatch()
                     try watch.time { _ = try read(range, &fresh) }
                     return watch.seconds
                 }
-                var beside = pair && first ? try other() : nil
+                var reference = pair && first ? try other() : nil
                 let before = own.seconds, result = try own.time { try read(range, &state) }, seconds = own.seconds - before
-                // Before it and after it in turn, so that neither has the warmer cache; the update would cool it for one of them.
-                if pair && !first { beside = try other() }
-                if let beside { ratios.append(beside / seconds) }
+                // Alternately before and after it, so that on average both have the same processor caches. The update follows,
+                // because it would evict the caches for one of the two.
+                if pair && !first { reference = try other() }
+                if let reference { ratios.append(reference / seconds) }
                 try own.time {
                     guard let gradients = result.gradients else { return }
                     let norm = gradients.globalNorm
@@ -103,7 +112,7 @@ public struct LongRun: Sendable {
             let part = Part(
                 tokens: at, tokensPerSecond: Double(end - begin) / own.seconds,
                 tokensPerProcessorSecond: Double(end - begin) / max(own.processorSeconds, 1e-9),
-                besideBeginning: ratios.isEmpty ? nil : ratios.sorted()[ratios.count / 2],
+                speedVersusStart: ratios.isEmpty ? nil : ratios.sorted()[ratios.count / 2],
                 largest: all.reduce(0) { max($0, abs($1)) },
                 norm: all.reduce(0) { $0 + $1 * $1 }.squareRoot(), stateBytes: state.byteCount, liveBytes: memory.live,
                 peakBytes: memory.peak, residentBytes: LongRun.resident,
@@ -114,22 +123,22 @@ public struct LongRun: Sendable {
         return parts
     }
 
-    /// How far the speed of a tenth is from the mean of all, at most, as a share of it.
-    public static func deviation(_ speeds: [Double]) -> Double {
+    /// The largest relative difference between a speed and the mean of all.
+    public static func largestDifference(_ speeds: [Double]) -> Double {
         let mean = speeds.reduce(0, +) / Double(max(1, speeds.count))
         return speeds.reduce(0) { max($0, abs($1 - mean) / mean) }
     }
 
-    /// A table of the tenths.
+    /// A Markdown table of the parts, followed by a summary of the speeds.
     public static func markdown(_ parts: [Part]) -> String {
         func mib(_ bytes: Int?) -> String { bytes.map { String(format: "%.1f", Double($0) / 1_048_576) } ?? "–" }
         let hasLoss = parts.contains { $0.loss != nil }
-        var header = ["tokens", "tokens/s", "tokens/s of processor time", "beside a sequence just begun", "largest in the state"]
-        header += ["norm of the state", "tensors, now (MiB)", "at most", "resident"] + (hasLoss ? ["loss"] : [])
+        var header = ["tokens", "tokens/s", "tokens/s of processor time", "speed vs. start of a sequence", "largest state value"]
+        header += ["state norm", "tensors (MiB)", "peak (MiB)", "resident (MiB)"] + (hasLoss ? ["loss"] : [])
         let rows = parts.map { p in
             var fields = [
                 grouped(p.tokens), grouped(Int(p.tokensPerSecond.rounded())),
-                grouped(Int(p.tokensPerProcessorSecond.rounded())), p.besideBeginning.map { String(format: "%.3f", $0) } ?? "–",
+                grouped(Int(p.tokensPerProcessorSecond.rounded())), p.speedVersusStart.map { String(format: "%.3f", $0) } ?? "–",
                 String(format: "%.3f", p.largest), String(format: "%.2f", p.norm), mib(p.liveBytes), mib(p.peakBytes),
                 mib(p.residentBytes),
             ]
@@ -138,16 +147,17 @@ public struct LongRun: Sendable {
         }
         var out = Markdown.table(header, rows)
         out += String(
-            format: "\nLargest deviation of a tenth from the mean speed: %.1f %%, by processor time %.1f %%\n",
-            100 * deviation(parts.map(\.tokensPerSecond)), 100 * deviation(parts.map(\.tokensPerProcessorSecond)))
-        let ratios = parts.compactMap(\.besideBeginning)
+            format: "\nLargest difference of a part from the mean speed: %.1f %%, by processor time %.1f %%\n",
+            100 * largestDifference(parts.map(\.tokensPerSecond)),
+            100 * largestDifference(parts.map(\.tokensPerProcessorSecond)))
+        let ratios = parts.compactMap(\.speedVersusStart)
         if let low = ratios.min(), let high = ratios.max() {
-            out += String(format: "Speed beside a sequence just begun, timed in turn: %.3f … %.3f\n", low, high)
+            out += String(format: "Speed relative to the start of a new sequence, timed alternately: %.3f … %.3f\n", low, high)
         }
         return out
     }
 
-    /// Resident memory as Linux tells it.
+    /// Resident memory of the process in bytes, from /proc; nil on systems other than Linux.
     private static var resident: Int? {
         guard let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else { return nil }
         let line = text.split(separator: "\n").first { $0.hasPrefix("VmRSS") }
@@ -155,9 +165,12 @@ public struct LongRun: Sendable {
     }
 }
 
-/// Adds up the time of what it is shown.
+/// A sum of durations.
 private struct Stopwatch {
-    private(set) var seconds = 0.0, processorSeconds = 0.0
+    /// Elapsed time, in seconds.
+    private(set) var seconds = 0.0
+    /// Processor time of all threads, in seconds.
+    private(set) var processorSeconds = 0.0
     mutating func time<T>(_ body: () throws -> T) rethrows -> T {
         let start = now(), used = clock()
         defer {
@@ -168,11 +181,13 @@ private struct Stopwatch {
     }
 }
 
+/// An error of a `LongRun`.
 public enum LongRunError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// A value at a token is NaN or infinite.
     case nonFinite(String, token: Int)
     public var description: String {
         switch self {
-        case .nonFinite(let what, let token): "token \(token): \(what) is not finite"
+        case .nonFinite(let what, let token): "token \(token): \(what) is non-finite (NaN or infinite)"
         }
     }
 }

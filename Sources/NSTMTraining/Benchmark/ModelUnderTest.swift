@@ -3,16 +3,17 @@ import NSTMData
 import NSTMModules
 import NSTMTensor
 
-/// A model that a benchmark builds by itself, for sequences of any length.
+/// A model of a benchmark, which builds it for a given sequence length.
 public struct ModelUnderTest: Sendable {
+    /// Name in reports.
     public let name: String
     private let config: ConfigurationValue
     private let registries: Registries
-    /// The setting by which a model that cannot read any length is told of it; nil for one that can.
+    /// Key of the maximum sequence length of the model; nil if the length is unlimited.
     private let limit: String?
 
     /// - Parameters:
-    ///   - config: a configuration of which `model` and `seed` count.
+    ///   - config: a configuration, of which `model` and `seed` are used.
     /// - Throws: `ConfigurationError`.
     public init(_ name: String, _ config: ConfigurationValue, registries: Registries) throws {
         self.name = name
@@ -21,16 +22,17 @@ public struct ModelUnderTest: Sendable {
         let model = try ModelUnderTest.build(config, registries)
         limit = model.maxSequenceLength == nil ? nil : model.shape.positions == nil ? "model.length" : "model.positions"
     }
-    /// What the registries has under a name, with default settings.
-    /// - Throws: `ConfigurationError` when it has nothing.
+    /// A registered model with default settings.
+    /// - Throws: `ConfigurationError` when the name is not registered.
     public init(named name: String, registries: Registries) throws {
         try self.init(name, ["model": ["kind": .string(name)]], registries: registries)
     }
 
-    /// Tokens are those of Tiny Shakespeare, in number.
+    /// Size of the vocabulary, which is that of Tiny Shakespeare.
     public static let vocabulary = 65
 
-    /// The model with its initial parameters, for sequences of up to so many tokens if it can be made for that.
+    /// The model with initial parameters.
+    /// - Parameter tokens: required maximum sequence length, which the model has if its configuration allows it.
     public func model(for tokens: Int) throws -> SequenceModel {
         if let limit {
             var longer = config

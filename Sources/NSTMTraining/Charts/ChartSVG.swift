@@ -1,16 +1,16 @@
 import Foundation
 
 extension LineChart {
-    /// The picture as an SVG document.
+    /// The chart as an SVG document.
     public func svg() -> String { ChartDrawing(self).document() }
 }
 
-/// Puts the parts of a chart where they belong.
+/// The layout of a chart and its conversion to SVG.
 private struct ChartDrawing {
     let chart: LineChart
     let x: ChartScale, y: ChartScale
     let left: Double, top: Double, plotWidth: Double, plotHeight: Double
-    /// Named series with their numbers.
+    /// Named series, with their indices in the chart.
     let legend: [(index: Int, series: LineChart.Series)]
 
     init(_ chart: LineChart) {
@@ -36,7 +36,7 @@ private struct ChartDrawing {
         if !chart.title.isEmpty { out += text(chart.title, 16, 25, 15, bold: true) }
         if let subtitle = chart.subtitle { out += text(subtitle, 16, 45, 12, muted: true) }
         out += axes()
-        // An inner picture cuts off what does not lie within it.
+        // A nested SVG element clips its contents to the plot area.
         out += "<svg x=\"\(n(left))\" y=\"\(n(top))\" width=\"\(n(plotWidth))\" height=\"\(n(plotHeight))\">\n"
         for (i, series) in chart.series.enumerated() { out += band(series, i) }
         for (i, series) in chart.series.enumerated() { out += line(series, i) }
@@ -54,14 +54,14 @@ private struct ChartDrawing {
         let grid = ChartPalette.stroke("grid", ChartPalette.grid), bottom = top + plotHeight
         var out = ""
         for tick in x.ticks {
-            guard let at = x.place(tick.value), (-1e-9...1 + 1e-9).contains(at) else { continue }
-            let px = left + at * plotWidth
+            guard let position = x.position(tick.value), (-1e-9...1 + 1e-9).contains(position) else { continue }
+            let px = left + position * plotWidth
             out += "<path d=\"M\(n(px)) \(n(top))V\(n(bottom))\" \(grid)/>\n"
             if !tick.label.isEmpty { out += text(tick.label, px, bottom + 17, 11, anchor: "middle", muted: true) }
         }
         for tick in y.ticks {
-            guard let at = y.place(tick.value), (-1e-9...1 + 1e-9).contains(at) else { continue }
-            let py = bottom - at * plotHeight
+            guard let position = y.position(tick.value), (-1e-9...1 + 1e-9).contains(position) else { continue }
+            let py = bottom - position * plotHeight
             out += "<path d=\"M\(n(left)) \(n(py))H\(n(left + plotWidth))\" \(grid)/>\n"
             if !tick.label.isEmpty { out += text(tick.label, left - 7, py + 4, 11, anchor: "end", muted: true) }
         }
@@ -69,23 +69,23 @@ private struct ChartDrawing {
         out += "<path d=\"M\(n(left)) \(n(top))V\(n(bottom))H\(n(left + plotWidth))\" fill=\"none\" \(frame)/>\n"
         out += text(chart.x.label, left + plotWidth / 2, bottom + 37, 12, anchor: "middle")
         let middle = top + plotHeight / 2
-        let turned = " transform=\"rotate(-90 16 \(n(middle)))\""
-        return out + text(chart.y.label, 16, middle, 12, anchor: "middle", more: turned)
+        let rotation = " transform=\"rotate(-90 16 \(n(middle)))\""
+        return out + text(chart.y.label, 16, middle, 12, anchor: "middle", more: rotation)
     }
 
     // MARK: Series
 
-    /// Runs of neighboring points that have a place, in pixels of the inner picture.
+    /// Runs of consecutive points that are representable on both axes, in pixels of the plot area.
     private func runs(_ points: [LineChart.Point]) -> [[(x: Double, y: Double, low: Double?, high: Double?)]] {
         var runs: [[(x: Double, y: Double, low: Double?, high: Double?)]] = [[]]
         for point in points {
-            guard let px = x.place(point.x), let py = y.place(point.y) else {
+            guard let px = x.position(point.x), let py = y.position(point.y) else {
                 runs.append([])
                 continue
             }
             func pixel(_ value: Double?) -> Double? {
-                // A band that reaches below what a logarithmic axis has goes down to its end.
-                value.map { plotHeight * (1 - max(-1, min(2, y.place($0) ?? -1))) }
+                // The end of a band that is not representable on a logarithmic axis is drawn below the plot area.
+                value.map { plotHeight * (1 - max(-1, min(2, y.position($0) ?? -1))) }
             }
             runs[runs.count - 1].append(
                 (px * plotWidth, plotHeight * (1 - py), pixel(point.band?.lowerBound), pixel(point.band?.upperBound)))
@@ -98,8 +98,8 @@ private struct ChartDrawing {
         for run in runs(series.points) where series.drawing != .points {
             let edge = run.compactMap { p in p.low.flatMap { low in p.high.map { (p.x, low, $0) } } }
             guard edge.count > 1 else { continue }
-            let there = edge.map { "\(n($0.0)) \(n($0.2))" }, back = edge.reversed().map { "\(n($0.0)) \(n($0.1))" }
-            let path = "M" + (there + back).joined(separator: "L") + "Z"
+            let upper = edge.map { "\(n($0.0)) \(n($0.2))" }, lower = edge.reversed().map { "\(n($0.0)) \(n($0.1))" }
+            let path = "M" + (upper + lower).joined(separator: "L") + "Z"
             out += "<path d=\"\(path)\" \(ChartPalette.fill(name, pair)) fill-opacity=\"0.18\"/>\n"
         }
         return out
@@ -107,7 +107,7 @@ private struct ChartDrawing {
     private func line(_ series: LineChart.Series, _ i: Int) -> String {
         let (name, pair) = ChartPalette.line(series.color ?? i), stroke = ChartPalette.stroke(name, pair)
         var out = "<g>"
-        // The title shows when the pointer rests on a line.
+        // Viewers show the title as a tooltip.
         if !series.name.isEmpty { out += "<title>\(escaped(series.name))</title>" }
         let runs = runs(series.points)
         if series.drawing != .points {
@@ -123,11 +123,11 @@ private struct ChartDrawing {
             }
             out += symbol(series.color ?? i, p.x, p.y)
         }
-        // A run of one point has no line to be seen by.
+        // A run of a single point has no line and gets a symbol.
         for run in runs where run.count == 1 && series.drawing == .line { out += symbol(series.color ?? i, run[0].x, run[0].y) }
         return out + "</g>\n"
     }
-    /// Once the colors are used up, dashes tell lines apart.
+    /// The dash pattern of a line, which distinguishes lines of the same color.
     private func dashes(_ series: LineChart.Series, _ i: Int) -> String {
         if series.isDashed { return " stroke-dasharray=\"5 4\"" }
         let patterns = ["", "8 3", "2 3", "8 3 2 3"]
@@ -155,14 +155,14 @@ private struct ChartDrawing {
         return out + text(series.name, px + 29, py + 4, 12)
     }
     private func draw(_ mark: LineChart.Mark) -> String {
-        guard let at = x.place(mark.x), (0...1).contains(at) else { return "" }
-        let px = left + at * plotWidth, ink = ChartPalette.stroke("ink", ChartPalette.ink)
+        guard let position = x.position(mark.x), (0...1).contains(position) else { return "" }
+        let px = left + position * plotWidth, ink = ChartPalette.stroke("ink", ChartPalette.ink)
         var out = "<path d=\"M\(n(px)) \(n(top))v\(n(plotHeight))\" \(ink) stroke-dasharray=\"3 3\"/>\n"
-        if let height = mark.y.flatMap(y.place), (0...1).contains(height) {
+        if let height = mark.y.flatMap(y.position), (0...1).contains(height) {
             let py = top + plotHeight * (1 - height)
             out += "<circle cx=\"\(n(px))\" cy=\"\(n(py))\" r=\"6\" fill=\"none\" \(ink) stroke-width=\"1.5\"/>\n"
         }
-        // Near an edge the word goes to the side that has room.
+        // Near an edge the label is aligned to the side with more space.
         let half = ChartDrawing.width(mark.label, 11) / 2
         let anchor = px - half < 4 ? "start" : px + half > chart.width - 4 ? "end" : "middle"
         return out + text(mark.label, px, top - 5, 11, anchor: anchor)
@@ -175,12 +175,12 @@ private struct ChartDrawing {
         muted: Bool = false, more: String = ""
     ) -> String {
         let color = muted ? ChartPalette.fill("muted", ChartPalette.muted) : ChartPalette.fill("ink", ChartPalette.ink)
-        let place = "x=\"\(n(px))\" y=\"\(n(py))\" font-size=\"\(n(size))\" text-anchor=\"\(anchor)\""
-        return "<text \(place)\(bold ? " font-weight=\"600\"" : "") \(color)\(more)>\(escaped(string))</text>\n"
+        let layout = "x=\"\(n(px))\" y=\"\(n(py))\" font-size=\"\(n(size))\" text-anchor=\"\(anchor)\""
+        return "<text \(layout)\(bold ? " font-weight=\"600\"" : "") \(color)\(more)>\(escaped(string))</text>\n"
     }
-    /// About as wide as a text is in the usual sans-serif types.
+    /// Approximate width of a text in common sans-serif fonts, in pixels.
     private static func width(_ text: String, _ size: Double) -> Double { 0.6 * size * Double(text.count) }
-    /// A coordinate: two decimals are a hundredth of a pixel.
+    /// A coordinate with a resolution of 0.01 pixels.
     private func n(_ value: Double) -> String {
         let text = String(format: "%.2f", value)
         return text.hasSuffix(".00") ? String(text.dropLast(3)) : text
@@ -193,7 +193,7 @@ private struct ChartDrawing {
             case "<": out.append(contentsOf: "&lt;".unicodeScalars)
             case ">": out.append(contentsOf: "&gt;".unicodeScalars)
             case "\"": out.append(contentsOf: "&quot;".unicodeScalars)
-            // XML 1.0 has no control characters but these, and neither of the last two code points.
+            // XML 1.0 allows no other control characters, and not U+FFFE and U+FFFF.
             case _ where c.value < 0x20 && !["\t", "\n", "\r"].contains(c), "\u{FFFE}", "\u{FFFF}": out.append("\u{FFFD}")
             default: out.append(c)
             }

@@ -1,10 +1,11 @@
 import Foundation
 
-/// How numbers become places on an axis, and which of them are written there.
+/// The scale of an axis: the mapping of values to positions, and the ticks.
 package struct ChartScale {
+    /// A grid line of an axis.
     package struct Tick: Equatable {
         package let value: Double
-        /// Empty: a line without a number.
+        /// Text of the tick; empty for a grid line without a label.
         package let label: String
     }
     let base: Int?
@@ -12,8 +13,8 @@ package struct ChartScale {
     package let ticks: [Tick]
 
     /// - Parameters:
-    ///   - values: what has to fit in when the axis has no range of its own.
-    ///   - room: the most labels that fit.
+    ///   - values: the data, which determines the range if the axis has none.
+    ///   - room: maximum number of labels.
     package init(_ axis: LineChart.Axis, values: [Double], room: Int) {
         base = axis.base
         let isLog = axis.base != nil
@@ -26,7 +27,7 @@ package struct ChartScale {
             (low, high) = (low * exp(-margin), high * exp(margin))
         } else {
             let margin = high > low ? 0.03 * (high - low) : max(1, abs(high)) * 0.1
-            // Where numbers begin at 0, so does the axis.
+            // Without a margin below data that starts at 0.
             (low, high) = (low == 0 ? 0 : low - margin, high + margin)
         }
         if !(high > low) { high = isLog ? low * 2 : low + 1 }
@@ -35,8 +36,8 @@ package struct ChartScale {
         ticks = ChartScale.ticks(base: base, low, high, room: max(2, room))
     }
 
-    /// 0 at the low end, 1 at the high end; nil for what has no place.
-    func place(_ value: Double) -> Double? {
+    /// The position of a value, 0 at the low end and 1 at the high end; nil if it is not representable on the axis.
+    func position(_ value: Double) -> Double? {
         guard value.isFinite else { return nil }
         guard base != nil else { return (value - low) / (high - low) }
         return value > 0 ? log(value / low) / log(high / low) : nil
@@ -53,7 +54,7 @@ package struct ChartScale {
         }
         if powers.count >= 3 { return powers.map { Tick(value: $0, label: label($0, base: base)) } }
         if base == 10 {
-            // Within two decades 1, 2 and 5 of each.
+            // In less than three decades, labels at 1, 2 and 5 of each.
             let all = self.powers(10, low / 10, high).flatMap { decade in (1...9).map { (decade * Double($0), $0) } }
             let inside = all.filter { (low...high).contains($0.0) }
             let named = inside.filter { [1, 2, 5].contains($0.1) }
@@ -67,7 +68,7 @@ package struct ChartScale {
         let first = Int((log(low) / log(base) - 1e-9).rounded(.up)), last = Int((log(high) / log(base) + 1e-9).rounded(.down))
         return first <= last ? (first...last).map { pow(base, Double($0)) } : []
     }
-    /// Steps of 1, 2 or 5 times a power of ten (Heckbert, "Nice numbers for graph labels", Graphics Gems 1990).
+    /// Ticks at multiples of 1, 2 or 5 times a power of ten (Heckbert, "Nice numbers for graph labels", Graphics Gems 1990).
     private static func linear(_ low: Double, _ high: Double, room: Int) -> [Tick] {
         let least = (high - low) / Double(room), power = pow(10, log10(least).rounded(.down))
         let step = [1.0, 2, 5, 10].map { $0 * power }.first { $0 >= least * (1 - 1e-9) } ?? 10 * power
@@ -91,7 +92,7 @@ package struct ChartScale {
         if decimals > 5 { return String(format: "%g", value) }
         return String(format: "%.\(decimals)f", value / unit.size).replacingOccurrences(of: "-", with: "−") + unit.name
     }
-    /// A number by itself: `0.05`, `200`, `30k`, `1M`, `1e-6`.
+    /// The label of a value, such as `0.05`, `200`, `30k`, `1M`, `1e-6`.
     static func label(_ value: Double, base: Int) -> String {
         let magnitude = abs(value)
         if base == 2, magnitude >= 1024, value == value.rounded() {

@@ -1,24 +1,31 @@
-/// A line chart that is written as SVG: series of points over linear or logarithmic axes, with bands, marks and a legend.
+/// A line chart for output as SVG: series of points over linear or logarithmic axes, with bands, marks and a legend.
 ///
-/// The picture needs nothing but itself, follows the reader's light or dark scheme, and tells lines apart by color, dashes and the
-/// shape of their points. All text is escaped.
+/// The document is self-contained, follows the light or dark mode of the viewer, and distinguishes series by color, dashes and
+/// symbols. All text is escaped.
 ///
 /// ```swift
-/// var chart = LineChart("Reading a sequence", x: .log("tokens", base: 2), y: .log("FLOPs a token"))
+/// var chart = LineChart("Reading a sequence", x: .log("tokens", base: 2), y: .log("FLOPs per token"))
 /// chart.series = [.init("NSTM", xs, own), .init("Transformer", xs, theirs)]
 /// chart.marks = [.init(x: 2048, y: 3e6, label: "2,048 tokens")]
 /// try Data(chart.svg().utf8).write(to: file, options: .atomic)
 /// ```
 public struct LineChart: Sendable {
+    /// Title; empty for none.
     public var title: String
-    /// A line below the title; nil for none.
+    /// Second line of the title; nil for none.
     public var subtitle: String?
+    /// Horizontal axis.
     public var x: Axis
+    /// Vertical axis.
     public var y: Axis
+    /// Series of points, in the order of drawing.
     public var series: [Series] = []
+    /// Vertical lines with labels.
     public var marks: [Mark] = []
-    /// Of the whole picture, in pixels.
-    public var width = 760.0, height = 440.0
+    /// Width of the chart, in pixels.
+    public var width = 760.0
+    /// Height of the chart, in pixels.
+    public var height = 440.0
 
     public init(_ title: String, subtitle: String? = nil, x: Axis, y: Axis, series: [Series] = [], marks: [Mark] = []) {
         self.title = title
@@ -29,25 +36,32 @@ public struct LineChart: Sendable {
         self.marks = marks
     }
 
+    /// The label, scale and range of an axis.
     public struct Axis: Sendable {
+        /// Quantity and unit.
         public var label: String
-        /// The base of a logarithmic axis, 10 or 2; nil for a linear one.
+        /// Base of a logarithmic scale, 10 or 2; nil for a linear one.
         public var base: Int?
-        /// What is shown; nil for all data. What lies outside is cut off.
+        /// Visible range, to which the data is clipped; nil for the range of the data.
         public var range: ClosedRange<Double>?
 
+        /// A linear axis.
         public static func linear(_ label: String, range: ClosedRange<Double>? = nil) -> Axis {
             Axis(label: label, base: nil, range: range)
         }
-        /// Numbers that are not above 0 have no place on it and are left out.
+        /// A logarithmic axis. Values that are not above 0 are omitted.
         public static func log(_ label: String, base: Int = 10, range: ClosedRange<Double>? = nil) -> Axis {
             Axis(label: label, base: base, range: range)
         }
     }
 
+    /// A point of a series.
     public struct Point: Sendable, Equatable {
-        public var x: Double, y: Double
-        /// The ends of the band or of the error bar here; nil for none.
+        /// Value on the horizontal axis.
+        public var x: Double
+        /// Value on the vertical axis.
+        public var y: Double
+        /// Range of the band (of a line) or of the error bar (of points); nil for none.
         public var band: ClosedRange<Double>?
         public init(_ x: Double, _ y: Double, band: ClosedRange<Double>? = nil) {
             self.x = x
@@ -56,16 +70,20 @@ public struct LineChart: Sendable {
         }
     }
 
+    /// The style of a series: a line, symbols, or both.
     public enum Drawing: Sendable { case line, points, linePoints }
 
+    /// A series of points.
     public struct Series: Sendable {
-        /// In the legend; an empty name is not in it.
+        /// Name in the legend; empty for a series without a legend entry.
         public var name: String
-        /// In the order in which they are joined. A coordinate that is not finite makes a gap.
+        /// Points in the order in which they are connected. A non-finite coordinate is a gap.
         public var points: [Point]
+        /// Style.
         public var drawing: Drawing
-        /// Number of the color; nil for the place among the series. A fit has the color of its points that way.
+        /// Index of the color; nil for the index of the series. A fit can thus have the color of its points.
         public var color: Int?
+        /// Whether the line is dashed.
         public var isDashed: Bool
 
         public init(_ name: String, _ points: [Point], _ drawing: Drawing = .line, color: Int? = nil, isDashed: Bool = false) {
@@ -80,10 +98,13 @@ public struct LineChart: Sendable {
         }
     }
 
-    /// A vertical line with a word to it, such as where two series cross; with `y` also a ring there.
+    /// A labeled vertical line, for example where two series cross.
     public struct Mark: Sendable {
+        /// Value on the horizontal axis.
         public var x: Double
+        /// Value on the vertical axis of a ring on the line; nil for none.
         public var y: Double?
+        /// Text above the line.
         public var label: String
         public init(x: Double, y: Double? = nil, label: String) {
             self.x = x

@@ -2,15 +2,15 @@ import Foundation
 import NSTMIO
 import NSTMSystem
 
-/// Keeps every other process from writing into a folder, from `init` to `release`.
+/// An exclusive lock of a folder against other writing processes, from `init` to `release`.
 ///
-/// The kernel holds the lock (`flock` on the file `run.lock`), so it ends with the process, however that ends: a file that a
-/// killed process left behind locks nothing. The file says who holds the lock.
+/// The lock is `flock` on the file `run.lock`, which the kernel releases when the process ends in any way: a file left by a
+/// killed process has no effect. The file contains a description of the holder.
 public final class FolderLock: @unchecked Sendable {
-    /// Why the folder is not locked after all: not every file system can.
+    /// A warning if the file system does not support locks, so that the folder is not locked; nil otherwise.
     public let warning: String?
     private let folder: URL
-    /// Whether the folder is new, and therefore removed again when nothing was written into it.
+    /// Whether `init` created the folder, so that `release` removes it if it is empty.
     private let madeFolder: Bool
     private let folderIdentity: FileIdentity?
     private var descriptor: Int32
@@ -18,14 +18,14 @@ public final class FolderLock: @unchecked Sendable {
     private var file: URL { folder.appendingPathComponent(FolderLock.name) }
     static let name = "run.lock"
 
-    /// Makes the folder, if need be, and locks it.
-    /// - Throws: `TrainingError.folderLocked` when another process, or another part of this one, has locked it;
-    ///   `TrainingError.folder` when it cannot be made or written.
+    /// Locks a folder, which is created if it does not exist.
+    /// - Throws: `TrainingError.folderLocked` when it is locked by another process or another lock of this one;
+    ///   `TrainingError.folder` when it cannot be created or written.
     public init(_ folder: URL) throws {
         self.folder = folder
         madeFolder = FileIdentity(folder.path) == nil
         do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
-            throw TrainingError.folder(path: folder.path, reason: "cannot be made: \(error.plainReason)")
+            throw TrainingError.folder(path: folder.path, reason: "cannot be created: \(error.plainReason)")
         }
         folderIdentity = FileIdentity(folder.path)
         let path = folder.appendingPathComponent(FolderLock.name).path
@@ -46,11 +46,12 @@ public final class FolderLock: @unchecked Sendable {
                     throw TrainingError.folderLocked(path: folder.path, holder: holder)
                 }
                 warning =
-                    "\(folder.path): its file system has no locks (\(String(cString: strerror(code)))); "
-                    + "nothing keeps a second process from writing there"
+                    "\(folder.path): the file system does not support locks (\(String(cString: strerror(code)))), "
+                    + "so that the folder is not protected from a second writing process"
                 return
             }
-            // Whoever had the lock may have removed the file in between: then this lock is on a file that no other will open.
+            // The former holder may have removed the file in between. This lock would then be on a file that no other process
+            // opens.
             if FileIdentity(descriptor: descriptor) == FileIdentity(path) { break }
             close(descriptor)
         }
@@ -58,14 +59,14 @@ public final class FolderLock: @unchecked Sendable {
         let text =
             "pid \(getpid()) on \(FolderLock.host), since "
             + ISO8601DateFormatter().string(from: Date()) + "\n"
-        // The lock holds on a full disk too; its message then names nobody.
+        // If the disk is full, the lock is effective, but without a description of its holder.
         if ftruncate(descriptor, 0) == 0 { _ = Data(text.utf8).withUnsafeBytes { writeAll($0, to: descriptor) } }
     }
-    /// The machine's own name for itself: asking the network for one may take long.
+    /// The host name, without a network lookup, which could be slow.
     private static var host: String {
         var name = [UInt8](repeating: 0, count: 256)
         let failed = name.withUnsafeMutableBytes { gethostname($0.baseAddress!.assumingMemoryBound(to: CChar.self), 255) != 0 }
-        return failed ? "this machine" : String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
+        return failed ? "this host" : String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
     }
     private static func holder(_ descriptor: Int32) -> String? {
         var bytes = [UInt8](repeating: 0, count: 300)
@@ -74,10 +75,10 @@ public final class FolderLock: @unchecked Sendable {
         return text.isEmpty ? nil : text
     }
 
-    /// Whether the folder is still the one that was locked, and not deleted, moved or replaced.
+    /// Whether the folder has not been deleted, moved or replaced since it was locked.
     public var isInPlace: Bool { folderIdentity == FileIdentity(folder.path) }
 
-    /// Lets others in.
+    /// Releases the lock. Further calls have no effect.
     public func release() {
         guard descriptor >= 0 else { return }
         if FileIdentity(descriptor: descriptor) == FileIdentity(file.path) { unlink(file.path) }

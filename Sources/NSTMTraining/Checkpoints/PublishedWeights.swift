@@ -3,9 +3,10 @@ import NSTMIO
 import NSTMModules
 
 extension PublishedWeights {
-    /// Takes over what a safetensors file holds under the names of others, such as a `state_dict` of PyTorch; nothing is changed when
-    /// it does not fit. float32 and float64 become the type of the model's parameters.
-    /// - Throws: `CheckpointError.tensorMismatch` naming every missing, unexpected and different tensor, as the file calls them.
+    /// Loads the weights of another framework, such as a `state_dict` of PyTorch, from a safetensors file. float32 and float64
+    /// are converted to the type of the model's parameters.
+    /// - Throws: `CheckpointError.tensorMismatch` with every missing, unexpected and different tensor, by the names in the file;
+    ///   then the model is unchanged.
     public func load(_ weights: SafetensorsFile) throws(CheckpointError) {
         let all = parameters.all
         var archive = CheckpointArchive()

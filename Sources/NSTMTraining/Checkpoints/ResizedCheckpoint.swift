@@ -4,21 +4,23 @@ import NSTMLayers
 import NSTMModules
 
 extension SavedModel {
-    /// This checkpoint with the parameters as they are now.
+    /// The checkpoint with the present values of the model's parameters.
     public func withPresentParameters() -> CheckpointArchive {
         var archive = archive
         for parameter in model.parameters.all { archive[tensor: "model/" + parameter.path] = parameter.value }
         return archive
     }
-    /// This checkpoint without its inactive states: parameters, the optimizer's moments, and the configuration, whose `model.states`
-    /// becomes a list. A run goes on from it as it would have gone on with those states masked.
-    /// - Throws: `StateResizingError` when a strategy does not say which of its parameters' axes counts states, `SavedModelError`.
+    /// The checkpoint without inactive states: parameters, the optimizer's moments, and the configuration, in which
+    /// `model.states` is a list. Resuming from it is equivalent to resuming with those states masked.
+    /// - Throws: `StateResizingError` when a strategy does not declare the state axes of its parameters, `SavedModelError`.
     public func compacted(registries: Registries = .standard) throws -> (archive: CheckpointArchive, resizing: StateResizing) {
         let resizing = StateResizing(removingInactive: try statefulLayers())
         return (try resized(resizing, states: .list(resizing.counts.map { .int($0) }), registries), resizing)
     }
-    /// This checkpoint with more states in each layer: parameters, the optimizer's moments (zeros for new states), and the configuration.
-    /// - Throws: `StateResizingError` also when a layer has more states than that, `SavedModelError`.
+    /// The checkpoint with more states in each layer: parameters, the optimizer's moments (0 for new states), and the
+    /// configuration.
+    /// - Parameter states: new number of states of each layer.
+    /// - Throws: `StateResizingError`, also when a layer already has more states, `SavedModelError`.
     public func expanded(
         to states: Int, registries: Registries = .standard
     ) throws -> (archive: CheckpointArchive, resizing: StateResizing) {
@@ -39,7 +41,7 @@ extension SavedModel {
         let new = try experiment.model(input: data.input, target: data.target)
         try resizing.move(model, to: new)
         var archive = archive
-        // It is no longer what the file holds, and a run that begins with it has no earlier log.
+        // The archive differs from the file now, and a run that starts with it has no earlier log.
         archive.source = nil
         for parameter in new.parameters.all { archive[tensor: "model/" + parameter.path] = parameter.value }
         let moments = try resizing.resize(archive.tensors(under: "optimizer"), of: model.parameters)

@@ -3,23 +3,26 @@ import NSTMIO
 import NSTMLayers
 import NSTMSystem
 
-/// The folder of a run: `step-<n>.h5` checkpoints and `metrics.jsonl`.
+/// The folder of a run, with checkpoints `step-<n>.h5` and `metrics.jsonl`.
 public struct RunFolder: Sendable {
+    /// Path of the folder.
     public let url: URL
     public init(_ url: URL) { self.url = url }
 
+    /// Path of the metrics log.
     public var metrics: URL { url.appendingPathComponent("metrics.jsonl") }
 
-    /// Keeps other processes from writing into the folder, which is made if need be.
+    /// Locks the folder against other writing processes. It is created if it does not exist.
     /// - Throws: `TrainingError.folderLocked`, `TrainingError.folder`.
     public func lock() throws -> FolderLock { try FolderLock(url) }
 
-    /// The newest intact checkpoint; nil when there is none at all.
-    /// - Throws: `CheckpointError.noUsableCheckpoint` when there are some and none is intact.
+    /// The newest intact checkpoint; nil when the folder has no checkpoints.
+    /// - Throws: `CheckpointError.noUsableCheckpoint` when there are checkpoints but none is intact.
     public func newest() throws(CheckpointError) -> CheckpointFile.Latest? { try CheckpointFile.latest(in: url) }
 
-    /// Sees to it that a run that begins at `step` mixes with no other: the folder may have checkpoints of earlier steps only.
-    /// Damaged ones do not count when a run goes on.
+    /// Checks that the files of a run that starts at `step` do not mix with those of another run: the folder may have checkpoints
+    /// of earlier steps only. Damaged ones are ignored when a run is resumed.
+    /// - Parameter overwriting: true to skip the check.
     /// - Throws: `TrainingError.folderInUse`.
     public func check(beginningAt step: Int, overwriting: Bool = false) throws {
         guard !overwriting else { return }
@@ -29,16 +32,17 @@ public struct RunFolder: Sendable {
         }
     }
 
-    /// Makes the folder, or throws as `check` does with nothing changed.
-    /// - Returns: with `overwriting` the checkpoints in the way, which are still there: they go once what replaces them is safe.
+    /// Checks the folder with `check` and creates it if necessary.
+    /// - Returns: with `overwriting`, the checkpoints of an earlier run, to be deleted when the first new checkpoint has been
+    ///   saved.
     func prepare(at step: Int, overwriting: Bool) throws -> [URL] {
         try check(beginningAt: step, overwriting: overwriting)
         do { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) } catch {
-            throw TrainingError.folder(path: url.path, reason: "cannot be made: \(error.plainReason)")
+            throw TrainingError.folder(path: url.path, reason: "cannot be created: \(error.plainReason)")
         }
         return overwriting ? later(than: step).map(\.url) : []
     }
-    /// Deletes checkpoints of an earlier run, but not the one that has taken the place of one of them.
+    /// Deletes checkpoints of an earlier run, except the one that the new checkpoint has replaced.
     func remove(_ earlier: [URL], replacedBy new: URL) throws {
         for file in earlier where file.lastPathComponent != new.lastPathComponent {
             do { try FileManager.default.removeItem(at: file) } catch CocoaError.fileNoSuchFile {} catch {
@@ -47,9 +51,15 @@ public struct RunFolder: Sendable {
         }
     }
 
-    /// Writes the first checkpoint of a run that is made from another one, and a log of metrics that begins with what happened to
-    /// states on the way. When this fails the folder is as it was.
-    /// - Parameter overwriting: the checkpoints and the log of an earlier run in the folder go, after the new checkpoint is safe.
+    /// Writes the first checkpoint of a run that is derived from another one, and a metrics log. After an error the folder is
+    /// unchanged.
+    /// - Parameters:
+    ///   - archive: the checkpoint.
+    ///   - step: its step.
+    ///   - events: state events of the derivation, which are the first entries of the log.
+    ///   - overwriting: whether checkpoints and log of an earlier run in the folder are deleted, after the new checkpoint has
+    ///     been saved.
+    /// - Returns: path of the checkpoint.
     /// - Throws: `TrainingError`, `CheckpointError`.
     public func begin(
         with archive: CheckpointArchive, step: Int, events: [StateEvent] = [], overwriting: Bool = false
@@ -70,7 +80,7 @@ public struct RunFolder: Sendable {
 }
 
 extension URL {
-    /// The path, relative to the current folder when the file is below it; for people.
+    /// The path for messages: relative to the current folder if the file is below it.
     public var shortPath: String {
         let here = FileManager.default.currentDirectoryPath + "/"
         return path.hasPrefix(here) ? String(path.dropFirst(here.count)) : path

@@ -4,28 +4,35 @@ import NSTMData
 import NSTMIO
 import NSTMModules
 
-/// A trained model as a checkpoint holds it: built again from the stored configuration, without the data it was trained on.
+/// A trained model from a checkpoint. It is built from the stored configuration; the training data is not needed.
 public struct SavedModel {
-    /// Where the checkpoint was read from.
+    /// Path of the checkpoint.
     public let url: URL
-    /// Newer checkpoints of the folder that were passed over because they are not intact, newest first.
+    /// Newer checkpoints of the folder that were skipped because they are not intact, newest first.
     public let skipped: [SkippedCheckpoint]
+    /// The whole content of the checkpoint.
     public let archive: CheckpointArchive
+    /// The resolved configuration of the run.
     public let configuration: ConfigurationValue
+    /// Description of the training data.
     public let data: DataDescription
+    /// The tokenizer of the training data; nil if it has none.
     public let tokenizer: CharacterTokenizer?
+    /// Number of completed training steps.
     public let step: Int
+    /// The model with the stored parameters.
     public let model: SequenceModel
 
+    /// Loads a model.
     /// - Parameters:
-    ///   - url: a checkpoint, or the folder of a run, of which the newest intact checkpoint is taken.
-    ///   - registries: must know all strategies that the configuration names.
+    ///   - url: a checkpoint, or the folder of a run, whose newest intact checkpoint is used.
+    ///   - registries: must have all strategies that the configuration names.
     /// - Throws: `CheckpointError`, `ConfigurationError`, `SavedModelError`.
     public init(_ url: URL, registries: Registries = .standard) throws {
         let (found, archive) = try FoundCheckpoint.read(at: url)
         try self.init(archive, of: found, registries: registries)
     }
-    /// - Parameter archive: what the file has.
+    /// - Parameter archive: the content of the file.
     package init(_ archive: CheckpointArchive, of found: FoundCheckpoint, registries: Registries = .standard) throws {
         self.archive = archive
         url = found.url
@@ -37,14 +44,14 @@ public struct SavedModel {
         try SavedModel.check(data, tokenizer, archive)
         step = try archive.decode(Trainer.Position.self, document: "training").step
         let experiment = try Experiment(configuration, registries: registries)
-        // A configuration of another model is refused before memory is taken for it.
+        // A configuration that does not match the tensors is an error before memory is allocated for the model.
         let outline = try experiment.outline(input: data.input, target: data.target).parameters.all
         _ = try archive.tensors(under: "model", matching: outline.map { ($0.path, $0.value.shape, $0.value.dtype) })
         model = try experiment.model(input: data.input, target: data.target)
         try model.load(archive)
     }
 
-    /// What one document says must fit what the others and the tensors say.
+    /// Checks that documents and tensors are consistent.
     private static func check(
         _ data: DataDescription, _ tokenizer: CharacterTokenizer?, _ archive: CheckpointArchive
     ) throws(CheckpointError) {
@@ -54,21 +61,22 @@ public struct SavedModel {
                     path: archive.source ?? "the archive", name: name, reason: issues.joined(separator: "; "))
             }
         }
-        // A model has a row for each token, each feature and each class: sizes beyond all tensors would only take memory.
+        // A model has a row per token, feature or class, so that larger sizes than all tensors are invalid.
         let largest = archive.tensors(under: "model").map(\.tensor.count).max() ?? 0
         try demand(data.issues(sizes: 1...max(65_536, largest)), "data")
         guard let tokenizer else { return }
         var issues: [String] = []
         if case .tokens(let size) = data.input, size != tokenizer.vocabulary {
-            issues.append("\(tokenizer.vocabulary) tokens for an input of \(size)")
+            issues.append("the vocabulary has \(tokenizer.vocabulary) tokens, the input \(size)")
         }
         if case .nextToken(let size) = data.target, size != tokenizer.vocabulary {
-            issues.append("\(tokenizer.vocabulary) tokens for a target of \(size)")
+            issues.append("the vocabulary has \(tokenizer.vocabulary) tokens, the target \(size)")
         }
         try demand(issues, "tokenizer")
     }
-    /// The configuration among the documents of a checkpoint.
-    /// - Throws: `SavedModelError.noConfiguration`; `CheckpointError.invalidDocument` when it is not a map in JSON.
+    /// The configuration in the documents of a checkpoint.
+    /// - Parameter path: path of the checkpoint, for error messages.
+    /// - Throws: `SavedModelError.noConfiguration`; `CheckpointError.invalidDocument` when it is not a JSON map.
     public static func configuration(_ documents: [String: String], path: String) throws -> ConfigurationValue {
         guard let text = documents["config"] else { throw SavedModelError.noConfiguration(path: path) }
         func invalid(_ reason: String) -> CheckpointError { .invalidDocument(path: path, name: "config", reason: reason) }
@@ -82,10 +90,11 @@ public struct SavedModel {
     }
 }
 
-/// The checkpoint that a path stands for: the file itself, or the newest intact one of a run's folder.
+/// The checkpoint that a path refers to: the file itself, or the newest intact one in the folder of a run.
 public struct FoundCheckpoint: Sendable {
+    /// Path of the checkpoint.
     public let url: URL
-    /// Newer ones of the folder that are not intact, newest first, and why.
+    /// Newer checkpoints of the folder that are not intact, newest first.
     public let skipped: [SkippedCheckpoint]
 
     /// - Throws: `SavedModelError.noCheckpoint` when a folder has none, `CheckpointError.noUsableCheckpoint` when none is intact.
@@ -100,9 +109,9 @@ public struct FoundCheckpoint: Sendable {
         self.url = latest.info.url
         skipped = latest.skipped
     }
-    /// A checkpoint found and read. A run that is still training may delete the newest checkpoint of its folder between the two, after
-    /// it has saved a newer one: then the folder is searched again.
-    /// - Throws: as `init(at:)` and `CheckpointFile.read`.
+    /// The checkpoint that a path refers to, with its content. A run that is still training may delete the newest checkpoint of
+    /// its folder before it is read, after it has saved a newer one; then the folder is searched again.
+    /// - Throws: the errors of `init(at:)` and `CheckpointFile.read`.
     package static func read(at url: URL) throws -> (found: FoundCheckpoint, archive: CheckpointArchive) {
         for _ in 0..<100 {
             let found = try FoundCheckpoint(at: url), archive = Result { try CheckpointFile.read(found.url) }
@@ -111,32 +120,35 @@ public struct FoundCheckpoint: Sendable {
         }
         throw SavedModelError.noCheckpoint(folder: url.path)
     }
-    /// What the user has to hear before results of an older checkpoint are shown as those of the run.
+    /// A warning for the user about skipped checkpoints; nil without any.
     public var warning: String? { FoundCheckpoint.warning(skipped) }
     static func warning(_ skipped: [SkippedCheckpoint]) -> String? {
         guard !skipped.isEmpty else { return nil }
-        return "warning: passed over \(skipped.count) newer checkpoint(s) that are not intact:"
+        return "warning: skipped \(skipped.count) newer checkpoint(s) that are not intact:"
             + skipped.map { "\n  - \($0)" }.joined()
     }
 }
 
 extension SavedModel {
-    /// As `FoundCheckpoint.warning`.
+    /// A warning for the user about skipped checkpoints; nil without any.
     public var warning: String? { FoundCheckpoint.warning(skipped) }
-    /// The file and its step, for people.
+    /// Path and step of the checkpoint, for messages.
     public var title: String { "\(url.shortPath), step \(step)" }
 }
 
-/// Why a checkpoint cannot be used as a model.
+/// An error of loading a model from a checkpoint.
 public enum SavedModelError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// A folder has no checkpoints.
     case noCheckpoint(folder: String)
+    /// The checkpoint has no configuration, because its model was built in code.
     case noConfiguration(path: String)
+    /// The model has no layers with explicit states, which the operation requires.
     case noStates(path: String)
 
     public var description: String {
         switch self {
         case .noCheckpoint(let folder): "\(folder): the folder has no checkpoint (step-<n>.h5)"
-        case .noStates(let path): "\(path): the model has no layers of explicit states"
+        case .noStates(let path): "\(path): the model has no layers with explicit states"
         case .noConfiguration(let path):
             "\(path): the checkpoint has no configuration, because its model was built in code. Build the same model there and "
                 + "call model.load(archive)."

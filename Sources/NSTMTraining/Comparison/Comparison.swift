@@ -3,29 +3,37 @@ import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// Models trained under one budget and measured side by side. Everything lies in one folder: the plan, a folder for each run,
-/// `results.json`, `table.md` and the learning curves, which are written anew after every run.
+/// A comparison of models that are trained with the same budget. All results are written to one folder: the plan, a folder per
+/// run, and `results.json`, `table.md` and learning curves, which are updated after every run.
 public final class Comparison {
-    /// A model on a dataset, ready to be trained.
+    /// A model on a dataset, with its final size and number of steps.
     public struct Candidate: Sendable {
+        /// Name of the model in the plan.
         public let model: String
+        /// Name of the dataset in the plan.
         public let dataset: String
+        /// Number of trainable parameters.
         public let parameters: Int
-        /// The setting that was changed for the number of parameters.
+        /// The setting that was adjusted to the target number of parameters, and its value; nil if none was.
         public let adjusted: (key: String, value: Int)?
+        /// Number of training steps.
         public let steps: Int
-        /// Positions that a training step reads, at most.
+        /// Maximum number of positions that a training step reads.
         public let tokensPerStep: Int
-        /// Complete, without the seed.
+        /// The complete configuration without the seed.
         public let configuration: ConfigurationValue
-        /// The folder of its runs.
+        /// Path of its runs, relative to the folder of the comparison.
         let id: String
     }
+    /// The plan.
     public let plan: ComparisonPlan
+    /// The output folder.
     public let folder: SeriesFolder
-    /// How the comparison was started, for the report.
+    /// The command that started the comparison, for the report.
     public var command = ""
+    /// Called with every event of the series.
     public var onEvent: (SeriesEvent) -> Void = { _ in }
+    /// Called during training; true stops the series after the current step, with a checkpoint.
     public var shouldStop: () -> Bool = { false }
     private let registries: Registries
     private let datasets: DatasetFolder
@@ -39,16 +47,17 @@ public final class Comparison {
         self.datasets = datasets
     }
 
-    /// Runs what is left to run.
-    /// - Parameter resume: goes on with what is in the folder; without it the folder must have no runs.
+    /// Trains all models with all seeds, except completed runs.
+    /// - Parameter resume: whether to continue the series in the folder; otherwise the folder must have no runs.
     /// - Returns: false when `shouldStop` ended it.
-    /// - Throws: `SeriesError`, `ConfigurationError` for models that cannot be brought to the number of parameters, `DatasetError`.
+    /// - Throws: `SeriesError`, `DatasetError`, and `ConfigurationError` for models that cannot have the target number of
+    ///   parameters.
     @discardableResult
     public func run(resume: Bool = false) throws -> Bool {
         let lock = try FolderLock(folder.url)
         defer { lock.release() }
         if let warning = lock.warning { onEvent(.training(.note("warning: \(warning)"))) }
-        try folder.check(plan.resolved, places: plan.places, resume: resume) {
+        try folder.check(plan.resolved, fileKeys: plan.fileKeys, resume: resume) {
             try ComparisonPlan($0, registries: registries).resolved
         }
         let candidates = try self.candidates()
@@ -62,7 +71,7 @@ public final class Comparison {
                 ComparisonRow(
                     candidate,
                     plan.seeds.map { seed in
-                        let run = planned(candidate, seed: seed), log = RunFolder(series.place(run)).metrics
+                        let run = planned(candidate, seed: seed), log = RunFolder(series.url(of: run)).metrics
                         return ComparisonRow.Seed(seed: seed, record: series.record(run), history: RunHistory(log))
                     })
             }
@@ -79,21 +88,21 @@ public final class Comparison {
             map["seed"] = .int(seed)
             config = .map(map)
         }
-        let place = plan.datasets.count > 1 ? " on \(candidate.dataset)" : ""
+        let dataset = plan.datasets.count > 1 ? " on \(candidate.dataset)" : ""
         return PlannedRun(
-            id: "\(candidate.id)/seed-\(seed)", title: "\(candidate.model)\(place), seed \(seed)", group: candidate.id,
+            id: "\(candidate.id)/seed-\(seed)", title: "\(candidate.model)\(dataset), seed \(seed)", group: candidate.id,
             configuration: config)
     }
 
-    // MARK: Preparing
+    // MARK: Preparation
 
-    /// Brings every model to its number of parameters and its number of steps.
+    /// All models with their final sizes and numbers of steps.
     package func candidates() throws -> [Candidate] {
         var result: [Candidate] = [], measured = storedSteps
         for sized in try plan.sizedModels(registries: registries, datasets: datasets) {
             var config = sized.configuration
-            let id = (plan.datasets.count > 1 ? [sized.dataset] : []) + [sized.model]
-            let place = id.map(PlanParts.slug).joined(separator: "/")
+            let names = (plan.datasets.count > 1 ? [sized.dataset] : []) + [sized.model]
+            let id = names.map(PlanParts.slug).joined(separator: "/")
             let experiment = try Experiment(config, registries: registries, folder: datasets)
             let perStep = experiment.settings.batch * sized.data.dataset.contextLength
             let steps: Int
@@ -104,14 +113,14 @@ public final class Comparison {
                 func measure() throws -> Int {
                     max(1, Int(60 * minutes / (try secondsPerStep(config, sized.data, for: min(2, 6 * minutes)))))
                 }
-                steps = try measured[place] ?? measure()
-                measured[place] = steps
+                steps = try measured[id] ?? measure()
+                measured[id] = steps
             }
             try config.set(path: "training.steps", to: .int(steps))
             result.append(
                 Candidate(
                     model: sized.model, dataset: sized.dataset, parameters: sized.parameters, adjusted: sized.adjusted,
-                    steps: steps, tokensPerStep: perStep, configuration: config, id: place))
+                    steps: steps, tokensPerStep: perStep, configuration: config, id: id))
         }
         if measured != storedSteps {
             let map = ConfigurationMap(measured.sorted { $0.key < $1.key }.map { ($0.key, ConfigurationValue.int($0.value)) })
@@ -120,7 +129,7 @@ public final class Comparison {
         return result
     }
 
-    /// Steps that were measured for a budget of minutes: a comparison that goes on keeps them.
+    /// Numbers of steps that were measured for a budget of minutes, by candidate; a resumed comparison uses the same.
     private var storedSteps: [String: Int] {
         guard let bytes = try? InputFile.read(folder.url.appendingPathComponent("steps.json"), atMost: .max),
             case .map(let map)? = try? ConfigurationValue(json: String(decoding: bytes, as: UTF8.self))
@@ -129,7 +138,7 @@ public final class Comparison {
             a
         }
     }
-    /// The mean over the steps of some seconds, after the first three.
+    /// Mean duration of a training step in seconds, measured for `seconds` after three warm-up steps.
     private func secondsPerStep(_ config: ConfigurationValue, _ data: OpenedDataset, for seconds: Double) throws -> Double {
         var config = config
         try config.apply(overrides: ["training.steps=1000000000", "training.evaluation.interval=1000000000"])

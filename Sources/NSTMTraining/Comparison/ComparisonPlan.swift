@@ -2,43 +2,53 @@ import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// Which models are trained on which datasets with which seeds, under which budget. Read from a plan (`Documentation/Comparing.md`);
-/// all issues are found before anything is opened.
+/// A plan of a comparison: models, datasets, seeds and budget (`Documentation/Comparing.md`). All issues are found before any
+/// data is opened.
 public struct ComparisonPlan: Sendable {
-    /// What all runs have the same amount of.
+    /// The budget that all runs have in common.
     public enum Budget: Sendable, Equatable {
+        /// Training steps.
         case steps(Int)
         /// Positions read in training.
         case tokens(Int)
-        /// Of training steps on this machine: how many steps that is, is measured before a model's first run.
+        /// Minutes of training on this host. The corresponding number of steps is measured before a model's first run.
         case minutes(Double)
     }
-    /// A model on a dataset, before it is adjusted.
+    /// A model on a dataset, before its size is adjusted.
     struct Entry: Sendable {
         let model: String
         let dataset: String
-        /// Where in the plan the model stands, and the data.
-        let path: String, dataPath: String
-        /// Without seed and steps.
+        /// Path of the model in the plan.
+        let path: String
+        /// Path of the data in the plan.
+        let dataPath: String
+        /// The configuration without seed and steps.
         let configuration: ConfigurationValue
         let target: ParameterTarget?
     }
 
+    /// Title of the report.
     public let title: String
+    /// Seeds of the runs of each model.
     public let seeds: [Int]
+    /// Budget of every run.
     public let budget: Budget
+    /// Target number of parameters; nil to use the models as configured.
     public let parameters: ParameterTarget?
-    /// The names of the datasets, in order.
+    /// Names of the datasets, in order.
     public let datasets: [String]
-    /// Whether the axes of the learning curves are logarithmic.
-    public let curvesLogX: Bool, curvesLogY: Bool
-    /// The plan with every default filled in.
+    /// Whether the horizontal axis of the learning curves is logarithmic.
+    public let curvesLogX: Bool
+    /// Whether the vertical axis of the learning curves is logarithmic.
+    public let curvesLogY: Bool
+    /// The plan with all defaults.
     public let resolved: ConfigurationValue
-    /// Keys that say where a file is stored, as `Experiment.places`.
-    let places: Set<String>
+    /// Keys with the location of a file, as `Experiment.fileKeys`.
+    let fileKeys: Set<String>
     let entries: [Entry]
 
-    /// - Throws: `ConfigurationError` with every issue of the plan and of all the configurations it makes.
+    /// Reads a plan.
+    /// - Throws: `ConfigurationError` with every issue of the plan and of all its configurations.
     public init(_ plan: ConfigurationValue, registries: Registries = .standard) throws(ConfigurationError) {
         let reader = ConfigurationReader(plan)
         title = reader.string("title", default: "Comparison")
@@ -58,7 +68,7 @@ public struct ComparisonPlan: Sendable {
         datasets = sets.map(\.name)
         var entries: [Entry] = []
         let models = reader.children("models")
-        if models.isEmpty { reader.addIssue("models", "at least one model is needed") }
+        if models.isEmpty { reader.addIssue("models", "at least one model is required") }
         for (i, model) in models.enumerated() {
             let name = model.string("name"), path = "models[\(i)]"
             let settings = model.value("model"), training = model.value("training"), sweep = model.value("sweep")
@@ -88,11 +98,11 @@ public struct ComparisonPlan: Sendable {
         self.entries = entries
         resolved = reader.resolved
         issues = reader.issues + issues
-        var places: Set<String> = []
+        var fileKeys: Set<String> = []
         for entry in entries {
-            issues += PlanParts.issues(of: entry.configuration, entry.path, data: entry.dataPath, registries, places: &places)
+            issues += PlanParts.issues(of: entry.configuration, entry.path, data: entry.dataPath, registries, fileKeys: &fileKeys)
         }
-        self.places = places
+        self.fileKeys = fileKeys
         issues += PlanParts.collisions(entries.map { ($0.path, [$0.dataset, $0.model]) })
         try PlanParts.throwIfInvalid(issues)
     }
@@ -106,7 +116,7 @@ public struct ComparisonPlan: Sendable {
         let tokens = budget.optionalInt("tokens", in: 1...1_000_000_000_000_000)
         let minutes = budget.optionalDouble("minutes", in: 1e-3...1e6)
         if [steps != nil, tokens != nil, minutes != nil].filter(\.self).count > 1 {
-            budget.addIssue("steps", "one of steps, tokens and minutes")
+            budget.addIssue("steps", "only one of steps, tokens and minutes may be set")
         }
         if let tokens { return .tokens(tokens) }
         if let minutes { return .minutes(minutes) }
@@ -130,7 +140,7 @@ public struct ComparisonPlan: Sendable {
         }
     }
 
-    /// Every combination of the values of a sweep, the last key running fastest.
+    /// All combinations of the values of a sweep; the last key varies fastest.
     private static func variants(
         _ sweep: ConfigurationValue?, _ path: String, _ issues: inout [ConfigurationIssue]
     ) -> [[(path: String, value: ConfigurationValue)]] {
@@ -147,7 +157,9 @@ public struct ComparisonPlan: Sendable {
             }
             if !key.hasPrefix("model.") && !key.hasPrefix("training.") || key == "training.steps" {
                 issues.append(
-                    ConfigurationIssue(path: path + "." + key, kind: .rule, message: "only keys under model and training vary"))
+                    ConfigurationIssue(
+                        path: path + "." + key, kind: .rule,
+                        message: "only keys under model and training, except training.steps, can be varied"))
             }
             result = result.flatMap { before in list.map { before + [(key, $0)] } }
         }

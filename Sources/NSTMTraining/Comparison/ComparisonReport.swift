@@ -3,7 +3,7 @@ import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// A candidate with what its runs gave.
+/// A candidate with the results of its runs.
 struct ComparisonRow {
     struct Seed {
         let seed: Int
@@ -17,31 +17,31 @@ struct ComparisonRow {
         self.candidate = candidate
         self.seeds = seeds
     }
-    /// The records of the runs that are over.
+    /// The records of completed runs.
     var records: [RunRecord] { seeds.compactMap { $0.isOver ? $0.record : nil } }
     func values(_ metric: String) -> [Double] { records.compactMap { $0.metrics[metric] } }
 }
 
-/// Mean and sample standardDeviation of some numbers.
+/// A sample of numbers.
 struct Sample {
     let values: [Double]
     init(_ values: [Double]) { self.values = values }
-    /// NaN for none.
+    /// Mean; NaN without values.
     var mean: Double { values.reduce(0, +) / Double(values.count) }
-    /// With n − 1; nil for fewer than two.
+    /// Sample standard deviation (divided by n − 1); nil for fewer than two values.
     var standardDeviation: Double? {
         guard values.count > 1 else { return nil }
         let mean = mean
         return (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)).squareRoot()
     }
-    /// `1.234 ± 0.005`, `1.234`, or a dash for none.
+    /// Mean and standard deviation, such as `1.234 ± 0.005` or `1.234`; a dash without values.
     func text(_ format: String) -> String {
         guard !values.isEmpty else { return "–" }
         return String(format: format, mean) + (standardDeviation.map { " ± " + String(format: format, $0) } ?? "")
     }
 }
 
-/// Writes what a comparison found.
+/// The report of a comparison: table, learning curves and results.
 struct ComparisonReport {
     let plan: ComparisonPlan
     let rows: [ComparisonRow]
@@ -61,14 +61,14 @@ struct ComparisonReport {
 
     // MARK: Table
 
-    func markdown(_ pictures: [String]) -> String {
+    func markdown(_ charts: [String]) -> String {
         var out = "# \(Markdown.plain(plan.title))\n\n\(introduction)\n"
         for dataset in plan.datasets {
             let rows = rows.filter { $0.candidate.dataset == dataset }
             if plan.datasets.count > 1 { out += "\n## \(Markdown.plain(dataset))\n" }
             out += "\n" + table(rows)
         }
-        for picture in pictures { out += "\n![Learning curves](\(picture))\n" }
+        for chart in charts { out += "\n![Learning curves](\(chart))\n" }
         return out + "\n" + provenance.markdown
     }
 
@@ -77,19 +77,19 @@ struct ComparisonReport {
         switch plan.budget {
         case .steps(let steps): budget = "\(ProgressReporter.count(Double(steps))) steps"
         case .tokens(let tokens): budget = "\(ProgressReporter.count(Double(tokens))) positions read"
-        case .minutes(let minutes): budget = "\(Markdown.number(minutes)) minutes of training steps on this machine"
+        case .minutes(let minutes): budget = "\(Markdown.number(minutes)) minutes of training on this host"
         }
         let seeds = plan.seeds.map(String.init).joined(separator: ", ")
-        var text = "Every model has \(budget); seeds \(seeds). Metrics are those of the last evaluation"
+        var text = "The budget of every model is \(budget); seeds \(seeds). Metrics are those of the last evaluation"
         text +=
             plan.seeds.count > 1
-            ? ", mean ± sample standardDeviation over the seeds; the best mean is bold." : "; the best is bold."
+            ? ", mean ± sample standard deviation over the seeds; the best mean is bold." : "; the best is bold."
         if let target = plan.parameters {
             let percent = Markdown.number(target.tolerance * 100), count = ProgressReporter.count(Double(target.count))
             text += " Models have \(count) parameters ± \(percent) %"
-            text += target.key.map { ", to which they were brought by their `\($0)` (unless the table says otherwise)." } ?? "."
+            text += target.key.map { ", adjusted by their `\($0)` unless the table names another setting." } ?? "."
         }
-        return text + " Speed is the median over training steps, state what a model carries after one evaluation sequence."
+        return text + " Speed is the median over training steps; state is the size of the cache after one evaluation sequence."
     }
 
     private func table(_ rows: [ComparisonRow]) -> String {
@@ -122,8 +122,8 @@ struct ComparisonReport {
 
     private func notes(_ row: ComparisonRow) -> String {
         var notes: [String] = []
-        let over = row.records.count
-        if over < row.seeds.count { notes.append("\(over) of \(row.seeds.count) runs") }
+        let completed = row.records.count
+        if completed < row.seeds.count { notes.append("\(completed) of \(row.seeds.count) runs") }
         for ending in [RunRecord.StopReason.targetReached, .noImprovement, .timeLimit] {
             let count = row.records.filter { $0.ending == ending }.count
             if count > 0 { notes.append(count == row.seeds.count ? ending.rawValue : "\(count) \(ending.rawValue)") }
@@ -136,7 +136,7 @@ struct ComparisonReport {
 
     // MARK: Numbers
 
-    /// Everything the table says and all it was made from.
+    /// The content of `results.json`: all values of the table and the data behind it.
     private var results: ConfigurationValue {
         let models = rows.map { row -> ConfigurationValue in
             let candidate = row.candidate

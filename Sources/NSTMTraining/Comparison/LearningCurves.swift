@@ -1,6 +1,6 @@
 import NSTMModules
 
-/// Validation metrics against training, one line a model, a band from the lowest to the highest seed.
+/// Charts of validation metrics against training: a line per model, with a band from the lowest to the highest seed.
 struct LearningCurves {
     let plan: ComparisonPlan
     let rows: [ComparisonRow]
@@ -9,7 +9,7 @@ struct LearningCurves {
         self.rows = rows
     }
 
-    /// With the name of the file; perplexity is left out, being the exponential of the loss.
+    /// The charts with their file names. Perplexity is omitted because it is the exponential of the loss.
     var charts: [(name: String, chart: LineChart)] {
         plan.datasets.flatMap { dataset in
             let rows = rows.filter { $0.candidate.dataset == dataset }
@@ -27,7 +27,8 @@ struct LearningCurves {
     private func chart(_ dataset: String, _ metric: String, _ rows: [ComparisonRow]) -> LineChart {
         let countsSteps = if case .steps = plan.budget { true } else { false }
         let subtitle =
-            plan.seeds.count > 1 ? "Mean over \(plan.seeds.count) seeds; the band goes from the lowest to the highest." : nil
+            plan.seeds.count > 1
+            ? "Mean over \(plan.seeds.count) seeds; the band is the range from the lowest to the highest." : nil
         let x = countsSteps ? "training steps" : "positions read in training", y = "validation \(metric)"
         var chart = LineChart(
             plan.datasets.count > 1 ? "\(plan.title): \(dataset)" : plan.title, subtitle: subtitle,
@@ -37,7 +38,7 @@ struct LearningCurves {
             let steps = Set(histories.flatMap { $0.history.evaluations.map(\.step) }).sorted()
             let scale = countsSteps ? 1.0 : Double(row.candidate.tokensPerStep)
             let points = steps.compactMap { step -> LineChart.Point? in
-                // A run that ended early, being solved, stays what it was; one that was cut off has nothing to say here.
+                // A run that ended early because it was solved keeps its last value; one that was interrupted has none.
                 let values = histories.compactMap { seed -> Double? in
                     let past = seed.history.evaluations.last { $0.step <= step }
                     return past.flatMap { $0.step == step || seed.isOver ? $0.metrics[metric] : nil }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Pieces of Markdown reports.
+/// Formatting of Markdown reports.
 enum Markdown {
     /// A table; columns of numbers are right-aligned.
     static func table(_ header: [String], _ rows: [[String]], leftAligned: Set<Int> = [0]) -> String {
@@ -8,7 +8,7 @@ enum Markdown {
         let rule = header.indices.map { leftAligned.contains($0) ? "---" : "---:" }
         return line(header) + line(rule) + rows.map(line).joined()
     }
-    /// Text that stays what it is within a cell or a line.
+    /// A text with all Markdown characters escaped, for a table cell or a line.
     static func plain(_ text: String) -> String {
         var out = ""
         for c in text {
@@ -21,8 +21,8 @@ enum Markdown {
         }
         return out
     }
-    /// Four digits, without zeros that say nothing.
+    /// A number with four significant digits, without trailing zeros.
     static func number(_ value: Double) -> String { String(format: "%.4g", value) }
-    /// A difference with four decimals and its sign, which nothing that is shown as zero has.
+    /// A difference with sign and four decimals; `0.0000` without a sign if it rounds to zero.
     static func difference(_ value: Double) -> String { abs(value) < 0.00005 ? "0.0000" : String(format: "%+.4f", value) }
 }

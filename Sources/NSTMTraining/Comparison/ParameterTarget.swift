@@ -2,14 +2,15 @@ import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// How many parameters models should have so that they can be compared, and which of their settings may be changed for it.
+/// The number of parameters that models of a comparison should have, and the setting that is adjusted for it.
 public struct ParameterTarget: Sendable, Equatable {
+    /// Target number of trainable parameters.
     public var count: Int
-    /// As a share of the count.
+    /// Tolerance, as a fraction of the count.
     public var tolerance: Double
-    /// A key under `model`, an integer with which the count grows; nil when the model must have its size already.
+    /// Key under `model` of an integer that increases the number of parameters; nil if models are not adjusted.
     public var key: String?
-    /// The key's value is a multiple of it.
+    /// Divisor of the values of the key.
     public var multiple: Int
 
     public init(count: Int, tolerance: Double = 0.02, key: String? = "hidden", multiple: Int = 8) {
@@ -28,22 +29,24 @@ public struct ParameterTarget: Sendable, Equatable {
             multiple: config.int("multiple", default: 8, in: 1...65_536))
     }
 
-    /// `none` stands for no key.
+    /// The key of a word; nil for `none`.
     static func key(_ word: String) -> String? { word == "none" ? nil : word }
 
-    /// - Throws: `Issue` for a model without a key whose size is another one.
+    /// Checks the size of a model that is not adjusted.
+    /// - Throws: `Issue` if it is out of tolerance.
     package func check(_ parameters: Int) throws {
-        if !isNear(parameters) { throw Issue("it has \(parameters) parameters, which is not within \(range)") }
+        if !isNear(parameters) { throw Issue("it has \(parameters) parameters, outside \(range)") }
     }
     private func isNear(_ found: Int) -> Bool { abs(Double(found - count)) <= tolerance * Double(count) }
     private var range: String { "\(count) ± \(tolerance * 100) %" }
 
-    /// The value of the key that comes nearest to the count.
-    /// - Parameter size: the number of parameters at a value; grows with it.
-    /// - Returns: value and number of parameters.
+    /// The value of the key whose number of parameters is nearest to the count.
+    /// - Parameter size: the number of parameters for a value; must be increasing.
+    /// - Returns: the value and its number of parameters.
+    /// - Throws: `Issue` if no value is within the tolerance.
     package func fit(_ size: (Int) throws -> Int) throws -> (value: Int, parameters: Int) {
         let name = key ?? "none"
-        // The smallest value with enough parameters, by doubling and then halving the interval.
+        // The smallest value with at least `count` parameters, by doubling and bisection.
         var low = 0, high = 1, above = try size(multiple), below = 0
         let least = above
         while above < count && high < 1 << 20 {
@@ -61,12 +64,13 @@ public struct ParameterTarget: Sendable, Equatable {
         guard isNear(found) else {
             throw Issue(
                 least > count
-                    ? "it has \(least) parameters already with \(name) \(multiple), which is more than \(range)"
-                    : "\(found) parameters with \(name) \(value) is as near as it comes to \(range)")
+                    ? "with the smallest \(name), \(multiple), it has \(least) parameters, more than \(range)"
+                    : "the nearest number of parameters to \(range) is \(found), with \(name) \(value)")
         }
         return (value, found)
     }
 
+    /// The reason why a model cannot have the target size.
     package struct Issue: Error, CustomStringConvertible {
         package let description: String
         init(_ description: String) { self.description = description }

@@ -2,41 +2,42 @@ import Foundation
 import NSTMConfiguration
 import NSTMModules
 
-/// What the plans of several commands have in common.
+/// Parts that the plans of comparisons and scaling studies have in common.
 enum PlanParts {
     static func seeds(_ reader: ConfigurationReader) -> [Int] {
         let seeds = reader.ints("seeds", default: [1], in: 0...Int.max)
-        if seeds.isEmpty { reader.addIssue("seeds", "at least one seed is needed") }
-        if Set(seeds).count < seeds.count { reader.addIssue("seeds", "a seed comes twice") }
+        if seeds.isEmpty { reader.addIssue("seeds", "at least one seed is required") }
+        if Set(seeds).count < seeds.count { reader.addIssue("seeds", "duplicate seeds") }
         return seeds
     }
 
-    /// The seeds and the length of training are the plan's business.
+    /// An issue for each key of a configuration that is set by the plan: seeds and length of training.
     static func forbidden(_ config: ConfigurationValue, _ path: String) -> [ConfigurationIssue] {
         var issues: [ConfigurationIssue] = []
-        func refuse(_ key: String, _ message: String) {
+        func forbid(_ key: String, _ message: String) {
             if let value = config[path: key], value != .null {
                 issues.append(ConfigurationIssue(path: path + "." + key, kind: .rule, message: message))
             }
         }
-        refuse("seed", "the seeds of a plan are under 'seeds'")
-        refuse("training.time-limit", "the budget is the plan's, and the same for all models")
-        if path != "base" { refuse("training.steps", "the budget is the plan's, and the same for all models") }
+        forbid("seed", "the seeds of a plan are set with 'seeds'")
+        forbid("training.time-limit", "the budget is set by the plan, for all models")
+        if path != "base" { forbid("training.steps", "the budget is set by the plan, for all models") }
         return issues
     }
 
-    /// What is wrong with a configuration, by its place in the plan: what every model has wrong is the base's issue.
+    /// The issues of a configuration, with their paths in the plan: issues outside of model and data belong to the base.
     /// - Parameters:
-    ///   - path: of the model.
-    ///   - data: of the dataset.
-    ///   - places: gets the keys of the plan that say where a file is stored.
+    ///   - path: path of the model in the plan.
+    ///   - data: path of the dataset in the plan.
+    ///   - fileKeys: receives the keys of the plan that have the location of a file.
     static func issues(
-        of config: ConfigurationValue, _ path: String, data: String = "base", _ registries: Registries, places: inout Set<String>
+        of config: ConfigurationValue, _ path: String, data: String = "base", _ registries: Registries,
+        fileKeys: inout Set<String>
     ) -> [ConfigurationIssue] {
         do {
-            for place in try Experiment(config, registries: registries).places {
-                // Any of the parts that a configuration is made of can have the key.
-                places.formUnion(["base", data, path].map { "\($0).\(place)" })
+            for key in try Experiment(config, registries: registries).fileKeys {
+                // The key can be in any of the parts that a configuration is composed of.
+                fileKeys.formUnion(["base", data, path].map { "\($0).\(key)" })
             }
         } catch let error as ConfigurationError {
             return error.issues.map { issue in
@@ -47,14 +48,14 @@ enum PlanParts {
         return []
     }
 
-    /// Names that would be the same folder.
+    /// An issue for each pair of names that have the same folder.
     static func collisions(_ names: [(path: String, parts: [String])]) -> [ConfigurationIssue] {
         var first: [String: [String]] = [:]
         return names.compactMap { path, parts in
-            let place = parts.map(slug).joined(separator: "/")
-            guard let other = first.updateValue(parts, forKey: place) else { return nil }
+            let folder = parts.map(slug).joined(separator: "/")
+            guard let other = first.updateValue(parts, forKey: folder) else { return nil }
             let both = [other, parts].map { "'" + $0.joined(separator: ", ") + "'" }.joined(separator: " and ")
-            return ConfigurationIssue(path: path, kind: .rule, message: "the names \(both) are the same")
+            return ConfigurationIssue(path: path, kind: .rule, message: "the names \(both) have the same folder")
         }
     }
     static func throwIfInvalid(_ issues: [ConfigurationIssue]) throws(ConfigurationError) {
@@ -63,7 +64,7 @@ enum PlanParts {
         if !unique.isEmpty { throw ConfigurationError(unique) }
     }
 
-    /// How a changed value is called: a word by itself, anything else with its key.
+    /// The name of a varied value: a string itself, any other value with its key.
     static func word(_ path: String, _ value: ConfigurationValue) -> String {
         switch value {
         case .string(let word): return word
@@ -71,7 +72,7 @@ enum PlanParts {
         default: return (path.split(separator: ".").last.map(String.init) ?? path) + " " + value.short
         }
     }
-    /// A name as a folder: letters and digits of any script, dots and dashes; what else is not ASCII, as its code point.
+    /// A name as a folder name: letters and digits of any script, dots and dashes; other non-ASCII characters as code points.
     static func slug(_ name: String) -> String {
         let letters = name.lowercased().precomposedStringWithCanonicalMapping.unicodeScalars.map { c -> String in
             if ("a"..."z").contains(c) || ("0"..."9").contains(c) || c == "." { return String(c) }
@@ -79,12 +80,13 @@ enum PlanParts {
             return c.properties.isAlphabetic || c.properties.numericType != nil
                 ? String(c) : "u" + String(c.value, radix: 16)
         }
-        // A part of nothing but dots would be another folder.
+        // A part of dots only would refer to another folder.
         let parts = letters.joined().split(separator: "-").filter { $0.contains { $0 != "." } }
         return parts.isEmpty ? "model" : parts.joined(separator: "-")
     }
 }
 
 extension ConfigurationIssue {
+    /// The issue with another path.
     func moved(to path: String) -> ConfigurationIssue { ConfigurationIssue(path: path, kind: kind, message: message) }
 }

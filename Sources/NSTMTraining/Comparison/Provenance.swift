@@ -2,11 +2,11 @@ import Foundation
 import NSTMConfiguration
 import NSTMModules
 
-/// Where the numbers of a report come from.
+/// The origin of the results of a report: command, environment and commit.
 struct Provenance {
     let command: String
     let environment = RunEnvironment.current
-    /// Of the repository that the current folder lies in; nil outside of one, or without git.
+    /// Commit of the repository of the current folder; nil outside of a repository or without git.
     let commit: String?
 
     init(command: String) {
@@ -28,13 +28,13 @@ struct Provenance {
         return process.terminationStatus == 0 ? text.trimmingCharacters(in: .whitespacesAndNewlines) : nil
     }
 
-    private var machine: String {
+    private var host: String {
         "NSTM \(environment.frameworkVersion), \(environment.threads) threads, \(environment.kernels) kernels, \(environment.system)"
     }
     var markdown: String {
         var out = ""
         if !command.isEmpty { out += "- command: `\(command)`\n" }
-        out += "- computed with: \(machine)\n"
+        out += "- computed with: \(host)\n"
         if let commit { out += "- commit of the current folder: \(commit)\n" }
         return out
     }

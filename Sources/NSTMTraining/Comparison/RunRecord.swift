@@ -3,14 +3,15 @@ import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// One run of a series: a complete configuration, and the folder below that of the series.
+/// A run of a series: its complete configuration and its folder.
 public struct PlannedRun: Sendable, Equatable {
-    /// Path of the run's folder, such as `nstm-delta/seed-1`.
+    /// Path of the run's folder, relative to that of the series, such as `nstm-delta/seed-1`.
     public let id: String
-    /// For people.
+    /// Title for messages.
     public let title: String
+    /// The complete configuration.
     public let configuration: ConfigurationValue
-    /// Runs of one group differ in nothing but the seed.
+    /// Identifier of the group; the runs of a group differ only in the seed.
     public let group: String
     public init(id: String, title: String, group: String, configuration: ConfigurationValue) {
         self.id = id
@@ -20,36 +21,42 @@ public struct PlannedRun: Sendable, Equatable {
     }
 }
 
-/// What came out of a run of a series; `run.json` in its folder.
+/// The result of a run of a series, stored as `run.json` in its folder.
 public struct RunRecord: Codable, Sendable, Equatable {
+    /// The status of a run.
     public enum StopReason: String, Codable, Sendable {
-        /// Not over yet: stopped, or killed.
+        /// Incomplete: running, stopped or killed.
         case open
         case finished
         case targetReached = "target-reached"
         case noImprovement = "no-improvement"
         case timeLimit = "time-limit"
+        /// Ended by an error.
         case failed
     }
+    /// Status of the run.
     public var ending = StopReason.open
-    /// What went wrong.
+    /// Message of the error that ended the run; nil without one.
     public var error: String?
     /// Fingerprint of the data; nil before it was opened.
     public var data: String?
+    /// Number of completed training steps.
     public var step = 0
-    /// Positions that counted in the loss.
+    /// Number of positions that contributed to the loss.
     public var tokens = 0
+    /// Number of trainable parameters.
     public var parameters = 0
-    /// What the model carries after one evaluation sequence.
+    /// Size of the model's cache after one evaluation sequence, in bytes; 0 if it does not support streaming.
     public var stateBytes = 0
-    /// Of the last evaluation, by name.
+    /// Metrics of the last evaluation, by name.
     public var metrics: [String: Double] = [:]
-    /// Positions read in a second: the median over steps.
+    /// Training speed in positions per second: median over steps.
     public var tokensPerSecond = 0.0
-    /// By the clock, with evaluations and checkpoints, over all sittings.
+    /// Wall time including evaluations and checkpoints, summed over all sessions, in seconds.
     public var seconds = 0.0
     public init() {}
 
+    /// Whether the run is complete, without an error.
     public var isOver: Bool { ending != .open && ending != .failed }
 
     static func file(in folder: URL) -> URL { folder.appendingPathComponent("run.json") }
@@ -76,10 +83,10 @@ extension RunRecord.StopReason {
 /// The evaluations and speeds that a run has logged.
 struct RunHistory {
     var evaluations: [(step: Int, metrics: [String: Double])] = []
-    /// Positions a second, for each step.
+    /// Speed of each step, in positions per second.
     var speeds: [Double] = []
 
-    /// Lines that cannot be read are passed over: the last one may have been cut off.
+    /// The history in a metrics log. Unreadable lines are skipped, because the last one may be truncated.
     init(_ log: URL) {
         for line in (try? MetricsLog.lines(of: log)) ?? [] {
             guard let map = line.fields, let step = line.step else { continue }
@@ -99,7 +106,7 @@ struct RunHistory {
 }
 
 extension JSONEncoder {
-    /// Readable, in a fixed order, with infinities and NaN as strings.
+    /// An encoder with indentation, sorted keys, and infinities and NaN as strings.
     static var exact: JSONEncoder {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -109,6 +116,7 @@ extension JSONEncoder {
     }
 }
 extension JSONDecoder {
+    /// A decoder for the output of `JSONEncoder.exact`.
     static var exact: JSONDecoder {
         let decoder = JSONDecoder()
         decoder.nonConformingFloatDecodingStrategy = .convertFromString(

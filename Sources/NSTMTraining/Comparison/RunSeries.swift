@@ -6,14 +6,16 @@ import NSTMIO
 import NSTMModules
 import NSTMSystem
 
-/// Many training runs, one after the other, in subfolders of one folder. A series that was stopped or killed goes on where it was,
-/// to the bit; runs that are over are not repeated; a run that fails does not keep the others from running.
+/// A series of sequential training runs in subfolders of one folder. A series that was stopped or killed continues with
+/// bit-identical results. Completed runs are not repeated, and a failed run does not stop the others.
 public final class RunSeries {
+    /// Folder of the series.
     public let folder: URL
+    /// All runs, in order.
     public let runs: [PlannedRun]
-    /// Told of everything that happens.
+    /// Called with every event.
     public var onEvent: (SeriesEvent) -> Void = { _ in }
-    /// Asked after every step; true saves and ends the series.
+    /// Called after every step; true saves a checkpoint and ends the series.
     public var shouldStop: () -> Bool = { false }
     private let registries: Registries
     private let datasets: DatasetFolder
@@ -29,14 +31,14 @@ public final class RunSeries {
     }
 
     /// The folder of a run.
-    public func place(_ run: PlannedRun) -> URL { folder.appendingPathComponent(run.id) }
-    /// What is known of a run; nil before it began.
-    public func record(_ run: PlannedRun) -> RunRecord? { RunRecord.read(in: place(run)) }
+    public func url(of run: PlannedRun) -> URL { folder.appendingPathComponent(run.id) }
+    /// The record of a run; nil before it started.
+    public func record(_ run: PlannedRun) -> RunRecord? { RunRecord.read(in: url(of: run)) }
 
-    /// Does what is left to do. Failed runs are tried again, from their last checkpoint.
+    /// Executes all runs except completed ones. Failed runs are repeated from their last checkpoint.
     /// - Parameter report: called after every run.
     /// - Returns: false when `shouldStop` ended it.
-    /// - Throws: `SeriesError.otherData` before anything is run.
+    /// - Throws: `SeriesError.otherData` before the first run; errors of `report`.
     public func run(report: () throws -> Void) throws -> Bool {
         try checkData()
         for (i, run) in runs.enumerated() where record(run)?.isOver != true {
@@ -50,7 +52,8 @@ public final class RunSeries {
         return true
     }
 
-    /// From what runs of the same group took, or all runs where there are none.
+    /// Estimated remaining time of the series in seconds, from completed runs of the same group, or of all groups if there are
+    /// none.
     private var secondsLeft: Double? {
         let done = runs.compactMap { run in record(run).flatMap { $0.isOver ? (run.group, $0.seconds) : nil } }
         guard !done.isEmpty else { return nil }
@@ -63,46 +66,46 @@ public final class RunSeries {
         }
     }
 
-    /// Sees to it that runs which are over, or have begun, had the data that the others get, wherever it is stored now.
+    /// Checks that all started runs had the same data as the others will have, by fingerprint.
     private func checkData() throws {
         for run in runs {
             guard let saved = record(run)?.data else { continue }
             let dataset = try open(try Experiment(run.configuration, registries: registries, folder: datasets)).dataset
             guard saved == dataset.fingerprint else {
                 throw SeriesError.otherData(
-                    folder: place(run).path, dataset: dataset.name, saved: saved, found: dataset.fingerprint)
+                    folder: url(of: run).path, dataset: dataset.name, saved: saved, found: dataset.fingerprint)
             }
         }
     }
 
     private func execute(_ run: PlannedRun) throws -> RunRecord {
-        let place = place(run), begun = Date()
+        let runURL = url(of: run), start = Date()
         var record = record(run) ?? RunRecord()
         let before = record.seconds
         record.error = nil
         record.ending = .open
         do {
             let experiment = try Experiment(run.configuration, registries: registries, folder: datasets)
-            let data = try open(experiment), trainer = try experiment.trainer(data, folder: place)
+            let data = try open(experiment), trainer = try experiment.trainer(data, folder: runURL)
             record.data = data.dataset.fingerprint
             record.parameters = trainer.model.parameters.trainableCount
-            if let latest = try RunFolder(place).newest() {
+            if let latest = try RunFolder(runURL).newest() {
                 if let warning = FoundCheckpoint.warning(latest.skipped) { onEvent(.training(.note(warning))) }
                 try trainer.restore(CheckpointFile.read(latest.info.url))
             }
             trainer.shouldStop = shouldStop
             trainer.onEvent = { [self] event in
                 if case .saved = event {
-                    // What a killed process has spent since its last checkpoint is lost, and so are the steps.
-                    record.seconds = before + Date().timeIntervalSince(begun)
-                    try? record.write(in: place)
+                    // If the process is killed, the time since the last checkpoint is not counted, as the steps are lost as well.
+                    record.seconds = before + Date().timeIntervalSince(start)
+                    try? record.write(in: runURL)
                 }
                 onEvent(.training(event))
             }
             record.ending = RunRecord.StopReason(try trainer.run())
             record.step = trainer.step
             record.tokens = trainer.tokens
-            let history = RunHistory(RunFolder(place).metrics)
+            let history = RunHistory(RunFolder(runURL).metrics)
             record.metrics = history.evaluations.last?.metrics ?? [:]
             record.tokensPerSecond = history.medianSpeed
             if record.isOver { record.stateBytes = stateBytes(trainer.model, data.dataset) }
@@ -110,12 +113,12 @@ public final class RunSeries {
             record.ending = .failed
             record.error = error.plainReason
         }
-        record.seconds = before + Date().timeIntervalSince(begun)
-        try record.write(in: place)
+        record.seconds = before + Date().timeIntervalSince(start)
+        try record.write(in: runURL)
         return record
     }
 
-    /// A dataset that several runs share is opened once.
+    /// The dataset of an experiment, which is opened once for all runs with the same data.
     private func open(_ experiment: Experiment) throws -> OpenedDataset {
         let key = experiment.resolved[path: "data"]?.short ?? ""
         if let known = opened[key] { return known }
@@ -132,60 +135,69 @@ public final class RunSeries {
     }
 }
 
-/// What a series tells while it runs.
+/// An event of a series.
 public enum SeriesEvent: Sendable {
-    /// - Parameter secondsLeft: for the whole series, this run included; nil before anything is known.
+    /// A run starts. `secondsLeft` is the estimated time of the rest of the series including this run; nil before the first run
+    /// is complete.
     case began(PlannedRun, number: Int, of: Int, secondsLeft: Double?)
+    /// An event of the current run.
     case training(TrainingEvent)
+    /// A run ended.
     case ended(PlannedRun, RunRecord)
 }
 
-/// What keeps a series from beginning or going on.
+/// An error that prevents a series from starting or continuing.
 public enum SeriesError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The folder has another plan's runs.
+    /// The folder has runs of another plan.
     case otherPlan(folder: String, differences: [ConfigurationDifference])
-    /// The folder has this plan's runs, and nobody asked to go on with them.
+    /// The folder has runs of this plan, and resuming was not requested.
     case folderInUse(folder: String)
+    /// Resuming was requested, but the folder has no plan.
     case nothingToResume(folder: String)
-    /// A run of the folder was trained on data with another fingerprint.
+    /// A run in the folder was trained on data with another fingerprint.
     case otherData(folder: String, dataset: String, saved: String, found: String)
+    /// A file cannot be written.
     case unwritable(path: String, reason: String)
 
     public var description: String {
         switch self {
         case .otherPlan(let folder, let differences):
-            "\(folder) has the runs of another plan. Different keys (given, stored):"
+            "\(folder) has runs of another plan. Differences (given, stored):"
                 + differences.map { "\n  - \($0)" }.joined()
-                + "\nUse another folder (--output), or the plan that is stored there."
+                + "\nUse another folder (--output), or the stored plan."
         case .folderInUse(let folder):
-            "\(folder) has runs already. Go on with them (--resume), or use another folder (--output)."
-        case .nothingToResume(let folder): "\(folder): there is no plan.json to go on with"
+            "\(folder) already has runs. Resume them (--resume), or use another folder (--output)."
+        case .nothingToResume(let folder): "\(folder): there is no plan.json to resume from"
         case .otherData(let folder, let dataset, let saved, let found):
-            "\(folder): was trained on other data than this '\(dataset)': fingerprint \(saved.prefix(16))…, found "
+            "\(folder): trained on data that differs from this '\(dataset)': fingerprint \(saved.prefix(16))…, found "
                 + "\(found.prefix(16))…. Use the data of that run, or another folder (--output)."
         case .unwritable(let path, let reason): "\(path): cannot be written: \(reason)"
         }
     }
 }
 
-/// The folder of a series: `plan.json` and a folder for each run.
+/// The folder of a series, with `plan.json` and a folder per run.
 public struct SeriesFolder: Sendable {
+    /// Path of the folder.
     public let url: URL
     public init(_ url: URL) { self.url = url }
+    /// Path of the stored plan.
     public var plan: URL { url.appendingPathComponent("plan.json") }
 
-    /// Sees to it that the runs of a plan mix with no others.
+    /// Checks that the runs of a plan do not mix with those of another plan in the folder.
     /// - Parameters:
-    ///   - plan: with all defaults filled in.
-    ///   - places: keys that say where a file is stored; the fingerprint says whether the data is the same (`RunSeries.run`).
-    ///   - reread: fills in the defaults of a stored plan, which may be older than some keys.
+    ///   - plan: the plan with all defaults.
+    ///   - fileKeys: keys with the location of a file, which may differ; `RunSeries.run` compares fingerprints of the data
+    ///     instead.
+    ///   - resume: whether to continue runs in the folder.
+    ///   - reread: adds defaults to a stored plan, which may be older than some keys.
     /// - Throws: `SeriesError`.
     func check(
-        _ plan: ConfigurationValue, places: Set<String>, resume: Bool, reread: (ConfigurationValue) throws -> ConfigurationValue
+        _ plan: ConfigurationValue, fileKeys: Set<String>, resume: Bool, reread: (ConfigurationValue) throws -> ConfigurationValue
     ) throws {
         if let bytes = try? InputFile.read(self.plan, atMost: .max), case let text = String(decoding: bytes, as: UTF8.self) {
             let differences = plan.differences(from: try reread(ConfigurationValue(json: text))).filter {
-                !places.contains($0.path)
+                !fileKeys.contains($0.path)
             }
             if !differences.isEmpty { throw SeriesError.otherPlan(folder: url.path, differences: differences) }
             if !resume { throw SeriesError.folderInUse(folder: url.path) }
@@ -193,7 +205,7 @@ public struct SeriesFolder: Sendable {
         }
         if resume { throw SeriesError.nothingToResume(folder: url.path) }
     }
-    /// Keeps the plan, so that the folder is in use from now on. What can fail before the first run has been done by then.
+    /// Stores the plan, which marks the folder as in use. Called after all preparations that can fail.
     func claim(_ plan: ConfigurationValue) throws {
         if FileManager.default.fileExists(atPath: self.plan.path) { return }
         try write(plan.json() + "\n", to: "plan.json")

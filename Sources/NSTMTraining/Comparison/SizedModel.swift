@@ -2,21 +2,24 @@ import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// A model of a plan on one of its datasets, brought to its number of parameters.
+/// A model of a plan on one of its datasets, with its final size.
 public struct SizedModel: Sendable {
+    /// Name of the model in the plan.
     public let model: String
+    /// Name of the dataset in the plan.
     public let dataset: String
+    /// Number of trainable parameters.
     public let parameters: Int
-    /// The setting that was changed for the number of parameters.
+    /// The setting that was adjusted to the target number of parameters, and its value; nil if none was.
     public let adjusted: (key: String, value: Int)?
-    /// Without seed and steps.
+    /// The configuration without seed and steps.
     public let configuration: ConfigurationValue
     let data: OpenedDataset
 }
 
 extension ComparisonPlan {
-    /// All its models on all its datasets, in the plan's order.
-    /// - Throws: `ConfigurationError` with every model that cannot be brought to the number of parameters, `DatasetError`.
+    /// All models on all datasets with their final sizes, in the order of the plan.
+    /// - Throws: `DatasetError`, and `ConfigurationError` with every model that cannot have the target number of parameters.
     public func sizedModels(
         registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder()
     ) throws -> [SizedModel] {

@@ -13,7 +13,7 @@ public struct Experiment {
     /// The configuration with every default filled in; stored in checkpoints.
     public let resolved: ConfigurationValue
     /// Keys that say where a file lies. A run whose data has moved is still the same: its fingerprint says whether the data is.
-    public let places: Set<String>
+    public let fileKeys: Set<String>
     private let makeModel: (InputKind, TargetKind, ParameterBuilder) throws -> SequenceModel
     private let openData: (DatasetOpening) throws -> OpenedDataset
 
@@ -35,7 +35,7 @@ public struct Experiment {
         reader.finish()
         try reader.throwIfInvalid()
         resolved = reader.resolved
-        places = reader.fileKeys
+        fileKeys = reader.fileKeys
         self.seed = seed
         openData = open!
         let resolved = resolved

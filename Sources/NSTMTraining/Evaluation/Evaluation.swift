@@ -4,7 +4,8 @@ import NSTMData
 import NSTMModules
 import NSTMTensor
 
-/// The loss of a batch, in nats for each position that counts.
+/// The loss of a batch: the mean over unmasked targets, in nats.
+/// - Parameter logits: output of the model, of the shape for the targets.
 public func taskLoss(_ logits: Variable, _ batch: Batch, _ kind: TargetKind) -> Variable {
     switch kind {
     case .nextToken, .answers, .classes: logits.crossEntropy(batch.targets, weights: batch.mask)
@@ -13,18 +14,19 @@ public func taskLoss(_ logits: Variable, _ batch: Batch, _ kind: TargetKind) -> 
 }
 
 extension SequenceModel {
-    /// The loss of a batch (`taskLoss`), of whatever number of inputs.
+    /// The loss of the model on a batch (`taskLoss`), with one or several inputs.
     public func loss(_ batch: Batch, _ kind: TargetKind, _ context: ForwardContext) -> Variable {
         taskLoss(self(batch.streams, context), batch, kind)
     }
 }
 
-/// Named numbers in a fixed order: `loss` first, then what fits the task: `perplexity` for text, `accuracy` for answers, `bit-errors` for
-/// binary targets, `accuracy` and `macro-f1` for classes.
+/// Named values in a fixed order: `loss`, then the metrics of the task: `perplexity` for next tokens, `accuracy` for answers,
+/// `bit-errors` for binary targets, `accuracy` and `macro-f1` for classes.
 public struct Metrics: Sendable, Equatable, CustomStringConvertible {
+    /// All names and values, in order.
     public private(set) var pairs: [(name: String, value: Double)] = []
     public init() {}
-    /// What an evaluation measures.
+    /// The names of the metrics of a task.
     public static func names(for target: TargetKind) -> [String] {
         switch target {
         case .nextToken: ["loss", "perplexity"]
@@ -34,10 +36,10 @@ public struct Metrics: Sendable, Equatable, CustomStringConvertible {
         }
     }
     static let allNames = ["loss", "perplexity", "bit-errors", "accuracy", "macro-f1"]
-    /// Whether a metric is the better the larger it is.
+    /// Whether larger values of a metric are better.
     public static func rises(_ name: String) -> Bool { ["accuracy", "macro-f1"].contains(name) }
 
-    /// Setting nil removes a name.
+    /// The value of a metric; nil when it is absent. Assigning nil removes it.
     public subscript(name: String) -> Double? {
         get { pairs.first { $0.name == name }?.value }
         set {
@@ -55,36 +57,40 @@ public struct Metrics: Sendable, Equatable, CustomStringConvertible {
     public var description: String { pairs.map { "\($0.name) \(String(format: "%.4f", $0.value))" }.joined(separator: "  ") }
 }
 
-/// Measures a model over batches.
-/// - Parameter weights: of linear maps, in bfloat16; nil: the model's.
-/// - Returns: `loss` (nats a position); `perplexity` for text; `accuracy` (the fraction of correct answers) for answers;
-///   `bit-errors` (mean per sequence) for binary targets; `accuracy` and `macro-f1` for classes.
+/// Evaluates a model on batches.
+/// - Parameters:
+///   - model: the model.
+///   - batches: the data.
+///   - target: type of the targets.
+///   - weights: weights of linear maps in bfloat16; nil for those of the model.
+/// - Returns: `loss` (nats per target); `perplexity` for next tokens; `accuracy` (fraction of correct tokens) for answers;
+///   `bit-errors` (mean number of bit errors per sequence) for binary targets; `accuracy` and `macro-f1` for classes.
 public func evaluate(
     _ model: SequenceModel, on batches: some Sequence<Batch>, target: TargetKind, weights: BFloat16Weights? = nil
 )
     -> Metrics
 {
-    var loss = 0.0, positions = 0.0, sequences = 0.0, wrong = 0.0, right = 0.0
+    var loss = 0.0, targets = 0.0, sequences = 0.0, bitErrors = 0.0, correct = 0.0
     var confusion = ConfusionMatrix(classes: target.classes ?? 0)
     for batch in batches {
         let logits = model(batch.streams, ForwardContext(.evaluate, weights: weights))
         let n = Double(batch.tokenCount)
         loss += taskLoss(logits, batch, target).value.item() * n
-        positions += n
+        targets += n
         sequences += Double(batch.sequenceCount)
         switch target {
         case .nextToken: break
-        case .answers: right += batch.correctTokens(logits: logits.value).reduce(0) { $0 + Double($1) }
-        case .binary: wrong += batch.bitErrors(logits: logits.value).reduce(0) { $0 + Double($1) }
+        case .answers: correct += batch.correctTokens(logits: logits.value).reduce(0) { $0 + Double($1) }
+        case .binary: bitErrors += batch.bitErrors(logits: logits.value).reduce(0) { $0 + Double($1) }
         case .classes: confusion.add(logits: logits.value, targets: batch.targets)
         }
     }
     var metrics = Metrics()
-    metrics["loss"] = loss / max(1, positions)
+    metrics["loss"] = loss / max(1, targets)
     switch target {
-    case .nextToken: metrics["perplexity"] = exp(loss / max(1, positions))
-    case .answers: metrics["accuracy"] = right / max(1, positions)
-    case .binary: metrics["bit-errors"] = wrong / max(1, sequences)
+    case .nextToken: metrics["perplexity"] = exp(loss / max(1, targets))
+    case .answers: metrics["accuracy"] = correct / max(1, targets)
+    case .binary: metrics["bit-errors"] = bitErrors / max(1, sequences)
     case .classes:
         metrics["accuracy"] = confusion.accuracy
         metrics["macro-f1"] = confusion.macroF1

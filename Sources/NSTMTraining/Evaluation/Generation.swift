@@ -3,15 +3,16 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Draws tokens from a language model, one after the other, from a carried state: the cost of a token does not depend on how many
-/// came before.
+/// A sampler of tokens from a language model by streaming. The cost per token does not depend on the number of earlier tokens,
+/// unless the model's cache grows with it.
 public struct Generator {
+    /// The language model.
     public let model: SequenceModel
-    /// Divides the logits: below 1 bolder, above 1 more random; 0 takes the most likely token.
+    /// Divisor of the logits; 0 selects the most likely token.
     public var temperature: Double
-    /// Only the k most likely tokens are drawn from; nil for all.
+    /// Number of most likely tokens to sample from; nil for all.
     public var topK: Int?
-    /// Of linear maps, in bfloat16; nil: the model's.
+    /// Weights of linear maps in bfloat16; nil for those of the model.
     public var weights: BFloat16Weights?
     private let key: RandomKey
 
@@ -22,21 +23,25 @@ public struct Generator {
         key = RandomKey(UInt64(seed)).fold("generation")
     }
 
-    /// Continues a prompt (at least one token) and hands over each token as it is drawn.
+    /// Generates tokens after a prompt.
+    /// - Parameters:
+    ///   - prompt: at least one token; the program stops otherwise.
+    ///   - count: number of tokens to generate.
+    ///   - body: called with each token.
     public func generate(after prompt: [Int32], count: Int, _ body: (Int32) throws -> Void) rethrows {
-        if prompt.isEmpty { fatalError("Generator: the prompt needs at least one token") }
+        if prompt.isEmpty { nstmFatal(.other(op: "Generator", "the prompt is empty; needs at least one token")) }
         var history = prompt
         var state = model.initialState(batch: 1)
         var pending = prompt
         for i in 0..<count {
-            // A model with learned positions cannot go beyond them: it starts again from the second half of what it can see.
+            // At its maximum sequence length the model is restarted with the second half of the window.
             if let limit = model.maxSequenceLength, state.position + pending.count > limit {
                 pending = Array(history.suffix(max(1, limit / 2)))
                 state = model.initialState(batch: 1)
             }
             let logits = model(Tensor(pending, [1, pending.count]), state: &state, ForwardContext(.evaluate, weights: weights))
             let next = draw(logits.value.select(axis: 1, pending.count - 1).elements(Float.self).map(Double.init), i)
-            // Only a model with learned positions ever looks back; nothing else may grow with the number of tokens.
+            // The history is needed only for such restarts. For other models, memory must not grow with the number of tokens.
             if let limit = model.maxSequenceLength {
                 history.append(next)
                 if history.count > 2 * limit { history.removeFirst(limit) }

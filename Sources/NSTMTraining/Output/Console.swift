@@ -1,47 +1,51 @@
 import Foundation
 import Synchronization
 
-/// Standard output and standard error, for programs.
+/// Standard output and standard error of a program.
 ///
-/// Writing never stops a program: no signal, no trap, no error. What a reader that went away or a full disk did not take is
-/// lost, and `failure` says why, for a program whose output is its result.
+/// A failed write never stops the program with a signal, trap or error. The text is lost, and `failure` has the reason, for
+/// programs whose output is their result.
 public enum Console {
+    /// A standard stream; the raw value is its file descriptor.
     public enum Stream: Int32, Sendable {
         case output = 1
         case error = 2
     }
     private static let codes = Mutex<[Int32: Int32]>([:])
 
-    /// To be called before a program opens any file: a write into a closed pipe, or beyond the size that a file may have, becomes an error instead of a signal, and no
-    /// file of the program can get the number of a standard stream that was closed when the program started. Reads and writes
-    /// of such a stream still fail.
+    /// Prepares the standard streams; to be called before the program opens any file.
+    ///
+    /// A write to a closed pipe, or beyond the maximum size of a file, becomes an error instead of a signal. Standard streams
+    /// that were closed at the start are reserved, so that no file of the program gets their descriptors; reads and writes of
+    /// them still fail.
     public static func prepare() {
         _ = signal(SIGPIPE, SIG_IGN)
         _ = signal(SIGXFSZ, SIG_IGN)
-        // The lowest free number is the one that is given away, so they are filled in order.
+        // `open` returns the lowest free descriptor, so that they are filled in order.
         for (descriptor, mode) in [(STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDONLY)]
         where fcntl(descriptor, F_GETFD) == -1 && errno == EBADF {
             _ = open("/dev/null", mode)
         }
     }
 
-    /// Writes a text as it is, terminal control sequences included.
+    /// Writes a text unchanged, including terminal control sequences.
     public static func write(_ text: String, to stream: Stream = .output) { write(Data(text.utf8), to: stream) }
+    /// Writes bytes unchanged.
     public static func write(_ bytes: Data, to stream: Stream = .output) {
         let code = bytes.withUnsafeBytes { writeAll($0, to: stream.rawValue) }
         if code != 0 { codes.withLock { if $0[stream.rawValue] == nil { $0[stream.rawValue] = code } } }
     }
-    /// Writes lines for people. Control characters in them, which may come from a file or its name, are shown instead of sent.
+    /// Writes a text and a line feed. Control characters, which may come from a file or its name, are escaped.
     public static func line(_ text: String, to stream: Stream = .output) { write(text.printable + "\n", to: stream) }
 
-    /// Why something could not be written to a stream, in the words of the system; nil when all was written.
+    /// The system's text for the first failed write to a stream; nil when all writes succeeded.
     public static func failure(_ stream: Stream) -> String? {
         codes.withLock { $0[stream.rawValue] }.map { String(cString: strerror($0)) }
     }
 }
 
 /// Writes all bytes to a descriptor.
-/// - Returns: 0, or the `errno` of what failed.
+/// - Returns: 0, or the `errno` of the failed call.
 func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
     var done = 0
     while done < bytes.count {
@@ -51,7 +55,7 @@ func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
         } else if n == 0 {
             return ENOSPC
         } else if errno == EAGAIN {
-            // Somebody made the pipe or terminal non-blocking.
+            // The pipe or terminal is non-blocking.
             var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
             if poll(&request, 1, -1) < 0 && errno != EINTR { return errno }
         } else if errno != EINTR {
@@ -62,7 +66,8 @@ func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
 }
 
 extension String {
-    /// With control characters (but line feeds and tabs), marks that turn the direction of text, and line separators as `\u{1B}`.
+    /// The text with control characters (except line feeds and tabs), bidirectional marks and line separators escaped, as
+    /// `\u{1B}`.
     package var printable: String {
         func isShown(_ c: Unicode.Scalar) -> Bool {
             switch c.value {

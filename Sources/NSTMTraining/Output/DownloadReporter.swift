@@ -1,18 +1,21 @@
 import Foundation
 import Synchronization
 
-/// Shows how far a download is: one line that renews itself on a terminal; elsewhere one line at the start and one at the end.
+/// A reporter of the progress of a download: a line that is updated on a terminal; elsewhere a line at the start and one at the
+/// end.
 public final class DownloadReporter: Sendable {
     private let isTerminal: Bool
     private let write: @Sendable (String) -> Void
     private let shown = Mutex(-1)
 
-    /// - Parameter write: where text goes; standard error when nil.
+    /// - Parameters:
+    ///   - isTerminal: whether to update a line in place.
+    ///   - write: receives the text; nil for standard error.
     public init(isTerminal: Bool = isatty(STDERR_FILENO) == 1, write: (@Sendable (String) -> Void)? = nil) {
         self.isTerminal = isTerminal
         self.write = write ?? { Console.write($0, to: .error) }
     }
-    /// To be passed to `DatasetFolder.resolve` or `DatasetOpening`.
+    /// The callback for `DatasetFolder.resolve` and `DatasetOpening`.
     public var progress: @Sendable (_ received: Int, _ total: Int) -> Void { { self.show($0, of: $1) } }
 
     private func show(_ received: Int, of total: Int) {

@@ -1,9 +1,9 @@
 import Foundation
 import NSTMSystem
 
-/// Writes a file of results as a whole: a reader finds the old file or the new one, and nothing in between.
+/// Atomic writing of result files: a reader sees either the old or the new file in full.
 package enum ResultFile {
-    /// Makes the folder too, if need be.
+    /// Writes a file, and creates its folder if it does not exist.
     /// - Throws: `SeriesError.unwritable`.
     package static func write(_ text: String, to file: URL) throws(SeriesError) {
         do {

@@ -6,18 +6,23 @@ import NSTMIO
 import NSTMModules
 import NSTMTensor
 
-/// What a result was computed with; stored in checkpoints and shown by `nstm doctor`.
+/// Software and hardware of a computation, stored in checkpoints and printed by `nstm doctor`.
 public struct RunEnvironment: StoredValue, Sendable, Equatable {
+    /// Version of this framework.
     public var frameworkVersion: String
+    /// Name and version of the operating system.
     public var system: String
+    /// Number of threads.
     public var threads: Int
-    /// Instruction set of the project's own kernels.
+    /// Instruction set of the kernels of this framework.
     public var kernels: String
-    /// OpenBLAS' version and build, and the kernel set ("core") it picked.
+    /// Version and build options of OpenBLAS.
     public var openBLAS: String
+    /// Kernel set ("core") that OpenBLAS selected.
     public var openBLASCore: String
-    /// `OPENBLAS_CORETYPE` when it is set: it forces a kernel set.
+    /// Value of `OPENBLAS_CORETYPE`, which forces a kernel set; nil if it is not set.
     public var forcedCore: String?
+    /// Version of libhdf5.
     public var hdf5: String
 
     public var issues: [String] {
@@ -29,6 +34,7 @@ public struct RunEnvironment: StoredValue, Sendable, Equatable {
     /// Version of this framework.
     public static let version = "0.1.0"
 
+    /// The environment of this process.
     public static var current: RunEnvironment {
         RunEnvironment(
             frameworkVersion: version, system: ProcessInfo.processInfo.operatingSystemVersionString,
@@ -38,7 +44,7 @@ public struct RunEnvironment: StoredValue, Sendable, Equatable {
             forcedCore: ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"], hdf5: CheckpointFile.libraryVersion)
     }
 
-    /// What makes this machine slower than it could be, in words.
+    /// Causes of slow execution on this host, as texts.
     public var slowdowns: [String] {
         var found: [String] = []
         let wide = ["SkylakeX", "Cooperlake", "SapphireRapids"]
@@ -46,11 +52,11 @@ public struct RunEnvironment: StoredValue, Sendable, Equatable {
             found.append(
                 "OpenBLAS runs its '\(openBLASCore)' kernels although the processor has AVX-512"
                     + (forcedCore.map { ": OPENBLAS_CORETYPE=\($0) forces them; unset it" }
-                        ?? "; it may be older than the processor: try OPENBLAS_CORETYPE=SkylakeX"))
+                        ?? "; OpenBLAS may be older than the processor: try OPENBLAS_CORETYPE=SkylakeX"))
         }
         #if arch(x86_64)
             if kernels == "default" {
-                found.append("the processor has neither AVX2 nor AVX-512: the project's kernels run their plain versions")
+                found.append("the processor has neither AVX2 nor AVX-512: the kernels run their baseline versions")
             }
         #endif
         if threads < ProcessInfo.processInfo.activeProcessorCount {

@@ -1,10 +1,11 @@
 import Foundation
 import NSTMData
 
-/// What a robustness study found, as a table for programs (CSV), one for people (Markdown) and curves.
+/// The results of a robustness study, as CSV, Markdown and charts.
 public struct RobustnessReport {
+    /// All results.
     public let results: [RobustnessStudy.Result]
-    /// The model that the others' errors are divided by.
+    /// Name of the model whose errors are the denominators of corruption errors.
     public let reference: String
     private let error: (name: String, of: (Metrics) -> Double)
     private let introduction: String
@@ -33,7 +34,7 @@ public struct RobustnessReport {
     private func strengths(_ kind: InputNoise.Kind) -> [Double] {
         Set(results.compactMap { $0.noise?.kind == kind ? $0.noise?.strength : nil }).sorted()
     }
-    /// The errors of all runs of a model; without noise for nil.
+    /// The errors of all runs of a model with a noise; nil for clean inputs.
     private func errors(_ model: String, _ noise: InputNoise?) -> Sample {
         Sample(results.filter { $0.model == model && $0.noise == noise }.map { error.of($0.metrics) })
     }
@@ -42,14 +43,15 @@ public struct RobustnessReport {
         Sample(strengths(kind).map { errors(model, InputNoise(kind, strength: $0)).mean }).mean
     }
 
-    /// The corruption error of a model (Hendrycks & Dietterich 2019, section 4): its error over all strengths of a kind, as a multiple
-    /// of the reference's; `relative` counts only what is above the clean error. Nil where the reference has none.
+    /// The corruption error of a model (Hendrycks & Dietterich 2019, section 4): its mean error over all strengths of a kind,
+    /// divided by that of the reference; nil when the latter is 0.
+    /// - Parameter relative: whether to subtract the clean error from both.
     public func corruptionError(_ model: String, _ kind: InputNoise.Kind, relative: Bool = false) -> Double? {
         func excess(_ name: String) -> Double { mean(name, kind) - (relative ? errors(name, nil).mean : 0) }
         let own = excess(model), other = excess(reference)
         return other > 0 && own.isFinite ? own / other : nil
     }
-    /// The mean of the corruption errors over all kinds; nil when one of them is.
+    /// The mean of the corruption errors over all kinds; nil when one of them is nil.
     public func meanCorruptionError(_ model: String, relative: Bool = false) -> Double? {
         let all = kinds.map { corruptionError(model, $0, relative: relative) }
         return all.isEmpty || all.contains(nil) ? nil : Sample(all.compactMap(\.self)).mean
@@ -57,6 +59,7 @@ public struct RobustnessReport {
 
     // MARK: Tables
 
+    /// The results as CSV, with a header.
     public var csv: String {
         let names = Metrics.allNames.filter { name in results.contains { $0.metrics[name] != nil } }
         let head = ["model", "run", "noise", "strength"] + names
@@ -68,19 +71,20 @@ public struct RobustnessReport {
         return ([head] + lines).map { $0.map(BenchmarkReport.quoted).joined(separator: ",") + "\n" }.joined()
     }
 
+    /// The results as Markdown tables with links to the charts.
     public var markdown: String {
         var out = "# Robustness to input noise\n\n"
         if !introduction.isEmpty { out += introduction + "\n\n" }
         out +=
-            "Numbers are \(error.name): the smaller the better. `mean` is over the strengths, `more` is how far that is above clean."
+            "Values are \(error.name); smaller is better. `mean` is over the strengths, `more` is its difference to clean."
         let compares = models.count > 1, plain = Markdown.plain(reference)
         if compares {
             out +=
-                " `CE` is the mean as a multiple of that of \(plain) (corruption error, Hendrycks & Dietterich 2019), `relative CE` "
-            out += "the same of `more`."
+                " `CE` is the ratio of the mean to that of \(plain) (corruption error, Hendrycks & Dietterich 2019), `relative CE` "
+            out += "the ratio of `more`."
         }
         if models.contains(where: { errors($0, nil).values.count > 1 }) {
-            out += " Mean ± sample deviation over the runs of a model."
+            out += " Mean ± sample standard deviation over the runs of a model."
         }
         out += "\n"
         for kind in kinds {
@@ -111,10 +115,10 @@ public struct RobustnessReport {
         return Markdown.table(header, rows)
     }
 
-    // MARK: Pictures
+    // MARK: Charts
 
     private func file(_ kind: InputNoise.Kind) -> String { "robustness-\(kind.rawValue).svg" }
-    /// File names and charts: the error over the strength, for each kind.
+    /// Charts of the error over the strength, one per kind, with their file names.
     public var charts: [(name: String, chart: LineChart)] {
         kinds.map { kind in
             var chart = LineChart(
@@ -134,7 +138,7 @@ public struct RobustnessReport {
         }
     }
 
-    /// Writes `robustness.md`, `robustness.csv` and a picture for each kind.
+    /// Writes `robustness.md`, `robustness.csv` and a chart per kind to a folder.
     /// - Throws: `SeriesError.unwritable`.
     public func write(to folder: URL) throws {
         let folder = SeriesFolder(folder)

@@ -2,24 +2,30 @@ import Foundation
 import NSTMData
 import NSTMModules
 
-/// Measures trained models on the evaluation split of one dataset, clean and with noise of several kinds and strengths on the inputs.
+/// An evaluation of trained models on one dataset, clean and with noise of several kinds and strengths on the inputs.
 public struct RobustnessStudy {
+    /// The dataset without noise.
     public let dataset: any Dataset
+    /// All noises of the study.
     public let noises: [InputNoise]
-    /// Of the noise, which is the same for every model.
+    /// Seed of the noise, which is the same for every model.
     public let seed: Int
-    /// Sequences of an evaluation batch, and how many batches, spread over the split; nil for all.
+    /// Number of sequences of an evaluation batch.
     public var batch: Int
+    /// Maximum number of evaluation batches, spread evenly over the split; nil for all.
     public var limit: Int?
+    /// The results so far.
     public private(set) var results: [Result] = []
 
-    /// What one run gave under one noise.
+    /// The metrics of a run with a noise.
     public struct Result: Sendable {
-        /// Runs of the same model, trained from other seeds, have the same name.
+        /// Name of the model, which is the same for runs with different seeds.
         public var model: String
+        /// Name of the run.
         public var run: String
-        /// Nil for clean inputs.
+        /// The noise; nil for clean inputs.
         public var noise: InputNoise?
+        /// Metrics of the evaluation.
         public var metrics: Metrics
 
         public init(model: String, run: String, noise: InputNoise?, metrics: Metrics) {
@@ -31,9 +37,14 @@ public struct RobustnessStudy {
     }
 
     /// - Parameters:
-    ///   - kinds: nil for all that fit the inputs.
-    ///   - strengths: the same for all kinds; nil for those of each kind (`InputNoise.Kind.strengths`). Clean inputs are always measured.
-    /// - Throws: `DatasetError.invalid` with every issue.
+    ///   - dataset: the dataset without noise.
+    ///   - kinds: kinds of noise; nil for all that apply to the inputs.
+    ///   - strengths: strengths for all kinds; nil for those of each kind (`InputNoise.Kind.strengths`). Clean inputs are always
+    ///     evaluated.
+    ///   - seed: seed of the noise.
+    ///   - batch: number of sequences of an evaluation batch.
+    ///   - limit: maximum number of evaluation batches; nil for all.
+    /// - Throws: `DatasetError.invalid` with the issues of all noises.
     public init(
         _ dataset: any Dataset, kinds: [InputNoise.Kind]? = nil, strengths: [Double]? = nil, seed: Int = 1, batch: Int = 32,
         limit: Int? = nil
@@ -50,9 +61,9 @@ public struct RobustnessStudy {
         self.limit = limit
     }
 
-    /// Measures a model and keeps what it gave.
-    /// - Parameter each: told of every result.
-    /// - Throws: `TrainingError.unfit` when the model cannot take the data.
+    /// Evaluates a model with all noises and adds the results.
+    /// - Parameter each: called with every result.
+    /// - Throws: `TrainingError.unfit` when the model is not compatible with the dataset.
     public mutating func measure(_ model: SequenceModel, name: String, run: String, each: (Result) -> Void = { _ in }) throws {
         try model.check(takes: dataset)
         for noise in [nil] + noises.map(Optional.some) {
@@ -65,6 +76,10 @@ public struct RobustnessStudy {
         }
     }
 
+    /// The report on all results.
+    /// - Parameters:
+    ///   - reference: name of the model whose errors are the denominators of corruption errors; nil for the first.
+    ///   - command: command line for the report.
     public func report(reference: String? = nil, command: String = "") -> RobustnessReport {
         RobustnessReport(
             results, target: dataset.targetKind, reference: reference, introduction: introduction,
@@ -73,13 +88,13 @@ public struct RobustnessStudy {
     private var introduction: String {
         let all = dataset.evaluationBatches(size: batch, limit: limit)
         let sequences = all.reduce(0) { $0 + $1.sequenceCount }
-        return "Inputs of the evaluation split of \(Markdown.plain(dataset.name)) are corrupted, targets are not: "
-            + "\(ProgressReporter.count(Double(sequences))) sequences, noise of seed \(seed), the same for every model."
+        return "The inputs of the evaluation split of \(Markdown.plain(dataset.name)) are corrupted, the targets are not: "
+            + "\(ProgressReporter.count(Double(sequences))) sequences, noise with seed \(seed), the same for every model."
     }
 }
 
 extension TargetKind {
-    /// The measure of a robustness study, the better the smaller it is.
+    /// The error metric of a robustness study; smaller is better.
     var error: (name: String, of: (Metrics) -> Double) {
         switch self {
         case .nextToken: ("loss", { $0["loss"] ?? .nan })

@@ -1,49 +1,51 @@
 import Foundation
 import NSTMTensor
 
-/// L(x) = a + b·x^(−c): how a loss falls with parameters, data or compute. With a = 0 the law of Kaplan et al., "Scaling laws for
-/// neural language models" (2020); with a > 0 that of Henighan et al., "Scaling laws for autoregressive generative modeling" (2020),
-/// where a is the loss that stays.
+/// A power law L(x) = a + b·x^(−c) of a loss by parameters, data or compute. With a = 0 it is that of Kaplan et al., "Scaling
+/// laws for neural language models" (2020); with a > 0 that of Henighan et al., "Scaling laws for autoregressive generative
+/// modeling" (2020), where a is the irreducible loss.
 public struct PowerLaw: Sendable, Equatable {
-    /// a
+    /// a, the irreducible loss.
     public var floor: Double
-    /// b
+    /// b.
     public var scale: Double
-    /// c, above 0 where the loss falls.
+    /// c, positive for a decreasing loss.
     public var exponent: Double
     public init(floor: Double = 0, scale: Double, exponent: Double) {
         self.floor = floor
         self.scale = scale
         self.exponent = exponent
     }
+    /// L(x).
     public func callAsFunction(_ x: Double) -> Double { floor + scale * pow(x, -exponent) }
 
-    /// The law with the least squared relative errors.
+    /// The least-squares fit of a power law.
     ///
-    /// Without a floor that is a straight line through the logarithms. With one, the best a ≥ 0 and b are known for every c (they
-    /// enter linearly), so only c is searched for, from 0.01 to 4.
+    /// With a = 0 it is a linear regression of the logarithms. Otherwise it minimizes squared relative errors: the best a ≥ 0 and
+    /// b for a given c are a linear problem, so that only c is searched, in 0.01...4.
     /// - Parameters:
-    ///   - x: above 0; at least two different values, or three with a floor.
-    ///   - y: as many, above 0.
-    /// - Returns: nil when the numbers do not allow a fit.
+    ///   - x: positive values; at least two different ones, or three with `irreducible`.
+    ///   - y: the losses, positive, one per x.
+    ///   - irreducible: whether a is fitted; otherwise it is 0.
+    /// - Returns: nil when the values do not allow a fit.
     public static func fit(_ x: [Double], _ y: [Double], irreducible: Bool = false) -> PowerLaw? {
         guard x.count == y.count, x.allSatisfy({ $0 > 0 && $0.isFinite }), y.allSatisfy({ $0 > 0 && $0.isFinite }),
             Set(x).count >= (irreducible ? 3 : 2)
         else { return nil }
         let logs = x.map { log($0) }, middle = logs.reduce(0, +) / Double(x.count)
-        // Around the middle of the data, so that powers stay near 1.
+        // Centered, so that the powers are near 1.
         let centered = logs.map { $0 - middle }
         guard irreducible else {
-            let heights = y.map { log($0) }, mean = heights.reduce(0, +) / Double(y.count)
-            let across = zip(centered, heights).reduce(0) { $0 + $1.0 * ($1.1 - mean) }
-            let slope = across / centered.reduce(0) { $0 + $1 * $1 }
-            return PowerLaw(scale: exp(mean - slope * middle), exponent: -slope)
+            let logLosses = y.map { log($0) }, mean = logLosses.reduce(0, +) / Double(y.count)
+            let covariance = zip(centered, logLosses).reduce(0) { $0 + $1.0 * ($1.1 - mean) }
+            let exponent = covariance / centered.reduce(0) { $0 + $1 * $1 }
+            return PowerLaw(scale: exp(mean - exponent * middle), exponent: -exponent)
         }
         let exponents = (0...160).map { 0.01 * pow(400, Double($0) / 160) }
         let errors = exponents.map { linear(centered, y, $0).error }
         let best = errors.indices.min { errors[$0] < errors[$1] }!
         var low = exponents[max(0, best - 1)], high = exponents[min(160, best + 1)]
-        // Golden section: keeps the part with the lower of two inner points.
+        // Golden-section search.
         let ratio = (5.0.squareRoot() - 1) / 2
         for _ in 0..<60 {
             let left = high - ratio * (high - low), right = low + ratio * (high - low)
@@ -52,7 +54,7 @@ public struct PowerLaw: Sendable, Equatable {
         let exponent = (low + high) / 2, found = linear(centered, y, exponent)
         return PowerLaw(floor: found.a, scale: found.b * exp(exponent * middle), exponent: exponent)
     }
-    /// The best a ≥ 0 and b for an exponent: least squares of (y − a − b·e^(−c·t)) / y.
+    /// The best a ≥ 0 and b for an exponent c, by least squares of (y − a − b·e^(−c·t)) / y.
     private static func linear(_ t: [Double], _ y: [Double], _ c: Double) -> (a: Double, b: Double, error: Double) {
         var uu = 0.0, uv = 0.0, vv = 0.0, u = 0.0, v = 0.0
         for (t, y) in zip(t, y) {
@@ -73,18 +75,28 @@ public struct PowerLaw: Sendable, Equatable {
         return (a, b, error)
     }
 
-    /// A fit with 95 % intervals from a bootstrap of its residuals.
+    /// A fit with 95 % confidence intervals from a bootstrap of its residuals.
     public struct Estimate: Sendable, Equatable {
+        /// The fit.
         public let law: PowerLaw
-        /// nil with too few points to tell.
+        /// Interval of c; nil with too few points.
         public let exponent: ClosedRange<Double>?
+        /// Interval of a; nil with too few points, or if a is not fitted.
         public let floor: ClosedRange<Double>?
-        /// Root of the mean squared relative error.
+        /// Root mean square of the relative errors.
         public let error: Double
+        /// Number of points.
         public let points: Int
     }
-    /// Fits, and fits again to as many worlds as asked for in which other residuals were drawn (Efron 1979; residuals are widened by
-    /// √(n/(n − p)) for the p numbers that were fitted). The ends of the intervals are the 2.5 and 97.5 percentiles.
+    /// The fit with intervals between the 2.5 and 97.5 percentiles of fits to resampled residuals (Efron 1979), which are scaled
+    /// by √(n/(n − p)) for p fitted parameters.
+    /// - Parameters:
+    ///   - x: positive values; at least two different ones, or three with `irreducible`.
+    ///   - y: the losses, positive, one per x.
+    ///   - irreducible: whether a is fitted; otherwise it is 0.
+    ///   - resamples: number of bootstrap samples.
+    ///   - key: random key of the bootstrap.
+    /// - Returns: nil when the values do not allow a fit.
     public static func estimate(
         _ x: [Double], _ y: [Double], irreducible: Bool = false, resamples: Int = 1000, key: RandomKey = RandomKey(0)
     ) -> Estimate? {

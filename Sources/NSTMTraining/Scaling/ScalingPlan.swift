@@ -2,46 +2,51 @@ import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// Models of several sizes, each trained on several amounts of data. Read from a plan (`Documentation/Comparing.md`); all issues are
-/// found before anything is opened.
+/// A plan of a scaling study: models of several sizes and amounts of data (`Documentation/Comparing.md`). All issues are found
+/// before any data is opened.
 public struct ScalingPlan: Sendable {
-    /// A model of one size, without seed and steps.
+    /// A model of one size.
     struct Entry: Sendable {
         let model: String
-        /// What its size is called.
+        /// Name of its size.
         let size: String
+        /// Path of the model in the plan.
         let path: String
+        /// The configuration without seed and steps.
         let configuration: ConfigurationValue
     }
+    /// Title of the report.
     public let title: String
+    /// Seeds of the runs of each model.
     public let seeds: [Int]
-    /// Positions read in training; one run for each.
+    /// Numbers of positions read in training, one run for each.
     public let tokens: [Int]
-    /// Whether a loss that stays is fitted too.
+    /// Whether the irreducible loss is fitted; otherwise it is 0.
     public let irreducible: Bool
-    /// The plan with every default filled in.
+    /// The plan with all defaults.
     public let resolved: ConfigurationValue
-    /// Keys that say where a file is stored, as `Experiment.places`.
-    let places: Set<String>
+    /// Keys with the location of a file, as `Experiment.fileKeys`.
+    let fileKeys: Set<String>
     let entries: [Entry]
-    /// The names of the models, in order.
+    /// Names of the models, in order.
     let models: [String]
 
-    /// - Throws: `ConfigurationError` with every issue of the plan and of all the configurations it makes.
+    /// Reads a plan.
+    /// - Throws: `ConfigurationError` with every issue of the plan and of all its configurations.
     public init(_ plan: ConfigurationValue, registries: Registries = .standard) throws(ConfigurationError) {
         let reader = ConfigurationReader(plan)
         title = reader.string("title", default: "Scaling")
         let base = reader.value("base") ?? .map([:])
         seeds = PlanParts.seeds(reader)
         tokens = reader.ints("tokens", default: [], in: 1...1_000_000_000_000_000)
-        if tokens.isEmpty { reader.addIssue("tokens", "at least one number of positions is needed") }
-        if Set(tokens).count < tokens.count { reader.addIssue("tokens", "a number comes twice") }
+        if tokens.isEmpty { reader.addIssue("tokens", "at least one number of positions is required") }
+        if Set(tokens).count < tokens.count { reader.addIssue("tokens", "duplicate numbers") }
         irreducible = reader.bool("irreducible", default: false)
         let sizes = reader.value("sizes")
         var issues = PlanParts.forbidden(base, "base")
         var entries: [Entry] = [], names: [String] = []
         let models = reader.children("models")
-        if models.isEmpty { reader.addIssue("models", "at least one model is needed") }
+        if models.isEmpty { reader.addIssue("models", "at least one model is required") }
         for (i, model) in models.enumerated() {
             let name = model.string("name"), path = "models[\(i)]", own = model.value("sizes")
             let overlay: ConfigurationValue = [
@@ -68,11 +73,11 @@ public struct ScalingPlan: Sendable {
         self.models = names
         resolved = reader.resolved
         issues = reader.issues + issues
-        var places: Set<String> = []
+        var fileKeys: Set<String> = []
         for entry in entries {
-            issues += PlanParts.issues(of: entry.configuration, entry.path, registries, places: &places)
+            issues += PlanParts.issues(of: entry.configuration, entry.path, registries, fileKeys: &fileKeys)
         }
-        self.places = places
+        self.fileKeys = fileKeys
         issues += PlanParts.collisions(entries.map { ($0.path, [$0.model, $0.size]) })
         try PlanParts.throwIfInvalid(issues)
     }

@@ -2,8 +2,9 @@ import Foundation
 import NSTMConfiguration
 import NSTMModules
 
-/// Writes what a scaling study found.
+/// The report of a scaling study: fits, tables and charts.
 package struct ScalingReport {
+    /// A cell with the records of its runs, one per seed.
     package struct Measured {
         package let cell: ScalingStudy.Cell
         package let records: [RunRecord?]
@@ -11,13 +12,13 @@ package struct ScalingReport {
             self.cell = cell
             self.records = records
         }
-        /// Losses of the runs that are over.
+        /// Losses of completed runs.
         package var losses: [Double] { records.compactMap { $0?.isOver == true ? $0?.metrics["loss"] : nil } }
-        /// 6·N·D: two operations for a multiplication with each parameter, forward, and twice that on the way back (Kaplan et al. 2020,
-        /// section 2.1). What does not multiply with parameters, such as attention itself, is not in it.
+        /// Training compute 6·N·D in FLOPs: two operations per parameter and token in the forward pass, four in the backward pass
+        /// (Kaplan et al. 2020, section 2.1). Operations without parameters, such as attention scores, are not included.
         package var compute: Double { 6 * Double(cell.parameters) * Double(cell.tokens) }
     }
-    /// Against what a loss is fitted.
+    /// The quantity by which the loss is fitted.
     package enum Axis: String, CaseIterable {
         case parameters, tokens, compute
         package var label: String {
@@ -28,6 +29,7 @@ package struct ScalingReport {
             }
         }
     }
+    /// The fit of a model's loss by a quantity.
     package struct Fit {
         package let model: String
         package let axis: Axis
@@ -54,8 +56,8 @@ package struct ScalingReport {
         }
     }
 
-    /// Against parameters with the most data, against data with the most parameters, so that the other does not hold the loss up;
-    /// against compute the runs that no other beats with as little of it. Every seed is a point.
+    /// The points of a fit, one per seed: by parameters those with the most data, by data those with the most parameters, so that
+    /// the other quantity does not limit the loss; by compute the Pareto front of compute and loss.
     package static func points(_ cells: [Measured], _ axis: Axis) -> [(x: Double, y: Double)] {
         let chosen: [(Double, Measured)]
         switch axis {
@@ -90,10 +92,10 @@ package struct ScalingReport {
         let law = plan.irreducible ? "L = a + b·x^(−c)" : "L = b·x^(−c)"
         var out = "# \(Markdown.plain(plan.title))\n\n"
         out +=
-            "\(law), least squares of relative errors; in brackets 95 % intervals of a bootstrap of the residuals. Against parameters "
+            "\(law), least squares of relative errors; in brackets 95 % intervals of a bootstrap of the residuals. Fits by parameters "
         out +=
-            "with the most data, against data with the largest model, against compute (6·parameters·positions) the runs that no "
-        out += "other run of the model beats with as little. Validation losses in nats, every seed a point.\n\n"
+            "use the runs with the most data, fits by data those of the largest model, and fits by compute "
+        out += "(6·parameters·positions) the Pareto front. Validation losses are in nats; every seed is a point.\n\n"
         let header = ["model", "against", "c", "b"] + (plan.irreducible ? ["a"] : []) + ["relative error", "points"]
         out += Markdown.table(header, fits.map(line), leftAligned: [0, 1])
         for axis in Axis.allCases { out += "\n![Loss against \(axis.rawValue)](loss-\(axis.rawValue).svg)\n" }
@@ -125,7 +127,7 @@ package struct ScalingReport {
         }.joined(separator: "; ")
     }
 
-    // MARK: Pictures
+    // MARK: Charts
 
     package func chart(_ axis: Axis) -> LineChart {
         var chart = LineChart("\(plan.title): loss against \(axis.rawValue)", x: .log(axis.label), y: .log("validation loss"))

@@ -3,24 +3,28 @@ import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// Trains every size of every model on every amount of data, and fits how the loss falls. Everything lies in one folder, as that of
-/// a comparison: the plan, a folder for each run, `results.json`, `table.md` and pictures.
+/// A scaling study: trains every size of every model on every amount of data and fits power laws of the loss. All results are
+/// written to one folder: the plan, a folder per run, `results.json`, `table.md` and charts.
 public final class ScalingStudy {
     /// A size of a model on an amount of data.
     package struct Cell {
         package let model: String, size: String
         package let parameters: Int
-        /// Positions that are read in training: whole steps, so never more than planned (but for a single step).
+        /// Number of positions read in training: that of the plan, rounded down to whole steps, at least one.
         package let tokens: Int
         package let steps: Int
         package let configuration: ConfigurationValue
         package let id: String
     }
+    /// The plan.
     public let plan: ScalingPlan
+    /// The output folder.
     public let folder: SeriesFolder
-    /// How the study was started, for the report.
+    /// The command that started the study, for the report.
     public var command = ""
+    /// Called with every event of the series.
     public var onEvent: (SeriesEvent) -> Void = { _ in }
+    /// Called during training; true stops the series after the current step, with a checkpoint.
     public var shouldStop: () -> Bool = { false }
     private let registries: Registries
     private let datasets: DatasetFolder
@@ -34,8 +38,8 @@ public final class ScalingStudy {
         self.datasets = datasets
     }
 
-    /// Runs what is left to run, small runs first.
-    /// - Parameter resume: goes on with what is in the folder; without it the folder must have no runs.
+    /// Trains all models, except completed runs, in the order of compute.
+    /// - Parameter resume: whether to continue the series in the folder; otherwise the folder must have no runs.
     /// - Returns: false when `shouldStop` ended it.
     /// - Throws: `SeriesError`, `DatasetError`.
     @discardableResult
@@ -43,7 +47,7 @@ public final class ScalingStudy {
         let lock = try FolderLock(folder.url)
         defer { lock.release() }
         if let warning = lock.warning { onEvent(.training(.note("warning: \(warning)"))) }
-        try folder.check(plan.resolved, places: plan.places, resume: resume) {
+        try folder.check(plan.resolved, fileKeys: plan.fileKeys, resume: resume) {
             try ScalingPlan($0, registries: registries).resolved
         }
         let cells = try self.cells()
@@ -86,10 +90,10 @@ public final class ScalingStudy {
                 var config = entry.configuration
                 let steps = max(1, tokens / perStep)
                 try config.set(path: "training.steps", to: .int(steps))
-                let place = [entry.model, entry.size, "tokens \(tokens)"].map(PlanParts.slug).joined(separator: "/")
+                let id = [entry.model, entry.size, "tokens \(tokens)"].map(PlanParts.slug).joined(separator: "/")
                 return Cell(
                     model: entry.model, size: entry.size, parameters: model.parameters.trainableCount, tokens: steps * perStep,
-                    steps: steps, configuration: config, id: place)
+                    steps: steps, configuration: config, id: id)
             }
         }
     }

@@ -5,19 +5,24 @@ import NSTMLayers
 import NSTMModules
 import NSTMTensor
 
-/// What the states of a trained model do, measured on training batches: what policies on life and death go by, without training.
+/// A measurement of the states of a trained model on training batches, as input of pruning policies.
 public final class StateSurvey: PassObserver {
+    /// The model.
     public let model: SequenceModel
     private let dataset: any Dataset
     private let batches: [Batch]
     private let needs: Set<StateObservation>
     private var statistics: [StateStatistics]
-    private let places: LayerIndices
+    private let layerIndices: LayerIndices
     private var losses = 0.0
 
     /// - Parameters:
-    ///   - batches: how many training batches are read, and how many sequences each has.
-    ///   - needs: what is observed.
+    ///   - model: the model.
+    ///   - dataset: the training data.
+    ///   - batches: number of training batches.
+    ///   - size: number of sequences of a batch.
+    ///   - needs: quantities to measure.
+    ///   - key: random key of the batches.
     public init(
         _ model: SequenceModel, _ dataset: any Dataset, batches: Int, size: Int, needs: Set<StateObservation>,
         key: RandomKey = RandomKey(0)
@@ -27,9 +32,9 @@ public final class StateSurvey: PassObserver {
         self.needs = needs
         let key = key.fold("survey"), layers = model.stateLayers
         self.batches = (0..<batches).map { dataset.trainingBatch(step: $0, size: size, key: key) }
-        // Nearly the plain mean over batches.
+        // With this smoothing, the exponential mean is nearly the arithmetic mean over batches.
         statistics = layers.map { _ in StateStatistics(smoothing: 1 - 1e-9) }
-        places = LayerIndices(layers.map(\.path))
+        layerIndices = LayerIndices(layers.map(\.path))
         for (step, batch) in self.batches.enumerated() {
             let context = ForwardContext(.evaluate, recording: needs.contains(.saliency))
             context.observer = self
@@ -41,14 +46,16 @@ public final class StateSurvey: PassObserver {
             }
         }
     }
+    /// Whether a value is needed for the survey.
     public func wants(_ name: String, at path: String) -> Bool {
-        places[path] != nil && StateObservation(rawValue: name).map(needs.contains) ?? false
+        layerIndices[path] != nil && StateObservation(rawValue: name).map(needs.contains) ?? false
     }
+    /// Adds a value to the statistics of its layer.
     public func observe(_ name: String, _ value: Tensor, at path: String) {
-        if let i = places[path], let name = StateObservation(rawValue: name) { statistics[i].observe(name, value) }
+        if let i = layerIndices[path], let name = StateObservation(rawValue: name) { statistics[i].observe(name, value) }
     }
 
-    /// The model's mean loss on the batches as it is now.
+    /// The mean loss on the batches, with the present parameters and active states.
     public func loss() -> Double {
         var sum = 0.0, count = 0.0
         for batch in batches {
@@ -58,7 +65,7 @@ public final class StateSurvey: PassObserver {
         }
         return sum / max(1, count)
     }
-    /// What policies see of each layer.
+    /// The measurements of each layer, as input of policies.
     public func views() -> [StateView] {
         zip(model.stateLayers, statistics).map { layer, statistics in
             let ablation = needs.contains(.ablation) ? LayerLifecycle.ablation(layer, loss) : [:]
@@ -69,27 +76,33 @@ public final class StateSurvey: PassObserver {
     }
 }
 
-/// Switches states of a trained model off, once, by a policy.
+/// A single application of a pruning policy to the states of a trained model.
 public struct PruningRound: Sendable {
+    /// The decision on a state.
     public struct Decision: Sendable, Equatable {
+        /// Layer, state, score and reason.
         public let event: StateEvent
-        public let dies: Bool
+        /// Whether the state was pruned.
+        public let isPruned: Bool
     }
-    /// Every active state with its score, layer by layer, those that are worth least first.
+    /// The decisions on all active states, by layer and ascending score.
     public let decisions: [Decision]
-    public var events: [StateEvent] { decisions.filter(\.dies).map(\.event) }
+    /// The events of pruned states.
+    public var events: [StateEvent] { decisions.filter(\.isPruned).map(\.event) }
 
-    /// Decides, and switches off.
+    /// Selects states and deactivates them. At least one state of each layer remains active.
     /// - Parameters:
-    ///   - keep: states that stay in each layer, by the policy's scores; nil lets the policy say who dies. One always stays.
-    ///   - step: training steps done.
+    ///   - survey: measurements of the states.
+    ///   - policy: the policy.
+    ///   - keep: number of states to keep in each layer, by the policy's scores; nil for the candidates of the policy.
+    ///   - step: number of completed training steps.
     public init(_ survey: StateSurvey, _ policy: any PruningPolicy, keep: Int?, step: Int) {
         var decisions: [Decision] = []
         for (layer, view) in zip(survey.model.stateLayers, survey.views()) {
             var policy = policy, active = layer.manager.active
             let scores = policy.scores(view, RandomKey(0)), order = scores.order
             let candidates: [(index: Int, reason: String)] =
-                keep.map { k in order.prefix(max(0, scores.count - k)).map { ($0, "not among the \(k) of the highest scores") } }
+                keep.map { k in order.prefix(max(0, scores.count - k)).map { ($0, "not among the \(k) highest scores") } }
                 ?? policy.candidates(scores, view)
             let reasons = Dictionary(
                 uniqueKeysWithValues: candidates.prefix(max(0, scores.count - 1)).map { ($0.index, $0.reason) })
@@ -98,8 +111,8 @@ public struct PruningRound: Sendable {
                 active[state.place] = reasons[i] == nil
                 let event = StateEvent(
                     step: step, layer: layer.path, state: state.identity, kind: .pruned, score: scores[i],
-                    reason: reasons[i] ?? "stays")
-                decisions.append(Decision(event: event, dies: reasons[i] != nil))
+                    reason: reasons[i] ?? "kept")
+                decisions.append(Decision(event: event, isPruned: reasons[i] != nil))
             }
             layer.manager.active = active
         }
@@ -108,9 +121,9 @@ public struct PruningRound: Sendable {
 }
 
 extension [Double] {
-    /// Indices by value, smallest first; of equals the later first.
+    /// Indices in ascending order of values; of equal values the later first.
     var order: [Int] { indices.sorted { self[$0] != self[$1] ? self[$0] < self[$1] : $0 > $1 } }
-    /// Ranks from 1; equals share their mean rank.
+    /// Ranks from 1; equal values have their mean rank.
     var ranks: [Double] {
         let sorted = indices.sorted { self[$0] < self[$1] }
         var ranks = Array(repeating: 0.0, count: count), start = 0
@@ -122,7 +135,7 @@ extension [Double] {
         }
         return ranks
     }
-    /// Spearman's rank correlation: Pearson's of the ranks; 0 when one of the two is all the same.
+    /// Spearman's rank correlation with another list of the same count; 0 when one of the two is constant.
     public func rankCorrelation(with other: [Double]) -> Double {
         let a = ranks, b = other.ranks, mean = Double(count + 1) / 2
         var ab = 0.0, aa = 0.0, bb = 0.0

@@ -3,15 +3,21 @@ import NSTMAutograd
 import NSTMLayers
 import NSTMTensor
 
-/// How long the state part of a layer takes: writing and reading of all tokens, without projections and routing.
+/// The duration of the state updates and reads of a layer, without projections and routing.
 public struct StateTiming: Sendable {
+    /// Number of measured rounds.
     public static let rounds = 15
-    /// Medians, in seconds.
+    /// Median duration of the forward pass, in seconds.
     public let forward: Double
+    /// Median duration of the backward pass, in seconds.
     public let backward: Double
 
-    /// Random tokens, routed by the layer's own policy.
-    /// - Parameter used: states that each sequence uses, drawn for each among the active ones; nil: all of them.
+    /// Measures a layer on random tokens, which its policy routes.
+    /// - Parameters:
+    ///   - layer: the layer.
+    ///   - batch: number of sequences.
+    ///   - length: number of tokens of a sequence.
+    ///   - used: number of states that each sequence uses, selected at random from the active ones; nil for all.
     public init(_ layer: NSTMLayer, batch: Int, length: Int, used: Int? = nil) {
         let manager = layer.manager, width = manager.initialKeys.value.shape[1], dtype = manager.initialKeys.value.dtype
         let key = RandomKey(0).fold("timing")
@@ -25,7 +31,7 @@ public struct StateTiming: Sendable {
         let still = ForwardContext(.evaluate)
         let routing = layer.router.route(still.constant(x), activity(still), position: 0, carried: nil, still)
         var forwards: [Double] = [], backwards: [Double] = []
-        // The first rounds warm up.
+        // The first rounds are a warm-up.
         for round in 0..<StateTiming.rounds + 3 {
             let context = ForwardContext(.evaluate, recording: true), present = activity(context)
             let states = layer.initialState(batch: batch, present, context)
@@ -47,12 +53,12 @@ public struct StateTiming: Sendable {
         forward = forwards.sorted()[forwards.count / 2]
         backward = backwards.sorted()[backwards.count / 2]
     }
-    /// 1 for so many of the active states of each sequence, [B, N].
+    /// A mask [B, N] with 1 for `count` randomly selected active states per sequence.
     private static func draw(_ count: Int, _ batch: Int, _ manager: StateManager, _ key: RandomKey) -> Tensor {
-        let active = manager.active, places = active.indices.filter { active[$0] }
+        let active = manager.active, indices = active.indices.filter { active[$0] }
         var flags = Array(repeating: 0.0, count: batch * active.count)
         for b in 0..<batch {
-            for i in key.fold(b).permutation(places.count).prefix(count) { flags[b * active.count + places[i]] = 1 }
+            for i in key.fold(b).permutation(indices.count).prefix(count) { flags[b * active.count + indices[i]] = 1 }
         }
         return Tensor(flags, [batch, active.count])
     }

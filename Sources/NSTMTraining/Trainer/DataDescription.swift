@@ -8,15 +8,19 @@ import NSTMModules
 import NSTMOptim
 import NSTMTensor
 
-/// What a model was trained on, as a checkpoint tells it: enough to build the model again without the data.
+/// The description of a model's training data in a checkpoint, which suffices to build the model without the data.
 public struct DataDescription: StoredValue, Sendable, Equatable {
+    /// Name of the dataset.
     public var name: String
+    /// Fingerprint of the data.
     public var fingerprint: String
+    /// Type and size of the inputs.
     public var input: InputKind
+    /// Type and size of the targets.
     public var target: TargetKind
 
     public var issues: [String] { issues(sizes: 1...Int(Int32.max)) }
-    /// - Parameter sizes: what vocabularies, widths and numbers of classes may be.
+    /// - Parameter sizes: valid range of vocabularies, widths and numbers of classes.
     func issues(sizes: ClosedRange<Int>) -> [String] {
         var issues = RangeIssues()
         func check(_ input: InputKind, _ name: String, _ issues: inout RangeIssues) {

@@ -2,16 +2,16 @@ import NSTMData
 import NSTMModules
 import NSTMTensor
 
-/// The least memory that a model takes, from its outline: a bound from below, so that nothing is refused that could work.
+/// A lower bound of the memory for training a model, so that no feasible configuration is rejected.
 struct MemoryNeed {
     let parameterCount: Int
-    /// Bytes of all parameters.
+    /// Size of all parameters, in bytes.
     let parameters: Int
-    /// Bytes of the trainable ones.
+    /// Size of the trainable parameters, in bytes.
     private let trainable: Int
     private let outline: SequenceModel
 
-    /// - Parameter outline: a model whose parameters may be views of nothing (`ParameterBuilder.outline`).
+    /// - Parameter outline: a model, whose parameters may be without memory (`ParameterBuilder.outline`).
     init(_ outline: SequenceModel) {
         self.outline = outline
         let all = outline.parameters.all
@@ -23,30 +23,30 @@ struct MemoryNeed {
         sizes.map { [$0.count, $0.dtype.byteCount].saturatedProduct }.saturatedSum
     }
 
-    /// What the backward pass of a step finds in memory: the residual stream before each block, in blocks that are not computed again
-    /// the inner vectors of the feed-forward part, and the answers of every position.
+    /// Lower bound of the activations saved for the backward pass, in bytes: the residual stream before each block, the hidden
+    /// vectors of the feed-forward layers unless they are recomputed, and the outputs of every position.
     func activations(batch: Int, positions: Int) -> Int {
         let shape = outline.shape, inner = shape.recompute ? 0 : shape.hidden
         let blocks = [shape.layers, [shape.width, inner].saturatedSum].saturatedProduct
-        let answers =
+        let outputs =
             switch shape.output {
             case .nextToken(let vocabulary): vocabulary
             case .perToken(let width): width
             case .pooled: 0
             }
-        return [batch, positions, [blocks, answers].saturatedSum, DType.float32.byteCount].saturatedProduct
+        return [batch, positions, [blocks, outputs].saturatedSum, DType.float32.byteCount].saturatedProduct
     }
 
-    /// - Throws: `MemoryError` when parameters, their gradients, the optimizer's moments and the activations of a step need more
-    ///   than there is.
+    /// Checks the available memory for parameters, gradients, the optimizer's moments and the activations of a step.
+    /// - Throws: `MemoryError` if it is not sufficient.
     func check(training settings: TrainingSettings, on dataset: any Dataset) throws(MemoryError) {
-        // Of an input that an embedder takes as a whole it makes fewer positions.
+        // An embedder of whole inputs reduces the number of positions; 1 is a lower bound.
         let positions = outline.embedders.contains { $0.fixedLength != nil } ? 1 : dataset.contextLength
         let activations = activations(batch: settings.batch, positions: positions)
         let moments = [trainable, settings.method.slots.count].saturatedProduct
         try AvailableMemory.check(
             [parameters, trainable, moments, activations].saturatedSum,
-            for: "a step of training: \(grouped(parameterCount)) parameters with gradients and moments (model.width, …), and "
+            for: "a training step: \(grouped(parameterCount)) parameters with gradients and moments (model.width, …), and "
                 + "\(grouped(settings.batch)) sequences of up to \(grouped(positions)) positions (training.batch, data)")
     }
 }

@@ -6,23 +6,24 @@ import NSTMLayers
 import NSTMModules
 import NSTMSystem
 
-/// One JSON object a line, for tools. When a run resumes from a checkpoint, lines of steps after it are dropped first, so that
-/// the file reads as one run.
+/// A log of metrics with one JSON object per line. When a run resumes from a checkpoint, lines of later steps are removed first,
+/// so that the file is the log of one run.
 final class MetricsLog {
     private let descriptor: Int32
     private var url: URL
-    /// Lines of the history that were kept although they say no step: something damaged them.
+    /// Number of damaged lines (without a step) of the history, which were kept.
     let unreadableCount: Int
 
+    /// Creates the file with the history of the run.
     /// - Parameters:
-    ///   - history: the log of the run so far, which may be the file itself.
-    ///   - step: what the history says of later steps is left out; 0: all of it.
-    /// - Throws: `TrainingError.log`; the history is unchanged then.
+    ///   - history: the log of the run so far, which may be the file itself; nil for the file itself.
+    ///   - step: last step of the history to keep; 0 for an empty log.
+    /// - Throws: `TrainingError.log`; then the history is unchanged.
     init(_ url: URL, history: URL? = nil, keepingUntil step: Int) throws {
         self.url = url
         var kept = Data(), unreadable = 0
         if step > 0 {
-            // A line that cannot be read belongs to where it stands: it stays when the line before it does.
+            // A damaged line is kept if the line before it is kept.
             var isKeeping = true
             for line in try MetricsLog.lines(of: history ?? url) {
                 if let n = line.step { isKeeping = n <= step } else if isKeeping { unreadable += 1 }
@@ -38,7 +39,7 @@ final class MetricsLog {
     }
     deinit { close(descriptor) }
 
-    /// Puts the file in place of another one, where it goes on.
+    /// Moves the file to another path, where it replaces an existing one; further lines are written there.
     func move(to target: URL) throws {
         guard rename(url.path, target.path) == 0 else {
             throw TrainingError.log(path: target.path, reason: "cannot be replaced: \(String(cString: strerror(errno)))")
@@ -46,7 +47,9 @@ final class MetricsLog {
         url = target
     }
 
-    /// - Throws: `TrainingError.log` when the line cannot be written, or when the file is no longer the one that its path names.
+    /// Appends a line.
+    /// - Throws: `TrainingError.log` when the line cannot be written, or when the file at the path is no longer the one of this
+    ///   log.
     func write(_ fields: [(String, ConfigurationValue)]) throws(TrainingError) {
         guard FileIdentity(descriptor: descriptor) == FileIdentity(url) else {
             throw TrainingError.log(path: url.path, reason: "was deleted, moved or replaced while the run wrote to it")
@@ -55,7 +58,7 @@ final class MetricsLog {
         let end = lseek(descriptor, 0, SEEK_END)
         let code = line.withUnsafeBytes { writeAll($0, to: descriptor) }
         if code != 0 {
-            // Half a line is none.
+            // Removes a partially written line.
             _ = ftruncate(descriptor, end)
             throw MetricsLog.error(url.path, code)
         }
@@ -73,15 +76,16 @@ final class MetricsLog {
 
     // MARK: Reading
 
+    /// A line of a log.
     struct Line {
-        /// Without the end of the line.
+        /// The line without its end.
         let bytes: Data
-        /// Nil when the line is not a JSON object.
+        /// The JSON object; nil when the line is not one.
         let fields: ConfigurationMap?
         var step: Int? { if case .int(let n)? = fields?["step"] { n } else { nil } }
     }
-    /// The lines of a log; lines may end as on Windows, and bytes that are no UTF-8 damage only the text they are in. A last line
-    /// without an end was cut off in the middle of writing and is left out. No file has no lines.
+    /// The lines of a log; empty if the file does not exist. Lines may end with CR LF, and invalid UTF-8 affects only its line. A
+    /// last line without an end is incomplete and is omitted.
     /// - Throws: `TrainingError.log` when the file cannot be read.
     static func lines(of url: URL) throws -> [Line] {
         let data: Data

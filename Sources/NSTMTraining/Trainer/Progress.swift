@@ -1,26 +1,35 @@
 import Foundation
 import NSTMLayers
 
-/// What a training run tells while it runs.
+/// An event of a training run.
 public enum TrainingEvent: Sendable {
-    /// After every step.
+    /// A training step is complete.
     case step(StepReport)
+    /// An evaluation is complete.
     case evaluated(step: Int, Metrics)
+    /// A checkpoint was saved.
     case saved(URL, step: Int)
-    /// Something to know that does not stop the run: a warning.
+    /// A warning.
     case note(String)
-    /// A state was born or has died.
-    case life(StateEvent)
+    /// A state was allocated or pruned.
+    case lifecycle(StateEvent)
 }
 
+/// The measurements of a training step.
 public struct StepReport: Sendable {
-    /// Steps done, and to do in all.
-    public let step: Int, steps: Int
+    /// Number of completed steps.
+    public let step: Int
+    /// Total number of steps of the run.
+    public let steps: Int
+    /// Loss of the batch, without auxiliary losses.
     public let loss: Double
+    /// Learning rate of the step.
     public let rate: Double
+    /// Global norm of the gradients before clipping.
     public let gradientNorm: Double
+    /// Training speed: exponential mean over steps, in positions per second.
     public let tokensPerSecond: Double
-    /// Seconds to the last step at the present speed.
+    /// Estimated time to the last step, in seconds.
     public let secondsLeft: Double
 
     package init(
@@ -36,8 +45,8 @@ public struct StepReport: Sendable {
     }
 }
 
-/// Writes progress for people: one line that renews itself on a terminal, plain lines now and then elsewhere. Warnings go to a
-/// stream of their own.
+/// A reporter of the progress of a run: a line that is updated on a terminal; elsewhere a line every 10 seconds. Warnings are
+/// written to a separate stream.
 public final class ProgressReporter {
     private let isTerminal: Bool
     private let write: (String) -> Void
@@ -47,8 +56,9 @@ public final class ProgressReporter {
     private let interval: TimeInterval
 
     /// - Parameters:
-    ///   - write: where progress and results go; standard output when nil.
-    ///   - warn: where warnings go; standard error when nil.
+    ///   - isTerminal: whether to update a line in place.
+    ///   - write: receives progress and results; nil for standard output.
+    ///   - warn: receives warnings; nil for standard error.
     public init(
         isTerminal: Bool = isatty(STDOUT_FILENO) == 1, write: ((String) -> Void)? = nil, warn: ((String) -> Void)? = nil
     ) {
@@ -58,6 +68,7 @@ public final class ProgressReporter {
         interval = isTerminal ? 0.2 : 10
     }
 
+    /// Reports an event.
     public func callAsFunction(_ event: TrainingEvent) {
         switch event {
         case .step(let r):
@@ -79,7 +90,7 @@ public final class ProgressReporter {
             // Both streams may be the same terminal.
             clear()
             warn(text.printable + "\n")
-        case .life(let e):
+        case .lifecycle(let e):
             let score = String(format: "%.4g", e.score)
             line("step \(e.step)  state \(e.state) of \(e.layer) \(e.kind.rawValue): \(e.reason) (\(score))")
         }
@@ -88,7 +99,7 @@ public final class ProgressReporter {
         clear()
         write(text.printable + "\n")
     }
-    /// Takes an open progress line away.
+    /// Erases an open progress line.
     private func clear() {
         if isOpen { write("\r\u{1B}[2K") }
         isOpen = false
@@ -99,7 +110,7 @@ public final class ProgressReporter {
         isOpen = false
     }
 
-    /// A line that is longer than the terminal cannot be renewed.
+    /// Columns of the terminal, because a line that is longer cannot be updated in place.
     private static var terminalWidth: Int {
         var size = winsize()
         return ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80

@@ -8,9 +8,9 @@ import NSTMOptim
 import NSTMTensor
 
 extension SequenceModel {
-    /// Takes the parameters of a checkpoint over; nothing is changed when they do not fit.
-    /// - Throws: `CheckpointError.tensorMismatch` naming every missing, unexpected and different tensor; `invalidValues` for masks and
-    ///   identities of states that are none.
+    /// Loads the parameters of a checkpoint. After an error the model is unchanged.
+    /// - Throws: `CheckpointError.tensorMismatch` with every missing, unexpected and different tensor; `invalidValues` for
+    ///   invalid masks and identifiers of states.
     public func load(_ archive: CheckpointArchive) throws {
         let all = parameters.all
         let values = try archive.tensors(under: "model", matching: all.map { ($0.path, $0.value.shape, $0.value.dtype) })
@@ -23,21 +23,21 @@ extension SequenceModel {
 }
 
 extension SequenceModel {
-    /// Compares what the model needs of its inputs' lengths with what a dataset has. Nothing is computed, so an outline will do.
-    /// - Throws: `TrainingError.unfit` with every length that the model cannot take.
+    /// Checks that the model accepts the sequence lengths of a dataset. Nothing is computed, so that an outline suffices.
+    /// - Throws: `TrainingError.unfit` with every length that the model does not accept.
     public func check(takes dataset: any Dataset) throws {
         var issues: [String] = []
         let length = max(dataset.contextLength, dataset.evaluationLength)
         if let longest = maxSequenceLength, length > longest {
             let key = shape.positions.map { $0 == longest } ?? false ? "model.positions" : "model.length"
-            issues.append("sequences of \(length) positions, and the model takes at most \(longest) (\(key))")
+            issues.append("sequences of \(length) positions, but the model accepts at most \(longest) (\(key))")
         }
         for (embedder, lengths) in zip(embedders, dataset.inputLengths) {
             guard let fixed = embedder.fixedLength, lengths != fixed...fixed else { continue }
             let range = lengths.count == 1 ? "\(lengths.lowerBound)" : "\(lengths.lowerBound) to \(lengths.upperBound)"
             issues.append(
-                "inputs of \(range) positions, and the embedder takes exactly \(fixed) (model.embedders; for images "
-                    + "height · width pixels, one for each position: data.patch: 1)")
+                "inputs of \(range) positions, but the embedder accepts exactly \(fixed) (model.embedders; for images "
+                    + "height · width, with one pixel per position: data.patch: 1)")
         }
         guard issues.isEmpty else { throw TrainingError.unfit(dataset: dataset.name, issues: issues) }
     }

@@ -7,7 +7,7 @@ import NSTMModules
 import NSTMOptim
 import NSTMTensor
 
-/// Speed over the last steps, an exponential mean.
+/// The training speed as an exponential mean over steps.
 struct SpeedMeter {
     private var tokens = 0.0, seconds = 0.0, steps = 0.0
     mutating func add(tokens n: Int, seconds s: Double) {

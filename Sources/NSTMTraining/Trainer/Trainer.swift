@@ -9,55 +9,63 @@ import NSTMOptim
 import NSTMSystem
 import NSTMTensor
 
-/// Trains a model on a dataset, step by step, with checkpoints from which it goes on to the bit.
+/// The training of a model on a dataset, with checkpoints from which a run resumes bit-identically.
 ///
-/// Everything random is a function of (seed, step, path, purpose), and a batch is a function of (seed, step): the position of a
-/// run is its step counter, and a run resumed from a checkpoint is the run that never stopped.
+/// All random numbers are functions of (seed, step, path, purpose), and a batch is a function of (seed, step), so that the step
+/// counter is the whole position of a run.
 public final class Trainer {
+    /// The model.
     public let model: SequenceModel
+    /// The training and validation data.
     public let dataset: any Dataset
+    /// The settings of the run.
     public let settings: TrainingSettings
+    /// The optimizer, with its moments.
     public let optimizer: Optimizer
-    /// Where checkpoints and metrics go; nil writes nothing.
+    /// Folder for checkpoints and metrics; nil to write no files.
     public let folder: URL?
-    /// Stored with every checkpoint.
+    /// The resolved configuration, stored in every checkpoint.
     public var configuration: ConfigurationValue = .null
+    /// The tokenizer of the data, stored in every checkpoint; nil without one.
     public var tokenizer: CharacterTokenizer?
-    /// Told of everything that happens.
+    /// Called with every event.
     public var onEvent: (TrainingEvent) -> Void = { _ in }
-    /// Asked after every step and between the batches of an evaluation; true saves and ends the run. An evaluation that it ended
-    /// is done when the run resumes.
+    /// Called after every step and between the batches of an evaluation; true saves a checkpoint and ends the run. An interrupted
+    /// evaluation is repeated when the run resumes.
     public var shouldStop: () -> Bool = { false }
-    /// Whether `run` may throw away checkpoints of another run that it finds in its folder.
+    /// Whether `run` may delete checkpoints of another run in its folder.
     public var overwrites = false
-    /// Looks at every value and gradient of a step, and stops the program at the first that is not finite, naming operation, module
-    /// path and index. Changes no bit, and takes time.
+    /// Whether every value and gradient of a step is checked. The program stops at the first non-finite one and reports
+    /// operation, module path and index. Results are unchanged, but slower.
     public var checksFinite = false
 
+    /// Number of completed steps.
     public private(set) var step = 0
-    /// Positions that counted in the loss so far.
+    /// Number of targets that have contributed to the loss so far.
     public private(set) var tokens = 0
+    /// Metrics of the last evaluation; nil before the first.
     public private(set) var lastMetrics: Metrics?
     /// The newest checkpoint of this run.
     public private(set) var lastCheckpoint: URL?
     /// Whether the metric of `settings.target` has been reached.
     public private(set) var hasReachedTarget = false
-    /// How states live and die; nil when no layer has a plan for that.
-    public let life: StateLifecycle?
-    /// Spent on steps, when `settings.timeLimit` limits it.
+    /// Allocation and pruning of states; nil when no layer has a configuration for it.
+    public let lifecycle: StateLifecycle?
+    /// Duration of all steps, in seconds, for `settings.timeLimit`.
     private var seconds = 0.0
     private var waiting = EarlyStopping.Progress()
     private let key: RandomKey
     private var log: MetricsLog?
-    /// The folder of the checkpoint that this run resumed from.
+    /// Folder of the checkpoint that this run was resumed from.
     private var origin: URL?
-    /// Checkpoints of an earlier run in the folder. They and that run's log go once this run has a checkpoint of its own.
+    /// Checkpoints of an earlier run in the folder, to be deleted with that run's log when this run has saved its first
+    /// checkpoint.
     private var replaced: [URL] = []
-    /// Why the log cannot be written any more.
+    /// The error after which the log can no longer be written.
     private var logError: TrainingError?
-    /// Of the folder; `run` takes one of its own when it is nil.
+    /// The lock of the folder; `run` locks the folder itself when it is nil.
     package var lock: FolderLock?
-    /// Whether the evaluation after this step is still to be done, because the run was asked to stop meanwhile.
+    /// Whether the evaluation after this step is pending, because the run was stopped during it.
     private var isEvaluationDue = false
     private var hasReportedUntouched = false
 
@@ -70,7 +78,7 @@ public final class Trainer {
         self.folder = folder
         key = RandomKey(UInt64(seed)).fold("training")
         optimizer = Optimizer(settings.method, decay: settings.decay)
-        life = StateLifecycle(model)
+        lifecycle = StateLifecycle(model)
     }
 
     /// Why a run ended.
@@ -86,7 +94,9 @@ public final class Trainer {
         case stopped
     }
 
-    /// Trains to the last step, or to `until`, and saves a checkpoint at the end.
+    /// Trains to the last step and saves a checkpoint at the end.
+    /// - Parameter limit: step at which to stop earlier; nil for the last one.
+    /// - Returns: the reason why the run ended.
     /// - Throws: `TrainingError`, `CheckpointError`.
     @discardableResult
     public func run(until limit: Int? = nil) throws -> StopReason {
@@ -155,12 +165,13 @@ public final class Trainer {
         return ending ?? (step < settings.steps ? .stopped : .finished)
     }
 
-    /// Appends to the log. What goes wrong ends the run after the step, with a checkpoint.
+    /// Appends to the log. An error ends the run after the step, with a checkpoint.
     private func record(_ fields: [(String, ConfigurationValue)]) {
         guard logError == nil else { return }
         do { try log?.write(fields) } catch { logError = error }
     }
-    /// Saves a run that ends because of its log, and adds to the error what became of that.
+    /// Saves a run that ends because of an error of its log.
+    /// - Returns: the error, with the result of saving added.
     private func afterSaving(_ error: TrainingError) -> any Error {
         logError = nil
         guard case .log(let path, let reason) = error else { return error }
@@ -174,25 +185,25 @@ public final class Trainer {
         }
     }
 
-    /// Makes the folder, and the log with the history of the run that is resumed.
+    /// Creates the folder, and the log with the history of a resumed run.
     private func begin(in folder: RunFolder) throws {
         let isElsewhere = origin.map { !FileIdentity.isSame($0, folder.url) } ?? false
         if overwrites && origin != nil && !isElsewhere { throw TrainingError.overwritesItself(path: folder.url.path) }
         replaced = try folder.prepare(at: isElsewhere ? 0 : step, overwriting: overwrites)
-        // What is to be replaced keeps its own log until then.
+        // An earlier run in the folder keeps its log until its checkpoints are deleted.
         let log = try MetricsLog(
             replaced.isEmpty ? folder.metrics : folder.url.appendingPathComponent("metrics.new.jsonl"),
             history: isElsewhere ? origin.map { RunFolder($0).metrics } : folder.metrics, keepingUntil: step)
         if log.unreadableCount > 0 {
-            onEvent(.note("warning: \(log.unreadableCount) line(s) of the log of metrics cannot be read; they were kept"))
+            onEvent(.note("warning: \(log.unreadableCount) line(s) of the metrics log are damaged; they were kept"))
         }
         self.log = log
         origin = folder.url
-        // A second call of `run` resumes its own run.
+        // A second call of `run` continues the same run.
         overwrites = false
     }
 
-    /// Why the run is over before its last step, if it is.
+    /// The reason to end the run before its last step; nil without one.
     private var early: StopReason? {
         if hasReachedTarget { return .targetReached }
         if let earlyStopping = settings.earlyStopping, waiting.waited >= earlyStopping.patience { return .noImprovement }
@@ -200,13 +211,13 @@ public final class Trainer {
         return nil
     }
 
-    /// One step: batch, forward, backward, clip, update.
-    /// - Returns: also how many positions were read, for the speed.
+    /// Performs a step: batch, forward, backward, clip, update.
+    /// - Returns: loss, gradient norm, and number of positions that were read, for the speed.
     private func trainStep() throws -> (loss: Double, norm: Double, positions: Int) {
         let batch = dataset.trainingBatch(step: step, size: settings.batch, key: key)
         let context = ForwardContext(.train, key: key.fold("forward").fold(step))
         context.tape.checksFinite = checksFinite
-        context.observer = life
+        context.observer = lifecycle
         let task = model.loss(batch, dataset.targetKind, context)
         var loss = task
         for (_, extra) in context.auxiliaryLosses { loss = loss + extra }
@@ -231,11 +242,11 @@ public final class Trainer {
         return (value, norm, batch.positionCount)
     }
 
-    /// Lets policies decide which states are born and die, after a step.
+    /// Allocates and prunes states after a step, by the policies of the layers.
     private func updateLifecycle(loss: Double) {
-        guard let life else { return }
+        guard let lifecycle else { return }
         let trial = key.fold("life")
-        let changes = life.finish(step: step, loss: loss, key: key) {
+        let changes = lifecycle.finish(step: step, loss: loss, key: key) {
             let batch = dataset.trainingBatch(step: step, size: settings.evaluationBatch, key: trial)
             return model.loss(batch, dataset.targetKind, ForwardContext(.evaluate)).value.item()
         }
@@ -244,12 +255,12 @@ public final class Trainer {
             if e.kind == .allocated {
                 for p in layer.stateParameters { optimizer.forget(change.place, axis: p.stateAxis!, of: p) }
             }
-            onEvent(.life(e))
+            onEvent(.lifecycle(e))
             record(MetricsLog.fields(e))
         }
     }
 
-    /// A trainable parameter without a gradient is almost always a mistake in a model.
+    /// Reports trainable parameters without a gradient, which are almost always an error in a model.
     private func reportUntouched(_ gradients: Gradients) {
         hasReportedUntouched = true
         let unused = model.stateLayers.flatMap(\.unusedParameters)
@@ -259,7 +270,7 @@ public final class Trainer {
         if !untouched.isEmpty { onEvent(.note("warning: no gradient reaches \(untouched.joined(separator: ", "))")) }
     }
 
-    /// Evaluates and logs, unless the run is asked to stop meanwhile or has lost its log: the evaluation stays due then.
+    /// Evaluates and logs. If the run is stopped meanwhile or its log cannot be written, the evaluation remains pending.
     private func evaluateNow() {
         var isStopped = logError != nil
         let batches = dataset.evaluationBatches(size: settings.evaluationBatch, limit: settings.evaluationLimit)
@@ -281,7 +292,7 @@ public final class Trainer {
 
     // MARK: Checkpoints
 
-    /// Saves `step-<n>.h5` in the run's folder and removes old ones.
+    /// Saves `step-<n>.h5` in the run's folder and deletes old checkpoints.
     /// - Throws: `CheckpointError`; `TrainingError.folder` when the folder was replaced by that of another run.
     public func save() throws {
         guard let folder else { return }
@@ -290,7 +301,7 @@ public final class Trainer {
                 throw TrainingError.folder(path: folder.path, reason: "was replaced by another folder that has checkpoints")
             }
             do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
-                throw TrainingError.folder(path: folder.path, reason: "cannot be made: \(error.plainReason)")
+                throw TrainingError.folder(path: folder.path, reason: "cannot be created: \(error.plainReason)")
             }
         }
         let url = folder.appendingPathComponent("step-\(step).h5")
@@ -323,12 +334,12 @@ public final class Trainer {
             document: "data")
         try a.encode(RunEnvironment.current, document: "environment")
         if let tokenizer { try a.encode(tokenizer, document: "tokenizer") }
-        if let life { try a.encode(life.memory, document: "lifecycle") }
+        if let lifecycle { try a.encode(lifecycle.memory, document: "lifecycle") }
         return a
     }
 
-    /// Goes on where a checkpoint was saved. Nothing is changed when it does not fit.
-    /// - Throws: `CheckpointError` naming every tensor that does not fit, `TrainingError.otherData` when the dataset differs.
+    /// Restores the state of a run from a checkpoint. After an error the trainer is unchanged.
+    /// - Throws: `CheckpointError` with every tensor that does not match, `TrainingError.otherData` when the dataset differs.
     public func restore(_ archive: CheckpointArchive) throws {
         let position = try archive.decode(Position.self, document: "training")
         guard position.data == dataset.fingerprint else {
@@ -339,22 +350,22 @@ public final class Trainer {
         }
         let moments = archive.tensors(under: "optimizer")
         let names = Set(moments.map(\.path))
-        // A parameter that never had a gradient has no moments; all others have all of them.
+        // A parameter that never had a gradient has no moments; all others must have all of them.
         let expected = optimizer.slotNames.flatMap { slot in
             model.parameters.all.filter { p in optimizer.slotNames.contains { names.contains("\($0)/\(p.path)") } }
                 .map { ("\(slot)/\($0.path)", $0.value.shape, $0.value.dtype) }
         }
         try archive.tensors(under: "optimizer", matching: expected)
-        // A run that has only now got policies begins their work with this step.
+        // The lifecycle of a run whose configuration gained policies starts at this step.
         let memory =
-            life == nil || archive.documents["lifecycle"] == nil
+            lifecycle == nil || archive.documents["lifecycle"] == nil
             ? nil : try archive.decode(StateLifecycle.Memory.self, document: "lifecycle")
-        let takeMemory: (() -> Void)?
-        do { takeMemory = try memory.flatMap { try life?.restoration(of: $0) } } catch let error as StoredValueError {
+        let restoreLifecycle: (() -> Void)?
+        do { restoreLifecycle = try memory.flatMap { try lifecycle?.restoration(of: $0) } } catch let error as StoredValueError {
             throw CheckpointError.invalidDocument(path: archive.source ?? "the archive", name: "lifecycle", reason: "\(error)")
         }
         try model.load(archive)
-        takeMemory?()
+        restoreLifecycle?()
         optimizer.restore(step: position.optimizerStep, moments)
         step = position.step
         tokens = position.tokens
@@ -374,16 +385,16 @@ public final class Trainer {
         var data: String
         var hasReachedTarget: Bool
         var earlyStopping: EarlyStopping.Progress?
-        /// Absent without a limit: what a clock says would make equal runs differ.
+        /// Duration of all steps, in seconds; absent without a time limit, so that equal runs have equal checkpoints.
         var seconds: Double?
-        /// Absent unless an interrupt ended the evaluation after this step.
+        /// Whether the evaluation after this step was interrupted; absent otherwise.
         var isEvaluationDue: Bool?
 
         package var issues: [String] {
             var issues = RangeIssues()
             issues.check("step", step, in: StoredRange.steps)
             issues.check("optimizerStep", optimizerStep, in: StoredRange.steps)
-            // A million sequences of a million positions at each of the steps.
+            // A million sequences of a million positions at each step.
             issues.check("tokens", tokens, in: 0...1 << 62)
             issues.check("earlyStopping.waited", earlyStopping?.waited, in: StoredRange.steps)
             issues.check("seconds", seconds, in: 0...1e12)

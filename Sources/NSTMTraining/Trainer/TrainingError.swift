@@ -1,21 +1,25 @@
-/// Why training cannot go on.
+/// An error that ends or prevents training.
 public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The loss, an element of the gradient (path and index of the first one), or, without either, only the gradient's norm is not
-    /// finite; also the parameter with the largest element of the gradient, and that, and the newest checkpoint of the run, if any.
+    /// The loss, the gradient or its norm is non-finite. `gradient` is path and index of the first non-finite element, `largest`
+    /// the parameter and magnitude of the largest element, and `checkpoint` the newest checkpoint of the run.
     case nonFinite(step: Int, loss: Double, gradient: String?, largest: String?, checkpoint: String?)
+    /// The dataset differs from that of the checkpoint; fingerprints of both.
     case otherData(dataset: String, saved: String, found: String)
+    /// The optimizer differs from that of the checkpoint; names of both.
     case otherOptimizer(saved: String, found: String)
+    /// The metrics log cannot be read or written.
     case log(path: String, reason: String)
-    /// The folder cannot be made or used.
+    /// The folder cannot be created or used.
     case folder(path: String, reason: String)
-    /// The folder has the checkpoints of another run, or later ones of this run.
+    /// The folder has checkpoints of another run, or later ones of this run.
     case folderInUse(path: String, newest: String, step: Int)
-    /// Another process writes to the folder; who that is, as far as known.
+    /// Another process writes to the folder; `holder` describes it, if known.
     case folderLocked(path: String, holder: String?)
-    /// A run would delete what it resumes from.
+    /// The run would delete the checkpoint that it resumes from.
     case overwritesItself(path: String)
+    /// The metric of a stopping criterion is not among those of the dataset.
     case noSuchMetric(String, dataset: String, known: [String])
-    /// What the model needs of its inputs is not what the dataset has.
+    /// The model does not accept the inputs of the dataset.
     case unfit(dataset: String, issues: [String])
 
     public var description: String {
@@ -24,33 +28,33 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
             "step \(step): " + TrainingError.overflow(step: step, loss: loss, gradient: gradient, largest: largest)
                 + (checkpoint.map { " The last checkpoint is \($0)." } ?? " This run has saved no checkpoint yet.")
         case .otherData(let dataset, let saved, let found):
-            "the checkpoint was trained on other data than this '\(dataset)': "
+            "the checkpoint was trained on data that differs from this '\(dataset)': "
                 + "fingerprint \(saved.prefix(16))…, found \(found.prefix(16))…"
         case .otherOptimizer(let saved, let found):
-            "the checkpoint holds the state of '\(saved)', the configuration asks for '\(found)'"
+            "the checkpoint has the state of the optimizer '\(saved)', the configuration specifies '\(found)'"
         case .log(let path, let reason): "\(path): \(reason)"
         case .folder(let path, let reason): "\(path): \(reason)"
         case .folderInUse(let path, let newest, let step):
-            "\(path): holds checkpoints up to \(newest), and the run would begin at step \(step). Nothing was changed. "
-                + "Resume from that checkpoint (--resume), write to another folder (--output), or throw those away (--overwrite)."
+            "\(path): has checkpoints up to \(newest), but the run would start at step \(step). Nothing was changed. "
+                + "Resume from that checkpoint (--resume), write to another folder (--output), or delete them (--overwrite)."
         case .overwritesItself(let path):
             "\(path): is the folder of the checkpoint that the run resumes from, which overwriting would delete. Nothing was "
                 + "changed. Write to another folder."
         case .folderLocked(let path, let holder):
-            "\(path): another process is writing to this folder (\(holder ?? "which one is not known")). Nothing was changed. "
+            "\(path): another process is writing to this folder (\(holder ?? "unknown process")). Nothing was changed. "
                 + "Wait until it has ended, or write to another folder (--output)."
         case .unfit(let dataset, let issues):
-            "the model does not fit the dataset '\(dataset)', which has " + issues.joined(separator: "; and ")
+            "the model is not compatible with the dataset '\(dataset)', which has " + issues.joined(separator: "; and ")
         case .noSuchMetric(let name, let dataset, let known):
-            "training cannot stop at '\(name)': the dataset '\(dataset)' has \(known.joined(separator: ", "))"
+            "training cannot stop by '\(name)': the metrics of the dataset '\(dataset)' are \(known.joined(separator: ", "))"
         }
     }
 
-    /// What overflowed, and what helps against that. In the first step no update can be to blame.
+    /// Description of the overflow and a remedy, which is not the learning rate in the first step.
     private static func overflow(step: Int, loss: Double, gradient: String?, largest: String?) -> String {
         let what: String
         if !loss.isFinite {
-            what = "the loss is \(loss)" + (gradient.map { ", and the gradient is not finite, first at \($0)" } ?? "")
+            what = "the loss is \(loss)" + (gradient.map { ", and the gradient is non-finite, first at \($0)" } ?? "")
         } else if let gradient {
             what = "the loss is \(loss), but the gradient overflowed in the backward pass, first at \(gradient)"
         } else {
@@ -60,7 +64,7 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
         }
         let remedy =
             step == 1
-            ? "No update has been made, so it is not the learning rate: the model is too deep or its initial parameters are too large."
+            ? "The learning rate is not the cause in the first step: the model is too deep, or its initial parameters are too large."
             : loss.isFinite
                 ? "Lower the learning rate, or make the model less deep." : "Lower the learning rate, or clip the gradient."
         let isElement = !loss.isFinite || gradient != nil
