@@ -25,7 +25,8 @@ struct ElementFunction: Sendable, CustomTestStringConvertible {
 
     static let all: [ElementFunction] = [
         .init(name: "negate", op: NSTM_NEG, reference: { -$0 }, derivative: { _ in -1 }, tolerance: 0),
-        .init(name: "absolute", op: NSTM_ABS, reference: { abs($0) }, derivative: { $0 > 0 ? 1 : ($0 < 0 ? -1 : 0) }, tolerance: 0),
+        .init(
+            name: "absolute", op: NSTM_ABS, reference: { abs($0) }, derivative: { $0 > 0 ? 1 : ($0 < 0 ? -1 : 0) }, tolerance: 0),
         .init(name: "exp", op: NSTM_EXP, reference: { exp($0) }, derivative: { exp($0) }, tolerance: 2e-7, low: -87.3),
         .init(name: "log", op: NSTM_LOG, reference: { log($0) }, derivative: { 1 / $0 }, tolerance: 2e-7),
         .init(name: "sqrt", op: NSTM_SQRT, reference: { sqrt($0) }, derivative: { 0.5 / sqrt($0) }, tolerance: 6e-8),
@@ -45,12 +46,14 @@ struct ElementFunction: Sendable, CustomTestStringConvertible {
             derivative: { normalCDF($0) + $0 * exp(-0.5 * $0 * $0) / (2 * Double.pi).squareRoot() }, tolerance: 1e-6, low: -12.9),
         .init(name: "relu", op: NSTM_RELU, reference: { $0 < 0 ? 0 : $0 }, derivative: { $0 > 0 ? 1 : 0 }, tolerance: 0),
         .init(
-            name: "relu2", op: NSTM_RELU2, reference: { $0 < 0 ? 0 : $0 * $0 }, derivative: { $0 > 0 ? 2 * $0 : 0 }, tolerance: 6e-8),
+            name: "relu2", op: NSTM_RELU2, reference: { $0 < 0 ? 0 : $0 * $0 }, derivative: { $0 > 0 ? 2 * $0 : 0 },
+            tolerance: 6e-8),
         .init(
             name: "softplus", op: NSTM_SOFTPLUS, reference: { softplus($0) }, derivative: { logistic($0) }, tolerance: 3e-7,
             low: -87.3),
         .init(
-            name: "logSigmoid", op: NSTM_LOGSIGMOID, reference: { -softplus(-$0) }, derivative: { logistic(-$0) }, tolerance: 3e-7,
+            name: "logSigmoid", op: NSTM_LOGSIGMOID, reference: { -softplus(-$0) }, derivative: { logistic(-$0) },
+            tolerance: 3e-7,
             high: 87.3),
         .init(name: "sin", op: NSTM_SIN, reference: { sin($0) }, derivative: { cos($0) }, tolerance: 2e-7),
         .init(name: "cos", op: NSTM_COS, reference: { cos($0) }, derivative: { -sin($0) }, tolerance: 2e-7),

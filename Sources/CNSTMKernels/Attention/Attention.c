@@ -1,4 +1,4 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Vectors.h"
 
 // BLOCK: query rows worked on at a time, few, so that a causal block leaves out most of what it cannot see. PART: keys whose scores
@@ -21,14 +21,14 @@ static void nstm_attention_range(int causal, ptrdiff_t window, ptrdiff_t queries
 
 #define REAL float
 #define NSTM_SUFFIX _f32
-#include "RowParts.inc"
+#include "RowReductions.inc"
 #include "SmallProducts.inc"
 #include "Attention.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
-#include "RowParts.inc"
+#include "RowReductions.inc"
 #include "SmallProducts.inc"
 #include "Attention.inc"
 

@@ -1,4 +1,4 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Math.h"
 
 #define REAL float
@@ -17,18 +17,15 @@ static ptrdiff_t taps_used(ptrdiff_t width, ptrdiff_t left, ptrdiff_t length) {
     return sum;
 }
 
-void nstm_conv(nstm_real t, const void *x, ptrdiff_t x_stride, ptrdiff_t left, const void *w, ptrdiff_t w_stride,
-    const void *bias, int silu, void *y, ptrdiff_t y_stride, ptrdiff_t width, ptrdiff_t length, ptrdiff_t channels) {
-    NSTM_WORK(channels * taps_used(width, left, length), length * channels,
-        (2 * length + (left < width ? left : width - 1)) * channels * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, conv, x, x_stride, left, w, w_stride, bias, silu, y, y_stride, width, length, channels);
+void nstm_causal_conv_forward(nstm_real t, const nstm_causal_conv *g, const void *x, const void *w, const void *bias, void *y) {
+    NSTM_WORK(g->channels * taps_used(g->width, g->left, g->length), g->length * g->channels,
+        (2 * g->length + (g->left < g->width ? g->left : g->width - 1)) * g->channels * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, conv, g, x, w, bias, y);
 }
-void nstm_conv_backward(nstm_real t, const void *dy, ptrdiff_t dy_stride, const void *x, ptrdiff_t x_stride,
-    ptrdiff_t left, const void *w, ptrdiff_t w_stride, const void *bias, int silu, void *dx, ptrdiff_t dx_stride,
-    void *dw, void *dbias, ptrdiff_t width, ptrdiff_t length, ptrdiff_t channels) {
+void nstm_causal_conv_backward(nstm_real t, const nstm_causal_conv *g, const void *dy, const void *x, const void *w,
+    const void *bias, void *dx, void *dw, void *dbias) {
     // The values before silu again, the sums for the taps, and dx of these rows and of those before that a tap reaches.
-    NSTM_WORK(channels * width * ((silu ? 2 : 1) * length + length + (left < width ? left : width - 1)), length * channels,
-        (3 * length + 2 * left) * channels * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, conv_backward, dy, dy_stride, x, x_stride, left, w, w_stride, bias, silu, dx, dx_stride, dw,
-        dbias, width, length, channels);
+    NSTM_WORK(g->channels * g->width * ((g->silu ? 2 : 1) * g->length + g->length + (g->left < g->width ? g->left : g->width - 1)),
+        g->length * g->channels, (3 * g->length + 2 * g->left) * g->channels * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, conv_backward, g, dy, x, w, bias, dx, dw, dbias);
 }

@@ -31,11 +31,11 @@ NSTM_KERNEL static void input_transform(const float *x, ptrdiff_t x_columns, ptr
         }
 }
 
-NSTM_KERNEL static void weight_transform(const float *w, ptrdiff_t depth, int turned, float *out) {
+NSTM_KERNEL static void weight_transform(const float *w, ptrdiff_t depth, int rotated, float *out) {
     const ptrdiff_t row = 2 * LANES, tap = depth * row;
     for (ptrdiff_t k = 0; k < tap; k += LANES) {
         VEC g[9], t[SIDE][3];
-        NSTM_UNROLL for (int i = 0; i < 9; i++) g[i] = LOAD(w + (turned ? 8 - i : i) * tap + k);
+        NSTM_UNROLL for (int i = 0; i < 9; i++) g[i] = LOAD(w + (rotated ? 8 - i : i) * tap + k);
         NSTM_UNROLL for (int j = 0; j < 3; j++) {
             VEC ends = 0.5f * (g[j] + g[6 + j]), middle = 0.5f * g[3 + j];
             t[0][j] = g[j], t[1][j] = ends + middle, t[2][j] = ends - middle, t[3][j] = g[6 + j];
@@ -113,9 +113,9 @@ void nstm_winograd_input(const float *x, ptrdiff_t x_columns, ptrdiff_t rows, pt
     NSTM_WORK(0, rows * columns * FREQUENCIES * pixel, 8 * rows * columns * FREQUENCIES * pixel);
     input_transform(x, x_columns, rows, columns, pixel, out, out_step);
 }
-void nstm_winograd_weights(const float *w, ptrdiff_t depth, int turned, float *out) {
+void nstm_winograd_weights(const float *w, ptrdiff_t depth, int rotated, float *out) {
     NSTM_WORK(0, FREQUENCIES * depth * 2 * LANES, 4 * (9 + FREQUENCIES) * depth * 2 * LANES);
-    weight_transform(w, depth, turned, out);
+    weight_transform(w, depth, rotated, out);
 }
 void nstm_winograd_output(const float *m, ptrdiff_t m_step, ptrdiff_t pixel, ptrdiff_t rows, ptrdiff_t columns, float *out) {
     NSTM_WORK(0, rows * columns * pixel, 4 * (FREQUENCIES / 4 + 1) * rows * columns * pixel);

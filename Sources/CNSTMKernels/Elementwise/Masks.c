@@ -1,5 +1,4 @@
 #include "Common.h"
-#include "nstm_indexing.h"
 
 // A row of two operands: constant strides make vector loops of the common cases; the rest is general.
 #define ROWS(a, b, row)                                                          \

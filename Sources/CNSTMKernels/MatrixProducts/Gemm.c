@@ -153,8 +153,12 @@ V4 static void turn(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, ptrdiff_t
     }
 }
 
-V4 static void v4_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
-                       float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
+V4 static void v4_rows(const nstm_gemm *product) {
+    const float *a = product->a, *b = product->b;
+    float *c = product->c;
+    const ptrdiff_t a_row = product->a_row, a_step = product->a_step, panel_stride = product->panel_stride, b_step = product->b_step;
+    const ptrdiff_t ldc = product->ldc, m = product->m, n = product->n, k = product->k;
+    const int accumulate = product->accumulate;
     // Where B takes much of the cache, A leaves it before the next panel comes; packed it stays, and its rows crowd no cache set. Rows of
     // a transposed A that are long crowd one as soon as they are read.
     const int turns = n * k > 1048576 || (n * k > 131072 && n >= 256) || (a_step >= 256 && n >= 64);
@@ -187,11 +191,10 @@ void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, 
     (width == PANEL ? pack_panel : v3_pack_panel)(transposed, b + (transposed ? j * ldb : j), ldb, k, columns, out + panel * width * k);
 }
 
-void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
-                    float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
-    // B is not counted here, once for each block of rows, but where it is made ready.
-    NSTM_WORK(m * n * k, 0, 4 * m * (k + (accumulate ? 2 : 1) * n));
-    (nstm_gemm_panel() == PANEL ? v4_rows : v3_rows)(a, a_row, a_step, b, panel_stride, b_step, c, ldc, m, n, k, accumulate);
+void nstm_gemm_rows(const nstm_gemm *p) {
+    // The bytes of B are counted where it is packed, not once for each block of rows.
+    NSTM_WORK(p->m * p->n * p->k, 0, 4 * p->m * (p->k + (p->accumulate ? 2 : 1) * p->n));
+    (nstm_gemm_panel() == PANEL ? v4_rows : v3_rows)(p);
 }
 
 #include "GemmAMX.inc"
@@ -202,10 +205,7 @@ int nstm_gemm_panel(void) { return 0; }
 void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, float *out) {
     (void)transposed, (void)b, (void)ldb, (void)k, (void)n, (void)panel, (void)out;
 }
-void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
-                    float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
-    (void)a, (void)a_row, (void)a_step, (void)b, (void)panel_stride, (void)b_step, (void)c, (void)ldc, (void)m, (void)n, (void)k, (void)accumulate;
-}
+void nstm_gemm_rows(const nstm_gemm *p) { (void)p; }
 #endif
 
 #if defined(NSTM_NO_MATRIX_TILES)
@@ -213,8 +213,5 @@ ptrdiff_t nstm_gemm_split_bytes(ptrdiff_t k) { return (void)k, 0; }
 void nstm_gemm_split_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, void *out) {
     (void)transposed, (void)b, (void)ldb, (void)k, (void)n, (void)panel, (void)out;
 }
-void nstm_gemm_split_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const void *b, float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n,
-                          ptrdiff_t k, int accumulate) {
-    (void)a, (void)a_row, (void)a_step, (void)b, (void)c, (void)ldc, (void)m, (void)n, (void)k, (void)accumulate;
-}
+void nstm_gemm_split_rows(const nstm_gemm *p, const void *packed) { (void)p, (void)packed; }
 #endif

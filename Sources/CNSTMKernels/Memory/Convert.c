@@ -1,5 +1,4 @@
 #include "Common.h"
-#include "nstm_indexing.h"
 
 // Limits are compared in the source's own type or wider; out of range, the conversion's result is not chosen.
 #define LIMITED(v, low, high, TYPE) ((v) != (v) ? (TYPE)0 : (v) <= (low) ? (TYPE)(low) : (v) >= (high) ? (TYPE)(high) : (TYPE)(v))

@@ -1,6 +1,5 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Common.h"
-#include "nstm_indexing.h"
 
 NSTM_KERNEL static int any_outside(const int32_t *indices, ptrdiff_t n, int32_t bound) {
     // As unsigned numbers, negative ones are large.

@@ -1,5 +1,4 @@
 #include "Common.h"
-#include "nstm_indexing.h"
 
 #include <stdlib.h>
 #if defined(__linux__)

@@ -1,6 +1,5 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Math.h"
-#include "nstm_indexing.h"
 
 /// Columns that a scan takes at a time, so that what it carries fits on the stack; rows, where there is one column only.
 enum { SCAN_TILE = 64, SCAN_ROWS = 8 };

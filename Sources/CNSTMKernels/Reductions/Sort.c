@@ -1,5 +1,4 @@
 #include "Common.h"
-#include "nstm_indexing.h"
 
 #define KEY uint32_t
 #define BITS 32

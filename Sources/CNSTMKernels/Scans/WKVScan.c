@@ -1,4 +1,4 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Math.h"
 
 #define REAL float
