@@ -1,5 +1,5 @@
 #include "Dispatch.h"
-#include "Tiles.h"
+#include "Vectors.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32

@@ -1,4 +1,4 @@
-#include "Functions.h"
+#include "VectorMath.h"
 #include "Dispatch.h"
 
 #define REAL float

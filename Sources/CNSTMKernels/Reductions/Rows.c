@@ -1,5 +1,5 @@
 #include "Dispatch.h"
-#include "Math.h"
+#include "VectorMath.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32

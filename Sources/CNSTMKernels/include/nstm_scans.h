@@ -118,7 +118,7 @@ void nstm_matrix_scan_chunk_backward(nstm_real t, const nstm_matrix_scan *scan, 
 
 // MARK: Pointers over states (PointerScan.c)
 
-/// w, r [length, places] ← distributions of a write head and a read head over positions 0 ... N, after every token of one
+/// w, r [length, positions] ← distributions of a write head and a read head over positions 0 ... N, after every token of one
 /// sequence.
 ///
 /// Position 0 is "at rest", position n is state n. Each token moves the write head, then the read head:
@@ -128,16 +128,16 @@ void nstm_matrix_scan_chunk_backward(nstm_real t, const nstm_matrix_scan *scan, 
 /// S moves one position forward (what leaves the last is lost), S' one back (rest stays rest).
 /// - write_moves: a [length, 2], stay and forward. read_moves: e [length, 5], stay, forward, back, home, follow.
 /// - order: the `count` positions in use, ascending, the first of them 0; all others are skipped and get 0. Null: all, `count` =
-///   `places`.
-/// - start [2, places]: both heads before the first token.
+///   `positions`.
+/// - start [2, positions]: both heads before the first token.
 void nstm_pointer_scan(nstm_real t, const void *write_moves, const void *read_moves, const int32_t *_Nullable order,
-                       ptrdiff_t count, const void *start, void *w, void *r, ptrdiff_t length, ptrdiff_t places);
+                       ptrdiff_t count, const void *start, void *w, void *r, ptrdiff_t length, ptrdiff_t positions);
 /// The backward pass, given dw and dr of the heads after every token (null counts as 0); d_start is of the heads before the
 /// first.
 void nstm_pointer_scan_backward(nstm_real t, const void *write_moves, const void *read_moves, const int32_t *_Nullable order,
                                 ptrdiff_t count, const void *start, const void *w, const void *r, const void *_Nullable dw,
                                 const void *_Nullable dr, void *d_write_moves, void *d_read_moves, void *d_start, ptrdiff_t length,
-                                ptrdiff_t places);
+                                ptrdiff_t positions);
 
 // MARK: Diagonal state (DiagonalScan.c, SelectiveScan.c, WKVScan.c): family 3
 
