@@ -17,7 +17,7 @@
 #endif
 #define INLINE inline __attribute__((always_inline))
 
-// kissfft is a template: compiled here for lanes of both element types, and again for AVX2 where it may exist.
+// kissfft is a template, compiled here for lanes of both element types, and again for AVX2 on x86-64.
 #define REAL float
 #define COUNT 8
 #define LANES lanes8
@@ -78,7 +78,7 @@ static long long multiplications(std::size_t n) {
 }
 
 struct nstm_fourier_plan {
-    /// Of one run, all lanes.
+    /// Of one run, over all lanes.
     const long long multiply_adds, bytes;
     nstm_fourier_plan(std::size_t length, int lanes) : multiply_adds(lanes * multiplications(length)), bytes(128 * (long long)length) {}
     virtual ~nstm_fourier_plan() {}
@@ -95,7 +95,8 @@ template <class Transform> struct Plan final : nstm_fourier_plan {
         typedef typename Transform::cpx_t Element;
         const Element *from = static_cast<const Element *>(in);
         Element *to = static_cast<Element *>(out);
-        // KISS FFT would send a single element through its butterfly for any factor, whose scratch all users of the plan share.
+        // KISS FFT would pass a single element through its butterfly for any factor, whose scratch memory all users of the plan
+        // share.
         if (single) *to = *from;
         else transform.transform(from, to);
     }
@@ -104,14 +105,14 @@ template <class Transform> struct Plan final : nstm_fourier_plan {
 
 nstm_fourier_plan *nstm_fourier_plan_make(int wide, ptrdiff_t length, int inverse) {
     std::size_t n = (std::size_t)length;
-    bool back = inverse != 0;
+    bool inverted = inverse != 0;
     int lanes = (int)nstm_fourier_lanes(wide);
     if (has_avx2()) {
-        if (wide) return new Plan<avx2::kissfft<avx2::lanes4>>(n, back, lanes);
-        return new Plan<avx2::kissfft<avx2::lanes8>>(n, back, lanes);
+        if (wide) return new Plan<avx2::kissfft<avx2::lanes4>>(n, inverted, lanes);
+        return new Plan<avx2::kissfft<avx2::lanes8>>(n, inverted, lanes);
     }
-    if (wide) return new Plan<plain::kissfft<plain::lanes4>>(n, back, lanes);
-    return new Plan<plain::kissfft<plain::lanes8>>(n, back, lanes);
+    if (wide) return new Plan<plain::kissfft<plain::lanes4>>(n, inverted, lanes);
+    return new Plan<plain::kissfft<plain::lanes8>>(n, inverted, lanes);
 }
 void nstm_fourier_plan_free(nstm_fourier_plan *plan) { delete plan; }
 long long nstm_fourier_multiply_adds(const nstm_fourier_plan *plan) { return plan->multiply_adds; }

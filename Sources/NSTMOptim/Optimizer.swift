@@ -85,17 +85,20 @@ public final class Optimizer {
             let o = r.lowerBound * size
             switch method {
             case .sgd(let momentum, let nesterov):
-                nstm_sgd(
-                    real, p + o, g.pointer + o, m.0.map { $0 + o }, scale, rate, momentum, nesterov ? 1 : 0, decay,
-                    r.count)
+                var settings = nstm_sgd(
+                    gradient_scale: scale, learning_rate: rate, momentum: momentum, weight_decay: decay,
+                    nesterov: nesterov ? 1 : 0)
+                nstm_sgd_step(real, &settings, p + o, g.pointer + o, m.0.map { $0 + o }, r.count)
             case .adamW(let beta1, let beta2, let epsilon):
-                nstm_adamw(
-                    real, p + o, g.pointer + o, m.0! + o, m.1! + o, scale, rate, beta1, beta2, epsilon, decay,
-                    1 - pow(beta1, Double(step)), 1 - pow(beta2, Double(step)), r.count)
+                var settings = nstm_adamw(
+                    gradient_scale: scale, learning_rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, weight_decay: decay,
+                    correction1: 1 - pow(beta1, Double(step)), correction2: 1 - pow(beta2, Double(step)))
+                nstm_adamw_step(real, &settings, p + o, g.pointer + o, m.0! + o, m.1! + o, r.count)
             case .rmsProp(let rho, let momentum, let epsilon):
-                nstm_rmsprop(
-                    real, p + o, g.pointer + o, m.0! + o, m.1! + o, m.2! + o, scale, rate, rho, momentum, epsilon, decay,
-                    r.count)
+                var settings = nstm_rmsprop(
+                    gradient_scale: scale, learning_rate: rate, rho: rho, momentum: momentum, epsilon: epsilon,
+                    weight_decay: decay)
+                nstm_rmsprop_step(real, &settings, p + o, g.pointer + o, m.0! + o, m.1! + o, m.2! + o, r.count)
             }
         }
     }

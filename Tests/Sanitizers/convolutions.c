@@ -12,16 +12,17 @@
                 char *x = some(length > 0 ? span(left + length, n, xs) : left * xs);                 \
                 void *weights = some(span(taps, n, ws)), *bias = i & 1 ? some(n) : NULL;             \
                 x += (size_t)(left * xs) * width();                                                  \
+                nstm_causal_conv conv = {.width = taps, .length = length, .channels = n, .left = left, \
+                                         .x_stride = xs, .w_stride = ws, .y_stride = ys, .silu = i & 2}; \
                 __VA_ARGS__;                                                                         \
                 release();                                                                           \
             }
-CHECK(nstm_conv, {
-    EACH_CONVOLUTION(nstm_conv(t, x, xs, left, weights, ws, bias, i & 2, blank(span(length, n, ys)), ys, taps, length, n))
+CHECK(nstm_causal_conv_forward, {
+    EACH_CONVOLUTION(nstm_causal_conv_forward(t, &conv, x, weights, bias, blank(span(length, n, ys))))
 })
-CHECK(nstm_conv_backward, {
-    EACH_CONVOLUTION(nstm_conv_backward(t, some(span(length, n, ys)), ys, x, xs, left, weights, ws, bias, i & 2,
-                                        blank(span(left + length, n, xs)), xs, blank(span(taps, n, ws)), bias ? blank(n) : NULL,
-                                        taps, length, n))
+CHECK(nstm_causal_conv_backward, {
+    EACH_CONVOLUTION(nstm_causal_conv_backward(t, &conv, some(span(length, n, ys)), x, weights, bias,
+                                               blank(span(left + length, n, xs)), blank(span(taps, n, ws)), bias ? blank(n) : NULL))
 })
 
 // MARK: Convolution over planes, pooling, lanes
@@ -41,25 +42,30 @@ static int32_t *steps(ptrdiff_t count, ptrdiff_t step) {
     }
 CHECK(nstm_region_pack, {
     EACH_CHANNELS(char *x = some(channels * 3 * n);
-                  nstm_region_pack(t, x, x + (size_t)(channels * 3 * n) * width(), channels, 3, n, -1, 5, -2, n + 3,
-                                   blank(5 * (n + 3) * pixel), pixel))
+                  nstm_region region = {.channels = channels, .height = 3, .width = n, .row = -1, .rows = 5, .column = -2,
+                                        .columns = n + 3, .pixel = pixel};
+                  nstm_region_pack(t, &region, x, x + (size_t)(channels * 3 * n) * width(), blank(5 * (n + 3) * pixel)))
 })
 CHECK(nstm_region_unpack, {
     EACH_CHANNELS(ptrdiff_t from = n > 2 ? rows % 2 : 0; ptrdiff_t count = n - from;
-                  nstm_region_unpack(t, some(2 * count * pixel), pixel, rows > 1 ? some(channels) : NULL,
-                                     blank(channels * 3 * n), channels, 3, n, 1, 2, from, count))
+                  nstm_region region = {.channels = channels, .height = 3, .width = n, .row = 1, .rows = 2, .column = from,
+                                        .columns = count, .pixel = pixel};
+                  nstm_region_unpack(t, &region, some(2 * count * pixel), rows > 1 ? some(channels) : NULL,
+                                     blank(channels * 3 * n)))
 })
 /// Pixels of n channels (of whole vectors: `columns`), two taps, one to three vectors of output channels.
 #define EACH_TILE(...)                                                                                                        \
     for (ptrdiff_t v = 1; v <= 3; v++) {                                                                                      \
         ptrdiff_t columns = v * lanes(), pixels = rows * 7, panel = 2 * n * 2 * lanes();                                      \
+        nstm_pixel_products p = {.count = pixels, .tap_count = 2, .channels = n, .columns = columns, .output_row = columns};   \
         (void)panel;                                                                                                          \
         __VA_ARGS__;                                                                                                          \
         release();                                                                                                            \
     }
 CHECK(nstm_conv_pixels, {
-    EACH_TILE(nstm_conv_pixels(t, some((pixels + 1) * n), steps(pixels, n), pixels, steps(2, n), steps(2, 1), 2, n,
-                               some((v + 1) / 2 * panel), panel, blank(pixels * columns), steps(pixels, 1), columns, columns))
+    EACH_TILE(p.weight_stride = panel;
+              nstm_conv_pixels(t, &p, some((pixels + 1) * n), steps(pixels, n), steps(2, n), steps(2, 1),
+                               some((v + 1) / 2 * panel), blank(pixels * columns), steps(pixels, 1)))
 })
 /// Tiles of 2 × 2 outputs, n of them in a row, of n channels in whole vectors.
 #define EACH_WINOGRAD(...)                                                                                                    \
@@ -70,8 +76,8 @@ CHECK(nstm_conv_pixels, {
     }
 CHECK(nstm_winograd_input, EACH_WINOGRAD(nstm_winograd_input(some((2 * rows + 2) * (2 * n + 2) * pixel), 2 * n + 2, rows, n, pixel,
                                                              blank(16 * tiles * pixel), tiles * pixel)))
-CHECK(nstm_winograd_weights, EACH_WINOGRAD(for (int turned = 0; turned < 2; turned++)
-                                               nstm_winograd_weights(some(9 * n * 32), n, turned, blank(16 * n * 32))))
+CHECK(nstm_winograd_weights, EACH_WINOGRAD(for (int rotated = 0; rotated < 2; rotated++)
+                                               nstm_winograd_weights(some(9 * n * 32), n, rotated, blank(16 * n * 32))))
 CHECK(nstm_winograd_output, EACH_WINOGRAD(for (ptrdiff_t odd = 0; odd < 2; odd++) {
     ptrdiff_t down = 2 * rows - (rows ? odd : 0), across = 2 * n - (n ? odd : 0);
     nstm_winograd_output(some(16 * tiles * pixel), tiles * pixel, pixel, down, across, blank(down * across * pixel));
@@ -80,16 +86,18 @@ CHECK(nstm_winograd_gradient, EACH_WINOGRAD(nstm_winograd_gradient(some(2 * rows
                                                                    blank(16 * tiles * pixel), tiles * pixel)))
 CHECK(nstm_winograd_weight_sums, EACH_WINOGRAD(nstm_winograd_weight_sums(some(16 * n * 32), n, blank(9 * n * 32))))
 CHECK(nstm_conv_weights, {
-    EACH_TILE(nstm_conv_weights(t, some(pixels * n), steps(pixels, n), some(pixels * columns), steps(pixels, 1), columns, pixels,
-                                n, columns, v == 2 ? some(n * columns) : blank(n * columns), columns, v == 2))
+    EACH_TILE(p.weight_stride = columns;
+              nstm_conv_weights(t, &p, some(pixels * n), steps(pixels, n), some(pixels * columns), steps(pixels, 1),
+                                v == 2 ? some(n * columns) : blank(n * columns), v == 2))
 })
 CHECK(nstm_depthwise_pixels, {
-    EACH_TILE(nstm_depthwise_pixels(t, some((pixels + 1) * columns), steps(pixels, columns), pixels, steps(2, columns),
-                                    steps(2, 1), 2, some(2 * columns), columns, blank(pixels * columns), steps(pixels, 1), columns, columns))
+    EACH_TILE(p.weight_stride = columns;
+              nstm_depthwise_pixels(t, &p, some((pixels + 1) * columns), steps(pixels, columns), steps(2, columns), steps(2, 1),
+                                    some(2 * columns), blank(pixels * columns), steps(pixels, 1)))
 })
 CHECK(nstm_depthwise_weights, {
-    EACH_TILE(nstm_depthwise_weights(t, some(pixels * columns), steps(pixels, columns), some(pixels * columns), steps(pixels, 1),
-                                     columns, pixels, columns, v == 2 ? some(columns) : blank(columns), v == 2))
+    EACH_TILE(nstm_depthwise_weights(t, &p, some(pixels * columns), steps(pixels, columns), some(pixels * columns),
+                                     steps(pixels, 1), v == 2 ? some(columns) : blank(columns), v == 2))
 })
 /// A panel of up to 128 bytes of output channels, and more taps than are worked on at a time.
 #define EACH_PANEL(...)                                                                                                       \

@@ -55,11 +55,11 @@ CHECK(nstm_gemm_pack, {
     static const ptrdiff_t depths[] = {0, 1, 15, 17, 33};
     for (int d = 0; d < 5; d++) {
         ptrdiff_t k = depths[d], panels = (n + w - 1) / w;
-        float *straight = blank(panels * k * w), *turned = blank(panels * k * w);
+        float *straight = blank(panels * k * w), *transposed = blank(panels * k * w);
         float *b = some(span(k, n, n + rows)), *c = some(span(n, k, k + rows));
         for (ptrdiff_t p = 0; p < panels; p++) {
             nstm_gemm_pack(0, b, n + rows, k, n, p, straight);
-            nstm_gemm_pack(1, c, k + rows, k, n, p, turned);
+            nstm_gemm_pack(1, c, k + rows, k, n, p, transposed);
         }
     }
 })
@@ -71,18 +71,25 @@ CHECK(nstm_gemm_rows, {
         for (int h = 0; h < 8; h++) {
             ptrdiff_t k = depths[d], m = heights[h], panels = (n + w - 1) / w, ldc = n + rows;
             float *c = some(span(m, n, ldc)), *packed = some(panels * k * w), *plain = some(span(k, n, n + rows));
-            // A as it lies, and turned.
-            nstm_gemm_rows(some(span(m, k, k + 1)), k + 1, 1, packed, w * k, w, c, ldc, m, n, k, h & 1);
-            nstm_gemm_rows(some(span(k, m, m + 1)), 1, m + 1, plain, w, n + rows, c, ldc, m, n, k, d & 1);
+            // A row-major, and transposed.
+            nstm_gemm straight = {.a = some(span(m, k, k + 1)), .a_row = k + 1, .a_step = 1, .b = packed, .panel_stride = w * k,
+                                  .b_step = w, .c = c, .ldc = ldc, .m = m, .n = n, .k = k, .accumulate = h & 1};
+            nstm_gemm transposed = {.a = some(span(k, m, m + 1)), .a_row = 1, .a_step = m + 1, .b = plain, .panel_stride = w,
+                                    .b_step = n + rows, .c = c, .ldc = ldc, .m = m, .n = n, .k = k, .accumulate = d & 1};
+            nstm_gemm_rows(&straight);
+            nstm_gemm_rows(&transposed);
             release();
         }
-    // B larger than what stays in the cache: A is packed then.
+    // B larger than the cache: A is packed then.
     static int done;
     for (ptrdiff_t m = 90; m < 100 && !done; m += 7) {
         ptrdiff_t k = 1031, across = 1024;
         float *packed = some(across * k), *c = some(m * across);
-        nstm_gemm_rows(some(m * k), k, 1, packed, w * k, w, c, across, m, across, k, 0);
-        nstm_gemm_rows(some(m * k), 1, m, packed, w * k, w, c, across, m, across, k, 1);
+        nstm_gemm product = {.a = some(m * k), .a_row = k, .a_step = 1, .b = packed, .panel_stride = w * k, .b_step = w, .c = c,
+                             .ldc = across, .m = m, .n = across, .k = k};
+        nstm_gemm_rows(&product);
+        product.a_row = 1, product.a_step = m, product.accumulate = 1;
+        nstm_gemm_rows(&product);
         release();
     }
     done = 1;
@@ -93,11 +100,11 @@ CHECK(nstm_gemm_split_pack, {
     static const ptrdiff_t depths[] = {1, 15, 17, 33, 70};
     for (int d = 0; d < 5; d++) {
         ptrdiff_t k = depths[d], panels = (n + 31) / 32, floats = panels * nstm_gemm_split_bytes(k) / 4;
-        float *straight = blank(floats), *turned = blank(floats);
+        float *straight = blank(floats), *transposed = blank(floats);
         float *b = some(span(k, n, n + rows)), *c = some(span(n, k, k + rows));
         for (ptrdiff_t p = 0; p < panels; p++) {
             nstm_gemm_split_pack(0, b, n + rows, k, n, p, straight);
-            nstm_gemm_split_pack(1, c, k + rows, k, n, p, turned);
+            nstm_gemm_split_pack(1, c, k + rows, k, n, p, transposed);
         }
     }
 })
@@ -109,9 +116,13 @@ CHECK(nstm_gemm_split_rows, {
             ptrdiff_t k = depths[d], m = heights[h], panels = (n + 31) / 32, ldc = n + rows;
             float *c = some(span(m, n, ldc)), *packed = blank(panels * nstm_gemm_split_bytes(k) / 4), *b = some(k * n);
             for (ptrdiff_t p = 0; p < panels; p++) nstm_gemm_split_pack(0, b, n, k, n, p, packed);
-            // A as it lies, and turned.
-            nstm_gemm_split_rows(some(span(m, k, k + 1)), k + 1, 1, packed, c, ldc, m, n, k, h & 1);
-            nstm_gemm_split_rows(some(span(k, m, m + 1)), 1, m + 1, packed, c, ldc, m, n, k, d & 1);
+            // A row-major, and transposed.
+            nstm_gemm straight = {.a = some(span(m, k, k + 1)), .a_row = k + 1, .a_step = 1, .c = c, .ldc = ldc, .m = m, .n = n,
+                                  .k = k, .accumulate = h & 1};
+            nstm_gemm transposed = {.a = some(span(k, m, m + 1)), .a_row = 1, .a_step = m + 1, .c = c, .ldc = ldc, .m = m,
+                                    .n = n, .k = k, .accumulate = d & 1};
+            nstm_gemm_split_rows(&straight, packed);
+            nstm_gemm_split_rows(&transposed, packed);
             release();
         }
     static int done;
@@ -119,12 +130,14 @@ CHECK(nstm_gemm_split_rows, {
         ptrdiff_t m = 40, k = 33, across = 1025;
         float *packed = blank(33 * nstm_gemm_split_bytes(k) / 4), *b = some(across * k);
         for (ptrdiff_t p = 0; p < 33; p++) nstm_gemm_split_pack(1, b, k, k, across, p, packed);
-        nstm_gemm_split_rows(some(m * k), k, 1, packed, some(m * across), across, m, across, k, 1);
+        nstm_gemm product = {.a = some(m * k), .a_row = k, .a_step = 1, .c = some(m * across), .ldc = across, .m = m, .n = across,
+                             .k = k, .accumulate = 1};
+        nstm_gemm_split_rows(&product, packed);
         release();
     }
 })
 
-// MARK: Weights of half the size
+// MARK: Weights in bfloat16
 CHECK(nstm_bf16_bytes, if (nstm_bf16_bytes(17, 3) != 2 * 16 * 2 * 4) abort())
 CHECK(nstm_bf16_pack, nstm_bf16_pack(some(span(rows, n, n + 1)), n + 1, rows, n, block(nstm_bf16_bytes(rows, n) / 4, 4)))
 CHECK(nstm_bf16_rows, {
@@ -185,6 +198,17 @@ CHECK(nstm_binary_precise, {
 })
 
 // MARK: Optimizers
-CHECK(nstm_adamw, nstm_adamw(t, some(n), some(n), some(n), share(n), 0.5, 1e-3, 0.9, 0.99, 1e-8, 0.1, 0.1, 0.01, n))
-CHECK(nstm_sgd, for (int i = 0; i < 3; i++) nstm_sgd(t, some(n), some(n), i ? some(n) : NULL, 0.5, 1e-3, 0.9, i == 2, 0.1, n))
-CHECK(nstm_rmsprop, nstm_rmsprop(t, some(n), some(n), share(n), some(n), some(n), 0.5, 1e-3, 0.95, 0.9, 1e-4, 0.1, n))
+CHECK(nstm_adamw_step, {
+    nstm_adamw settings = {.gradient_scale = 0.5, .learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8,
+                           .weight_decay = 0.1, .correction1 = 0.1, .correction2 = 0.01};
+    nstm_adamw_step(t, &settings, some(n), some(n), some(n), share(n), n);
+})
+CHECK(nstm_sgd_step, for (int i = 0; i < 3; i++) {
+    nstm_sgd settings = {.gradient_scale = 0.5, .learning_rate = 1e-3, .momentum = 0.9, .weight_decay = 0.1, .nesterov = i == 2};
+    nstm_sgd_step(t, &settings, some(n), some(n), i ? some(n) : NULL, n);
+})
+CHECK(nstm_rmsprop_step, {
+    nstm_rmsprop settings = {.gradient_scale = 0.5, .learning_rate = 1e-3, .rho = 0.95, .momentum = 0.9, .epsilon = 1e-4,
+                             .weight_decay = 0.1};
+    nstm_rmsprop_step(t, &settings, some(n), some(n), share(n), some(n), some(n), n);
+})

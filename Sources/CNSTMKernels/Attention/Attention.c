@@ -1,17 +1,17 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Vectors.h"
 
-// BLOCK: query rows worked on at a time, few, so that a causal block leaves out most of what it cannot see. PART: keys whose scores
-// for a block are in the first cache. PANEL: keys between two possible beginnings of a block's range, and of a transposed panel.
+// BLOCK: query rows computed at a time; few, so that a causal block skips most keys it cannot attend to. PART: keys whose scores
+// for a block fit in the L1 cache. PANEL: granularity of the first key of a block, and of transposed panels.
 enum { BLOCK = 32, PART = 128, PANEL = 32 };
 
-/// Keys that are made ready at a time: 128 KB of each of five matrices, in the second cache; a part when they are used once only.
-static ptrdiff_t stretch(const nstm_attention *a, size_t size) {
+/// Number of keys packed at a time: 128 KB of each of five matrices, in the L2 cache; PART of them if they are used only once.
+static ptrdiff_t packed_keys(const nstm_attention *a, size_t size) {
     ptrdiff_t most = 131072 / (ptrdiff_t)size / (a->width > 0 ? a->width : 1) / PART * PART;
     if (most < PART || a->queries <= BLOCK) most = PART;
     return a->keys < most ? (a->keys + PANEL - 1) / PANEL * PANEL : most;
 }
-/// Keys [low, high) that are looked at for m query rows from `row` on: those that one of them sees, from a whole panel on.
+/// Keys low ≤ j < high that m query rows from `row` on attend to, from a multiple of PANEL on.
 static void nstm_attention_range(int causal, ptrdiff_t window, ptrdiff_t queries, ptrdiff_t keys, ptrdiff_t row, ptrdiff_t m,
                                  ptrdiff_t *low, ptrdiff_t *high) {
     ptrdiff_t shift = keys - queries, h = causal ? row + m + shift : keys, l = window > 0 ? row + shift + 1 - window : 0;
@@ -21,14 +21,14 @@ static void nstm_attention_range(int causal, ptrdiff_t window, ptrdiff_t queries
 
 #define REAL float
 #define NSTM_SUFFIX _f32
-#include "RowParts.inc"
+#include "RowReductions.inc"
 #include "SmallProducts.inc"
 #include "Attention.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
-#include "RowParts.inc"
+#include "RowReductions.inc"
 #include "SmallProducts.inc"
 #include "Attention.inc"
 
@@ -49,7 +49,7 @@ ptrdiff_t nstm_attention_pairs(int causal, ptrdiff_t window, ptrdiff_t queries, 
 }
 ptrdiff_t nstm_attention_scratch(nstm_real t, const nstm_attention *a, int backward) {
     ptrdiff_t lanes = 64 / NSTM_BYTES(t), W = (a->width + lanes - 1) / lanes * lanes;
-    ptrdiff_t S = stretch(a, (size_t)NSTM_BYTES(t));
+    ptrdiff_t S = packed_keys(a, (size_t)NSTM_BYTES(t));
     if (backward) return (5 * S + 3 * BLOCK) * W + 2 * BLOCK * PART + a->queries;
     return (3 * S + 2 * BLOCK) * W + BLOCK * PART + BLOCK + a->queries * lanes;
 }

@@ -1,5 +1,5 @@
-#include "Both.h"
-#include "Math.h"
+#include "Dispatch.h"
+#include "VectorMath.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32
@@ -10,25 +10,22 @@
 #define NSTM_SUFFIX _f64
 #include "Convolution.inc"
 
-/// Taps that meet a row, over all tokens: the first ones have less behind them.
+/// Number of (tap, row) pairs over all tokens: the first tokens have fewer rows before them.
 static ptrdiff_t taps_used(ptrdiff_t width, ptrdiff_t left, ptrdiff_t length) {
     ptrdiff_t sum = length * width;
     for (ptrdiff_t t = 0; t < length && t + left + 1 < width; t++) sum -= width - (t + left + 1);
     return sum;
 }
 
-void nstm_conv(nstm_real t, const void *x, ptrdiff_t x_stride, ptrdiff_t left, const void *w, ptrdiff_t w_stride,
-    const void *bias, int silu, void *y, ptrdiff_t y_stride, ptrdiff_t width, ptrdiff_t length, ptrdiff_t channels) {
-    NSTM_WORK(channels * taps_used(width, left, length), length * channels,
-        (2 * length + (left < width ? left : width - 1)) * channels * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, conv, x, x_stride, left, w, w_stride, bias, silu, y, y_stride, width, length, channels);
+void nstm_causal_conv_forward(nstm_real t, const nstm_causal_conv *g, const void *x, const void *w, const void *bias, void *y) {
+    NSTM_WORK(g->channels * taps_used(g->width, g->left, g->length), g->length * g->channels,
+        (2 * g->length + (g->left < g->width ? g->left : g->width - 1)) * g->channels * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, conv, g, x, w, bias, y);
 }
-void nstm_conv_backward(nstm_real t, const void *dy, ptrdiff_t dy_stride, const void *x, ptrdiff_t x_stride,
-    ptrdiff_t left, const void *w, ptrdiff_t w_stride, const void *bias, int silu, void *dx, ptrdiff_t dx_stride,
-    void *dw, void *dbias, ptrdiff_t width, ptrdiff_t length, ptrdiff_t channels) {
-    // The values before silu again, the sums for the taps, and dx of these rows and of those before that a tap reaches.
-    NSTM_WORK(channels * width * ((silu ? 2 : 1) * length + length + (left < width ? left : width - 1)), length * channels,
-        (3 * length + 2 * left) * channels * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, conv_backward, dy, dy_stride, x, x_stride, left, w, w_stride, bias, silu, dx, dx_stride, dw,
-        dbias, width, length, channels);
+void nstm_causal_conv_backward(nstm_real t, const nstm_causal_conv *g, const void *dy, const void *x, const void *w,
+    const void *bias, void *dx, void *dw, void *dbias) {
+    // Recomputes the values before silu; then the sums for the taps, and dx of these rows and of earlier ones that a tap reaches.
+    NSTM_WORK(g->channels * g->width * ((g->silu ? 2 : 1) * g->length + g->length + (g->left < g->width ? g->left : g->width - 1)),
+        g->length * g->channels, (3 * g->length + 2 * g->left) * g->channels * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, conv_backward, g, dy, x, w, bias, dx, dw, dbias);
 }

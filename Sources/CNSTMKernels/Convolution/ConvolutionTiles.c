@@ -1,5 +1,5 @@
-#include "Both.h"
-#include "Tiles.h"
+#include "Dispatch.h"
+#include "Vectors.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32
@@ -10,29 +10,27 @@
 #define NSTM_SUFFIX _f64
 #include "ConvolutionTiles.inc"
 
-void nstm_conv_pixels(nstm_real t, const void *x, const int32_t *pixels, ptrdiff_t count, const int32_t *taps,
-    const int32_t *which, ptrdiff_t tap_count, ptrdiff_t channels, const void *w, ptrdiff_t panel_stride, void *out,
-    const int32_t *places, ptrdiff_t out_row, ptrdiff_t columns) {
-    NSTM_WORK(count * tap_count * channels * columns, 0,
-        (count * (channels + columns) + tap_count * channels * columns) * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, conv_pixels, x, pixels, count, taps, which, tap_count, channels, w, panel_stride, out, places, out_row,
-                  columns);
+void nstm_conv_pixels(nstm_real t, const nstm_pixel_products *p, const void *x, const int32_t *pixels, const int32_t *taps,
+                      const int32_t *which, const void *w, void *out, const int32_t *rows) {
+    NSTM_WORK(p->count * p->tap_count * p->channels * p->columns, 0,
+        (p->count * (p->channels + p->columns) + p->tap_count * p->channels * p->columns) * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, conv_pixels, p, x, pixels, taps, which, w, out, rows);
 }
-void nstm_conv_weights(nstm_real t, const void *x, const int32_t *pixels, const void *dy, const int32_t *places, ptrdiff_t dy_row,
-    ptrdiff_t count, ptrdiff_t channels, ptrdiff_t columns, void *out, ptrdiff_t out_row, int accumulate) {
-    NSTM_WORK(count * channels * columns, 0, (count * (channels + columns) + channels * columns) * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, conv_weights, x, pixels, dy, places, dy_row, count, channels, columns, out, out_row, accumulate);
+void nstm_conv_weights(nstm_real t, const nstm_pixel_products *p, const void *x, const int32_t *pixels, const void *dy,
+                       const int32_t *rows, void *out, int accumulate) {
+    NSTM_WORK(p->count * p->channels * p->columns, 0,
+        (p->count * (p->channels + p->columns) + p->channels * p->columns) * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, conv_weights, p, x, pixels, dy, rows, out, accumulate);
 }
-void nstm_depthwise_pixels(nstm_real t, const void *x, const int32_t *pixels, ptrdiff_t count, const int32_t *taps,
-    const int32_t *which, ptrdiff_t tap_count, const void *w, ptrdiff_t w_row, void *out, const int32_t *places,
-    ptrdiff_t out_row, ptrdiff_t columns) {
-    NSTM_WORK(count * tap_count * columns, 0, (2 * count + tap_count) * columns * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, depthwise_pixels, x, pixels, count, taps, which, tap_count, w, w_row, out, places, out_row, columns);
+void nstm_depthwise_pixels(nstm_real t, const nstm_pixel_products *p, const void *x, const int32_t *pixels, const int32_t *taps,
+                           const int32_t *which, const void *w, void *out, const int32_t *rows) {
+    NSTM_WORK(p->count * p->tap_count * p->columns, 0, (2 * p->count + p->tap_count) * p->columns * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, depthwise_pixels, p, x, pixels, taps, which, w, out, rows);
 }
-void nstm_depthwise_weights(nstm_real t, const void *x, const int32_t *pixels, const void *dy, const int32_t *places,
-    ptrdiff_t dy_row, ptrdiff_t count, ptrdiff_t columns, void *out, int accumulate) {
-    NSTM_WORK(count * columns, 0, (2 * count + 1) * columns * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, depthwise_weights, x, pixels, dy, places, dy_row, count, columns, out, accumulate);
+void nstm_depthwise_weights(nstm_real t, const nstm_pixel_products *p, const void *x, const int32_t *pixels, const void *dy,
+                            const int32_t *rows, void *out, int accumulate) {
+    NSTM_WORK(p->count * p->columns, 0, (2 * p->count + 1) * p->columns * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, depthwise_weights, p, x, pixels, dy, rows, out, accumulate);
 }
 void nstm_conv_weights_pack(nstm_real t, const void *w, ptrdiff_t depth, ptrdiff_t depth_stride, ptrdiff_t columns,
     ptrdiff_t column_stride, ptrdiff_t taps, void *out) {

@@ -1,7 +1,6 @@
 #include "Common.h"
-#include "nstm_indexing.h"
 
-// A row of two operands: constant strides make vector loops of the common cases; the rest is general.
+// A row of two operands: the common strides are constants, so that their loops vectorize; the last case is general.
 #define ROWS(a, b, row)                                                          \
     for (ptrdiff_t r = 0; r < rows; r++, a += a_outer, b += b_outer, y += columns) { \
         if (a_inner == 1 && b_inner == 1) row(a, 1, b, 1);                       \
@@ -120,7 +119,7 @@ void nstm_triangle(ptrdiff_t size, int lower, ptrdiff_t diagonal, const void *x,
     char *to = y;
     for (ptrdiff_t i = 0; i < count; i++)
         for (ptrdiff_t r = 0; r < rows; r++, from += columns * size, to += columns * size) {
-            // Columns before `edge` lie on one side.
+            // `edge`: the first column on the right side of the diagonal.
             ptrdiff_t edge = r + diagonal + (lower ? 1 : 0);
             edge = edge < 0 ? 0 : (edge > columns ? columns : edge);
             size_t left = (size_t)(edge * size), right = (size_t)((columns - edge) * size);

@@ -1,5 +1,5 @@
-#include "Both.h"
-#include "Math.h"
+#include "Dispatch.h"
+#include "VectorMath.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32
@@ -10,18 +10,16 @@
 #define NSTM_SUFFIX _f64
 #include "Optimizer.inc"
 
-void nstm_adamw(nstm_real t, void *p, const void *g, void *m, void *v, double g_scale, double rate, double beta1,
-    double beta2, double epsilon, double decay, double correction1, double correction2, ptrdiff_t n) {
+void nstm_adamw_step(nstm_real t, const nstm_adamw *settings, void *p, const void *g, void *m, void *v, ptrdiff_t n) {
     NSTM_ELEMENTS(t, n, 7);
-    NSTM_DISPATCH(t, adamw, p, g, m, v, g_scale, rate, beta1, beta2, epsilon, decay, correction1, correction2, n);
+    NSTM_DISPATCH(t, adamw, settings, p, g, m, v, n);
 }
-void nstm_sgd(nstm_real t, void *p, const void *g, void *m, double g_scale, double rate, double momentum,
-    int nesterov, double decay, ptrdiff_t n) {
+void nstm_sgd_step(nstm_real t, const nstm_sgd *settings, void *p, const void *g, void *m, ptrdiff_t n) {
     NSTM_ELEMENTS(t, n, m ? 5 : 3);
-    NSTM_DISPATCH(t, sgd, p, g, m, g_scale, rate, momentum, nesterov, decay, n);
+    NSTM_DISPATCH(t, sgd, settings, p, g, m, n);
 }
-void nstm_rmsprop(nstm_real t, void *p, const void *g, void *square, void *mean, void *step, double g_scale,
-    double rate, double rho, double momentum, double epsilon, double decay, ptrdiff_t n) {
+void nstm_rmsprop_step(nstm_real t, const nstm_rmsprop *settings, void *p, const void *g, void *square, void *mean, void *step,
+                       ptrdiff_t n) {
     NSTM_ELEMENTS(t, n, 9);
-    NSTM_DISPATCH(t, rmsprop, p, g, square, mean, step, g_scale, rate, rho, momentum, epsilon, decay, n);
+    NSTM_DISPATCH(t, rmsprop, settings, p, g, square, mean, step, n);
 }

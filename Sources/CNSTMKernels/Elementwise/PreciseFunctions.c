@@ -1,5 +1,5 @@
-#include "Functions.h"
-#include "Both.h"
+#include "VectorMath.h"
+#include "Dispatch.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32

@@ -1,4 +1,4 @@
-// Philox-4×32-10 (Salmon et al. 2011) for counters in a row, as vectors: the numbers of `RandomKey.uniform`, bit by bit.
+// Philox-4×32-10 (Salmon et al. 2011) for consecutive counters, in vectors: bit-exactly the numbers of `RandomKey.uniform`.
 
 #include "Common.h"
 
@@ -22,7 +22,7 @@ NSTM_INLINE void philox_block(uint64_t seed, uint64_t first, double *restrict ou
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
 #pragma clang loop unroll(full)
     for (int round = 0; round < 10; round++) {
-        // Products of the even and of the odd lanes; their upper and lower words go back to the lanes they come from.
+        // Products of the even and of the odd lanes, whose upper and lower words return to the lanes they come from.
         pairs a = ((pairs)c0 & low) * 0xD2511F53u, b = ((pairs)c0 >> 32) * 0xD2511F53u;
         pairs c = ((pairs)c2 & low) * 0xCD9E8D57u, d = ((pairs)c2 >> 32) * 0xCD9E8D57u;
         words high0 = (words)((a >> 32) | (b & ~low)), low0 = (words)((a & low) | (b << 32));

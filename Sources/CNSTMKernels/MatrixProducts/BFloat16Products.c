@@ -1,19 +1,19 @@
-// Products of one row with weights in bfloat16 (the upper half of a float32): half the memory to read, which is what a product of one
-// row waits for. Weights lie in panels of sixty-four rows (the last may have forty-eight, thirty-two or sixteen), a pair of steps of k to each
-// 32-bit lane, so that both halves become float32 with one operation, sums need no exchange between lanes, and memory is read from one end to
-// the other.
+// Products of one row with weights in bfloat16 (the upper half of a float32), which halves the memory to read, the bottleneck of
+// such a product. Weights are packed in panels of sixty-four rows (the last may have forty-eight, thirty-two or sixteen) with two
+// consecutive steps of k in each 32-bit lane: both halves become float32 with one operation, sums need no exchange between lanes,
+// and memory is read sequentially.
 
 #include "Vectors.h"
 #include "Work.h"
 
-// AHEAD: lines of memory that are asked for early; the processor by itself stops at the end of a page.
+// AHEAD: distance of prefetches in vectors; hardware prefetching stops at the end of a page.
 enum { ROWS = 16, TOGETHER = 4, AHEAD = 48 };
 typedef uint32_t vec_u32 __attribute__((vector_size(64)));
 
 NSTM_INLINE uint32_t rounded(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
-    // What is not a number stays none: rounding could carry into the exponent's end.
+    // NaN stays NaN: rounding could carry into the exponent.
     if ((bits & 0x7fffffff) > 0x7f800000) return bits >> 16 | 0x40;
     return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
@@ -34,8 +34,8 @@ void nstm_bf16_pack(const float *w, ptrdiff_t ldw, ptrdiff_t n, ptrdiff_t k, voi
     }
 }
 
-/// A panel of so many times sixteen rows.
-NSTM_INLINE void half_panel(const float *x, const uint32_t *w, ptrdiff_t k, float *y, ptrdiff_t rows, const int count) {
+/// A panel of `count` times sixteen rows.
+NSTM_INLINE void bf16_panel(const float *x, const uint32_t *w, ptrdiff_t k, float *y, ptrdiff_t rows, const int count) {
     const ptrdiff_t pairs = (k + 1) / 2;
     nstm_vec_f32 even[TOGETHER], odd[TOGETHER];
     for (int i = 0; i < count; i++) even[i] = odd[i] = (nstm_vec_f32){0};
@@ -57,18 +57,18 @@ NSTM_INLINE void half_panel(const float *x, const uint32_t *w, ptrdiff_t k, floa
     }
 }
 
-NSTM_KERNEL static void half_row(const float *x, const uint32_t *w, float *y, ptrdiff_t n, ptrdiff_t k) {
+NSTM_KERNEL static void bf16_row(const float *x, const uint32_t *w, float *y, ptrdiff_t n, ptrdiff_t k) {
     const ptrdiff_t panel = (k + 1) / 2 * ROWS;
     for (ptrdiff_t j = 0; j < n; j += TOGETHER * ROWS, w += TOGETHER * panel, y += TOGETHER * ROWS)
         switch ((n - j + ROWS - 1) / ROWS) {
-        case 1: half_panel(x, w, k, y, n - j, 1); break;
-        case 2: half_panel(x, w, k, y, n - j, 2); break;
-        case 3: half_panel(x, w, k, y, n - j, 3); break;
-        default: half_panel(x, w, k, y, n - j, TOGETHER);
+        case 1: bf16_panel(x, w, k, y, n - j, 1); break;
+        case 2: bf16_panel(x, w, k, y, n - j, 2); break;
+        case 3: bf16_panel(x, w, k, y, n - j, 3); break;
+        default: bf16_panel(x, w, k, y, n - j, TOGETHER);
         }
 }
 
 void nstm_bf16_rows(const float *x, ptrdiff_t m, const void *w, float *y, ptrdiff_t n, ptrdiff_t k) {
     NSTM_WORK(m * n * k, 0, 2 * n * k + 4 * m * (n + k));
-    for (ptrdiff_t i = 0; i < m; i++) half_row(x + i * k, w, y + i * n, n, k);
+    for (ptrdiff_t i = 0; i < m; i++) bf16_row(x + i * k, w, y + i * n, n, k);
 }

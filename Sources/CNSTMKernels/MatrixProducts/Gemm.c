@@ -1,12 +1,13 @@
-// Float32 matrix product for the sizes of a training step: A is read where it lies, by broadcasts, with any two strides, unless it would
-// leave the cache too soon; so is B when its rows are what is needed, else it is packed once into panels of 32 columns that all threads share; a tile of 12 × 32
-// stays in registers. Each element of C is one sum in order of k, so that results do not depend on how rows are split. This is for
-// AVX-512; GemmAVX2.inc has the same for the processors before it, GemmAMX.inc a less exact one for matrix tiles, and OpenBLAS takes over
-// elsewhere.
+// Float32 matrix product for the sizes of a training step, for AVX-512. A is read in place, by broadcasts, with any two strides,
+// or packed if it would be evicted from the cache too soon. B is read in place if it is row-major and short, or packed once, by
+// the caller, into panels of 32 columns that all threads share. A tile of 12 × 32 sums stays in registers. Each element of C is
+// one sum in order of k, so results do not depend on how rows are split.
+//
+// GemmAVX2.inc is the same for AVX2, GemmAMX.inc a less exact product for matrix tiles; elsewhere callers use OpenBLAS.
 
 #include "Common.h"
 
-// ROWS: of A that are packed at a time, whole tiles that fill a small part of the second cache.
+// ROWS: rows of A that are packed at a time, whole tiles that fill a small part of the L2 cache.
 enum { PANEL = 32, TILE = 12, DEPTH = 256, ROWS = 192 };
 
 #if defined(__x86_64__)
@@ -76,19 +77,20 @@ V4 static void pack_panel(int transposed, const float *b, ptrdiff_t ldb, ptrdiff
     }
 }
 
-/// `ahead`: this part of C, and of B what `next` shows, lie beyond the caches and are asked for while there is work.
+/// One tile of C. `ahead`: this tile of C, and the part of B at `next`, are beyond the near caches and are prefetched during the
+/// sums.
 V4_INLINE void tile(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t b_step, ptrdiff_t depth, float *c, ptrdiff_t ldc,
                     ptrdiff_t columns, int accumulate, const int rows, const int vectors, const int ahead, const float *next) {
     __m512 s[TILE][2];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) s[i][0] = s[i][1] = _mm512_setzero_ps();
-    // Masked loads: the last panel of an ordinary matrix ends where its row ends.
+    // Masked loads, because the last panel of an ordinary matrix ends where its row ends.
     __mmask16 m0 = columns >= 16 ? 0xffff : (__mmask16)((1u << columns) - 1);
     __mmask16 m1 = columns >= 32 ? 0xffff : (columns > 16 ? (__mmask16)((1u << (columns - 16)) - 1) : 0);
     const float *at[TILE / NSTM_STRIDED];
     NSTM_STRIDED_ROWS(at, TILE, a, a_row)
     NSTM_LOOP_ALONE for (ptrdiff_t p = 0; p < depth; p++, b += b_step) {
-        // A line of each in every fourth step; all at once they would wait for each other.
+        // Prefetches one line of each in every fourth step; issued all at once they would wait for each other.
         if (ahead && p % 4 == 0) {
             _mm_prefetch((const char *)(next + p * PANEL * TILE / ROWS), _MM_HINT_T1);
             if (p < 8 * TILE) __builtin_prefetch(c + p / 8 * ldc + p % 8 * 4, 1, 3);
@@ -129,14 +131,14 @@ V4 static void tiles(const float *a, ptrdiff_t a_tile, ptrdiff_t a_row, ptrdiff_
     if (columns > 16) tiles_of(a, a_tile, a_row, a_step, b, b_step, depth, c, ldc, columns, accumulate, rows, 2, 0, b);
     else tiles_of(a, a_tile, a_row, a_step, b, b_step, depth, c, ldc, columns, accumulate, rows, 1, 0, b);
 }
-/// With the panel of B that comes after this one; a last one that is narrow has none.
+/// Tiles of whole panels, which also prefetch the next panel of B.
 V4 static void tiles_ahead(const float *a, const float *b, ptrdiff_t depth, float *c, ptrdiff_t ldc, int accumulate, ptrdiff_t rows,
                            const float *next) {
     tiles_of(a, TILE * DEPTH, 1, TILE, b, PANEL, depth, c, ldc, PANEL, accumulate, rows, 2, 1, next);
 }
 
-/// Rows of A in tiles of twelve, a step of all of them after the other: out[r·DEPTH + q·12 + s] ← a[q·a_step + (r + s)·a_row].
-V4 static void turn(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, ptrdiff_t rows, ptrdiff_t depth, float *out) {
+/// Packs rows of A into tiles of twelve, interleaved step by step: out[r·DEPTH + q·12 + s] ← a[q·a_step + (r + s)·a_row].
+V4 static void pack_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, ptrdiff_t rows, ptrdiff_t depth, float *out) {
     for (ptrdiff_t r = 0; r < rows; r += TILE, out += TILE * DEPTH, a += TILE * a_row) {
         ptrdiff_t tall = rows - r < TILE ? rows - r : TILE;
         if (a_step == 1) {
@@ -153,25 +155,29 @@ V4 static void turn(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, ptrdiff_t
     }
 }
 
-V4 static void v4_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
-                       float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
-    // Where B takes much of the cache, A leaves it before the next panel comes; packed it stays, and its rows crowd no cache set. Rows of
-    // a transposed A that are long crowd one as soon as they are read.
-    const int turns = n * k > 1048576 || (n * k > 131072 && n >= 256) || (a_step >= 256 && n >= 64);
-    float turned[ROWS * DEPTH];
+V4 static void v4_rows(const nstm_gemm *product) {
+    const float *a = product->a, *b = product->b;
+    float *c = product->c;
+    const ptrdiff_t a_row = product->a_row, a_step = product->a_step, panel_stride = product->panel_stride, b_step = product->b_step;
+    const ptrdiff_t ldc = product->ldc, m = product->m, n = product->n, k = product->k;
+    const int accumulate = product->accumulate;
+    // If B takes much of the cache, unpacked rows of A are evicted before the next panel uses them. Packed rows stay, and do not
+    // compete for a few cache sets, as long rows of a transposed A do.
+    const int packs = n * k > 1048576 || (n * k > 131072 && n >= 256) || (a_step >= 256 && n >= 64);
+    float packed[ROWS * DEPTH];
     for (ptrdiff_t p = 0; p < k; p += DEPTH) {
         ptrdiff_t depth = k - p < DEPTH ? k - p : DEPTH;
-        for (ptrdiff_t i = 0, rows = turns ? ROWS : m; i < m; i += rows) {
+        for (ptrdiff_t i = 0, rows = packs ? ROWS : m; i < m; i += rows) {
             if (rows > m - i) rows = m - i;
             const float *left = a + i * a_row + p * a_step;
             ptrdiff_t tile = TILE * a_row, row = a_row, step = a_step;
-            if (turns) {
-                turn(left, a_row, a_step, rows, depth, turned);
-                left = turned, tile = TILE * DEPTH, row = 1, step = TILE;
+            if (packs) {
+                pack_rows(left, a_row, a_step, rows, depth, packed);
+                left = packed, tile = TILE * DEPTH, row = 1, step = TILE;
             }
             for (ptrdiff_t j = 0; j < n; j += PANEL) {
                 const float *right = b + j / PANEL * panel_stride + p * b_step;
-                if (turns && b_step == PANEL && n - j >= PANEL)
+                if (packs && b_step == PANEL && n - j >= PANEL)
                     tiles_ahead(left, right, depth, c + i * ldc + j, ldc, accumulate || p > 0, rows, right + panel_stride);
                 else
                     tiles(left, tile, row, step, right, b_step, depth, c + i * ldc + j, ldc, n - j < PANEL ? n - j : PANEL,
@@ -187,11 +193,10 @@ void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, 
     (width == PANEL ? pack_panel : v3_pack_panel)(transposed, b + (transposed ? j * ldb : j), ldb, k, columns, out + panel * width * k);
 }
 
-void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
-                    float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
-    // B is not counted here, once for each block of rows, but where it is made ready.
-    NSTM_WORK(m * n * k, 0, 4 * m * (k + (accumulate ? 2 : 1) * n));
-    (nstm_gemm_panel() == PANEL ? v4_rows : v3_rows)(a, a_row, a_step, b, panel_stride, b_step, c, ldc, m, n, k, accumulate);
+void nstm_gemm_rows(const nstm_gemm *p) {
+    // The bytes of B are counted where it is packed, not once for each block of rows.
+    NSTM_WORK(p->m * p->n * p->k, 0, 4 * p->m * (p->k + (p->accumulate ? 2 : 1) * p->n));
+    (nstm_gemm_panel() == PANEL ? v4_rows : v3_rows)(p);
 }
 
 #include "GemmAMX.inc"
@@ -202,10 +207,7 @@ int nstm_gemm_panel(void) { return 0; }
 void nstm_gemm_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, float *out) {
     (void)transposed, (void)b, (void)ldb, (void)k, (void)n, (void)panel, (void)out;
 }
-void nstm_gemm_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t panel_stride, ptrdiff_t b_step,
-                    float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate) {
-    (void)a, (void)a_row, (void)a_step, (void)b, (void)panel_stride, (void)b_step, (void)c, (void)ldc, (void)m, (void)n, (void)k, (void)accumulate;
-}
+void nstm_gemm_rows(const nstm_gemm *p) { (void)p; }
 #endif
 
 #if defined(NSTM_NO_MATRIX_TILES)
@@ -213,8 +215,5 @@ ptrdiff_t nstm_gemm_split_bytes(ptrdiff_t k) { return (void)k, 0; }
 void nstm_gemm_split_pack(int transposed, const float *b, ptrdiff_t ldb, ptrdiff_t k, ptrdiff_t n, ptrdiff_t panel, void *out) {
     (void)transposed, (void)b, (void)ldb, (void)k, (void)n, (void)panel, (void)out;
 }
-void nstm_gemm_split_rows(const float *a, ptrdiff_t a_row, ptrdiff_t a_step, const void *b, float *c, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n,
-                          ptrdiff_t k, int accumulate) {
-    (void)a, (void)a_row, (void)a_step, (void)b, (void)c, (void)ldc, (void)m, (void)n, (void)k, (void)accumulate;
-}
+void nstm_gemm_split_rows(const nstm_gemm *p, const void *packed) { (void)p, (void)packed; }
 #endif

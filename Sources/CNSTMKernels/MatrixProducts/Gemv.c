@@ -1,15 +1,15 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Vectors.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32
-#include "RowParts.inc"
+#include "RowReductions.inc"
 #include "Gemv.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
-#include "RowParts.inc"
+#include "RowReductions.inc"
 #include "Gemv.inc"
 
 void nstm_gemv(nstm_real t, int transposed, const void *x, const void *b, ptrdiff_t ldb, void *y, ptrdiff_t n, ptrdiff_t k) {

@@ -1,7 +1,6 @@
 #include "Common.h"
-#include "nstm_indexing.h"
 
-// Limits are compared in the source's own type or wider; out of range, the conversion's result is not chosen.
+// Limits are compared in the source's own type or a wider one; the conversion is not evaluated outside them.
 #define LIMITED(v, low, high, TYPE) ((v) != (v) ? (TYPE)0 : (v) <= (low) ? (TYPE)(low) : (v) >= (high) ? (TYPE)(high) : (TYPE)(v))
 #define TO_FLOAT32(v) (float)(v)
 #define TO_FLOAT64(v) (double)(v)
@@ -35,7 +34,7 @@ CONVERT(u8_bool, uint8_t, uint8_t, TO_BOOL)
 void nstm_convert(nstm_dtype from, nstm_dtype to, const void *x, void *y, ptrdiff_t n) {
     static const ptrdiff_t bytes[] = {4, 8, 4, 1, 1};
     NSTM_WORK(0, n, n * (bytes[from] + bytes[to]));
-    // A bool is a byte of 0 or 1: what holds for uint8 holds for it.
+    // A bool is a byte of 0 or 1, so it converts like uint8.
     if (from == to || (from == NSTM_BOOL && to == NSTM_UINT8)) {
         memcpy(y, x, (size_t)(n * bytes[from]));
         return;

@@ -1,9 +1,8 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Common.h"
-#include "nstm_indexing.h"
 
 NSTM_KERNEL static int any_outside(const int32_t *indices, ptrdiff_t n, int32_t bound) {
-    // As unsigned numbers, negative ones are large.
+    // As unsigned numbers, negative indices are large.
     int bad = 0;
     for (ptrdiff_t i = 0; i < n; i++) bad |= (uint32_t)indices[i] >= (uint32_t)bound;
     return bad;
@@ -16,7 +15,7 @@ ptrdiff_t nstm_first_outside(const int32_t *indices, ptrdiff_t n, int32_t bound)
     return i;
 }
 
-// Rows of bytes may lie anywhere.
+// Rows of bytes may have any alignment.
 typedef uint32_t loose_32 __attribute__((aligned(1)));
 typedef uint64_t loose_64 __attribute__((aligned(1)));
 void nstm_take_rows(ptrdiff_t row_bytes, const void *x, const int32_t *indices, void *y, ptrdiff_t m) {
@@ -36,7 +35,7 @@ void nstm_take_rows(ptrdiff_t row_bytes, const void *x, const int32_t *indices, 
     }
 }
 
-// With one column the places of a row are the inner loop.
+// If there is one column, the inner loop runs over indices.
 #define LOOP(statement)                                                     \
     if (inner == 1)                                                         \
         for (ptrdiff_t o = 0; o < outer; o++)                               \

@@ -1,5 +1,4 @@
 #include "Common.h"
-#include "nstm_indexing.h"
 
 #include <stdlib.h>
 #if defined(__linux__)
@@ -8,7 +7,7 @@
 
 #if defined(__x86_64__) && defined(__linux__)
 const char *nstm_kernel_set(void) {
-    // The same questions, in the same order, as the loader asks when it picks a clone.
+    // The same checks, in the same order, as the loader makes when it picks a clone.
     if (NSTM_HAS_AVX512) return "x86-64-v4";
     if (NSTM_HAS_AVX2) return "x86-64-v3";
     return "default";
@@ -22,7 +21,7 @@ void *nstm_large_pages(ptrdiff_t bytes) {
     void *block = NULL;
     if (posix_memalign(&block, page, size ? size : page) != 0) return NULL;
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    // A wish: where the system has none to give, ordinary pages do.
+    // A hint: if the system has none, ordinary pages are used.
     madvise(block, size, MADV_HUGEPAGE);
 #endif
     return block;
@@ -50,8 +49,8 @@ void nstm_fill(nstm_real t, void *x, double value, ptrdiff_t n) {
     }
 }
 
-// Axes that follow each other evenly in both arrays are merged; the two innermost are then copied as a matrix. One that is a
-// transpose (its rows are near in one array, its columns in the other) goes by strips of a cache line.
+// Axes that are contiguous with each other in both arrays are merged; the two innermost are then copied as a matrix. A transpose
+// (rows are contiguous in one array, columns in the other) is copied in strips of a cache line.
 #define MOVE_MATRIX(TYPE)                                                                                       \
     do {                                                                                                        \
         enum { STRIP = 64 / sizeof(TYPE) };                                                                     \

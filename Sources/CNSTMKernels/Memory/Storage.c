@@ -14,11 +14,11 @@ typedef struct block {
 static block *blocks[512], *tensors;
 static nstm_memory_use use;
 
-// Bytes of what this thread has taken, less those of what it gave back.
+// Bytes that this thread has allocated, minus those it has freed.
 static _Thread_local int64_t of_thread;
 int64_t nstm_memory_of_thread(void) { return of_thread; }
 
-// Held for a few instructions: spinning costs less than a mutex, which would be a tenth of a small operation.
+// Held for a few instructions: spinning is cheaper than a mutex, which would take a tenth of a small operation.
 static bool locked;
 static void lock(void) {
     for (int spins = 0; __atomic_exchange_n(&locked, true, __ATOMIC_ACQUIRE); spins++) {
@@ -121,7 +121,7 @@ void nstm_memory_release_cached(void) {
     unlock();
 }
 
-// With the lock held: room for a tensor. They come from the system many at a time, and stay.
+// With the lock held: an object for a tensor. Objects are allocated from the system 64 at a time, and never returned to it.
 static inline nstm_tensor *take_tensor(void) {
     enum { SIZE = (sizeof(nstm_tensor) + 63) / 64 * 64, COUNT = 64 };
     if (!tensors) {
@@ -166,8 +166,8 @@ nstm_tensor *nstm_tensor_view(nstm_tensor *of, void *base, const nstm_axes *size
     return made;
 }
 
-bool nstm_tensor_is_unique(void *place) {
-    const nstm_tensor *tensor = *(nstm_tensor **)place, *owner = tensor->owner;
+bool nstm_tensor_is_unique(void *reference) {
+    const nstm_tensor *tensor = *(nstm_tensor **)reference, *owner = tensor->owner;
     return __atomic_load_n(&tensor->references, __ATOMIC_ACQUIRE) == 1 &&
            (!owner || __atomic_load_n(&owner->references, __ATOMIC_ACQUIRE) == 1);
 }

@@ -1,12 +1,11 @@
-#include "Both.h"
-#include "Math.h"
-#include "nstm_indexing.h"
+#include "Dispatch.h"
+#include "VectorMath.h"
 
-/// Columns that a scan takes at a time, so that what it carries fits on the stack; rows, where there is one column only.
+/// Columns per tile, so that the running values fit on the stack; rows per tile if there is one column.
 enum { SCAN_TILE = 64, SCAN_ROWS = 8 };
 
-// A scan starts at the first place of its direction and goes by `step`. Where there are columns, lanes are neighbors; where
-// there is one, several rows go side by side, so that their sums do not wait for each other.
+// A scan starts at the first element in its direction and advances by `step`. If there are several columns, neighboring columns
+// are vectorized; if there is one, several rows are scanned together, so that their sums do not wait for each other.
 #define SCAN(tile, ...)                                                                                             \
     if (inner == 1) {                                                                                               \
         ptrdiff_t step = reversed ? -1 : 1, o = 0;                                                                  \
@@ -50,6 +49,6 @@ void nstm_cumulate_max(nstm_real t, int reversed, const void *x, void *y, int32_
 void nstm_cumulate_backward(nstm_real t, nstm_cumulation op, int reversed, const void *dy, const void *x, const void *y, void *dx,
                             ptrdiff_t outer, ptrdiff_t n, ptrdiff_t inner, ptrdiff_t first, ptrdiff_t last) {
     NSTM_ELEMENTS(t, outer * n * (inner == 1 ? 1 : last - first), op == NSTM_CUMULATIVE_SUM ? 2 : 4);
-    // The way back runs against the scan.
+    // The backward pass runs in the opposite direction.
     NSTM_DISPATCH(t, cumulate_backward, op, !reversed, dy, x, y, dx, outer, n, inner, first, last);
 }

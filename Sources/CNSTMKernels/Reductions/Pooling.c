@@ -1,4 +1,4 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Common.h"
 
 #define REAL float
@@ -18,14 +18,14 @@ static ptrdiff_t pooled(const int32_t *bounds, ptrdiff_t n) {
 }
 
 void nstm_max_pool(nstm_real t, const void *x, ptrdiff_t width, const int32_t *rows, ptrdiff_t out_height, const int32_t *columns,
-    ptrdiff_t out_width, void *y, int32_t *where) {
+    ptrdiff_t out_width, void *y, int32_t *indices) {
     NSTM_WORK(0, pooled(rows, out_height) * pooled(columns, out_width), (pooled(rows, out_height) * pooled(columns,
         out_width) + out_height * out_width) * NSTM_BYTES(t) + 4 * out_height * out_width);
-    NSTM_DISPATCH(t, max_pool, x, width, rows, out_height, columns, out_width, y, where);
+    NSTM_DISPATCH(t, max_pool, x, width, rows, out_height, columns, out_width, y, indices);
 }
-void nstm_max_pool_backward(nstm_real t, const void *dy, const int32_t *where, ptrdiff_t n, void *dx, ptrdiff_t plane) {
+void nstm_max_pool_backward(nstm_real t, const void *dy, const int32_t *indices, ptrdiff_t n, void *dx, ptrdiff_t plane) {
     NSTM_WORK(0, n, (2 * n + plane) * NSTM_BYTES(t) + 4 * n);
-    NSTM_DISPATCH(t, max_pool_backward, dy, where, n, dx, plane);
+    NSTM_DISPATCH(t, max_pool_backward, dy, indices, n, dx, plane);
 }
 void nstm_average_pool(nstm_real t, const void *x, ptrdiff_t width, const int32_t *rows, ptrdiff_t out_height,
     const int32_t *columns, ptrdiff_t out_width, ptrdiff_t divisor, void *y) {

@@ -1,5 +1,5 @@
-#include "Both.h"
-#include "Functions.h"
+#include "Dispatch.h"
+#include "VectorMath.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32

@@ -1,16 +1,16 @@
-#include "Both.h"
-#include "Math.h"
+#include "Dispatch.h"
+#include "VectorMath.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32
-#include "RowParts.inc"
+#include "RowReductions.inc"
 #include "Derivatives.inc"
 #include "Rows.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
-#include "RowParts.inc"
+#include "RowReductions.inc"
 #include "Derivatives.inc"
 #include "Rows.inc"
 

@@ -1,5 +1,4 @@
 #include "Common.h"
-#include "nstm_indexing.h"
 
 #define KEY uint32_t
 #define BITS 32
@@ -29,12 +28,12 @@ NSTM_INLINE uint64_t key_f64(double v) {
 #define KEY_I32(v) ((uint32_t)(v) ^ 0x80000000u)
 #define KEY_U8(v) ((uint32_t)(v))
 
-#define LOAD(TYPE, key_of)                                  \
+#define LOAD_KEYS(TYPE, key_of)                                  \
     for (ptrdiff_t i = 0; i < n; i++) {                     \
         a[i].key = key_of(((const TYPE *)x)[i]) ^ flip; \
         a[i].at = (uint32_t)i;                              \
     }
-#define STORE(TYPE)                                                                                     \
+#define STORE_SORTED(TYPE)                                                                                     \
     for (ptrdiff_t i = 0; i < k; i++) {                                                                 \
         ((TYPE *)values)[i] = ((const TYPE *)x)[(ptrdiff_t)sorted[i].at];             \
         indices[i] = (int32_t)sorted[i].at;                                                    \
@@ -45,19 +44,19 @@ void nstm_sort(nstm_dtype t, int descending, const void *x, ptrdiff_t n, ptrdiff
     if (t == NSTM_FLOAT64) {
         record_64 *a = scratch;
         uint64_t flip = descending ? UINT64_MAX : 0;
-        LOAD(double, key_f64)
+        LOAD_KEYS(double, key_f64)
         const record_64 *sorted = order_64(a, n, k);
-        STORE(uint64_t)
+        STORE_SORTED(uint64_t)
         return;
     }
     record_32 *a = scratch;
     uint32_t flip = descending ? UINT32_MAX : 0;
-    if (t == NSTM_FLOAT32) LOAD(float, key_f32)
-    else if (t == NSTM_INT32) LOAD(int32_t, KEY_I32)
-    else LOAD(uint8_t, KEY_U8)
+    if (t == NSTM_FLOAT32) LOAD_KEYS(float, key_f32)
+    else if (t == NSTM_INT32) LOAD_KEYS(int32_t, KEY_I32)
+    else LOAD_KEYS(uint8_t, KEY_U8)
     const record_32 *sorted = order_32(a, n, k);
-    if (t == NSTM_FLOAT32 || t == NSTM_INT32) STORE(uint32_t)
-    else STORE(uint8_t)
+    if (t == NSTM_FLOAT32 || t == NSTM_INT32) STORE_SORTED(uint32_t)
+    else STORE_SORTED(uint8_t)
 }
 
 ptrdiff_t nstm_sort_scratch(nstm_dtype t, ptrdiff_t n) {

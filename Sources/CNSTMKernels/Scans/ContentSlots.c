@@ -1,4 +1,4 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Vectors.h"
 #include "Work.h"
 

@@ -1,16 +1,16 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Vectors.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32
-#include "RowParts.inc"
+#include "RowReductions.inc"
 #include "SlotRows.inc"
 #include "GatedSlots.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
-#include "RowParts.inc"
+#include "RowReductions.inc"
 #include "SlotRows.inc"
 #include "GatedSlots.inc"
 

@@ -1,9 +1,9 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Vectors.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32
-// Only these numbers are worth the code of forms for certain sizes.
+// Only float32 has kernels compiled for certain sizes.
 #define FORMS_FOR_SIZES
 #include "SmallProducts.inc"
 #include "MatrixChunk.inc"
@@ -24,29 +24,29 @@ ptrdiff_t nstm_matrix_scan_scratch(ptrdiff_t dk, ptrdiff_t dv, int channels, int
     if (!backward) return both;
     return both + C * (6 * K + 5 * V + 2 * C) + (channels ? C * C * K : 0);
 }
-/// Multiplications besides the products of matrices, which count themselves, in the preparation of a chunk of m tokens.
+/// Multiplications of the preparation of a chunk of m tokens, without products of matrices, which count themselves.
 static ptrdiff_t prepared(const nstm_matrix_scan *p, ptrdiff_t m) {
     ptrdiff_t C = NSTM_MATRIX_CHUNK, K = nstm_matrix_scan_padded(p->dk), V = nstm_matrix_scan_padded(p->dv);
     ptrdiff_t keys = p->beta ? 2 : 1, sum = 0;
-    // Decays to both ends; then weights by channels, or the decays between all pairs and their products with q·k and k·k.
+    // Decays to both ends; then weights per channel, or the decays between all pairs and their products with q·k and k·k.
     if (p->channels) sum += (keys + 1) * m * K + keys * 2 * m * p->dk * C + (p->bonus ? 2 * m * p->dk : 0);
     else sum += m + C * m + keys * m * C;
     // The triangle of the delta rule.
     if (p->beta) sum += m * (m - 1) / 2 * V + 2 * m * V;
     return sum;
 }
-/// The same on the way forward, after the preparation: keys decayed to the end, queries or what they read decayed from the start.
+/// The same for the forward pass after the preparation: keys decayed to the end, queries or their reads decayed from the start.
 static ptrdiff_t answered(const nstm_matrix_scan *p, ptrdiff_t m) {
     ptrdiff_t K = nstm_matrix_scan_padded(p->dk), V = nstm_matrix_scan_padded(p->dv);
     return m * K + m * (p->channels ? K : V);
 }
-/// The same on the way back, after the preparation.
+/// The same for the backward pass after the preparation.
 static ptrdiff_t followed(const nstm_matrix_scan *p, int decays, ptrdiff_t m) {
     ptrdiff_t C = NSTM_MATRIX_CHUNK, K = nstm_matrix_scan_padded(p->dk), V = nstm_matrix_scan_padded(p->dv);
     ptrdiff_t delta = p->beta ? 1 : 0, below = m * (m - 1) / 2, sum = delta * (below * V + 3 * m * V);
     if (p->channels) {
         sum += (6 + 3 * delta) * m * K + K * V + 5 * m * K;
-        // Pairs of tokens: keys decayed up to reads, then what reads want decayed back to keys.
+        // Pairs of tokens: keys decayed up to reads, then gradients of reads decayed back to keys.
         sum += below * K * (2 + delta) + (p->bonus ? 6 * m * p->dk : m * K);
         sum += (below + m) * K * (2 + delta) + below * K;
     } else {
@@ -55,7 +55,7 @@ static ptrdiff_t followed(const nstm_matrix_scan *p, int decays, ptrdiff_t m) {
     }
     return sum;
 }
-/// Bytes of `keys` rows of dk and `values` rows of dv a token, and of the state `states` times.
+/// Bytes of `keys` rows of dk and `values` rows of dv per token, and of `states` times the state.
 static ptrdiff_t moved(nstm_real t, const nstm_matrix_scan *p, ptrdiff_t m, ptrdiff_t keys, ptrdiff_t values, ptrdiff_t states) {
     if (p->decay) keys += p->channels ? keys / 2 : 0;
     return (m * (keys * p->dk + values * p->dv) + states * p->dk * p->dv) * NSTM_BYTES(t);

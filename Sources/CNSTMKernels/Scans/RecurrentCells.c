@@ -1,17 +1,17 @@
-#include "Both.h"
-#include "Math.h"
+#include "Dispatch.h"
+#include "Vectors.h"
 #include "Work.h"
 
-// Rows lie apart from each other. The compiler checks that once for the spans of all rows, which do overlap where rows of several
-// arrays are kept side by side, and then takes elements one by one. In float64 it does anyhow, as the functions are calls.
-#define NSTM_APART _Pragma("clang loop vectorize(assume_safety)")
+// Rows do not overlap. The compiler checks that once for the ranges of all rows, which do overlap if rows of several arrays are
+// interleaved, and then does not vectorize. In float64 it does not either, because the functions are calls.
+#define NSTM_DISJOINT _Pragma("clang loop vectorize(assume_safety)")
 #define REAL float
 #define NSTM_SUFFIX _f32
 #include "RecurrentCells.inc"
-#undef NSTM_APART
+#undef NSTM_DISJOINT
 #undef REAL
 #undef NSTM_SUFFIX
-#define NSTM_APART
+#define NSTM_DISJOINT
 #define REAL double
 #define NSTM_SUFFIX _f64
 #include "RecurrentCells.inc"

@@ -1,4 +1,4 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Vectors.h"
 
 #define REAL float
@@ -10,7 +10,7 @@
 #define NSTM_SUFFIX _f64
 #include "SelectiveScan.inc"
 
-/// States of all tokens that a scan decays and writes: of those with steps of their own, the ones whose step is not 0.
+/// Number of (token, state) pairs that are decayed and written: those whose step is not 0.
 static ptrdiff_t stepped(nstm_real t, const nstm_selective_scan *p) {
     ptrdiff_t count = p->length * p->n, written = 0;
     if (!p->step) return count;
@@ -20,7 +20,7 @@ static ptrdiff_t stepped(nstm_real t, const nstm_selective_scan *p) {
 
 void nstm_selective_scan_forward(nstm_real t, const nstm_selective_scan *scan, void *y, ptrdiff_t y_stride, void *state,
     void *starts) {
-    // For each token, channel and state C·h, and where it is written ΔA, a·h, B·Δx and the step; for each token and channel Δx and D·x.
+    // Per token, channel and state C·h, and, if it is written, ΔA, a·h, B·Δx and the step; per token and channel Δx and D·x.
     ptrdiff_t pairs = scan->length * scan->channels, rows = scan->length * scan->n, own = scan->step ? 1 : 0;
     NSTM_WORK(pairs * (scan->n + 2) + scan->channels * (3 + own) * stepped(t, scan), scan->channels * stepped(t, scan),
         (3 * pairs + (2 + own) * rows) * NSTM_BYTES(t));
@@ -28,8 +28,8 @@ void nstm_selective_scan_forward(nstm_real t, const nstm_selective_scan *scan, v
 }
 void nstm_selective_scan_backward(nstm_real t, const nstm_selective_scan *scan, const nstm_selective_gradient *to, const void *dy,
     ptrdiff_t dy_stride, const void *starts) {
-    // The states of a chunk again (3 and 1), then what the comment above the kernel lists (8 and 5), of which 2 also where nothing is
-    // written; steps of states have four products more.
+    // The states of a chunk again (3 and 1), then the products of the comment above the kernel (8 and 5), of which 2 also if the
+    // state is not written; steps of states add four products.
     ptrdiff_t pairs = scan->length * scan->channels, rows = scan->length * scan->n, own = scan->step ? 1 : 0;
     NSTM_WORK(pairs * (2 * scan->n + 6) + scan->channels * (9 + 4 * own) * stepped(t, scan), scan->channels * stepped(t, scan),
         (5 * pairs + (4 + 2 * own) * rows) * NSTM_BYTES(t));

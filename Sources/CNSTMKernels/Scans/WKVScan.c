@@ -1,5 +1,5 @@
-#include "Both.h"
-#include "Math.h"
+#include "Dispatch.h"
+#include "Vectors.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32

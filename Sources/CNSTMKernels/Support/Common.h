@@ -14,8 +14,8 @@
 #else
 #define NSTM_HAS_FEATURE(x) 0
 #endif
-// The widest instruction set that kernels use: 4 (AVX-512), 3 (AVX2) or 1 (plain code), where the processor has it. A build with
-// `-Xcc -DNSTM_KERNEL_LEVEL=1` shows what other processors compute.
+// The widest instruction set that kernels use, if the processor has it: 4 (AVX-512), 3 (AVX2) or 1 (plain code). A build with
+// `-Xcc -DNSTM_KERNEL_LEVEL=1` computes what other processors compute.
 #ifndef NSTM_KERNEL_LEVEL
 #define NSTM_KERNEL_LEVEL 4
 #endif
@@ -25,7 +25,7 @@
 #define NSTM_HAS_AVX2 (NSTM_KERNEL_LEVEL >= 3 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 
 #if defined(NSTM_KERNEL)
-// Given on the command line, as `Scripts/sanitize-kernels` does to look at one instruction set.
+// Defined on the command line, as `Scripts/sanitize-kernels` does to test one instruction set.
 #elif NSTM_HAS_FEATURE(thread_sanitizer)
 // The loader chooses clones before this sanitizer is ready to be called.
 #define NSTM_KERNEL
@@ -34,12 +34,12 @@
 #elif NSTM_KERNEL_LEVEL == 3 && defined(__x86_64__) && defined(__linux__)
 #define NSTM_KERNEL __attribute__((target_clones("arch=x86-64-v3", "default")))
 #elif defined(__x86_64__) && defined(__linux__)
-// One clone a machine class, chosen at load time. Other platforms compile the plain code (arm64 has NEON by default).
+// One clone per instruction set, chosen at load time. Other platforms compile plain code (arm64 has NEON by default).
 #define NSTM_KERNEL __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define NSTM_KERNEL
 #endif
-// For kernels that are called only where a vector register has 64 bytes, or 32.
+// For kernels that are called only if a vector register has 64 bytes, or 32.
 #if defined(__x86_64__)
 #define NSTM_WIDE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
 #define NSTM_AVX2 __attribute__((target("avx2,fma")))
@@ -48,8 +48,8 @@
 #define NSTM_AVX2
 #endif
 #define NSTM_UNROLL _Pragma("clang loop unroll(full)")
-// For the innermost loop of a product: as it stands, from the beginning of a cache line. The place of such a loop is else chance, and makes up
-// to a tenth of its speed (where measured, on Zen 3).
+// For the innermost loop of a product: not unrolled, and aligned to a cache line. Its alignment is arbitrary otherwise, which
+// changes its speed by up to a tenth (measured on Zen 3).
 #if defined(__has_c_attribute)
 #if __has_c_attribute(clang::code_align)
 #define NSTM_LOOP_ALONE _Pragma("clang loop unroll(disable)") [[clang::code_align(64)]]
@@ -58,9 +58,9 @@
 #ifndef NSTM_LOOP_ALONE
 #define NSTM_LOOP_ALONE _Pragma("clang loop unroll(disable)")
 #endif
-// Pointers to every third of the rows of a tile that lie any distance apart. The compiler would derive the address of each row from the row
-// before it, one addition after the other, which takes as long as the products of the rows, or longer; it is kept from making one pointer
-// of these.
+// Pointers to every third row of a tile whose rows have any stride. The compiler would compute the address of each row from the
+// one before it, a chain of additions that takes as long as the products of the rows, or longer; the empty asm statements keep
+// the pointers separate.
 #define NSTM_STRIDED 3
 #define NSTM_STRIDED_ROWS(at, rows, from, row)                     \
     NSTM_UNROLL for (int g = 0; g < (rows) / NSTM_STRIDED; g++) { \

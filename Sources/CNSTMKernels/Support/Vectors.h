@@ -1,14 +1,63 @@
-// Vectors of 64 bytes for both element types, whatever the machine's own width is: what the scan kernels compute in.
+// Vectors of 64 bytes for both element types, and what kernels do with them: one register with AVX-512, two with AVX2, four with NEON
+// or SSE.
 #ifndef NSTM_VECTORS_H
 #define NSTM_VECTORS_H
 
-#include "Math.h"
+#include "VectorMath.h"
 
-// Vectors are passed between inlined functions only, so their calling convention does not matter.
+// Vectors are passed between inlined functions only, so their calling convention does not matter. A kernel that is compiled for several
+// instruction sets must not pass them itself: it is a thin function around an inlined body.
 #pragma clang diagnostic ignored "-Wpsabi"
 
 typedef float nstm_vec_f32 __attribute__((vector_size(64)));
 typedef double nstm_vec_f64 __attribute__((vector_size(64)));
+typedef float nstm_unaligned_vec_f32 __attribute__((vector_size(64), aligned(4)));
+typedef double nstm_unaligned_vec_f64 __attribute__((vector_size(64), aligned(8)));
+
+/// The vector of the element type being compiled, and its number of elements.
+#define VEC T(nstm_vec)
+#define LANES ((ptrdiff_t)(64 / sizeof(REAL)))
+/// The loop over i = 0, 1, ... below n, and over i = 0, LANES, 2·LANES, ... below n.
+#define FOR(i, n) for (ptrdiff_t i = 0; i < (n); i++)
+#define FOR_VECTORS(i, n) for (ptrdiff_t i = 0; i < (n); i += LANES)
+
+#define NSTM_VECTOR_FUNCTIONS(suffix)                                                                                      \
+    /* The vector at p, at any alignment. */                                                                              \
+    NSTM_INLINE nstm_vec##suffix load##suffix(const REAL *p) { return *(const nstm_unaligned_vec##suffix *)p; }           \
+    NSTM_INLINE void store##suffix(REAL *p, nstm_vec##suffix v) { *(nstm_unaligned_vec##suffix *)p = v; }                 \
+    /* The first `count` elements of a vector, at most LANES; the others count as 0, and memory beyond is not touched. */ \
+    NSTM_INLINE nstm_vec##suffix load_first##suffix(const REAL *p, ptrdiff_t count) {                                     \
+        nstm_vec##suffix v = {0};                                                                                         \
+        if (count >= LANES) memcpy(&v, p, sizeof v);                                                                      \
+        else memcpy(&v, p, (size_t)count * sizeof(REAL));                                                                 \
+        return v;                                                                                                         \
+    }                                                                                                                     \
+    NSTM_INLINE void store_first##suffix(REAL *p, nstm_vec##suffix v, ptrdiff_t count) {                                  \
+        if (count >= LANES) memcpy(p, &v, sizeof v);                                                                      \
+        else memcpy(p, &v, (size_t)count * sizeof(REAL));                                                                 \
+    }                                                                                                                     \
+    /* The sum of the elements. */                                                                                        \
+    NSTM_INLINE REAL lane_sum##suffix(nstm_vec##suffix v) {                                                               \
+        _Pragma("clang fp reassociate(on)") REAL s = 0;                                                                   \
+        FOR(i, LANES) s += v[i];                                                                                          \
+        return s;                                                                                                         \
+    }                                                                                                                     \
+    /* `count` elements from the front of scratch memory, which then begins after them. */                                \
+    NSTM_INLINE REAL *take##suffix(REAL **scratch, ptrdiff_t count) {                                                     \
+        REAL *taken = *scratch;                                                                                           \
+        *scratch += count;                                                                                                \
+        return taken;                                                                                                     \
+    }
+#define REAL float
+NSTM_VECTOR_FUNCTIONS(_f32)
+#undef REAL
+#define REAL double
+NSTM_VECTOR_FUNCTIONS(_f64)
+#undef REAL
+#undef NSTM_VECTOR_FUNCTIONS
+
+/// The smallest multiple of `to` that is at least n.
+NSTM_INLINE ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t to) { return (n + to - 1) / to * to; }
 
 // Rows a and b shuffled into each other, first and second half. Four (three) rounds over all rows of a square transpose it: each
 // moves the highest bit of the column into the row, and that of the row into the column.

@@ -27,9 +27,12 @@ extension Variable {
         let block = Variable.convolutionBlock, parts = (C + block - 1) / block
         Parallel.for(B * parts, work: 2 * B * T * C * width) { i in
             let n = i / parts, c = (i % parts) * block, channels = min(block, C - c)
-            nstm_conv(
-                real, x.pointer + ((n * whole + history) * C + c) * size, C, history, w.pointer + c * size, C,
-                b.map { $0.pointer + c * size }, activation, to + (n * T * C + c) * size, C, width, T, channels)
+            var geometry = nstm_causal_conv(
+                width: width, length: T, channels: channels, left: history, x_stride: C, w_stride: C, y_stride: C,
+                silu: activation)
+            nstm_causal_conv_forward(
+                real, &geometry, x.pointer + ((n * whole + history) * C + c) * size, w.pointer + c * size,
+                b.map { $0.pointer + c * size }, to + (n * T * C + c) * size)
         }
         let isRecorded = isRecorded || weight.isRecorded || bias?.isRecorded ?? false
         if let y = unrecorded(y, of: self, isRecorded: isRecorded) { return y }
@@ -45,13 +48,13 @@ extension Variable {
             let to = dx.uninitializedPointer, toWeight = dw.uninitializedPointer, toBias = db?.uninitializedPointer
             Parallel.for(B * parts) { i in
                 let n = i / parts, c = (i % parts) * block, channels = min(block, C - c)
-                nstm_conv_backward(
-                    real, g.pointer + (n * T * C + c) * size, C, x.pointer + ((n * whole + history) * C + c) * size,
-                    C,
-                    history, w.pointer + c * size, C, b.map { $0.pointer + c * size }, activation,
-                    to + (n * whole * C + c) * size, C, toWeight + (n * width * C + c) * size,
-                    toBias.map { $0 + (n * C + c) * size },
-                    width, T, channels)
+                var geometry = nstm_causal_conv(
+                    width: width, length: T, channels: channels, left: history, x_stride: C, w_stride: C, y_stride: C,
+                    silu: activation)
+                nstm_causal_conv_backward(
+                    real, &geometry, g.pointer + (n * T * C + c) * size, x.pointer + ((n * whole + history) * C + c) * size,
+                    w.pointer + c * size, b.map { $0.pointer + c * size }, to + (n * whole * C + c) * size,
+                    toWeight + (n * width * C + c) * size, toBias.map { $0 + (n * C + c) * size })
             }
             sink.add(0, dx)
             sink.add(1, dw.sum(axes: [0]))

@@ -98,7 +98,8 @@ extension Variable {
     }
     /// A loss for each element, and its derivative by this variable.
     private func paired(
-        _ name: StaticString, _ targets: Tensor, _ loss: nstm_binary_precise_op, _ derivative: nstm_binary_precise_op, _ p: Double = 0
+        _ name: StaticString, _ targets: Tensor, _ loss: nstm_binary_precise_op, _ derivative: nstm_binary_precise_op,
+        _ p: Double = 0
     ) -> Variable {
         guard targets.shape == shape else {
             nstmFatal(.other(op: "\(name)", "values \(shape), targets \(targets.shape)"), at: path(of: self))

@@ -47,34 +47,40 @@ extension ConvolutionGeometry {
             let sums = Storage(byteCount: grid.blockPixels * row * size)
             defer { withExtendedLifetime((region, sums)) {} }
             for (i, image) in block.images.enumerated() {
+                var rectangle = nstm_region(
+                    channels: from, height: sourceHeight, width: sourceWidth, row: block.top, rows: plan.height,
+                    column: block.left, columns: plan.width, pixel: pixel)
                 nstm_region_pack(
-                    real, base + image * from * sourcePlane * size, limit, from, sourceHeight, sourceWidth, block.top,
-                    plan.height,
-                    block.left, plan.width, region.base + i * plan.height * plan.width * pixel * size, pixel)
+                    real, &rectangle, base + image * from * sourcePlane * size, limit,
+                    region.base + i * plan.height * plan.width * pixel * size)
             }
             for part in plan.parts {
                 let pixels = part.pixels.count / grid.images * block.images.count
                 if isDepthwise {
+                    var products = nstm_pixel_products(
+                        count: pixels, tap_count: part.taps.count, channels: 1, columns: row, output_row: row,
+                        weight_stride: row)
                     nstm_depthwise_pixels(
-                        real, region.base, part.pixels, pixels, part.taps, part.which, part.taps.count, packed.base, row,
-                        sums.base,
-                        part.places, row, row)
+                        real, &products, region.base, part.pixels, part.taps, part.which, packed.base, sums.base, part.places)
                     continue
                 }
                 // A group writes whole vectors; what it writes too much is overwritten by the next.
                 for group in 0..<groups {
+                    var products = nstm_pixel_products(
+                        count: pixels, tap_count: part.taps.count, channels: depth, columns: roundUp(count, lanes),
+                        output_row: row, weight_stride: panel)
                     nstm_conv_pixels(
-                        real, region.base + group * depth * size, part.pixels, pixels, part.taps, part.which, part.taps.count,
-                        depth,
-                        packed.base + group * panels * panel * size, panel, sums.base + group * count * size, part.places, row,
-                        roundUp(count, lanes))
+                        real, &products, region.base + group * depth * size, part.pixels, part.taps, part.which,
+                        packed.base + group * panels * panel * size, sums.base + group * count * size, part.places)
                 }
             }
             for (i, image) in block.images.enumerated() {
+                var rectangle = nstm_region(
+                    channels: to, height: height, width: width, row: block.row, rows: block.rows, column: block.column,
+                    columns: block.columns, pixel: row)
                 nstm_region_unpack(
-                    real, sums.base + i * block.rows * block.columns * row * size, row, shift, out + image * to * plane * size,
-                    to,
-                    height, width, block.row, block.rows, block.column, block.columns)
+                    real, &rectangle, sums.base + i * block.rows * block.columns * row * size, shift,
+                    out + image * to * plane * size)
             }
         }
         withExtendedLifetime((source, packed, bias)) {}
@@ -88,9 +94,9 @@ extension ConvolutionGeometry {
         if isDepthwise {
             let row = pixelLength(inputs, lanes)
             let packed = Storage(byteCount: taps * row * size)
-            nstm_region_pack(
-                real, weight.pointer, weight.pointer + weight.count * size, inputs, 1, taps, 0, 1, 0, taps, packed.base,
-                row)
+            var rectangle = nstm_region(
+                channels: inputs, height: 1, width: taps, row: 0, rows: 1, column: 0, columns: taps, pixel: row)
+            nstm_region_pack(real, &rectangle, weight.pointer, weight.pointer + weight.count * size, packed.base)
             withExtendedLifetime(weight) {}
             return packed
         }
@@ -147,14 +153,18 @@ extension ConvolutionGeometry {
             Parallel.for(blocks.count) { b in
                 let block = blocks[b], plan = block.plan
                 for (i, image) in block.images.enumerated() {
+                    var inputRectangle = nstm_region(
+                        channels: inputs, height: rows.input, width: columns.input, row: block.top, rows: plan.height,
+                        column: block.left, columns: plan.width, pixel: pixel)
                     nstm_region_pack(
-                        real, xBase + image * inputs * xPlane * size, xLimit, inputs, rows.input, columns.input, block.top,
-                        plan.height, block.left, plan.width,
-                        regions.base + b * regionBytes + i * plan.height * plan.width * pixel * size, pixel)
+                        real, &inputRectangle, xBase + image * inputs * xPlane * size, xLimit,
+                        regions.base + b * regionBytes + i * plan.height * plan.width * pixel * size)
+                    var gradientRectangle = nstm_region(
+                        channels: outputs, height: rows.output, width: columns.output, row: block.row, rows: block.rows,
+                        column: block.column, columns: block.columns, pixel: row)
                     nstm_region_pack(
-                        real, dyBase + image * outputs * yPlane * size, dyLimit, outputs, rows.output, columns.output, block.row,
-                        block.rows, block.column, block.columns,
-                        gradients.base + b * blockBytes + i * block.rows * block.columns * row * size, row)
+                        real, &gradientRectangle, dyBase + image * outputs * yPlane * size, dyLimit,
+                        gradients.base + b * blockBytes + i * block.rows * block.columns * row * size)
                 }
             }
             Parallel.blocks(units, of: max(1, units / 24)) { range in
@@ -165,25 +175,33 @@ extension ConvolutionGeometry {
                         let first = unit % pieces * piece, tap = unit / pieces % taps, panel = unit / pieces / taps % panels
                         let group = unit / pieces / taps / panels
                         if isDepthwise {
+                            var products = nstm_pixel_products(
+                                count: block.pixels, tap_count: 1, channels: 1, columns: row, output_row: row,
+                                weight_stride: row)
                             nstm_depthwise_weights(
-                                real, region + Int(part.taps[tap]) * size, part.pixels, dys, part.places, row, block.pixels, row,
+                                real, &products, region + Int(part.taps[tap]) * size, part.pixels, dys, part.places,
                                 sums.base + tap * row * size, accumulate)
                             continue
                         }
                         let column = panel * panelColumns
+                        var products = nstm_pixel_products(
+                            count: block.pixels, tap_count: 1, channels: max(0, min(piece, depth - first)),
+                            columns: min(panelColumns, roundUp(count - column, lanes)), output_row: row,
+                            weight_stride: panelColumns)
                         nstm_conv_weights(
-                            real, region + (Int(part.taps[tap]) + group * depth + first) * size, part.pixels,
-                            dys + (group * count + column) * size, part.places, row, block.pixels,
-                            max(0, min(piece, depth - first)), min(panelColumns, roundUp(count - column, lanes)),
+                            real, &products, region + (Int(part.taps[tap]) + group * depth + first) * size, part.pixels,
+                            dys + (group * count + column) * size, part.places,
                             sums.base + ((group * panels + panel) * panelSize + (tap * depth + first) * panelColumns) * size,
-                            panelColumns, accumulate)
+                            accumulate)
                     }
                 }
             }
         }
         let to = dw.uninitializedPointer
         if isDepthwise {
-            nstm_region_unpack(real, sums.base, row, nil, to, outputs, 1, taps, 0, 1, 0, taps)
+            var rectangle = nstm_region(
+                channels: outputs, height: 1, width: taps, row: 0, rows: 1, column: 0, columns: taps, pixel: row)
+            nstm_region_unpack(real, &rectangle, sums.base, nil, to)
         } else {
             Parallel.blocks(groups * panels, of: max(1, 65_536 / max(1, panelSize))) { r in
                 for i in r {

@@ -39,26 +39,30 @@ extension ConvolutionGeometry {
             defer { withExtendedLifetime((region, spectrum, sums, result)) {} }
             let factors = spectrum.base.assumingMemoryBound(to: Float.self)
             for i in 0..<own {
-                nstm_region_pack(
-                    NSTM_F32, x + (firstImage + i) * from * sourcePlane * 4, limit, from, sourceHeight, sourceWidth,
-                    2 * firstRow - top, 2 * ownRows + 2, -left, regionColumns, region.base, pixel)
+                var rectangle = nstm_region(
+                    channels: from, height: sourceHeight, width: sourceWidth, row: 2 * firstRow - top, rows: 2 * ownRows + 2,
+                    column: -left, columns: regionColumns, pixel: pixel)
+                nstm_region_pack(NSTM_F32, &rectangle, x + (firstImage + i) * from * sourcePlane * 4, limit, region.base)
                 nstm_winograd_input(
                     region.base.assumingMemoryBound(to: Float.self), regionColumns, ownRows, tileColumns, pixel,
                     factors + i * tilesEach * pixel, tiles * pixel)
             }
             for f in 0..<16 {
                 var tap: Int32 = 0, which = Int32(f)
+                var products = nstm_pixel_products(
+                    count: tiles, tap_count: 1, channels: from, columns: row, output_row: row, weight_stride: panel)
                 nstm_conv_pixels(
-                    NSTM_F32, factors + f * tiles * pixel, pixels, tiles, &tap, &which, 1, from, weights.base, panel,
-                    sums.base + f * tiles * row * 4, places, row, row)
+                    NSTM_F32, &products, factors + f * tiles * pixel, pixels, &tap, &which, weights.base,
+                    sums.base + f * tiles * row * 4, places)
             }
             for i in 0..<own {
                 nstm_winograd_output(
                     sums.base.assumingMemoryBound(to: Float.self) + i * tilesEach * row, tiles * row, row, targetRows, width,
                     result.base.assumingMemoryBound(to: Float.self))
-                nstm_region_unpack(
-                    NSTM_F32, result.base, row, shift, out + (firstImage + i) * to * plane * 4, to, height, width, 2 * firstRow,
-                    targetRows, 0, width)
+                var rectangle = nstm_region(
+                    channels: to, height: height, width: width, row: 2 * firstRow, rows: targetRows, column: 0, columns: width,
+                    pixel: row)
+                nstm_region_unpack(NSTM_F32, &rectangle, result.base, shift, out + (firstImage + i) * to * plane * 4)
             }
         }
         withExtendedLifetime((source, weights, bias)) {}
@@ -102,24 +106,26 @@ extension ConvolutionGeometry {
                 let region = Storage(byteCount: (2 * rowsHere + 2) * regionColumns * max(pixel, row) * 4)
                 defer { withExtendedLifetime(region) {} }
                 let pixelsHere = region.base.assumingMemoryBound(to: Float.self)
-                nstm_region_pack(
-                    NSTM_F32, source + image * inputs * xPlane * 4, limit, inputs, x.shape[2], x.shape[3], 2 * first - rows.low,
-                    2 * rowsHere + 2, -columns.low, regionColumns, region.base, pixel)
+                var inputRectangle = nstm_region(
+                    channels: inputs, height: x.shape[2], width: x.shape[3], row: 2 * first - rows.low, rows: 2 * rowsHere + 2,
+                    column: -columns.low, columns: regionColumns, pixel: pixel)
+                nstm_region_pack(NSTM_F32, &inputRectangle, source + image * inputs * xPlane * 4, limit, region.base)
                 nstm_winograd_input(pixelsHere, regionColumns, rowsHere, tileColumns, pixel, factors + at * pixel, count * pixel)
-                nstm_region_pack(
-                    NSTM_F32, target + image * outputs * yPlane * 4, targetLimit, outputs, height, width, 2 * first, 2 * rowsHere,
-                    0,
-                    2 * tileColumns, region.base, row)
+                var gradientRectangle = nstm_region(
+                    channels: outputs, height: height, width: width, row: 2 * first, rows: 2 * rowsHere, column: 0,
+                    columns: 2 * tileColumns, pixel: row)
+                nstm_region_pack(NSTM_F32, &gradientRectangle, target + image * outputs * yPlane * 4, targetLimit, region.base)
                 nstm_winograd_gradient(pixelsHere, 2 * tileColumns, rowsHere, tileColumns, row, others + at * row, count * row)
             }
             Parallel.blocks(units, of: max(1, units / 16)) { range in
                 for unit in range {
                     let first = unit % pieces * piece, f = unit / pieces % 16, p = unit / pieces / 16, column = p * 2 * lanes
+                    var products = nstm_pixel_products(
+                        count: count, tap_count: 1, channels: max(0, min(piece, inputs - first)),
+                        columns: min(2 * lanes, row - column), output_row: row, weight_stride: 2 * lanes)
                     nstm_conv_weights(
-                        NSTM_F32, factors + f * count * pixel + first, pixels, others + f * count * row + column, places, row,
-                        count,
-                        max(0, min(piece, inputs - first)), min(2 * lanes, row - column),
-                        sums.base + (p * panel + (f * inputs + first) * 2 * lanes) * 4, 2 * lanes, start > 0 ? 1 : 0)
+                        NSTM_F32, &products, factors + f * count * pixel + first, pixels, others + f * count * row + column,
+                        places, sums.base + (p * panel + (f * inputs + first) * 2 * lanes) * 4, start > 0 ? 1 : 0)
                 }
             }
         }

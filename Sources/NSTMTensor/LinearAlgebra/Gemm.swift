@@ -153,13 +153,11 @@ package enum Gemm {
             let count = cut(rows: m, n, k, tile: tile, least: work, into: starts)
             Parallel.for(count) { i in
                 let r = starts[i]..<starts[i + 1]
-                let left = a + r.lowerBound * (ta ? 1 : lda), to = c + r.lowerBound * ldc
-                if isSplit {
-                    nstm_gemm_split_rows(left, ta ? 1 : lda, ta ? lda : 1, right, to, ldc, r.count, n, k, accumulate ? 1 : 0)
-                } else {
-                    nstm_gemm_rows(
-                        left, ta ? 1 : lda, ta ? lda : 1, right, stride, step, to, ldc, r.count, n, k, accumulate ? 1 : 0)
-                }
+                var product = nstm_gemm(
+                    a: a + r.lowerBound * (ta ? 1 : lda), a_row: ta ? 1 : lda, a_step: ta ? lda : 1, b: right,
+                    panel_stride: stride,
+                    b_step: step, c: c + r.lowerBound * ldc, ldc: ldc, m: r.count, n: n, k: k, accumulate: accumulate ? 1 : 0)
+                if isSplit { nstm_gemm_split_rows(&product, right) } else { nstm_gemm_rows(&product) }
                 epilogue(r)
             }
         }

@@ -53,10 +53,12 @@ package struct PackedMatrix {
             right = b.assumingMemoryBound(to: Float.self) + depth.lowerBound * ldb + columns.lowerBound
         }
         nstm_work_add(0, 0, Int64(4 * depth.count * columns.count))
-        nstm_gemm_rows(
-            a.assumingMemoryBound(to: Float.self), ta ? 1 : lda, ta ? lda : 1, right, panels == nil ? width : width * k,
-            panels == nil ? ldb : width, c.assumingMemoryBound(to: Float.self), ldc, m, columns.count, depth.count,
-            accumulate ? 1 : 0)
+        var product = nstm_gemm(
+            a: a.assumingMemoryBound(to: Float.self), a_row: ta ? 1 : lda, a_step: ta ? lda : 1, b: right,
+            panel_stride: panels == nil ? width : width * k, b_step: panels == nil ? ldb : width,
+            c: c.assumingMemoryBound(to: Float.self), ldc: ldc, m: m, n: columns.count, k: depth.count,
+            accumulate: accumulate ? 1 : 0)
+        nstm_gemm_rows(&product)
         // A packed matrix that is made for one product may be gone as soon as its address is known.
         withExtendedLifetime(panels) {}
     }

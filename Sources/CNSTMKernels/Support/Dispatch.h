@@ -1,7 +1,6 @@
-// Defines DISPATCH for a kernel family whose `.inc` has just been compiled for both element types.
-#ifndef NSTM_BOTH_H
-#define NSTM_BOTH_H
-/// Calls the version of a kernel for an element type.
+// Calls the version of a kernel for an element type, after its `.inc` was compiled for both.
+#ifndef NSTM_DISPATCH_H
+#define NSTM_DISPATCH_H
 #define NSTM_DISPATCH(t, name, ...)                    \
     do {                                               \
         if ((t) == NSTM_F32) name##_f32(__VA_ARGS__);  \

@@ -1,14 +1,14 @@
-#include "Both.h"
+#include "Dispatch.h"
 #include "Common.h"
 
 #define REAL float
 #define NSTM_SUFFIX _f32
-#include "Lanes.inc"
+#include "FourierLanes.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
-#include "Lanes.inc"
+#include "FourierLanes.inc"
 
 void nstm_lanes_load(nstm_real t, const void *re, const void *im, ptrdiff_t stride, ptrdiff_t length, ptrdiff_t channels,
     ptrdiff_t n, void *out) {
