@@ -193,6 +193,28 @@ private func pack(_ inputs: [Variable]) -> (SIMD8<Int32>, [Int32]?) {
     return (nodes, nil)
 }
 
+/// Whether a gradient flows through one of the operands.
+@inline(__always) func isAnyRecorded(
+    _ a: Variable, _ b: Variable?, _ c: Variable? = nil, _ d: Variable? = nil, _ e: Variable? = nil, _ f: Variable? = nil,
+    _ g: Variable? = nil, _ h: Variable? = nil
+) -> Bool {
+    // Not a list: it would have to be allocated.
+    a.node >= 0 || b?.node ?? -1 >= 0 || c?.node ?? -1 >= 0 || d?.node ?? -1 >= 0 || e?.node ?? -1 >= 0 || f?.node ?? -1 >= 0
+        || g?.node ?? -1 >= 0 || h?.node ?? -1 >= 0
+}
+extension [Variable] {
+    /// The operands with those appended that are not nil, and the index of each of these; nil for one that is missing.
+    func appending(_ optional: [Variable?]) -> (inputs: [Variable], positions: [Int?]) {
+        var inputs = self
+        let positions = optional.map { x -> Int? in
+            guard let x else { return nil }
+            inputs.append(x)
+            return inputs.count - 1
+        }
+        return (inputs, positions)
+    }
+}
+
 /// Stops when an operand of a fused kernel has another element type: kernels read all of them as the first one's.
 @inline(__always) func requireSameType(
     _ op: StaticString, _ first: Variable, _ a: Variable?, _ b: Variable? = nil, _ c: Variable? = nil, _ d: Variable? = nil,
