@@ -50,7 +50,7 @@ let package = Package(
         .target(name: "CNSTMKernels", cSettings: [.headerSearchPath("Support")]),
         .target(name: "CNSTMFourier", dependencies: ["CKissFFT", "CNSTMKernels"]),
         .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels", "CNSTMFourier"]),
-        .target(name: "NSTMAutograd", dependencies: ["NSTMTensor", "CNSTMKernels"]),
+        .target(name: "NSTMAutograd", dependencies: ["NSTMTensor"]),
         .target(name: "NSTMModules", dependencies: ["NSTMConfiguration", "NSTMAutograd"]),
         .target(name: "NSTMOptim", dependencies: ["NSTMAutograd", "CNSTMKernels"]),
         .target(name: "NSTMLayers", dependencies: ["NSTMModules"]),

@@ -13,7 +13,7 @@ public final class ForwardContext {
     public let weights: BFloat16Weights?
     /// Watches the pass; nil: nobody does.
     public var observer: (any PassObserver)?
-    /// Whether this is the second run of a part that is computed again on the way back.
+    /// Whether this is the second run of a part that is computed again in the backward pass.
     var isRecomputing = false
     /// Numbers that layers report, by path.
     public internal(set) var metrics: [(name: String, value: Double)] = []

@@ -103,11 +103,11 @@ extension Variable {
         let x = value.contiguous(), w = weight.value.contiguous(), hasBias = bias != nil
         return record(
             op, bias.map { [self, weight, $0] } ?? [self, weight], geometry.forward(x, w, bias?.value.contiguous()),
-            .pullback { g, sink in
+            .pullback { g, gradients in
                 let g = g.contiguous()
-                if sink.needs(0) { sink.add(0, geometry.inputGradient(g, w)) }
-                if sink.needs(1) { sink.add(1, geometry.weightGradient(x, g)) }
-                if hasBias { sink.add(2, g.sum(axes: [0, 2, 3])) }
+                if gradients.needs(0) { gradients.add(0, geometry.inputGradient(g, w)) }
+                if gradients.needs(1) { gradients.add(1, geometry.weightGradient(x, g)) }
+                if hasBias { gradients.add(2, g.sum(axes: [0, 2, 3])) }
             })
     }
 }

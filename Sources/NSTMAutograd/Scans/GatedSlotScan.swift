@@ -50,19 +50,13 @@ extension Variable {
                 ),
                 at: path(of: self, keys))
         }
-        let savesStates = isAnyRecorded(self, write, gate, keys, values, bias)
         let scan = GatedSlotScan(
             qkv: value, write: write.value, gate: gate?.value, bias: bias?.value, heads: heads, keyLength: keyLength ?? 0,
-            chunk: chunk, savesStates: savesStates)
+            chunk: chunk, savesStates: isAnyRecorded(self, write, gate, keys, values, bias))
         let result = scan.forward(keys: initialK.value, values: initialV.value)
-        if let o = unrecorded(result.o, of: self, isRecorded: savesStates) {
-            return GatedSlotScanOutput(
-                output: o, keys: Variable(result.keys, node: -1, tape: o.tape),
-                values: Variable(result.values, node: -1, tape: o.tape), readWeights: result.p)
-        }
         let outputs = record(
-            "gatedSlotScan", self, write, initialK, initialV, gate, bias, (result.o, result.keys, result.values),
-            keeping: (scan, result)
+            "gatedSlotScan", self, write, initialK, initialV, gate, bias, values: (result.o, result.keys, result.values),
+            saving: (scan, result)
         ) { g, saved, gradients in
             let (scan, result) = saved.pointee
             let d = scan.backward(result, dO: g.take(0), dKeys: g.take(1), dValues: g.take(2), wantsBias: gradients.needs(5))

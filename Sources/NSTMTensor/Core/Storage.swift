@@ -30,3 +30,11 @@ package final class Storage: @unchecked Sendable {
     defer { nstm_memory_free(base, byteCount) }
     return body(base)
 }
+
+/// Memory from the cache of the tensor allocator for containers that manage it themselves, such as the blocks of a tape.
+package enum CachedMemory {
+    /// Uninitialized memory, aligned to 64 bytes.
+    package static func allocate(byteCount: Int) -> UnsafeMutableRawPointer { nstm_memory_allocate(byteCount) }
+    /// - Parameter byteCount: as it was allocated.
+    package static func free(_ memory: UnsafeMutableRawPointer, byteCount: Int) { nstm_memory_free(memory, byteCount) }
+}
