@@ -91,7 +91,10 @@ let package = Package(
         .executableTarget(name: "MNIST", dependencies: ["NSTM"], path: "Examples/MNIST"),
 
         // Third-party strategies: they use the public API only.
-        .target(name: "AssociativePack", dependencies: ["NSTM"], path: "Plugins/AssociativePack", packageAccess: false),
+        .target(name: "CAssociativePack", path: "Plugins/CAssociativePack"),
+        .target(
+            name: "AssociativePack", dependencies: ["NSTM", "CAssociativePack"], path: "Plugins/AssociativePack",
+            packageAccess: false),
         .target(name: "ReservoirPack", dependencies: ["NSTM"], path: "Plugins/ReservoirPack", packageAccess: false),
         .executableTarget(
             name: "PackTool", dependencies: ["AssociativePack", "ReservoirPack", "NSTMCommand"], path: "Plugins/PackTool",

@@ -201,7 +201,8 @@ extension MatrixStateScan {
             if delta { sum += m * V * dk + m * (m - 1) / 2 * V + 2 * m * V }
             return sum
         }
-        let widths = stride(from: 0, to: dv, by: MatrixStateScan.block).map { nstm_matrix_scan_padded(min(MatrixStateScan.block, dv - $0)) }
+        let block = MatrixStateScan.block
+        let widths = stride(from: 0, to: dv, by: block).map { nstm_matrix_scan_padded(min(block, dv - $0)) }
         let one = widths.reduce(0) { $0 + tokens / C * chunk(C, $1) + (tokens % C == 0 ? 0 : chunk(tokens % C, $1)) }
         return batch * heads * one
     }
