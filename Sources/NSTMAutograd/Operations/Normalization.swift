@@ -76,8 +76,8 @@ extension Variable {
     /// scale · x/√(Σx² + ε) over the last axis.
     public func l2Normalized(scale: Double = 1, epsilon: Double = 1e-6) -> Variable {
         requireColumns("l2Normalized")
-        let (y, inverse) = value.l2Normalized(scale: scale, epsilon: epsilon)
-        return record("l2Normalized", self, value: y, saving: (value, inverse, scale)) { dy, saved, gradients in
+        let x = value.contiguous(), (y, inverse) = x.l2Normalized(scale: scale, epsilon: epsilon)
+        return record("l2Normalized", self, value: y, saving: (x, inverse, scale)) { dy, saved, gradients in
             let (x, inverse, scale) = saved.pointee
             gradients.add(0, .l2NormalizedBackward(dy: dy, x: x, inverse: inverse, scale: scale))
         }
@@ -86,8 +86,8 @@ extension Variable {
     /// Independent gates σ(x), of which the k largest of a row are kept and all others are exactly 0 (ties: lower index first).
     public func topKGates(_ k: Int) -> Variable {
         requireColumns("topKGates")
-        let y = value.topKGates(k)
-        return record("topKGates", self, value: y, saving: (value, y)) { g, saved, gradients in
+        let x = value.contiguous(), y = x.topKGates(k)
+        return record("topKGates", self, value: y, saving: (x, y)) { g, saved, gradients in
             // Where a gate was dropped y is 0, and so is y(1 − y).
             gradients.add(0, .mapBackward(.sigmoid, dy: g, x: saved.pointee.0, y: saved.pointee.1))
         }

@@ -19,7 +19,9 @@ public func record(
     let node: Int32, (nodes, more) = pack(inputs)
     switch derivative() {
     case .pullback(let pullback):
-        node = tape.append(op, nodes, more, saving: pullback) { g, pullback, gradients in pullback.pointee(g, gradients) }
+        node = tape.append(op, nodes, more, saving: Captured(pullback: pullback)) { g, saved, gradients in
+            saved.pointee.pullback(g, gradients)
+        }
     case .undefined(let why):
         node = tape.append(op, nodes, more, saving: (op, tape.path, why)) { _, saved, _ in
             let (op, path, why) = saved.pointee
@@ -28,6 +30,10 @@ public func record(
     }
     return Variable(value, node: node, tape: tape)
 }
+
+/// A closure as a saved value: as a structure, because a generic value that is a closure would need an adapter.
+private struct Captured { let pullback: Pullback }
+private struct CapturedMany { let pullback: PullbackMany }
 
 /// Defines an operation with several outputs, such as a scan that returns outputs and the last state.
 ///
@@ -40,8 +46,9 @@ public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor],
         return values.map { Variable($0, node: -1, tape: tape) }
     }
     let (nodes, more) = pack(inputs)
-    let id = tape.append(op, nodes, more, outputs: Int32(values.count), saving: pullback) { outputs, pullback, gradients in
-        pullback.pointee((0..<outputs.count).map { outputs.take($0) }, gradients)
+    let id = tape.append(op, nodes, more, outputs: Int32(values.count), saving: CapturedMany(pullback: pullback)) {
+        outputs, saved, gradients in
+        saved.pointee.pullback((0..<outputs.count).map { outputs.take($0) }, gradients)
     }
     return values.enumerated().map { Variable($1, node: id + Int32($0), tape: tape) }
 }

@@ -32,10 +32,15 @@ struct SavedOperation {
     let destroy: (_ address: UnsafeMutableRawPointer) -> Void
 }
 
-/// Values that an operation saved, and the backward function that takes them.
-private struct Saved<Values, Backward> {
+/// Values that an operation with one output saved, and the backward function that takes them.
+private struct Saved<Values> {
     var values: Values
-    let backward: Backward
+    let backward: BackwardFunction<Values>
+}
+/// The same for an operation with several outputs. Not one type that is generic over the function: Swift would allocate an adapter for it.
+private struct SavedOfOutputs<Values> {
+    var values: Values
+    let backward: BackwardFunctionOfOutputs<Values>
 }
 
 extension SavedMemory {
@@ -43,7 +48,7 @@ extension SavedMemory {
     @inline(__always) mutating func save<Values>(_ values: Values, _ backward: @escaping BackwardFunction<Values>)
         -> SavedOperation
     {
-        typealias Stored = Saved<Values, BackwardFunction<Values>>
+        typealias Stored = Saved<Values>
         return SavedOperation(
             address: store(Stored(values: values, backward: backward)),
             run: { address, outputs, gradients in
@@ -55,7 +60,7 @@ extension SavedMemory {
     @inline(__always) mutating func save<Values>(
         _ values: Values, _ backward: @escaping BackwardFunctionOfOutputs<Values>
     ) -> SavedOperation {
-        typealias Stored = Saved<Values, BackwardFunctionOfOutputs<Values>>
+        typealias Stored = SavedOfOutputs<Values>
         return SavedOperation(
             address: store(Stored(values: values, backward: backward)),
             run: { address, outputs, gradients in
