@@ -63,7 +63,7 @@ func record<Values>(
     _ op: StaticString, _ a: Variable, _ b: Variable? = nil, _ c: Variable? = nil, value: Tensor,
     saving values: @autoclosure () -> Values, _ backward: @escaping BackwardFunction<Values>
 ) -> Variable {
-    guard let tape = sharedTape(a, b, c) ?? commonTape(op, [a, b, c].compactMap { $0 }, [value]) else { return Variable(value) }
+    guard let tape = sharedTape(a, b, c) ?? commonTape(op, a, b, c, value) else { return Variable(value) }
     let nodes = inputNodes(a, b, c)
     guard tape.isRecording, nodes != SIMD8(repeating: -1) else { return Variable(value, node: -1, tape: tape) }
     return Variable(value, node: tape.append(op, nodes, nil, saving: values(), backward), tape: tape)
@@ -120,6 +120,12 @@ private func commonTape(_ op: StaticString, _ inputs: [Variable], _ values: [Ten
     }
     if let tape, tape.checksFinite { for value in values { tape.check(value, op, inputs) } }
     return tape
+}
+// Not inlined: operations of two tapes, and passes that check values, are rare.
+@inline(never) private func commonTape(_ op: StaticString, _ a: Variable, _ b: Variable?, _ c: Variable?, _ value: Tensor)
+    -> Tape?
+{
+    commonTape(op, [a, b, c].compactMap { $0 }, [value])
 }
 /// Nodes of the operands, −1 for one that is nil.
 @inline(__always)
