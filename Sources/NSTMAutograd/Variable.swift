@@ -1,6 +1,6 @@
 import NSTMTensor
 
-/// What layers compute on: a tensor and its place on a tape. Without a place it is a constant, and nothing is recorded.
+/// What layers compute on: a tensor and its node on a tape. Without a node it is a constant, and nothing is recorded.
 public struct Variable {
     public let value: Tensor
     /// Id on the tape, or −1 for a constant.

@@ -14,7 +14,7 @@ extension Variable {
             }
         }
     }
-    /// This variable with others in place of those rows.
+    /// This variable with those rows replaced.
     public func replacingBatchRows(_ places: Tensor, with rows: Variable) -> Variable {
         requireSameType("replacingBatchRows", self, rows)
         var out = value

@@ -102,7 +102,7 @@ private func sharedTape(
     if let f, f.tape !== tape { return nil }
     return tape
 }
-/// The tape on which an operation is recorded, nil when no operand has one. Values are checked on it when it is asked to.
+/// The tape on which an operation is recorded, nil when no operand has one. It checks the values if `checksFinite` is set.
 private func commonTape(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor]) -> Tape? {
     var tape: Tape?
     for x in inputs {

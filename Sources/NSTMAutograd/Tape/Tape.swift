@@ -20,7 +20,7 @@ public final class Tape {
     struct Entry {
         let op: StaticString
         let path: Int32
-        /// Inputs by node id, −1 for constants; operations with more than eight keep them in `moreInputs`.
+        /// Inputs by node id, −1 for constants; operations with more than eight have them in `moreInputs`.
         let inputs: SIMD8<Int32>
         let moreInputs: [Int32]?
         /// Number of outputs; they take consecutive ids from this entry on.
@@ -29,12 +29,12 @@ public final class Tape {
         var saved: SavedOperation?
     }
 
-    /// Off: operations compute values only; nothing is recorded or kept.
+    /// Whether operations are recorded; otherwise they compute values only.
     public let isRecording: Bool
-    /// Looks at every value and gradient, and stops at the first that is not finite, by operation, module path and index. −∞ that
+    /// Checks every value and gradient, and stops at the first non-finite one with operation, module path and index. −∞ that
     /// comes from a constant is a mask.
     @exclusivity(unchecked) public var checksFinite = false
-    /// Path of the module at work, made when somebody asks; `ForwardContext.scope` adds to it.
+    /// Path of the current module, built on request; `ForwardContext.scope` adds to it.
     public internal(set) var path: String {
         get { path(of: scope) }
         set { scope = newValue.isEmpty ? -1 : enter(newValue, in: -1) }
@@ -105,7 +105,7 @@ public final class Tape {
     }
     /// Goes back to the module that `enter` returned.
     @usableFromInline func leave(to outer: Int32) {
-        // Recorded operations refer to their modules; without any, a pass as long as you like keeps none.
+        // Recorded operations refer to their modules; without any, the list does not grow with the pass.
         if !isRecording, Int(scope) == scopes.count - 1 { scopes.removeLast() }
         scope = outer
     }
@@ -223,7 +223,7 @@ public struct GradientSink {
         let g = gradient()
         if slots[id] == nil { slots[id] = g } else { slots[id]!.add(g) }
     }
-    /// Adds to the gradient of the i-th input in place, when it is wanted: the body is given what has been added up so far, nil at first.
+    /// Adds to the gradient of the i-th input in place, when it is wanted: the body is given the sum so far, nil at first.
     func accumulate(_ i: Int, _ body: (inout Tensor?) -> Void) {
         let id = node(i)
         if id >= 0 { body(&slots[id]) }

@@ -107,7 +107,7 @@ package struct MatrixStateScan {
         Parallel.blocks(count, of: together) { pieces in
             let memory = Storage(byteCount: pieces.count * bank + scratch), free = memory.base + pieces.count * bank
             defer { withExtendedLifetime(memory) {} }
-            /// The state before a chunk, which is the running one after the last of them or when they are not kept.
+            /// The state before a chunk, which is the running one after the last of them or when they are not saved.
             func state(_ i: Int, _ chunk: Int) -> UnsafeMutableRawPointer {
                 guard let toStarts, chunk < chunks else { return memory.base + (i - pieces.lowerBound) * bank }
                 return toStarts + (i * chunks + chunk) * bank
