@@ -50,7 +50,7 @@ let package = Package(
         .target(name: "CNSTMKernels", cSettings: [.headerSearchPath("Support")]),
         .target(name: "CNSTMFourier", dependencies: ["CKissFFT", "CNSTMKernels"]),
         .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels", "CNSTMFourier"]),
-        .target(name: "NSTMAutograd", dependencies: ["NSTMTensor", "CNSTMKernels"]),
+        .target(name: "NSTMAutograd", dependencies: ["NSTMTensor"]),
         .target(name: "NSTMModules", dependencies: ["NSTMConfiguration", "NSTMAutograd"]),
         .target(name: "NSTMOptim", dependencies: ["NSTMAutograd", "CNSTMKernels"]),
         .target(name: "NSTMLayers", dependencies: ["NSTMModules"]),
@@ -91,7 +91,10 @@ let package = Package(
         .executableTarget(name: "MNIST", dependencies: ["NSTM"], path: "Examples/MNIST"),
 
         // Third-party strategies: they use the public API only.
-        .target(name: "AssociativePack", dependencies: ["NSTM"], path: "Plugins/AssociativePack", packageAccess: false),
+        .target(name: "CAssociativePack", path: "Plugins/CAssociativePack"),
+        .target(
+            name: "AssociativePack", dependencies: ["NSTM", "CAssociativePack"], path: "Plugins/AssociativePack",
+            packageAccess: false),
         .target(name: "ReservoirPack", dependencies: ["NSTM"], path: "Plugins/ReservoirPack", packageAccess: false),
         .executableTarget(
             name: "PackTool", dependencies: ["AssociativePack", "ReservoirPack", "NSTMCommand"], path: "Plugins/PackTool",

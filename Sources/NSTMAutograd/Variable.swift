@@ -1,6 +1,6 @@
 import NSTMTensor
 
-/// What layers compute on: a tensor and its place on a tape. Without a place it is a constant, and nothing is recorded.
+/// What layers compute on: a tensor and its node on a tape. Without a node it is a constant, and nothing is recorded.
 public struct Variable {
     public let value: Tensor
     /// Id on the tape, or −1 for a constant.
@@ -31,7 +31,7 @@ public struct Variable {
     /// Gradients of this scalar with respect to every parameter used on its tape. The tape can be used once: a second call stops
     /// with a message that says so.
     ///
-    /// Gradients of gradients are not supported. What comes back are tensors, not variables: the way back is not recorded. For a
+    /// Gradients of gradients are not supported. What comes back are tensors, not variables: the backward pass is not recorded. For a
     /// product with a Hessian, take the difference of two gradients; for a gradient penalty, write the gradient as an operation.
     public func backward() -> Gradients {
         guard shape.count == 1 else { nstmFatal(.other(op: "backward", "needs a scalar, got shape \(shape)")) }

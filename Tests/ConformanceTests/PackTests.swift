@@ -30,7 +30,9 @@ import Testing
             routing: name, in: PackTests.registries.strategies, Conformance.Options(tokens: 10_000))
         #expect(report.passed, "\(report)")
     }
-    @Test(arguments: zip(rules, policies)) func trainsByName(_ rule: String, _ policy: String) throws {
+    @Test(arguments: rules.enumerated().map { ($1, policies[$0 % policies.count]) }) func trainsByName(
+        _ rule: String, _ policy: String
+    ) throws {
         let config: ConfigurationValue = [
             "data": ["kind": "copy", "bits": 3, "maximum-length": 2],
             "model": [

@@ -98,7 +98,9 @@ import NSTMTraining
 
     @Test func impossibleCountsAreNamedForEveryModel() throws {
         let error = #expect(throws: ConfigurationError.self) { try comparison("a", "parameters.count=100").run() }
-        #expect(error?.issues.count == 3 && error?.issues.allSatisfy { $0.message.contains("already") } == true, "\(error!)")
+        #expect(
+            error?.issues.count == 3 && error?.issues.allSatisfy { $0.message.contains("with the smallest") } == true, "\(error!)"
+        )
         #expect(error?.issues.map(\.path) == ["models[0]", "models[1]", "models[1]"])
     }
 
@@ -126,7 +128,7 @@ import NSTMTraining
         let twice = #expect(throws: ConfigurationError.self) {
             _ = try ComparisonPlan(["models": [["name": "A b"], ["name": "a-b"]]])
         }
-        #expect(twice?.description.contains("are the same") == true)
+        #expect(twice?.description.contains("have the same folder") == true)
     }
 
     @Test func aStoppedComparisonGoesOn() throws {

@@ -165,6 +165,6 @@ struct PowerLawTests {
         let twice = #expect(throws: ConfigurationError.self) {
             _ = try ScalingPlan(["tokens": [10], "sizes": [["width": 8], ["width": 8]], "models": [["name": "a"]]])
         }
-        #expect(twice?.description.contains("are the same") == true)
+        #expect(twice?.description.contains("have the same folder") == true)
     }
 }

@@ -11,15 +11,15 @@ public final class ForwardContext {
     public internal(set) var auxiliaryLosses: [(name: String, value: Variable)] = []
     /// Weights of linear maps in bfloat16, in place of the parameters; nil: the parameters.
     public let weights: BFloat16Weights?
-    /// Watches the pass; nil: nobody does.
+    /// Is shown the values and gradients that it requests; nil: no observer.
     public var observer: (any PassObserver)?
-    /// Whether this is the second run of a part that is computed again on the way back.
+    /// Whether this is the second run of a part that is computed again in the backward pass.
     var isRecomputing = false
     /// Numbers that layers report, by path.
     public internal(set) var metrics: [(name: String, value: Double)] = []
 
     /// - Parameters:
-    ///   - recording: whether gradients will be asked for; by default in training only.
+    ///   - recording: whether gradients will be requested; by default in training only.
     ///   - key: the step's random key; layers fold their path and purpose into it.
     ///   - weights: of linear maps, in bfloat16; a pass that records has none.
     public init(_ mode: Mode, key: RandomKey = RandomKey(0), recording: Bool? = nil, weights: BFloat16Weights? = nil) {
@@ -42,7 +42,7 @@ public final class ForwardContext {
     }
     /// A constant on this pass, so that shape errors know where they happen.
     public func constant(_ value: Tensor) -> Variable { Variable(value, node: -1, tape: tape) }
-    /// An input whose gradient can be asked for with `Variable.gradients(of:)`.
+    /// An input whose gradient can be requested with `Variable.gradients(of:)`.
     public func input(_ value: Tensor) -> Variable {
         tape.isRecording ? Variable(value, node: tape.source(), tape: tape) : constant(value)
     }

@@ -11,49 +11,52 @@ extension Variable {
     }
     public static func + (a: Variable, b: Variable) -> Variable {
         fit("add", a, b)
-        let sa = a.shape, sb = b.shape
-        if sa == sb {
-            return record("add", a, b, a.value + b.value) { g, to in
-                to.add(0, g)
-                to.add(1, g)
+        if a.shape == b.shape {
+            return record("add", a, b, value: a.value + b.value, saving: ()) { g, _, gradients in
+                gradients.add(0, g)
+                gradients.add(1, g)
             }
         }
-        return record("add", a, b, a.value + b.value, keeping: (sa, sb)) { g, kept, to in
-            to.add(0, g.sum(to: kept.pointee.0))
-            to.add(1, g.sum(to: kept.pointee.1))
+        return record("add", a, b, value: a.value + b.value, saving: (a.shape, b.shape)) { g, shapes, gradients in
+            gradients.add(0, g.sum(to: shapes.pointee.0))
+            gradients.add(1, g.sum(to: shapes.pointee.1))
         }
     }
     public static func - (a: Variable, b: Variable) -> Variable {
         fit("subtract", a, b)
-        let sa = a.shape, sb = b.shape
-        return record("subtract", a, b, a.value - b.value) { g, to in
-            to.add(0, g.sum(to: sa))
-            to.add(1, (-g).sum(to: sb))
+        return record("subtract", a, b, value: a.value - b.value, saving: (a.shape, b.shape)) { g, shapes, gradients in
+            gradients.add(0, g.sum(to: shapes.pointee.0))
+            gradients.add(1, (-g).sum(to: shapes.pointee.1))
         }
     }
     public static func * (a: Variable, b: Variable) -> Variable {
         fit("multiply", a, b)
         if a.shape == b.shape {
-            return record("multiply", a, b, keeping: a.value, b.value, a.value * b.value) { g, x, y, _, to in
-                to.add(0, g * y)
-                to.add(1, g * x)
+            return record("multiply", a, b, value: a.value * b.value, saving: (a.value, b.value)) { g, saved, gradients in
+                let (x, y) = saved.pointee
+                gradients.add(0, g * y)
+                gradients.add(1, g * x)
             }
         }
-        return record("multiply", a, b, keeping: a.value, b.value, a.value * b.value) { g, x, y, _, to in
-            to.add(0, (g * y).sum(to: x.shape))
-            to.add(1, (g * x).sum(to: y.shape))
+        return record("multiply", a, b, value: a.value * b.value, saving: (a.value, b.value)) { g, saved, gradients in
+            let (x, y) = saved.pointee
+            gradients.add(0, (g * y).sum(to: x.shape))
+            gradients.add(1, (g * x).sum(to: y.shape))
         }
     }
     public static func / (a: Variable, b: Variable) -> Variable {
         fit("divide", a, b)
-        return record("divide", a, b, keeping: a.value, b.value, a.value / b.value) { g, x, y, _, to in
-            to.add(0, (g / y).sum(to: x.shape))
-            to.add(1, (-g * x / (y * y)).sum(to: y.shape))
+        return record("divide", a, b, value: a.value / b.value, saving: (a.value, b.value)) { g, saved, gradients in
+            let (x, y) = saved.pointee
+            gradients.add(0, (g / y).sum(to: x.shape))
+            gradients.add(1, (-g * x / (y * y)).sum(to: y.shape))
         }
     }
     /// alpha · x + beta
     public func affine(_ alpha: Double, _ beta: Double = 0) -> Variable {
-        record("affine", self, value.affine(alpha, beta)) { g, to in to.add(0, g.affine(alpha)) }
+        record("affine", self, value: value.affine(alpha, beta), saving: alpha) { g, alpha, gradients in
+            gradients.add(0, g.affine(alpha.pointee))
+        }
     }
     public static func + (a: Variable, b: Double) -> Variable { a.affine(1, b) }
     public static func - (a: Variable, b: Double) -> Variable { a.affine(1, -b) }
@@ -65,8 +68,10 @@ extension Variable {
 
     /// Elements limited to low ... high; no gradient flows where they are cut.
     public func clamped(min low: Double, max high: Double) -> Variable {
-        let x = value
-        return record("clamp", self, x.clamped(min: low, max: high)) { g, to in to.add(0, g.masked(whereClamped: x, low, high)) }
+        record("clamp", self, value: value.clamped(min: low, max: high), saving: (value, low, high)) { g, saved, gradients in
+            let (x, low, high) = saved.pointee
+            gradients.add(0, g.masked(whereClamped: x, low, high))
+        }
     }
 
     /// Sets elements to zero at random with probability `rate` and scales the rest by 1/(1 − rate), in training only

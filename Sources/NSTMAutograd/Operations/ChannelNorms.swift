@@ -1,4 +1,3 @@
-import CNSTMKernels
 import NSTMTensor
 
 // Norms with a gain and a bias for each channel, of layout [batch, channels, ...]. Statistics are computed in double.
@@ -12,7 +11,7 @@ extension Variable {
     public func batchNorm(gain: Variable? = nil, bias: Variable? = nil, epsilon: Double = 1e-5) -> (
         output: Variable, mean: Tensor, variance: Tensor
     ) {
-        let layout = ChannelLayout("batchNorm", self, gain, bias)
+        let layout = channelLayout("batchNorm", gain, bias)
         let n = Double(max(1, layout.perChannel)), x = value.contiguous()
         let mean = layout.sums(x, nil, center: .zeros([layout.channels], dtype: .float64)).first.mapped { $0 / n }
         let variance = layout.sums(x, nil, center: mean).second.mapped { $0 / n }
@@ -22,7 +21,7 @@ extension Variable {
     public func batchNorm(
         mean: Tensor, variance: Tensor, gain: Variable? = nil, bias: Variable? = nil, epsilon: Double = 1e-5
     ) -> Variable {
-        let layout = ChannelLayout("batchNorm", self, gain, bias)
+        let layout = channelLayout("batchNorm", gain, bias)
         for t in [mean, variance] where t.shape != [layout.channels] {
             nstmFatal(.other(op: "batchNorm", "statistics \(t.shape) for x \(shape)"), at: path(of: self))
         }
@@ -48,28 +47,28 @@ extension Variable {
         let hasGain = gain != nil, hasBias = bias != nil
         return record(
             "batchNorm", inputs, y,
-            .pullback { dy, sink in
+            .pullback { dy, gradients in
                 let dy = dy.contiguous(), sums = layout.sums(x, dy, center: mean)
                 if fromBatch {
                     // dx = xScale·(dy − mean dy − (x − mean)·rstd²·mean(dy·(x − mean)))
-                    sink.add(
+                    gradients.add(
                         0,
                         layout.map(
                             x, dy, center: mean, scale: xScale,
                             xScale: .mapped(xScale * rstd, rstd * sums.second) { -$0 * $1 / n },
                             offset: .mapped(xScale, sums.first) { -$0 * $1 / n }))
                 } else {
-                    sink.add(0, layout.map(x, dy, center: mean, scale: xScale, xScale: zeros, offset: zeros))
+                    gradients.add(0, layout.map(x, dy, center: mean, scale: xScale, xScale: zeros, offset: zeros))
                 }
-                if hasGain { sink.add(1, (sums.second * rstd).cast(to: x.dtype)) }
-                if hasBias { sink.add(hasGain ? 2 : 1, sums.first.cast(to: x.dtype)) }
+                if hasGain { gradients.add(1, (sums.second * rstd).cast(to: x.dtype)) }
+                if hasBias { gradients.add(hasGain ? 2 : 1, sums.first.cast(to: x.dtype)) }
             })
     }
 
     /// GroupNorm (Wu & He 2018) of [batch, channels, ...]: every group of neighboring channels is normalized over its channels
     /// and all axes after them, then gain and bias apply by channel.
     public func groupNorm(groups: Int, gain: Variable? = nil, bias: Variable? = nil, epsilon: Double = 1e-5) -> Variable {
-        let layout = ChannelLayout("groupNorm", self, gain, bias)
+        let layout = channelLayout("groupNorm", gain, bias)
         guard groups > 0, layout.channels % groups == 0 else {
             nstmFatal(
                 .other(op: "groupNorm", "\(groups) groups do not divide the \(layout.channels) channels of \(shape)"),
@@ -99,81 +98,31 @@ extension Variable {
             inGroups = [layout.batch * groups, perGroup]
         return record(
             "groupNorm", inputs, y,
-            .pullback { dy, sink in
+            .pullback { dy, gradients in
                 let dy = dy.contiguous(), sums = each.sums(x, dy, center: mean)
                 func grouped(_ t: Tensor) -> Tensor {
                     (t * gains).reshaped(inGroups).sum(axes: [1], keepDims: true).affine(1 / n)
                 }
                 func spreadBack(_ t: Tensor) -> Tensor { t.broadcast(to: Shape(inGroups)).contiguous().flattened() }
                 // dx = rstd·(gain·dy − mean(gain·dy) − (x − mean)·rstd²·mean(gain·dy·(x − mean))), means over the group
-                sink.add(
+                gradients.add(
                     0,
                     each.map(
                         x, dy, center: mean, scale: xScale, xScale: -(rstd * rstd * rstd * spreadBack(grouped(sums.second))),
                         offset: -(rstd * spreadBack(grouped(sums.first)))))
-                if hasGain { sink.add(1, (sums.second * rstd).reshaped(rows).sum(axes: [0]).cast(to: x.dtype)) }
-                if hasBias { sink.add(hasGain ? 2 : 1, sums.first.reshaped(rows).sum(axes: [0]).cast(to: x.dtype)) }
+                if hasGain { gradients.add(1, (sums.second * rstd).reshaped(rows).sum(axes: [0]).cast(to: x.dtype)) }
+                if hasBias { gradients.add(hasGain ? 2 : 1, sums.first.reshaped(rows).sum(axes: [0]).cast(to: x.dtype)) }
             })
     }
-}
 
-/// [batch, channels, ...] as [batch, channels, size].
-private struct ChannelLayout {
-    let batch: Int, channels: Int, size: Int
-    /// Elements of a channel.
-    var perChannel: Int { batch * size }
-    /// Every channel of every example as one of a single example.
-    var flattened: ChannelLayout { ChannelLayout(batch: 1, channels: batch * channels, size: size) }
-
-    private init(batch: Int, channels: Int, size: Int) { (self.batch, self.channels, self.size) = (batch, channels, size) }
-
-    init(_ op: StaticString, _ x: Variable, _ gain: Variable?, _ bias: Variable?) {
-        guard x.shape.rank >= 2 else {
-            nstmFatal(.other(op: "\(op)", "needs [batch, channels, ...], got \(x.shape)"), at: path(of: x))
+    private func channelLayout(_ op: StaticString, _ gain: Variable?, _ bias: Variable?) -> ChannelLayout {
+        guard shape.rank >= 2 else {
+            nstmFatal(.other(op: "\(op)", "needs [batch, channels, ...], got \(shape)"), at: path(of: self))
         }
-        batch = x.shape[0]
-        channels = x.shape[1]
-        size = x.shape.count(of: 2..<x.shape.rank)
-        for case let p? in [gain, bias] where p.shape != [channels] {
-            nstmFatal(.other(op: "\(op)", "gain or bias \(p.shape) does not fit x \(x.shape)"), at: path(of: x, p))
+        for case let p? in [gain, bias] where p.shape != [shape[1]] {
+            nstmFatal(.other(op: "\(op)", "gain or bias \(p.shape) does not fit x \(shape)"), at: path(of: self, p))
         }
-        requireSameType(op, x, gain, bias)
-    }
-
-    /// Σ a and Σ a·(x − center) by channel, with a = dy, or x − center when dy is nil. `center` and the sums are float64.
-    func sums(_ x: Tensor, _ dy: Tensor?, center: Tensor) -> (first: Tensor, second: Tensor) {
-        let a = Tensor(uninitialized: [channels], .float64), b = Tensor(uninitialized: [channels], .float64)
-        let toA = pointer(a), toB = pointer(b), c = UnsafePointer(pointer(center)), real = x.dtype.real
-        Parallel.blocks(channels, of: size == 1 ? 64 : max(1, 8_192 / max(1, perChannel))) { r in
-            nstm_channel_sums(
-                real, dy?.pointer, x.pointer, c, toA, toB, batch, channels, size, r.lowerBound, r.upperBound)
-        }
-        withExtendedLifetime(center) {}
-        return (a, b)
-    }
-    /// dy·scale + (x − center)·xScale + offset by channel, all of them float64; without the first term when dy is nil.
-    func map(_ x: Tensor, _ dy: Tensor?, center: Tensor, scale: Tensor, xScale: Tensor, offset: Tensor) -> Tensor {
-        let y = Tensor(uninitialized: x.shape, x.dtype), to = y.uninitializedPointer, real = x.dtype.real
-        let c = pointer(center), a = pointer(scale), k = pointer(xScale), d = pointer(offset), step = channels * size
-        if batch == 1 {
-            Parallel.blocks(channels, of: max(1, 8_192 / max(1, size))) { r in
-                let o = r.lowerBound * size * x.dtype.byteCount, i = r.lowerBound
-                nstm_channel_affine(
-                    real, dy.map { $0.pointer + o }, x.pointer + o, c + i, a + i, k + i, d + i, to + o, 1, r.count, size
-                )
-            }
-            withExtendedLifetime((center, scale, xScale, offset)) {}
-            return y
-        }
-        Parallel.blocks(batch, of: max(1, 8_192 / max(1, step))) { r in
-            let o = r.lowerBound * step * x.dtype.byteCount
-            nstm_channel_affine(
-                real, dy.map { $0.pointer + o }, x.pointer + o, c, a, k, d, to + o, r.count, channels, size)
-        }
-        withExtendedLifetime((center, scale, xScale, offset)) {}
-        return y
-    }
-    private func pointer(_ t: Tensor) -> UnsafeMutablePointer<Double> {
-        t.uninitializedPointer.assumingMemoryBound(to: Double.self)
+        requireSameType(op, self, gain, bias)
+        return ChannelLayout(value)
     }
 }

@@ -27,7 +27,7 @@ extension Variable {
     /// Convolution (cross-correlation, as in PyTorch) along a sequence: x [B, C, T], weight [O, C/groups, k], bias [O] →
     /// [B, O, T'],
     ///
-    /// y[b, o, t] = bias[o] + Σ_c Σ_k weight[o, c, k] · x[b, c, t·stride − low + k·dilation], where what lies outside counts as 0
+    /// y[b, o, t] = bias[o] + Σ_c Σ_k weight[o, c, k] · x[b, c, t·stride − low + k·dilation], where elements outside count as 0
     /// and T' = ⌊(T + low + high − dilation·(k − 1) − 1)/stride⌋ + 1. Channels come in `groups` that do not see each other.
     public func conv1d(
         _ weight: Variable, bias: Variable? = nil, stride: Int = 1, padding: SequencePadding = 0, dilation: Int = 1,
@@ -52,7 +52,7 @@ extension Variable {
     }
 
     /// Convolution (cross-correlation, as in PyTorch) over planes: x [B, C, H, W], weight [O, C/groups, kh, kw], bias [O] →
-    /// [B, O, H', W'], the sums of `conv1d` over both axes. `padding` zeros lie on each side.
+    /// [B, O, H', W'], the sums of `conv1d` over both axes. `padding` zeros are added on each side.
     public func conv2d(
         _ weight: Variable, bias: Variable? = nil, stride: PlaneSize = 1, padding: PlaneSize = 0, dilation: PlaneSize = 1,
         groups: Int = 1
@@ -103,11 +103,11 @@ extension Variable {
         let x = value.contiguous(), w = weight.value.contiguous(), hasBias = bias != nil
         return record(
             op, bias.map { [self, weight, $0] } ?? [self, weight], geometry.forward(x, w, bias?.value.contiguous()),
-            .pullback { g, sink in
+            .pullback { g, gradients in
                 let g = g.contiguous()
-                if sink.needs(0) { sink.add(0, geometry.inputGradient(g, w)) }
-                if sink.needs(1) { sink.add(1, geometry.weightGradient(x, g)) }
-                if hasBias { sink.add(2, g.sum(axes: [0, 2, 3])) }
+                if gradients.needs(0) { gradients.add(0, geometry.inputGradient(g, w)) }
+                if gradients.needs(1) { gradients.add(1, geometry.weightGradient(x, g)) }
+                if hasBias { gradients.add(2, g.sum(axes: [0, 2, 3])) }
             })
     }
 }

@@ -1,4 +1,3 @@
-import CNSTMKernels
 import NSTMTensor
 
 // Scans along an axis. `reversed` runs from the end, so that every element sees itself and those after it.
@@ -8,17 +7,17 @@ extension Variable {
     public func cumulativeSum(axis: Int, reversed: Bool = false) -> Variable {
         record(
             "cumulativeSum", [self], value.cumulativeSum(axis: axis, reversed: reversed),
-            .pullback { g, to in to.add(0, g.cumulativeSum(axis: axis, reversed: !reversed)) })
+            .pullback { g, gradients in gradients.add(0, g.cumulativeSum(axis: axis, reversed: !reversed)) })
     }
     /// Running product. Its derivative does not divide, and is right where elements are 0.
     public func cumulativeProduct(axis: Int, reversed: Bool = false) -> Variable {
         cumulated(
-            "cumulativeProduct", NSTM_CUMULATIVE_PRODUCT, axis, reversed, value.cumulativeProduct(axis: axis, reversed: reversed))
+            "cumulativeProduct", .product, axis, reversed, value.cumulativeProduct(axis: axis, reversed: reversed))
     }
     /// log Σ exp of what was seen so far, without overflow.
     public func cumulativeLogSumExp(axis: Int, reversed: Bool = false) -> Variable {
         cumulated(
-            "cumulativeLogSumExp", NSTM_CUMULATIVE_LOG_SUM_EXP, axis, reversed,
+            "cumulativeLogSumExp", .logSumExp, axis, reversed,
             value.cumulativeLogSumExp(axis: axis, reversed: reversed))
     }
     /// Largest element so far and its position along the axis (int32): of equals the first that was met, which gets the gradient.
@@ -27,10 +26,11 @@ extension Variable {
         return (gather("cumulativeMaximum", axis, indices, values), indices)
     }
 
-    private func cumulated(_ name: StaticString, _ op: nstm_cumulation, _ axis: Int, _ reversed: Bool, _ y: Tensor) -> Variable {
+    private func cumulated(_ name: StaticString, _ op: Cumulation, _ axis: Int, _ reversed: Bool, _ y: Tensor) -> Variable {
         let x = value
         return record(
             name, [self], y,
-            .pullback { g, to in to.add(0, Tensor.cumulateBackward(op, axis, reversed: reversed, dy: g, x: x, y: y)) })
+            .pullback { g, gradients in gradients.add(0, Tensor.cumulateBackward(op, axis, reversed: reversed, dy: g, x: x, y: y))
+            })
     }
 }

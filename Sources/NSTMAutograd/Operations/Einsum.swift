@@ -5,7 +5,8 @@ extension Variable: EinsumOperand {
     public func diagonal(_ a: Int = -2, _ b: Int = -1) -> Variable {
         let (a, b) = value.diagonalAxes(a, b), from = shape
         return record(
-            "diagonal", [self], value.diagonal(a, b), .pullback { g, to in to.add(0, g.diagonalEmbedded(in: from, a, b)) })
+            "diagonal", [self], value.diagonal(a, b),
+            .pullback { g, gradients in gradients.add(0, g.diagonalEmbedded(in: from, a, b)) })
     }
     /// Sum of the diagonal of two axes.
     public func trace(_ a: Int = -2, _ b: Int = -1) -> Variable { diagonal(a, b).sum(axes: [-1]) }

@@ -4,28 +4,27 @@ import NSTMTensor
 // in order of the indices.
 
 extension Variable {
-    /// Slices along an axis by int32 index; the shape of the indices takes the axis' place.
+    /// Slices along an axis by int32 index; the shape of the indices replaces the axis.
     public func indexSelect(axis: Int, _ indices: Tensor) -> Variable {
         let whole = shape
         return record(
             "indexSelect", [self], value.indexSelect(axis: axis, indices),
-            .pullback { g, to in to.add(0, .zeros(whole, dtype: g.dtype).indexAdd(axis: axis, indices, g)) })
+            .pullback { g, gradients in gradients.add(0, .zeros(whole, dtype: g.dtype).indexAdd(axis: axis, indices, g)) })
     }
     /// This variable with slices of `source` added at int32 indices along an axis, `alpha` times each.
     public func indexAdd(axis: Int, _ indices: Tensor, _ source: Variable, alpha: Double = 1) -> Variable {
         requireSameType("indexAdd", self, source)
         return record(
             "indexAdd", [self, source], value.indexAdd(axis: axis, indices, source.value, alpha: alpha),
-            .pullback { g, to in
-                to.add(0, g)
-                to.add(1, g.indexSelect(axis: axis, indices).affine(alpha))
+            .pullback { g, gradients in
+                gradients.add(0, g)
+                gradients.add(1, g.indexSelect(axis: axis, indices).affine(alpha))
             })
     }
-    /// StridedRows of this table [n, ...] by int32 index: an embedding.
+    /// Rows of this table [n, ...] by int32 index: an embedding.
     public func rows(_ indices: Tensor) -> Variable {
-        let n = shape[0]
-        return record("rows", self, value.rows(indices), keeping: (indices, n)) { g, kept, to in
-            to.add(0, .addingRows(g, at: kept.pointee.0, count: kept.pointee.1))
+        record("rows", self, value: value.rows(indices), saving: (indices, shape[0])) { g, saved, gradients in
+            gradients.add(0, .addingRows(g, at: saved.pointee.0, count: saved.pointee.1))
         }
     }
 
@@ -38,23 +37,23 @@ extension Variable {
         let whole = shape
         return record(
             name, [self], taken,
-            .pullback { g, to in to.add(0, .zeros(whole, dtype: g.dtype).scatterAdd(axis: axis, indices, g)) })
+            .pullback { g, gradients in gradients.add(0, .zeros(whole, dtype: g.dtype).scatterAdd(axis: axis, indices, g)) })
     }
-    /// This variable with elements of `source` written along an axis at int32 indices; of elements for one place the last stays,
+    /// This variable with elements of `source` written along an axis at int32 indices; of elements for one position the last stays,
     /// and it alone gets a gradient.
     public func scatter(axis: Int, _ indices: Tensor, _ source: Variable) -> Variable {
         requireSameType("scatter", self, source)
         let whole = shape
         return record(
             "scatter", [self, source], value.scatter(axis: axis, indices, source.value),
-            .pullback { g, to in
-                to.add(0, g.scatter(axis: axis, indices, .zeros(indices.shape, dtype: g.dtype)))
-                if to.needs(1) {
-                    // Who stayed: every element writes its number, and looks whether it is still there.
+            .pullback { g, gradients in
+                gradients.add(0, g.scatter(axis: axis, indices, .zeros(indices.shape, dtype: g.dtype)))
+                if gradients.needs(1) {
+                    // Which elements stayed: every element writes its number, and compares what is there afterwards.
                     let numbers = Tensor((0..<indices.count).map { Int32($0) }, indices.shape)
                     let stayed = Tensor.zeros(whole, dtype: .int32).scatter(axis: axis, indices, numbers).gather(
                         axis: axis, indices)
-                    to.add(1, .where(stayed .== numbers, g.gather(axis: axis, indices), .scalar(0, dtype: g.dtype)))
+                    gradients.add(1, .where(stayed .== numbers, g.gather(axis: axis, indices), .scalar(0, dtype: g.dtype)))
                 }
             })
     }
@@ -63,9 +62,9 @@ extension Variable {
         requireSameType("scatterAdd", self, source)
         return record(
             "scatterAdd", [self, source], value.scatterAdd(axis: axis, indices, source.value),
-            .pullback { g, to in
-                to.add(0, g)
-                to.add(1, g.gather(axis: axis, indices))
+            .pullback { g, gradients in
+                gradients.add(0, g)
+                gradients.add(1, g.gather(axis: axis, indices))
             })
     }
 }

@@ -1,19 +1,22 @@
 import NSTMTensor
 
-// Elements by position: slices, flips, shifts and padding. The way back of a view: zeros with the gradient where it looks.
+// Elements by position: slices, flips, shifts and padding. The gradient of a view: zeros, with that of its elements where they are.
 
 extension Variable {
     private func viewed(_ name: StaticString, _ view: @escaping (Tensor) -> Tensor) -> Variable {
         let whole = shape
-        return record(name, [self], view(value), .pullback { g, to in to.add(0, g.placed(in: whole, view)) })
+        return record(name, [self], view(value), .pullback { g, gradients in gradients.add(0, g.placed(in: whole, view)) })
     }
 
     /// Every `step`-th position of a range along an axis; a negative step goes from the range's last position down.
     public func slice(axis: Int, _ range: Range<Int>, step: Int = 1) -> Variable {
         if range == 0..<shape[axis] && step == 1 { return self }
-        let view = value.slice(axis: axis, range, step: step)
-        if let view = unrecorded(view, of: self, isRecorded: isRecorded) { return view }
-        return viewed("slice") { $0.slice(axis: axis, range, step: step) }
+        return record(
+            "slice", self, value: value.slice(axis: axis, range, step: step), saving: (shape, axis, range, step)
+        ) { g, saved, gradients in
+            let (shape, axis, range, step) = saved.pointee
+            gradients.add(0, g.placed(in: shape) { $0.slice(axis: axis, range, step: step) })
+        }
     }
     /// One position along an axis, below 0 from the end; the axis disappears.
     public func select(axis: Int, _ index: Int) -> Variable { viewed("select") { $0.select(axis: axis, index) } }
@@ -29,31 +32,32 @@ extension Variable {
         out.write(values.value, at: indices)
         return record(
             "replace", [self, values], out,
-            .pullback { g, to in
-                if to.needs(0) {
+            .pullback { g, gradients in
+                if gradients.needs(0) {
                     var rest = g
                     rest.write(.scalar(0, dtype: g.dtype), at: indices)
-                    to.add(0, rest)
+                    gradients.add(0, rest)
                 }
-                to.add(1, g.indexed(indices).sum(to: own))
+                gradients.add(1, g.indexed(indices).sum(to: own))
             })
     }
     /// Axes in reverse order of positions (all axes when nil).
     public func flipped(axes: [Int]? = nil) -> Variable {
-        record("flip", [self], value.flipped(axes: axes), .pullback { g, to in to.add(0, g.flipped(axes: axes)) })
+        record("flip", [self], value.flipped(axes: axes), .pullback { g, gradients in gradients.add(0, g.flipped(axes: axes)) })
     }
-    /// Positions along axes moved on by `shifts`; what leaves at one end comes back at the other.
+    /// Positions along axes shifted by `shifts`; what leaves at one end enters at the other.
     public func rolled(_ shifts: [Int], axes: [Int]) -> Variable {
         record(
             "roll", [self], value.rolled(shifts, axes: axes),
-            .pullback { g, to in to.add(0, g.rolled(shifts.map { -$0 }, axes: axes)) })
+            .pullback { g, gradients in gradients.add(0, g.rolled(shifts.map { -$0 }, axes: axes)) })
     }
 
     /// Positions added before and after several axes.
     public func padded(_ widths: [(axis: Int, before: Int, after: Int)], _ mode: PaddingMode = .constant(0)) -> Variable {
         let all = shape.paddings(widths)
         if case .constant = mode {
-            return record("pad", [self], value.padded(widths, mode), .pullback { g, to in to.add(0, g.cropped(all)) })
+            return record(
+                "pad", [self], value.padded(widths, mode), .pullback { g, gradients in gradients.add(0, g.cropped(all)) })
         }
         return all.enumerated().reduce(self) { x, w in
             if w.element == (0, 0) { return x }

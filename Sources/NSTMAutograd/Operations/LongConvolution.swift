@@ -17,10 +17,10 @@ extension Variable {
         let convolution = LongConvolution(batch: shape[0], time: shape[1], channels: shape[2], taps: filter.shape[0])
         return record(
             "longConvolution", [self, filter], convolution.forward(u, h),
-            .pullback { g, sink in
-                let gradients = convolution.gradients(u, h, g.contiguous())
-                sink.add(0, gradients.u)
-                sink.add(1, gradients.h)
+            .pullback { g, gradients in
+                let d = convolution.gradients(u, h, g.contiguous())
+                gradients.add(0, d.u)
+                gradients.add(1, d.h)
             })
     }
 }

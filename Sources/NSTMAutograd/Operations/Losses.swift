@@ -1,4 +1,3 @@
-import CNSTMKernels
 import NSTMTensor
 
 // Losses against given targets: means over what counts, in nats where they are entropies.
@@ -43,15 +42,14 @@ extension Variable {
         let scale = total > 0 ? 1 / total : 0
         let isSmoothed = labelSmoothing > 0, own = isSmoothed ? positions : full
         let kernel = CrossEntropy(
-            x: value.contiguous(), targets: counted, weights: own.map { Tensor($0, [rows]).cast(to: dtype) },
-            classes: isSmoothed ? classWeights?.cast(to: dtype).contiguous() : nil, smoothing: labelSmoothing, rows: rows,
-            columns: n)
+            x: value, targets: counted, weights: own.map { Tensor($0, [rows]).cast(to: dtype) },
+            classes: isSmoothed ? classWeights?.cast(to: dtype) : nil, smoothing: labelSmoothing)
         let (losses, lse) = kernel.forward()
         return record(
-            "crossEntropy", self, losses.sum().affine(scale), keeping: (kernel, lse, scale)
-        ) { g, kept, sink in
-            let (kernel, lse, scale) = kept.pointee
-            sink.add(0, kernel.backward(lse, scale: scale * g.item()))
+            "crossEntropy", self, value: losses.sum().affine(scale), saving: (kernel, lse, scale)
+        ) { g, saved, gradients in
+            let (kernel, lse, scale) = saved.pointee
+            gradients.add(0, kernel.backward(lse, scale: scale * g.item()))
         }
     }
     /// The targets with −1 for those that are ignored.
@@ -72,7 +70,7 @@ extension Variable {
     /// Mean binary cross-entropy, in nats, of logits against targets of the same shape in 0 ... 1; `weights` broadcasts over it.
     /// Exact to the element type's precision also where the answer is confident and right.
     public func binaryCrossEntropy(_ targets: Tensor, weights: Tensor? = nil) -> Variable {
-        let loss = paired("binaryCrossEntropy", targets, NSTM_BINARY_BCE, NSTM_BINARY_BCE_DERIVATIVE)
+        let loss = paired("binaryCrossEntropy", targets, .binaryCrossEntropy, .binaryCrossEntropyDerivative)
         guard let weights else { return loss.mean() }
         let w = weights.cast(to: dtype).broadcast(to: shape)
         let total = w.sum().item()
@@ -89,17 +87,16 @@ extension Variable {
     }
     /// Mean absolute error (L1 loss) against targets of the same shape; the derivative is 0 where they are met.
     public func meanAbsoluteError(_ targets: Tensor) -> Variable {
-        paired("meanAbsoluteError", targets, NSTM_BINARY_ABSOLUTE, NSTM_BINARY_ABSOLUTE_DERIVATIVE).mean()
+        paired("meanAbsoluteError", targets, .absolute, .absoluteDerivative).mean()
     }
     /// Mean Huber loss (Huber 1964) against targets of the same shape: ½d² for |d| ≤ delta, else delta·(|d| − ½delta).
     public func huberLoss(_ targets: Tensor, delta: Double = 1) -> Variable {
         guard delta > 0 else { nstmFatal(.other(op: "huberLoss", "delta \(delta), needs a number above 0"), at: path(of: self)) }
-        return paired("huberLoss", targets, NSTM_BINARY_HUBER, NSTM_BINARY_HUBER_DERIVATIVE, delta).mean()
+        return paired("huberLoss", targets, .huber, .huberDerivative, delta).mean()
     }
     /// A loss for each element, and its derivative by this variable.
     private func paired(
-        _ name: StaticString, _ targets: Tensor, _ loss: nstm_binary_precise_op, _ derivative: nstm_binary_precise_op,
-        _ p: Double = 0
+        _ name: StaticString, _ targets: Tensor, _ loss: PairFunction, _ derivative: PairFunction, _ p: Double = 0
     ) -> Variable {
         guard targets.shape == shape else {
             nstmFatal(.other(op: "\(name)", "values \(shape), targets \(targets.shape)"), at: path(of: self))
@@ -107,7 +104,7 @@ extension Variable {
         let x = value, t = targets.cast(to: dtype)
         return record(
             name, [self], .pair(loss, x, t, p, name: "\(name)"),
-            .pullback { g, to in to.add(0, g * .pair(derivative, x, t, p, name: "\(name)")) })
+            .pullback { g, gradients in gradients.add(0, g * .pair(derivative, x, t, p, name: "\(name)")) })
     }
 
     /// Kullback–Leibler divergence KL(p ‖ q), in nats, of log-probabilities log q (this variable, [..., classes]) from the
@@ -121,61 +118,11 @@ extension Variable {
         requireSameType("klDivergence", self, target)
         let u = value, v = target.value, rows = shape.dropLast().count
         let loss = record(
-            "klDivergence", [self, target], .pair(NSTM_BINARY_KL, u, v, name: "klDivergence"),
-            .pullback { g, to in
-                to.add(0, -(g * v.exp()))
-                to.add(1, g * .pair(NSTM_BINARY_KL_TARGET_DERIVATIVE, u, v, name: "klDivergence"))
+            "klDivergence", [self, target], .pair(.klDivergence, u, v, name: "klDivergence"),
+            .pullback { g, gradients in
+                gradients.add(0, -(g * v.exp()))
+                gradients.add(1, g * .pair(.klTargetDerivative, u, v, name: "klDivergence"))
             })
         return loss.sum() * (1 / Double(max(1, rows)))
-    }
-}
-
-/// The kernels of cross-entropy over blocks of rows.
-private struct CrossEntropy {
-    let x: Tensor
-    /// [rows] of int32; −1: ignored.
-    let targets: Tensor
-    let weights: Tensor?
-    let classes: Tensor?
-    let smoothing: Double
-    let rows: Int
-    let columns: Int
-
-    func forward() -> (losses: Tensor, lse: Tensor) {
-        let losses = Tensor(uninitialized: [rows], x.dtype), lse = Tensor(uninitialized: [rows], x.dtype)
-        let real = x.dtype.real, size = x.dtype.byteCount, toLoss = losses.uninitializedPointer, toLse = lse.uninitializedPointer
-        targets.withElements(of: Int32.self) { targets in
-            Parallel.blocks(rows, of: rowBlock(columns)) { r in
-                let s = r.lowerBound * size, from = x.pointer + s * columns, t = targets.baseAddress! + r.lowerBound
-                let w = weights.map { $0.pointer + s }
-                if smoothing > 0 {
-                    nstm_smoothed_cross_entropy(
-                        real, from, t, w, classes?.pointer, smoothing, toLoss + s, toLse + s, r.count, columns)
-                } else {
-                    nstm_cross_entropy(real, from, t, w, toLoss + s, toLse + s, r.count, columns)
-                }
-            }
-        }
-        return (losses, lse)
-    }
-    func backward(_ lse: Tensor, scale: Double) -> Tensor {
-        let dx = Tensor(uninitialized: x.shape, x.dtype), to = dx.uninitializedPointer, real = x.dtype.real,
-            size = x.dtype.byteCount
-        targets.withElements(of: Int32.self) { targets in
-            Parallel.blocks(rows, of: rowBlock(columns)) { r in
-                let s = r.lowerBound * size, o = s * columns, t = targets.baseAddress! + r.lowerBound
-                let w = weights.map { $0.pointer + s }
-                if smoothing > 0 {
-                    nstm_smoothed_cross_entropy_backward(
-                        real, scale, x.pointer + o, t, w, classes?.pointer, smoothing, lse.pointer + s, to + o,
-                        r.count,
-                        columns)
-                } else {
-                    nstm_cross_entropy_backward(
-                        real, scale, x.pointer + o, t, w, lse.pointer + s, to + o, r.count, columns)
-                }
-            }
-        }
-        return dx
     }
 }

@@ -23,30 +23,30 @@ extension Variable {
         let sa = a.shape, sb = b.shape
         return record(
             "where", [a, b], .where(mask, a.value, b.value),
-            .pullback { g, to in
+            .pullback { g, gradients in
                 let zero = Tensor.scalar(0, dtype: g.dtype)
-                to.add(0, Tensor.where(mask, g, zero).sum(to: sa))
-                to.add(1, Tensor.where(mask, zero, g).sum(to: sb))
+                gradients.add(0, Tensor.where(mask, g, zero).sum(to: sa))
+                gradients.add(1, Tensor.where(mask, zero, g).sum(to: sb))
             })
     }
     /// This variable with a number where the mask, which broadcasts to its shape, is true.
     public func maskedFill(_ mask: Tensor, _ number: Double) -> Variable {
         record(
             "maskedFill", [self], value.maskedFill(mask, number),
-            .pullback { g, to in to.add(0, g.maskedFill(mask, 0)) })
+            .pullback { g, gradients in gradients.add(0, g.maskedFill(mask, 0)) })
     }
 
     /// The matrices of the last two axes with 0 outside the lower triangle (as `torch.tril`).
     public func lowerTriangle(diagonal: Int = 0) -> Variable {
         record(
             "lowerTriangle", [self], value.lowerTriangle(diagonal: diagonal),
-            .pullback { g, to in to.add(0, g.lowerTriangle(diagonal: diagonal)) })
+            .pullback { g, gradients in gradients.add(0, g.lowerTriangle(diagonal: diagonal)) })
     }
     /// The matrices of the last two axes with 0 outside the upper triangle (as `torch.triu`).
     public func upperTriangle(diagonal: Int = 0) -> Variable {
         record(
             "upperTriangle", [self], value.upperTriangle(diagonal: diagonal),
-            .pullback { g, to in to.add(0, g.upperTriangle(diagonal: diagonal)) })
+            .pullback { g, gradients in gradients.add(0, g.upperTriangle(diagonal: diagonal)) })
     }
 
     /// The same numbers in another floating-point type; the gradient comes back in this one's.
@@ -56,6 +56,7 @@ extension Variable {
         return record(
             "cast", [self], value.cast(to: target),
             target.isFloatingPoint && from.isFloatingPoint
-                ? .pullback { g, to in to.add(0, g.cast(to: from)) } : .undefined("integers and masks have no gradient"))
+                ? .pullback { g, gradients in gradients.add(0, g.cast(to: from)) }
+                : .undefined("integers and masks have no gradient"))
     }
 }

@@ -15,7 +15,7 @@ extension Variable {
         let (values, indices) = windows.maximum(value.contiguous())
         let y = record(
             "maxPool2d", [self], values,
-            .pullback { g, sink in sink.add(0, windows.maximumGradient(g.contiguous(), indices)) })
+            .pullback { g, gradients in gradients.add(0, windows.maximumGradient(g.contiguous(), indices)) })
         return (y, indices)
     }
     /// The mean of each window of planes [B, C, H, W]; sizes as for `maxPool2d`.
@@ -56,7 +56,7 @@ extension Variable {
     private func averaged(_ op: StaticString, _ windows: PoolingWindows) -> Variable {
         record(
             op, [self], windows.average(value.contiguous()),
-            .pullback { g, sink in sink.add(0, windows.averageGradient(g.contiguous())) })
+            .pullback { g, gradients in gradients.add(0, windows.averageGradient(g.contiguous())) })
     }
     private func poolingWindows(
         _ op: StaticString, _ kernel: PlaneSize, _ stride: PlaneSize?, _ padding: PlaneSize, countsPadding: Bool

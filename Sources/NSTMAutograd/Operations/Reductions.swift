@@ -1,4 +1,3 @@
-import CNSTMKernels
 import NSTMTensor
 
 // Reductions over any set of axes (all when nil) and their derivatives. A reduced axis disappears unless `keepDims`.
@@ -10,8 +9,8 @@ extension Variable {
         let r = AxisReduction(value, axes), mean = r.mean(), scale = 2 / Double(max(0, r.reduce - correction))
         return record(
             "variance", [self], r.result(r.variance(mean: mean, correction: correction), keepDims: keepDims),
-            .pullback { g, to in
-                to.add(0, r.spread(NSTM_GRADIENT_CENTERED, factor: r.gradient(g).affine(scale), shift: mean))
+            .pullback { g, gradients in
+                gradients.add(0, r.spread(.centered, factor: r.gradient(g).affine(scale), shift: mean))
             })
     }
     /// Square root of the variance; see `variance`. The derivative is 0 where the deviation is 0.
@@ -20,36 +19,36 @@ extension Variable {
         let y = r.variance(mean: mean, correction: correction).sqrt()
         return record(
             "standardDeviation", [self], r.result(y, keepDims: keepDims),
-            .pullback { g, to in
+            .pullback { g, gradients in
                 let factor = Tensor.mapped(r.gradient(g), y) { g, y in y == 0 ? 0 : g / (y * n) }
-                to.add(0, r.spread(NSTM_GRADIENT_CENTERED, factor: factor, shift: mean))
+                gradients.add(0, r.spread(.centered, factor: factor, shift: mean))
             })
     }
     /// Largest element over axes (`amax`). NaN counts as largest. Equals share the gradient evenly, as in PyTorch and JAX.
     public func maximum(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
-        extreme("maximum", NSTM_REDUCE_MAX, axes, keepDims)
+        extreme("maximum", .max, axes, keepDims)
     }
     /// Smallest element over axes (`amin`). NaN counts as smallest. Equals share the gradient evenly, as in PyTorch and JAX.
     public func minimum(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
-        extreme("minimum", NSTM_REDUCE_MIN, axes, keepDims)
+        extreme("minimum", .min, axes, keepDims)
     }
-    private func extreme(_ name: StaticString, _ op: nstm_reduction, _ axes: [Int]?, _ keepDims: Bool) -> Variable {
+    private func extreme(_ name: StaticString, _ op: ReductionKind, _ axes: [Int]?, _ keepDims: Bool) -> Variable {
         let r = AxisReduction(value, axes)
         r.requireElements("\(name)")
         let y = r.run(op)
         return record(
             name, [self], r.result(y, keepDims: keepDims),
-            .pullback { g, to in
-                let share = Tensor.mapped(r.gradient(g), r.run(NSTM_REDUCE_EQUAL, shift: y)) { $0 / max(1, $1) }
-                to.add(0, r.spread(NSTM_GRADIENT_EQUAL, factor: share, shift: y))
+            .pullback { g, gradients in
+                let share = Tensor.mapped(r.gradient(g), r.run(.equal, shift: y)) { $0 / max(1, $1) }
+                gradients.add(0, r.spread(.equal, factor: share, shift: y))
             })
     }
     /// Product over axes (`prod`), in double; 1 when there is nothing to multiply. The derivative is right with zeros.
     public func product(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes)
         return record(
-            "product", [self], r.result(r.run(NSTM_REDUCE_PRODUCT), keepDims: keepDims),
-            .pullback { g, to in to.add(0, r.spreadProduct(r.gradient(g))) })
+            "product", [self], r.result(r.run(.product), keepDims: keepDims),
+            .pullback { g, gradients in gradients.add(0, r.spreadProduct(r.gradient(g))) })
     }
     /// Lᵖ norm over axes, (Σ|x|ᵖ)^(1/p) with p = `order` > 0; the largest |x| when `order` is infinite. The derivative is 0 where
     /// an element (p < 2) or the norm is 0; equals share that of the infinite norm.
@@ -57,16 +56,16 @@ extension Variable {
         let r = AxisReduction(value, axes), y = r.norm(p)
         return record(
             "norm", [self], r.result(y, keepDims: keepDims),
-            .pullback { g, to in
+            .pullback { g, gradients in
                 let g = r.gradient(g)
                 switch p {
-                case 1: to.add(0, r.spread(NSTM_GRADIENT_SIGN, factor: g, shift: y))
+                case 1: gradients.add(0, r.spread(.sign, factor: g, shift: y))
                 case 2:
-                    to.add(0, r.spread(NSTM_GRADIENT_VALUE, factor: .mapped(g, y) { g, y in y == 0 ? 0 : g / y }, shift: y))
+                    gradients.add(0, r.spread(.value, factor: .mapped(g, y) { g, y in y == 0 ? 0 : g / y }, shift: y))
                 case .infinity:
-                    let share = Tensor.mapped(g, r.run(NSTM_REDUCE_ABSOLUTE_EQUAL, shift: y)) { $0 / max(1, $1) }
-                    to.add(0, r.spread(NSTM_GRADIENT_ABSOLUTE_EQUAL, factor: share, shift: y))
-                default: to.add(0, r.spread(NSTM_GRADIENT_POWER, order: p, factor: g, shift: y))
+                    let share = Tensor.mapped(g, r.run(.absoluteEqual, shift: y)) { $0 / max(1, $1) }
+                    gradients.add(0, r.spread(.absoluteEqual, factor: share, shift: y))
+                default: gradients.add(0, r.spread(.power, order: p, factor: g, shift: y))
                 }
             })
     }
@@ -75,6 +74,6 @@ extension Variable {
         let r = AxisReduction(value, axes), y = r.logSumExp()
         return record(
             "logSumExp", [self], r.result(y, keepDims: keepDims),
-            .pullback { g, to in to.add(0, r.spread(NSTM_GRADIENT_EXP, factor: r.gradient(g), shift: y)) })
+            .pullback { g, gradients in gradients.add(0, r.spread(.exp, factor: r.gradient(g), shift: y)) })
     }
 }

@@ -4,19 +4,23 @@ import NSTMTensor
 
 extension Variable {
     public func reshaped(_ dims: [Int]) -> Variable {
-        let from = shape
-        return record("reshape", self, nil, nil, value.reshaped(dims), .pullback { g, to in to.add(0, g.reshaped(from)) })
+        record("reshape", self, value: value.reshaped(dims), saving: shape) { g, shape, gradients in
+            gradients.add(0, g.reshaped(shape.pointee))
+        }
     }
     public func transposed(_ a: Int = -2, _ b: Int = -1) -> Variable {
-        record("transpose", self, nil, nil, value.transposed(a, b), .pullback { g, to in to.add(0, g.transposed(a, b)) })
+        record("transpose", self, value: value.transposed(a, b), saving: (a, b)) { g, axes, gradients in
+            gradients.add(0, g.transposed(axes.pointee.0, axes.pointee.1))
+        }
     }
     public func permuted(_ axes: [Int]) -> Variable {
         var inverse = axes
         for (i, a) in axes.enumerated() { inverse[shape.normalized(axis: a)] = i }
-        let back = inverse
-        return record("permute", self, nil, nil, value.permuted(axes), .pullback { g, to in to.add(0, g.permuted(back)) })
+        return record("permute", self, value: value.permuted(axes), saving: inverse) { g, inverse, gradients in
+            gradients.add(0, g.permuted(inverse.pointee))
+        }
     }
-    /// Cuts an axis into consecutive pieces of given lengths. Unlike repeated slices, the way back is one pass.
+    /// Cuts an axis into consecutive pieces of given lengths. Unlike that of repeated slices, the backward pass is one operation.
     public func split(axis: Int, _ lengths: [Int]) -> [Variable] {
         let a = shape.normalized(axis: axis), whole = shape, type = dtype
         guard lengths.reduce(0, +) == shape[a] else {
@@ -28,11 +32,11 @@ extension Variable {
             defer { start += n }
             return value.slice(axis: a, start..<start + n)
         }
-        return record("split", [self], pieces) { gradients, to in
-            to.add(
+        return record("split", [self], pieces) { outputs, gradients in
+            gradients.add(
                 0,
                 .concatenate(
-                    zip(gradients, lengths).map { g, n in
+                    zip(outputs, lengths).map { g, n in
                         var piece = whole
                         piece[a] = n
                         return g ?? .zeros(piece, dtype: type)
@@ -45,32 +49,36 @@ extension Variable {
     public func chunks(axis: Int, _ count: Int) -> [Variable] { split(axis: axis, shape.chunks(axis: axis, count)) }
     public func squeezed(axis: Int) -> Variable {
         let a = shape.normalized(axis: axis)
-        return record("squeeze", self, nil, nil, value.squeezed(axis: a), .pullback { g, to in to.add(0, g.unsqueezed(axis: a)) })
+        return record("squeeze", self, value: value.squeezed(axis: a), saving: a) { g, axis, gradients in
+            gradients.add(0, g.unsqueezed(axis: axis.pointee))
+        }
     }
     public func unsqueezed(axis: Int) -> Variable {
         let a = axis < 0 ? axis + shape.rank + 1 : axis
-        return record("expand", self, nil, nil, value.unsqueezed(axis: a), .pullback { g, to in to.add(0, g.squeezed(axis: a)) })
+        return record("expand", self, value: value.unsqueezed(axis: a), saving: a) { g, axis, gradients in
+            gradients.add(0, g.squeezed(axis: axis.pointee))
+        }
     }
     public func broadcast(to target: Shape) -> Variable {
-        record("broadcast", self, value.broadcast(to: target), keeping: shape) { g, from, to in to.add(0, g.sum(to: from.pointee))
+        record("broadcast", self, value: value.broadcast(to: target), saving: shape) { g, shape, gradients in
+            gradients.add(0, g.sum(to: shape.pointee))
         }
     }
     public static func concatenate(_ parts: [Variable], axis: Int) -> Variable {
         if parts.count == 1 { return parts[0] }
         let a = parts[0].shape.normalized(axis: axis)
-        if let tape = quietTape(parts) {
-            return Variable(.concatenate(parts.map(\.value), axis: a), node: -1, tape: tape)
-        }
-        let lengths = parts.map { $0.shape[a] }
         return record(
             "concatenate", parts, .concatenate(parts.map(\.value), axis: a),
-            .pullback { g, to in
-                var start = 0
-                for (i, n) in lengths.enumerated() {
-                    to.add(i, g.slice(axis: a, start..<start + n))
-                    start += n
-                }
-            })
+            concatenationDerivative(axis: a, lengths: parts.map { $0.shape[a] }))
+    }
+    private static func concatenationDerivative(axis: Int, lengths: [Int]) -> Derivative {
+        .pullback { g, gradients in
+            var start = 0
+            for (i, n) in lengths.enumerated() {
+                gradients.add(i, g.slice(axis: axis, start..<start + n))
+                start += n
+            }
+        }
     }
     /// Joins variables of one shape along a new axis.
     public static func stack(_ parts: [Variable], axis: Int) -> Variable {
@@ -78,8 +86,8 @@ extension Variable {
         // A pullback that held a variable would hold its tape, which holds the pullback.
         return record(
             "stack", parts, .stack(parts.map(\.value), axis: a),
-            .pullback { g, to in
-                for i in indices { to.add(i, g.select(axis: a, i)) }
+            .pullback { g, gradients in
+                for i in indices { gradients.add(i, g.select(axis: a, i)) }
             })
     }
 
@@ -88,10 +96,10 @@ extension Variable {
         let reduced = Set((axes ?? Array(0..<from.rank)).map { from.normalized(axis: $0) })
         let kept = Shape((0..<from.rank).map { reduced.contains($0) ? 1 : from[$0] })
         return record(
-            "sum", self, nil, nil, value.sum(axes: axes, keepDims: keepDims),
-            .pullback { g, to in
-                to.add(0, g.reshaped(kept).broadcast(to: from))
-            })
+            "sum", self, value: value.sum(axes: axes, keepDims: keepDims), saving: (kept, from)
+        ) { g, shapes, gradients in
+            gradients.add(0, g.reshaped(shapes.pointee.0).broadcast(to: shapes.pointee.1))
+        }
     }
     public func mean(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         let s = sum(axes: axes, keepDims: keepDims)

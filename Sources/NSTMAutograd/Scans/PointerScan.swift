@@ -6,20 +6,20 @@ extension Variable {
     ///
     /// - Parameters:
     ///   - readMoves: moves of the read head, [B, T, 5]: stay, forward, back, home, follow.
-    ///   - heads: both heads before the first token, [B, 2, N + 1], the write head first; place 0 is rest.
-    ///   - order: numbers of the places in use, ascending with rest (0) first, one list for all sequences or one for each; the heads
-    ///     step over all others, which get 0. Nil: all places.
+    ///   - heads: both heads before the first token, [B, 2, N + 1], the write head first; position 0 is rest.
+    ///   - order: numbers of the positions in use, ascending with rest (0) first, one list for all sequences or one for each; the heads
+    ///     step over all others, which get 0. Nil: all positions.
     /// - Returns: both heads after every token, [B, T, N + 1] each.
     public func pointerScan(readMoves: Variable, heads: Variable, order: [[Int32]]? = nil) -> (
         writes: Variable, reads: Variable
     ) {
         let scan = PointerScan(writeMoves: value, readMoves: readMoves.value, start: heads.value, order: order)
         let (writes, reads) = scan.forward()
-        let outputs = record("pointerScan", [self, readMoves, heads], [writes, reads]) { g, sink in
+        let outputs = record("pointerScan", [self, readMoves, heads], [writes, reads]) { g, gradients in
             let d = scan.backward(writes: writes, reads: reads, dWrites: g[0], dReads: g[1])
-            sink.add(0, d.writeMoves)
-            sink.add(1, d.readMoves)
-            sink.add(2, d.start)
+            gradients.add(0, d.writeMoves)
+            gradients.add(1, d.readMoves)
+            gradients.add(2, d.start)
         }
         return (outputs[0], outputs[1])
     }

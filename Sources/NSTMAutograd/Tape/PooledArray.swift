@@ -1,7 +1,7 @@
-import CNSTMKernels
+import NSTMTensor
 
-/// A list in memory from the cache that tensors take theirs from: one that is made anew in every pass asks the system for nothing. Its
-/// owner frees it.
+/// A growing array in memory from the tensor allocator, for what every pass builds anew: unlike `Array` it allocates nothing from the
+/// system in steady state, and reads of its elements do not check for exclusive access or copies. Its owner frees it.
 struct PooledArray<Element> {
     private(set) var count = 0
     private var capacity = 0
@@ -12,10 +12,10 @@ struct PooledArray<Element> {
 
     mutating func reserve(_ wanted: Int) {
         if wanted <= capacity { return }
-        let larger = nstm_memory_allocate(PooledArray.bytes(wanted)).bindMemory(to: Element.self, capacity: wanted)
+        let larger = CachedMemory.allocate(byteCount: PooledArray.bytes(wanted)).bindMemory(to: Element.self, capacity: wanted)
         if let base {
             larger.moveInitialize(from: base, count: count)
-            nstm_memory_free(base, PooledArray.bytes(capacity))
+            CachedMemory.free(base, byteCount: PooledArray.bytes(capacity))
         }
         base = larger
         capacity = wanted
@@ -43,7 +43,7 @@ struct PooledArray<Element> {
     mutating func free() {
         guard let base else { return }
         base.deinitialize(count: count)
-        nstm_memory_free(base, PooledArray.bytes(capacity))
+        CachedMemory.free(base, byteCount: PooledArray.bytes(capacity))
         self = PooledArray()
     }
 }

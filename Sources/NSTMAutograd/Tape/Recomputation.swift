@@ -1,11 +1,11 @@
 import NSTMTensor
 
 extension ForwardContext {
-    /// Runs a part of the pass without keeping what it computes on the way, and runs it again when backward gets there (gradient
+    /// Runs a part of the pass without saving intermediate results, and runs it again in the backward pass (gradient
     /// checkpointing: Griewank & Walther 2000; Chen et al. 2016, "Training deep nets with sublinear memory cost"). Saves memory at
     /// the price of one more forward pass of the part.
     ///
-    /// Values and gradients are those without it, to the bit: random numbers are a function of key, path and purpose, and
+    /// Values and gradients are bit-identical to those without it: random numbers are a function of key, path and purpose, and
     /// gradients are added up in the same order. Parameters that the body uses, losses that it adds and metrics that it logs
     /// count as they would without, and once. Parts may be nested. Where nothing is recorded the body just runs.
     ///
@@ -29,20 +29,20 @@ extension ForwardContext {
             inner.append(y)
         }
         let nodes = inner.map(\.node), endCount = ends.count, trace = pass.trace
-        let made = record("checkpointed", ends, inner.map(\.value)) { gradients, sink in
+        let made = record("checkpointed", ends, inner.map(\.value)) { outputs, gradients in
             let again = part.run(again: true), tape = again.context.tape
             if again.trace != trace { part.stop("the body did not do the same again; it may depend on its arguments only") }
             // The ends begin with what they have so far: each sum is then added up in the order it has without recomputation.
-            let seeds = gradients + (0..<endCount).map { sink.take($0) }
-            // One more operation, whose way back hands out the gradients that come from outside.
+            let seeds = outputs + (0..<endCount).map { gradients.take($0) }
+            // One more operation, whose backward function passes on the gradients that come from outside.
             let zero = Tensor.scalar(0)
             let last = record(
                 "checkpointed", (nodes + again.ends).map { Variable(zero, node: $0, tape: tape) }, zero,
-                .pullback { _, slots in
-                    for (i, g) in seeds.enumerated() { if let g { slots.add(i, g) } }
+                .pullback { _, gradients in
+                    for (i, g) in seeds.enumerated() { if let g { gradients.add(i, g) } }
                 })
             tape.backward(from: last.node, seed: .scalar(1)) { slots in
-                for (i, node) in again.ends.enumerated() { if let g = slots[Int(node)] { sink.add(i, g) } }
+                for (i, node) in again.ends.enumerated() { if let g = slots[Int(node)] { gradients.add(i, g) } }
             }
         }
         for (node, y) in zip(nodes, made) { outside[node] = y }

@@ -1,20 +1,21 @@
-import CNSTMKernels
 import NSTMTensor
 
-/// The way back of an operation that keeps its values on the tape, and captures nothing.
-typealias PullbackSaved<Values> = (_ gradient: Tensor, _ kept: UnsafePointer<Values>, _ inputs: GradientSink) -> Void
+/// The backward function of an operation with one output: adds to the gradients of the inputs, given that of the output and what the
+/// operation saved. It captures nothing.
+typealias BackwardFunction<Values> = (_ gradient: Tensor, _ saved: UnsafePointer<Values>, _ gradients: GradientSink) -> Void
 
 /// The same for an operation with several outputs.
-typealias PullbackSavedMany<Values> = (_ gradients: OutputGradients, _ kept: UnsafePointer<Values>, _ inputs: GradientSink) ->
-    Void
+typealias BackwardFunctionOfOutputs<Values> = (
+    _ outputs: OutputGradients, _ saved: UnsafePointer<Values>, _ gradients: GradientSink
+) -> Void
 
-/// The gradients of an operation's outputs, which come from a tape's slots; an output nobody used has none.
+/// The gradients of an operation's outputs in the slots of a backward pass; nil for one that was not used.
 struct OutputGradients {
     let slots: UnsafeMutablePointer<Tensor?>
     let count: Int
 
     var isEmpty: Bool { !(0..<count).contains { slots[$0] != nil } }
-    /// Takes one out.
+    /// Takes a gradient out of its slot.
     func take(_ output: Int) -> Tensor? {
         precondition(output < count)
         defer { slots[output] = nil }
@@ -22,80 +23,84 @@ struct OutputGradients {
     }
 }
 
-/// What an operation keeps, whatever it is.
-protocol SavedValues {
-    static func run(_ at: UnsafeMutableRawPointer, _ gradients: OutputGradients, _ inputs: GradientSink)
-    static func drop(_ at: UnsafeMutableRawPointer)
+/// What an operation saved, in the memory of the tape, with the functions that know its type. Neither of them captures anything.
+struct SavedOperation {
+    let address: UnsafeMutableRawPointer
+    /// Calls the backward function.
+    let run: (_ address: UnsafeMutableRawPointer, _ outputs: OutputGradients, _ gradients: GradientSink) -> Void
+    /// Destroys the values.
+    let destroy: (_ address: UnsafeMutableRawPointer) -> Void
 }
-/// Values, and the way back that takes them.
-struct Saved<Values>: SavedValues {
-    let values: Values
-    let pullback: PullbackSaved<Values>
 
-    static func run(_ at: UnsafeMutableRawPointer, _ gradients: OutputGradients, _ inputs: GradientSink) {
-        guard let gradient = gradients.take(0) else { return }
-        // The values are the first field.
-        at.assumingMemoryBound(to: Saved.self).pointee.pullback(gradient, at.assumingMemoryBound(to: Values.self), inputs)
+/// Values that an operation with one output saved, and the backward function that takes them.
+private struct Saved<Values> {
+    var values: Values
+    let backward: BackwardFunction<Values>
+}
+/// The same for an operation with several outputs. Not one type that is generic over the function: Swift would allocate an adapter for it.
+private struct SavedOfOutputs<Values> {
+    var values: Values
+    let backward: BackwardFunctionOfOutputs<Values>
+}
+
+extension SavedMemory {
+    // Inlined into operations, where the types are known, so that the closures are plain functions.
+    @inline(__always) mutating func save<Values>(_ values: Values, _ backward: @escaping BackwardFunction<Values>)
+        -> SavedOperation
+    {
+        typealias Stored = Saved<Values>
+        return SavedOperation(
+            address: store(Stored(values: values, backward: backward)),
+            run: { address, outputs, gradients in
+                guard let gradient = outputs.take(0) else { return }
+                let stored = address.assumingMemoryBound(to: Stored.self)
+                withUnsafePointer(to: &stored.pointee.values) { stored.pointee.backward(gradient, $0, gradients) }
+            }, destroy: { $0.assumingMemoryBound(to: Stored.self).deinitialize(count: 1) })
     }
-    static func drop(_ at: UnsafeMutableRawPointer) { at.assumingMemoryBound(to: Saved.self).deinitialize(count: 1) }
-}
-/// The same for an operation with several outputs.
-struct SavedMany<Values>: SavedValues {
-    let values: Values
-    let pullback: PullbackSavedMany<Values>
-
-    static func run(_ at: UnsafeMutableRawPointer, _ gradients: OutputGradients, _ inputs: GradientSink) {
-        at.assumingMemoryBound(to: SavedMany.self).pointee.pullback(gradients, at.assumingMemoryBound(to: Values.self), inputs)
+    @inline(__always) mutating func save<Values>(
+        _ values: Values, _ backward: @escaping BackwardFunctionOfOutputs<Values>
+    ) -> SavedOperation {
+        typealias Stored = SavedOfOutputs<Values>
+        return SavedOperation(
+            address: store(Stored(values: values, backward: backward)),
+            run: { address, outputs, gradients in
+                let stored = address.assumingMemoryBound(to: Stored.self)
+                withUnsafePointer(to: &stored.pointee.values) { stored.pointee.backward(outputs, $0, gradients) }
+            }, destroy: { $0.assumingMemoryBound(to: Stored.self).deinitialize(count: 1) })
     }
-    static func drop(_ at: UnsafeMutableRawPointer) { at.assumingMemoryBound(to: SavedMany.self).deinitialize(count: 1) }
 }
 
-/// Two tensors and a number, for functions of elements: not generic, so that the compiler knows what is kept, which a small operation feels.
-struct SavedPair: SavedValues {
-    typealias Pullback = (_ gradient: Tensor, _ x: Tensor, _ y: Tensor, _ code: UInt32, _ inputs: GradientSink) -> Void
-    let x: Tensor, y: Tensor
-    let code: UInt32
-    let pullback: Pullback
-
-    static func run(_ at: UnsafeMutableRawPointer, _ gradients: OutputGradients, _ inputs: GradientSink) {
-        guard let gradient = gradients.take(0) else { return }
-        let kept = at.assumingMemoryBound(to: SavedPair.self)
-        kept.pointee.pullback(gradient, kept.pointee.x, kept.pointee.y, kept.pointee.code, inputs)
-    }
-    static func drop(_ at: UnsafeMutableRawPointer) { at.assumingMemoryBound(to: SavedPair.self).deinitialize(count: 1) }
-}
-
-/// Memory for what operations keep: laid one after the other into blocks from the cache that tensors take theirs from, and given back
-/// together.
+/// Memory for the values that operations save: allocated one after the other in blocks from the tensor allocator, and freed together.
 struct SavedMemory {
     private static let blockBytes = 16_384
     /// The blocks, each beginning with the address of the one before and its own length.
     private var block: UnsafeMutableRawPointer?
     private var used = 0, room = 0
 
-    @inline(__always) mutating func place<T>(_ value: T) -> UnsafeMutableRawPointer {
+    /// Moves a value into this memory. Its owner destroys it.
+    @inline(__always) mutating func store<T>(_ value: T) -> UnsafeMutableRawPointer {
         var at = (used + MemoryLayout<T>.alignment - 1) & ~(MemoryLayout<T>.alignment - 1)
         if at + MemoryLayout<T>.size > room { at = extend(MemoryLayout<T>.size) }
-        let place = block! + at
-        place.initializeMemory(as: T.self, to: value)
+        let address = block! + at
+        address.initializeMemory(as: T.self, to: value)
         used = at + MemoryLayout<T>.size
-        return place
+        return address
     }
-    /// Begins a block with room for so many bytes, and returns where they begin.
+    /// Begins a block with room for at least `bytes` bytes, and returns the offset at which they begin.
     private mutating func extend(_ bytes: Int) -> Int {
         let header = 64
         room = max(SavedMemory.blockBytes, header + bytes)
-        let next = nstm_memory_allocate(room)
+        let next = CachedMemory.allocate(byteCount: room)
         next.storeBytes(of: block, as: UnsafeMutableRawPointer?.self)
         next.storeBytes(of: room, toByteOffset: 8, as: Int.self)
         block = next
         return header
     }
-    /// What lies here has been dropped.
+    /// All values have been destroyed.
     mutating func free() {
         while let last = block {
             block = last.load(as: UnsafeMutableRawPointer?.self)
-            nstm_memory_free(last, last.load(fromByteOffset: 8, as: Int.self))
+            CachedMemory.free(last, byteCount: last.load(fromByteOffset: 8, as: Int.self))
         }
         self = SavedMemory()
     }

@@ -1,10 +1,9 @@
-import CNSTMKernels
 import NSTMTensor
 
-/// The way back of an operation: given the gradients of its outputs, adds to those of its inputs.
-public typealias Pullback = (_ gradient: Tensor, _ inputs: GradientSink) -> Void
-/// The same for an operation with several outputs; an output nobody used has no gradient.
-public typealias PullbackMany = (_ gradients: [Tensor?], _ inputs: GradientSink) -> Void
+/// The backward function of an operation: given the gradient of its output, adds to those of its inputs.
+public typealias Pullback = (_ gradient: Tensor, _ gradients: GradientSink) -> Void
+/// The same for an operation with several outputs; the gradient of one that was not used is nil.
+public typealias PullbackMany = (_ outputs: [Tensor?], _ gradients: GradientSink) -> Void
 
 /// What the derivative of an operation is. It is not optional: an operation without one says so, and backward stops there by name.
 public enum Derivative {
@@ -21,34 +20,28 @@ public final class Tape {
     struct Entry {
         let op: StaticString
         let path: Int32
-        /// Inputs by node id, −1 for constants; operations with more than eight keep them in `moreInputs`.
+        /// Inputs by node id, −1 for constants; operations with more than eight have them in `moreInputs`.
         let inputs: SIMD8<Int32>
         let moreInputs: [Int32]?
         /// Number of outputs; they take consecutive ids from this entry on.
         let outputs: Int32
-        var way: BackwardFunction
-    }
-    enum BackwardFunction {
-        case none
-        case one(Pullback)
-        case many(PullbackMany)
-        /// The values lie at this address of the tape's own memory.
-        case kept(any SavedValues.Type, at: UnsafeMutableRawPointer)
+        /// Nil for leaves, for further outputs, and after the backward pass.
+        var saved: SavedOperation?
     }
 
-    /// Off: operations compute values only; nothing is recorded or kept.
+    /// Whether operations are recorded; otherwise they compute values only.
     public let isRecording: Bool
-    /// Looks at every value and gradient, and stops at the first that is not finite, by operation, module path and index. −∞ that
+    /// Checks every value and gradient, and stops at the first non-finite one with operation, module path and index. −∞ that
     /// comes from a constant is a mask.
     @exclusivity(unchecked) public var checksFinite = false
-    /// Path of the module at work, made when somebody asks; `ForwardContext.scope` adds to it.
+    /// Path of the current module, built on request; `ForwardContext.scope` adds to it.
     public internal(set) var path: String {
         get { path(of: scope) }
         set { scope = newValue.isEmpty ? -1 : enter(newValue, in: -1) }
     }
 
     @exclusivity(unchecked) private(set) var entries = PooledArray<Entry>()
-    @exclusivity(unchecked) private var kept = SavedMemory()
+    @exclusivity(unchecked) private var saved = SavedMemory()
     private var isUsed = false
     /// Parameters in the order in which they were first used.
     @exclusivity(unchecked) private(set) var leaves = PooledArray<(parameter: Parameter, node: Int32)>()
@@ -76,24 +69,26 @@ public final class Tape {
             // Parameters of two models may have one index.
             for i in 0..<leaves.count where leaves[i].parameter === parameter { return leaves[i].node }
         }
-        let id = append("leaf", SIMD8(repeating: -1), nil, 1, .none)
+        let id = append("leaf", SIMD8(repeating: -1), nil)
         places[index] = Int32(leaves.count)
         leaves.append((parameter, id))
         return id
     }
     var leafParameters: [(parameter: Parameter, node: Int32)] { (0..<leaves.count).map { leaves[$0] } }
     /// A node for an input whose gradient is wanted.
-    func source() -> Int32 { append("input", SIMD8(repeating: -1), nil, 1, .none) }
+    func source() -> Int32 { append("input", SIMD8(repeating: -1), nil) }
 
-    func append(_ op: StaticString, _ inputs: SIMD8<Int32>, _ more: [Int32]?, _ outputs: Int32, _ way: BackwardFunction) -> Int32
-    {
+    /// Appends an operation, or a leaf (which saves nothing), and returns the id of its first output.
+    func append(
+        _ op: StaticString, _ inputs: SIMD8<Int32>, _ more: [Int32]?, outputs: Int32 = 1, _ saved: SavedOperation? = nil
+    ) -> Int32 {
         let id = Int32(entries.count)
-        entries.append(Entry(op: op, path: scope, inputs: inputs, moreInputs: more, outputs: outputs, way: way))
-        // Further outputs are placeholders: the first one carries the way back.
+        entries.append(Entry(op: op, path: scope, inputs: inputs, moreInputs: more, outputs: outputs, saved: saved))
+        // Further outputs are placeholders: the first one has the backward function.
         var rest = outputs
         while rest > 1 {
             entries.append(
-                Entry(op: op, path: scope, inputs: SIMD8(repeating: -1), moreInputs: nil, outputs: 0, way: .none))
+                Entry(op: op, path: scope, inputs: SIMD8(repeating: -1), moreInputs: nil, outputs: 0, saved: nil))
             rest -= 1
         }
         return id
@@ -110,7 +105,7 @@ public final class Tape {
     }
     /// Goes back to the module that `enter` returned.
     @usableFromInline func leave(to outer: Int32) {
-        // Recorded operations refer to their modules; without any, a pass as long as you like keeps none.
+        // Recorded operations refer to their modules; without any, the list does not grow with the pass.
         if !isRecording, Int(scope) == scopes.count - 1 { scopes.removeLast() }
         scope = outer
     }
@@ -123,19 +118,31 @@ public final class Tape {
         return names.reversed().joined(separator: ".")
     }
 
-    /// Keeps values for the way back of an operation.
-    @inline(__always) func keep<T: SavedValues>(_ values: T) -> BackwardFunction { .kept(T.self, at: kept.place(values)) }
+    /// Appends an operation with one output.
+    @inline(__always) func append<Values>(
+        _ op: StaticString, _ inputs: SIMD8<Int32>, _ more: [Int32]?, saving values: Values,
+        _ backward: @escaping BackwardFunction<Values>
+    ) -> Int32 {
+        append(op, inputs, more, saved.save(values, backward))
+    }
+    /// Appends an operation with several outputs.
+    @inline(__always) func append<Values>(
+        _ op: StaticString, _ inputs: SIMD8<Int32>, _ more: [Int32]?, outputs: Int32, saving values: Values,
+        _ backward: @escaping BackwardFunctionOfOutputs<Values>
+    ) -> Int32 {
+        append(op, inputs, more, outputs: outputs, saved.save(values, backward))
+    }
 
     deinit {
-        for i in 0..<entries.count { if case .kept(let type, let at) = entries[i].way { type.drop(at) } }
+        for i in 0..<entries.count { if let saved = entries[i].saved { saved.destroy(saved.address) } }
         entries.free()
-        kept.free()
+        saved.free()
         leaves.free()
         places.free()
         scopes.free()
     }
 
-    /// Stops at a value that is not finite. −∞ may be a mask: an operation that is given some may hand it on.
+    /// Stops at a non-finite value. −∞ may be a mask: an operation that is given some may return it.
     func check(_ value: Tensor, _ op: StaticString, _ inputs: [Variable]) {
         guard value.firstNonFinite() != nil else { return }
         let isMasked = inputs.contains { $0.value.doubles().contains(-.infinity) }
@@ -149,50 +156,34 @@ public final class Tape {
     func backward<R>(from node: Int32, seed: Tensor, _ body: (UnsafePointer<Tensor?>) -> R) -> R {
         guard !isUsed else {
             fatalError(
-                "backward: this tape was used already, and what it kept is gone. Record the pass again; gradients of gradients are "
+                "backward: this tape was used already, and what it saved is gone. Record the pass again; gradients of gradients are "
                     + "not supported.")
         }
         isUsed = true
         if checksFinite, let i = seed.firstNonFinite() {
             fatalError("backward: first non-finite seed at index \(i) of shape \(seed.shape)")
         }
-        // Not an array: destroying one asks every empty place what it is.
+        // Not an array: destroying one looks at every empty slot.
         let count = entries.count, bytes = count * MemoryLayout<Tensor?>.stride
-        let slots = nstm_memory_allocate(bytes).bindMemory(to: Tensor?.self, capacity: count)
+        let slots = CachedMemory.allocate(byteCount: bytes).bindMemory(to: Tensor?.self, capacity: count)
         for i in 0..<count { (slots + i).initialize(to: nil) }
         defer {
             for i in 0..<count where slots[i] != nil { slots[i] = nil }
-            nstm_memory_free(slots, bytes)
+            CachedMemory.free(slots, byteCount: bytes)
         }
         slots[Int(node)] = seed
         var id = Int(node)
         while id >= 0 {
-            switch entries[id].way {
-            case .none: break
-            case .one(let pullback):
-                entries[id].way = .none
-                if let g = slots[id] {
-                    slots[id] = nil
-                    pullback(g, GradientSink(slots, entries[id].inputs, entries[id].moreInputs))
+            if let saved = entries[id].saved {
+                entries[id].saved = nil
+                let outputs = OutputGradients(slots: slots + id, count: Int(entries[id].outputs))
+                if !outputs.isEmpty {
+                    saved.run(
+                        saved.address, outputs, GradientSink(slots, entries[id].inputs, entries[id].moreInputs))
+                    for i in 0..<outputs.count { _ = outputs.take(i) }
                     if checksFinite { checkGradients(from: id, slots) }
                 }
-            case .kept(let type, let at):
-                entries[id].way = .none
-                let gradients = OutputGradients(slots: slots + id, count: Int(entries[id].outputs))
-                if !gradients.isEmpty {
-                    type.run(at, gradients, GradientSink(slots, entries[id].inputs, nil))
-                    for i in 0..<gradients.count { _ = gradients.take(i) }
-                    if checksFinite { checkGradients(from: id, slots) }
-                }
-                type.drop(at)
-            case .many(let pullback):
-                entries[id].way = .none
-                let outputs = id..<id + Int(entries[id].outputs), incoming = outputs.map { slots[$0] }
-                if incoming.contains(where: { $0 != nil }) {
-                    for i in outputs { slots[i] = nil }
-                    pullback(incoming, GradientSink(slots, entries[id].inputs, entries[id].moreInputs))
-                    if checksFinite { checkGradients(from: id, slots) }
-                }
+                saved.destroy(saved.address)
             }
             id -= 1
         }
@@ -210,7 +201,7 @@ public final class Tape {
     }
 }
 
-/// Where a pullback puts the gradients of its operation's inputs.
+/// The gradients of an operation's inputs, to which its backward function adds.
 public struct GradientSink {
     private let slots: UnsafeMutablePointer<Tensor?>
     private let inputs: SIMD8<Int32>
@@ -232,7 +223,7 @@ public struct GradientSink {
         let g = gradient()
         if slots[id] == nil { slots[id] = g } else { slots[id]!.add(g) }
     }
-    /// Adds to the gradient of the i-th input in place, when it is wanted: the body is given what has been added up so far, nil at first.
+    /// Adds to the gradient of the i-th input in place, when it is wanted: the body is given the sum so far, nil at first.
     func accumulate(_ i: Int, _ body: (inout Tensor?) -> Void) {
         let id = node(i)
         if id >= 0 { body(&slots[id]) }

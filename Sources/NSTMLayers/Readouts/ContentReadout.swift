@@ -6,7 +6,7 @@ import NSTMTensor
 public final class ContentReadout: WeightedReadout {
     public init() {}
     public func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable {
-        var scores = queries.matched(to: states.keys, heads: states.heads)
+        var scores = queries.scores(against: states.keys, heads: states.heads)
         if let bias = states.activity.readBias { scores = scores + bias.unsqueezed(axis: 1).unsqueezed(axis: 1) }
         // With no active state there is nothing to choose from.
         if states.activity.active(of: states.count).isEmpty { return Variable(Tensor.zeros(scores.shape, dtype: scores.dtype)) }

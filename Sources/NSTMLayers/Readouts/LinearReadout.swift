@@ -5,7 +5,7 @@ import NSTMTensor
 public final class LinearReadout: WeightedReadout {
     public init() {}
     public func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable {
-        states.activity.weighing(queries.matched(to: states.keys, heads: states.heads))
+        states.activity.weighing(queries.scores(against: states.keys, heads: states.heads))
     }
 }
 

@@ -18,13 +18,13 @@ public protocol WeightedReadout: StateReadout {
 extension WeightedReadout {
     public func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
         let r = weights(token.query.unsqueezed(axis: 1), routing: token.readWeights.unsqueezed(axis: 1), states)
-        return r.matmul(states.values.byHeads(states.heads)).joiningHeads().squeezed(axis: 1)
+        return r.matmul(states.values.splitHeads(states.heads)).joinHeads().squeezed(axis: 1)
     }
 }
 
 extension StateActivity {
     /// Weights of states [B, ..., N] times their activities; exactly 0 for inactive ones.
-    func weighing(_ weights: Variable) -> Variable {
+    public func weighing(_ weights: Variable) -> Variable {
         readBias.map { weights * $0.exp().unsqueezed(axis: 1).unsqueezed(axis: 1) } ?? weights
     }
 }

@@ -66,9 +66,9 @@ public struct RoutedTokens {
     public var width: Int { qkv.shape[2] / 3 }
     public var count: Int { qkv.shape[1] }
     /// The length that keys are given in every head, √d.
-    func keyLength(heads: Int) -> Double { (Double(width) / Double(heads)).squareRoot() }
+    public func keyLength(heads: Int) -> Double { (Double(width) / Double(heads)).squareRoot() }
     /// Queries, keys of that length, and values, [B, T, D] each.
-    func split(heads: Int) -> (queries: Variable, keys: Variable, values: Variable) {
+    public func split(heads: Int) -> (queries: Variable, keys: Variable, values: Variable) {
         let b = qkv.shape[0], parts = qkv.split(axis: 2, into: 3)
         let keys = parts[1].reshaped([b, count, heads, width / heads]).l2Normalized(scale: keyLength(heads: heads))
         return (parts[0], keys.reshaped([b, count, width]), parts[2])

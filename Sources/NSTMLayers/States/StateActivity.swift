@@ -45,7 +45,7 @@ public struct StateActivity {
         return scores.keeping(StateActivity.aligned(Tensor(kept, mask.shape), with: scores.shape))
     }
     /// What belongs to states, with 0 for inactive ones: [..., N].
-    func masking(_ x: Variable, _ context: ForwardContext) -> Variable {
+    public func masking(_ x: Variable, _ context: ForwardContext) -> Variable {
         mask.map { x * context.constant(StateActivity.aligned($0, with: x.shape)) } ?? x
     }
     /// A mask [B, N] with axes of length 1 for those that a shape [B, ..., N] has between them.
@@ -54,7 +54,7 @@ public struct StateActivity {
         return (2..<max(2, shape.rank)).reduce(mask) { m, _ in m.unsqueezed(axis: 1) }
     }
     /// Rows [B, N, D] of active states, and those of another in place of inactive ones; nil: zeros.
-    func choosing(_ x: Variable, else y: Variable? = nil) -> Variable {
+    public func choosing(_ x: Variable, else y: Variable? = nil) -> Variable {
         guard let mask else { return x }
         return .where(
             (mask .> 0).unsqueezed(axis: mask.rank), x, y ?? Variable(Tensor(repeating: 0, x.shape, dtype: x.dtype)))

@@ -27,7 +27,7 @@ public struct StateBank {
 
     /// Lets strategies work on the states: they find zeros in place of inactive ones, which have back afterwards what they held.
     /// Rows are chosen and not multiplied by the mask: an inactive state may hold anything, and 0 · NaN is NaN.
-    func hidingInactive(_ work: (StateBank) -> StateBank) -> StateBank {
+    public func hidingInactive(_ work: (StateBank) -> StateBank) -> StateBank {
         guard activity.mask != nil else { return work(self) }
         let next = work(
             StateBank(
@@ -37,7 +37,9 @@ public struct StateBank {
             usage: next.usage, activity: activity)
     }
     /// The same for work that also gives what tokens read.
-    func scanningActive(_ work: (StateBank) -> (reads: Variable, states: StateBank)) -> (reads: Variable, states: StateBank) {
+    public func scanningActive(_ work: (StateBank) -> (reads: Variable, states: StateBank)) -> (
+        reads: Variable, states: StateBank
+    ) {
         guard activity.mask != nil else { return work(self) }
         var reads: Variable?
         let end = hidingInactive {

@@ -24,9 +24,18 @@ package final class Storage: @unchecked Sendable {
     }
 }
 
-/// Memory for the length of a closure, for the intermediate results of one thread: from the same cache, without an object of its own.
-@inline(__always) package func withScratch<R>(byteCount: Int, _ body: (UnsafeMutableRawPointer) -> R) -> R {
+/// Calls with memory for the intermediate results of one thread, from the cache of the tensor allocator: uninitialized, aligned to 64
+/// bytes, and valid during the call.
+@inline(__always) public func withScratch<R>(byteCount: Int, _ body: (UnsafeMutableRawPointer) -> R) -> R {
     let base = nstm_memory_allocate(byteCount)
     defer { nstm_memory_free(base, byteCount) }
     return body(base)
+}
+
+/// Memory from the cache of the tensor allocator for containers that manage it themselves, such as the blocks of a tape.
+package enum CachedMemory {
+    /// Uninitialized memory, aligned to 64 bytes.
+    package static func allocate(byteCount: Int) -> UnsafeMutableRawPointer { nstm_memory_allocate(byteCount) }
+    /// - Parameter byteCount: as it was allocated.
+    package static func free(_ memory: UnsafeMutableRawPointer, byteCount: Int) { nstm_memory_free(memory, byteCount) }
 }

@@ -142,6 +142,25 @@ public struct Tensor: @unchecked Sendable {
         defer { withExtendedLifetime(dense) {} }
         return try body(UnsafeBufferPointer(start: dense.pointer.assumingMemoryBound(to: T.self), count: count))
     }
+    /// The elements of several tensors of one type in row-major order, for kernels that read them.
+    public static func withElements<T: Element, R>(
+        of type: T.Type, _ tensors: [Tensor], _ body: ([UnsafePointer<T>]) throws -> R
+    ) rethrows -> R {
+        for x in tensors where x.dtype != T.dtype {
+            nstmFatal(.dtype(op: "withElements", got: x.dtype, want: "\(T.dtype)"))
+        }
+        let dense = tensors.map { $0.contiguous() }
+        defer { withExtendedLifetime(dense) {} }
+        return try body(dense.map { $0.pointer.assumingMemoryBound(to: T.self) })
+    }
+    /// New tensors of given shapes whose elements the closure writes, all of them, in row-major order: the results of a kernel.
+    public static func initializing<T: Element>(
+        _ type: T.Type, _ shapes: [Shape], _ body: ([UnsafeMutablePointer<T>]) throws -> Void
+    ) rethrows -> [Tensor] {
+        let made = shapes.map { Tensor(uninitialized: $0, T.dtype) }
+        try body(made.map { $0.uninitializedPointer.assumingMemoryBound(to: T.self) })
+        return made
+    }
     /// Writes the elements in place, in row-major order; copies first when the storage is shared or strided.
     public mutating func withMutableElements<T: Element, R>(
         of type: T.Type, _ body: (UnsafeMutableBufferPointer<T>) throws -> R

@@ -1,6 +1,6 @@
 import CNSTMKernels
 
-/// A reduction over some axes of a tensor: its elements seen densely as [outer, reduce, inner], and the way back to its shape.
+/// A reduction over some axes of a tensor: its elements seen densely as [outer, reduce, inner], and back to its shape.
 ///
 /// Results are computed in double for both element types and rounded once. How the work is cut depends on the sizes only, so that
 /// they are the same bits for any number of threads.

@@ -1,11 +1,11 @@
 import CNSTMKernels
 
-/// The write head and the read head of a pointer over N states, [B, T, P] each with P = N + 1 places: place 0 is rest, in front of the
-/// first state, and place n is state n. Each head is a distribution over the places, which a token moves:
+/// The write head and the read head of a pointer over N states, [B, T, P] each with P = N + 1 positions: position 0 is rest, before
+/// the first state, and position n is state n. Each head is a distribution over the positions, which a token moves:
 ///
 ///     w ← a₀ w + a₁ S w;   r ← e₀ r + e₁ S r + e₂ S' r + e₃ rest + e₄ w
 ///
-/// S moves one place forward, and what leaves the last place is lost; S' moves one place back, and rest stays rest. The read head
+/// S moves one position forward, and what leaves the last one is lost; S' moves one position back, and rest stays rest. The read head
 /// moves after the write head, so that the last move puts it where the token writes.
 package struct PointerScan {
     /// a [B, T, 2]: stay, forward.
@@ -14,7 +14,7 @@ package struct PointerScan {
     let readMoves: Tensor
     /// Both heads before the first token, [B, 2, P].
     let start: Tensor
-    /// Numbers of the places in use, ascending with rest first: one list for all sequences, or one for each. Nil: all places. The
+    /// Numbers of the positions in use, ascending with rest first: one list for all sequences, or one for each. Nil: all positions. The
     /// heads step over all others.
     let order: [[Int32]]?
 
@@ -39,7 +39,7 @@ package struct PointerScan {
     private var B: Int { start.shape[0] }
     private var T: Int { writeMoves.shape[1] }
     private var P: Int { start.shape[2] }
-    /// Calls with the places of a sequence.
+    /// Calls with the positions of a sequence.
     private func withOrder(_ b: Int, _ body: (UnsafePointer<Int32>?, Int) -> Void) {
         guard let order else { return body(nil, P) }
         order[order.count == 1 ? 0 : b].withUnsafeBufferPointer { body($0.baseAddress, $0.count) }

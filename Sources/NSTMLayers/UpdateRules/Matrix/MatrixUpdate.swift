@@ -32,26 +32,26 @@ public struct MatrixUpdate: UpdateFamily {
 
     /// c for keys [B, T, D]: [B, H, T, N].
     private func strengths(_ keys: Variable, _ states: StateBank) -> Variable {
-        let c = keys.matched(to: states.keys, heads: states.heads) * write.unsqueezed(axis: 1)
+        let c = keys.scores(against: states.keys, heads: states.heads) * write.unsqueezed(axis: 1)
         return beta == nil ? c : c.l2Normalized()
     }
 
     public func step(_ states: StateBank, _ token: RoutedToken) -> StateBank {
         let c = strengths(token.key.unsqueezed(axis: 1), states)
-        var old = states.values.byHeads(states.heads), v = token.value.unsqueezed(axis: 1).byHeads(states.heads)
+        var old = states.values.splitHeads(states.heads), v = token.value.unsqueezed(axis: 1).splitHeads(states.heads)
         if let decay { old = old * decay.unsqueezed(axis: 3) }
         if let beta { v = beta.transposed(1, 2).unsqueezed(axis: 3) * (v - c.matmul(old)) }
         var next = states
-        next.values = (old + c.transposed() * v).joiningHeads()
+        next.values = (old + c.transposed() * v).joinHeads()
         if let usage { next.usage = usage }
         return next
     }
     public func view(before: StateBank, after: StateBank, _ token: RoutedToken) -> StateBank {
         guard let bonus else { return after }
         let c = strengths(token.key.unsqueezed(axis: 1), before) * bonus,
-            v = token.value.unsqueezed(axis: 1).byHeads(before.heads)
+            v = token.value.unsqueezed(axis: 1).splitHeads(before.heads)
         var seen = before
-        seen.values = before.values + (c.transposed() * v).joiningHeads()
+        seen.values = before.values + (c.transposed() * v).joinHeads()
         return seen
     }
 
@@ -71,9 +71,9 @@ public struct MatrixUpdate: UpdateFamily {
                 key: rows(strengths(keys, states)), value: values, decay: decay.map { rows($0.unsqueezed(axis: 1)) },
                 beta: beta?.broadcast(to: [b, t, heads]),
                 bonus: bonus.map { $0.broadcast(to: [heads, n]).reshaped([heads * n]) },
-                state: states.values.byHeads(heads), heads: heads)
+                state: states.values.splitHeads(heads), heads: heads)
             var next = states
-            next.values = scan.state.joiningHeads()
+            next.values = scan.state.joinHeads()
             if let usage { next.usage = usage }
             return (scan.output, next)
         }

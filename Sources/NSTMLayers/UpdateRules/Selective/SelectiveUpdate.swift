@@ -22,15 +22,15 @@ public struct SelectiveUpdate: UpdateFamily {
     }
     /// wₘ k·Kₘ/√d, [B, H, T, N].
     private func strengths(_ keys: Variable, _ states: StateBank) -> Variable {
-        keys.matched(to: states.keys, heads: states.heads) * write.unsqueezed(axis: 1)
+        keys.scores(against: states.keys, heads: states.heads) * write.unsqueezed(axis: 1)
     }
 
     public func step(_ states: StateBank, _ token: RoutedToken) -> StateBank {
         let time = write.squeezed(axis: 1).unsqueezed(axis: 2) * delta
-        let offered = (delta * token.value.unsqueezed(axis: 1)).byHeads(states.heads)
+        let offered = (delta * token.value.unsqueezed(axis: 1)).splitHeads(states.heads)
         let c = strengths(token.key.unsqueezed(axis: 1), states)
         var next = states
-        next.values = (time * rates).exp() * states.values + (c.transposed() * offered).joiningHeads()
+        next.values = (time * rates).exp() * states.values + (c.transposed() * offered).joinHeads()
         return next
     }
     public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)

@@ -1,9 +1,8 @@
-import NSTMTensor
-
-/// A [B, T, W] operand of a fused scan, read where it lies: only the rows have to be dense, so that a slice of a wider projection
+/// A [B, T, W] operand of a fused scan, read in place: only the rows have to be dense, so that a slice of a wider projection
 /// or a row that is repeated for every token is not copied.
 struct StridedRows {
     let tensor: Tensor
+    /// Elements from one sequence to the next.
     let batch: Int
     /// Elements from one token to the next.
     let row: Int
@@ -15,12 +14,13 @@ struct StridedRows {
         row = Int(tensor.strides[1])
         size = t.dtype.byteCount
     }
+    /// Address of a column of a token. Valid while the value is alive.
     func at(_ b: Int, _ t: Int, _ column: Int) -> UnsafeRawPointer {
         tensor.pointer + (b * batch + t * row + column) * size
     }
 }
 
 extension Tensor {
-    /// Partial results of independent pieces of work, [pieces, …], as their sum in a fixed order.
-    func summedPieces() -> Tensor { shape[0] == 1 ? squeezed(axis: 0) : sum(axes: [0]) }
+    /// Sum over the first axis, [pieces, …] → […], of the partial results of independent pieces of work, in a fixed order.
+    func partialSums() -> Tensor { shape[0] == 1 ? squeezed(axis: 0) : sum(axes: [0]) }
 }
