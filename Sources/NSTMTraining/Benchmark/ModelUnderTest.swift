@@ -24,7 +24,7 @@ public struct ModelUnderTest: Sendable {
     /// What the registries has under a name, with default settings.
     /// - Throws: `ConfigurationError` when it has nothing.
     public init(named name: String, registries: Registries) throws {
-        try self.init(name, ["model": ["kind": .string(name)]], registries: registries)
+        try self.init(name, ["model": ["type": .string(name)]], registries: registries)
     }
 
     /// Tokens are those of Tiny Shakespeare, in number.

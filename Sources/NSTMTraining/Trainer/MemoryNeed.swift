@@ -43,7 +43,7 @@ struct MemoryNeed {
         // Of an input that an embedder takes as a whole it makes fewer positions.
         let positions = outline.embedders.contains { $0.fixedLength != nil } ? 1 : dataset.contextLength
         let activations = activations(batch: settings.batch, positions: positions)
-        let moments = [trainable, settings.method.slots.count].saturatedProduct
+        let moments = [trainable, settings.optimizer.momentNames.count].saturatedProduct
         try AvailableMemory.check(
             [parameters, trainable, moments, activations].saturatedSum,
             for: "a step of training: \(grouped(parameterCount)) parameters with gradients and moments (model.width, …), and "

@@ -17,7 +17,7 @@ public final class Trainer {
     public let model: SequenceModel
     public let dataset: any Dataset
     public let settings: TrainingSettings
-    public let optimizer: Optimizer
+    public let optimizer: ParameterUpdater
     /// Where checkpoints and metrics go; nil writes nothing.
     public let folder: URL?
     /// Stored with every checkpoint.
@@ -69,7 +69,7 @@ public final class Trainer {
         self.settings = settings
         self.folder = folder
         key = RandomKey(UInt64(seed)).fold("training")
-        optimizer = Optimizer(settings.method, decay: settings.decay)
+        optimizer = ParameterUpdater(settings.optimizer, weightDecay: settings.weightDecay)
         life = StateLifecycle(model)
     }
 
@@ -123,7 +123,7 @@ public final class Trainer {
             isSaved = false
             seconds += took
             speed.add(tokens: count, seconds: took)
-            let rate = settings.schedule.rate(step - 1)
+            let rate = settings.schedule.learningRate(at: step - 1)
             onEvent(
                 .step(
                     StepReport(
@@ -225,7 +225,7 @@ public final class Trainer {
         case .value(let bound): gradients = gradients.clamped(to: bound)
         }
         if !hasReportedUntouched { reportUntouched(gradients) }
-        optimizer.update(gradients, rate: settings.schedule.rate(step), scale: scale)
+        optimizer.update(gradients, learningRate: settings.schedule.learningRate(at: step), scale: scale)
         step += 1
         tokens += batch.tokenCount
         return (value, norm, batch.positionCount)
@@ -242,7 +242,7 @@ public final class Trainer {
         for (layer, change) in changes {
             let e = change.event
             if e.kind == .allocated {
-                for p in layer.stateParameters { optimizer.forget(change.place, axis: p.stateAxis!, of: p) }
+                for p in layer.stateParameters { optimizer.resetMoments(at: change.place, axis: p.stateAxis!, of: p) }
             }
             onEvent(.life(e))
             record(MetricsLog.fields(e))
@@ -312,7 +312,7 @@ public final class Trainer {
         a[document: "config"] = configuration.json()
         try a.encode(
             Position(
-                step: step, optimizerStep: optimizer.step, optimizer: optimizer.method.name, tokens: tokens,
+                step: step, optimizerStep: optimizer.step, optimizer: optimizer.type, tokens: tokens,
                 data: dataset.fingerprint, hasReachedTarget: hasReachedTarget,
                 earlyStopping: settings.earlyStopping == nil ? nil : waiting,
                 seconds: settings.timeLimit == nil ? nil : seconds, isEvaluationDue: isEvaluationDue ? true : nil),
@@ -334,14 +334,14 @@ public final class Trainer {
         guard position.data == dataset.fingerprint else {
             throw TrainingError.otherData(dataset: dataset.name, saved: position.data, found: dataset.fingerprint)
         }
-        guard position.optimizer == optimizer.method.name else {
-            throw TrainingError.otherOptimizer(saved: position.optimizer, found: optimizer.method.name)
+        guard position.optimizer == optimizer.type else {
+            throw TrainingError.otherOptimizer(saved: position.optimizer, found: optimizer.type)
         }
         let moments = archive.tensors(under: "optimizer")
         let names = Set(moments.map(\.path))
         // A parameter that never had a gradient has no moments; all others have all of them.
-        let expected = optimizer.slotNames.flatMap { slot in
-            model.parameters.all.filter { p in optimizer.slotNames.contains { names.contains("\($0)/\(p.path)") } }
+        let expected = optimizer.momentNames.flatMap { slot in
+            model.parameters.all.filter { p in optimizer.momentNames.contains { names.contains("\($0)/\(p.path)") } }
                 .map { ("\(slot)/\($0.path)", $0.value.shape, $0.value.dtype) }
         }
         try archive.tensors(under: "optimizer", matching: expected)
