@@ -52,7 +52,7 @@ let package = Package(
         .target(name: "NSTMTensor", dependencies: ["COpenBLAS", "CNSTMKernels", "CNSTMFourier"]),
         .target(name: "NSTMAutograd", dependencies: ["NSTMTensor"]),
         .target(name: "NSTMModules", dependencies: ["NSTMConfiguration", "NSTMAutograd"]),
-        .target(name: "NSTMOptim", dependencies: ["NSTMAutograd", "CNSTMKernels"]),
+        .target(name: "NSTMOptim", dependencies: ["NSTMConfiguration", "NSTMAutograd"]),
         .target(name: "NSTMLayers", dependencies: ["NSTMModules"]),
         .target(name: "NSTMBaselines", dependencies: ["NSTMModules"]),
         .target(

@@ -67,7 +67,8 @@ func trainer(_ model: SequenceModel, _ task: CopyTask, steps: Int, seed: Int, fo
     var settings = TrainingSettings()
     settings.steps = steps
     settings.batch = Choice.batch
-    settings.schedule = Schedule(.cosine, peak: Choice.rate, final: Choice.rate / 100, warmup: min(50, steps / 2), steps: steps)
+    settings.schedule = .cosine(
+        learningRate: Choice.rate, minLearningRate: Choice.rate / 100, warmup: min(50, steps / 2), steps: steps)
     settings.evaluationInterval = max(1, steps / 4)
     settings.evaluationBatch = Choice.testedSequences
     return Trainer(model: model, dataset: task, settings: settings, seed: seed, folder: folder)

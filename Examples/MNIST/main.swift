@@ -26,19 +26,14 @@ do {
     shape.width = 64
     shape.layers = 3
     shape.hidden = 128
-    let parts = NSTMLayer.Parts(
-        routing: { TopKRouting($0, width: 64, states: 16, k: 4) },
-        update: { GatedSlotsRule($0, width: 64, states: 16) })
-    let model = NSTMModel(ParameterBuilder(seed: 1), shape) { parameters, _, residual in
-        NSTMLayer(parameters, width: 64, heads: 4, states: 16, parts: parts, residual: residual)
-    }
+    let model = NSTMModel(ParameterBuilder(seed: 1), shape, states: 16, router: .topK(4), update: .gatedSlots)
     say("\(model.parameters.trainableCount) parameters\n")
 
     // 3. Training. A step is 64 images; 859 steps are an epoch, in which every image comes once.
     var settings = TrainingSettings()
     settings.steps = steps
     settings.batch = 64
-    settings.schedule = Schedule(.cosine, peak: 3e-3, final: 3e-5, warmup: min(200, steps / 10), steps: steps)
+    settings.schedule = .cosine(learningRate: 3e-3, minLearningRate: 3e-5, warmup: min(200, steps / 10), steps: steps)
     settings.evaluationInterval = 500
     settings.evaluationBatch = 200
     let trainer = Trainer(

@@ -24,18 +24,13 @@ do {
     //    and the token reads all states by content.
     var shape = ModelConfiguration(input: .tokens(vocabulary: vocabulary), output: .nextToken(vocabulary: vocabulary))
     shape.hidden = 160
-    let parts = NSTMLayer.Parts(
-        routing: { TopKRouting($0, width: 128, states: 32, k: 4) },
-        update: { GatedSlotsRule($0, width: 128, states: 32) })
-    let model = NSTMModel(ParameterBuilder(seed: 1), shape) { parameters, _, residual in
-        NSTMLayer(parameters, width: 128, heads: 4, states: 32, parts: parts, residual: residual)
-    }
+    let model = NSTMModel(ParameterBuilder(seed: 1), shape, states: 32, router: .topK(4), update: .gatedSlots)
     say("\(model.parameters.trainableCount) parameters, \(model.initialState(batch: 1).byteCount) bytes of state\n")
 
     // 3. Training, with progress, evaluation and checkpoints.
     var settings = TrainingSettings()
     settings.steps = steps
-    settings.schedule = Schedule(.cosine, peak: 1e-3, final: 1e-4, warmup: min(100, steps / 10), steps: steps)
+    settings.schedule = .cosine(learningRate: 1e-3, minLearningRate: 1e-4, warmup: min(100, steps / 10), steps: steps)
     let trainer = Trainer(
         model: model, dataset: text, settings: settings, folder: URL(fileURLWithPath: "runs/example-tinyshakespeare"))
     trainer.tokenizer = text.tokenizer

@@ -25,3 +25,14 @@ public final class EraseAdd: StateUpdateRule {
         return next
     }
 }
+
+extension EraseAdd {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "erase-add"
+        public static let summary = "the erase and add of a neural Turing machine"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            EraseAdd(parameters, width: layer.width)
+        }
+    }
+}

@@ -52,3 +52,14 @@ public final class AddressedEraseAdd: TokenDrivenUpdateRule {
         EraseAddUpdate(write: routing, erase: erase(tokens, context).sigmoid(), add: add(tokens, context).tanh())
     }
 }
+
+extension AddressedEraseAdd {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "addressed-erase-add"
+        public static let summary = "the erase and add of a neural Turing machine, with a fused scan"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            AddressedEraseAdd(parameters, width: layer.width)
+        }
+    }
+}

@@ -14,7 +14,7 @@ public final class LeastUsedRouting: CarryingRoutingPolicy {
     /// M, in tokens: how long a use counts.
     public let memory: Double
 
-    public init(_ parameters: ParameterBuilder, width: Int, states: Int, memory: Double = 20) {
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, memory: Double) {
         projection = Linear(parameters, in: width, out: states, stateAxis: 0)
         gate = Linear(parameters.child("gate"), in: width, out: 1)
         self.states = states
@@ -35,5 +35,21 @@ public final class LeastUsedRouting: CarryingRoutingPolicy {
         }
         let weights = share * p + (1 - share) * context.constant(.stack(least, axis: 1))
         return Routing(weights: weights, carried: context.constant(usage))
+    }
+}
+
+extension LeastUsedRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "least-used"
+        public static let summary = "the content's choice or the least recently used state"
+        /// M, in tokens.
+        public var memory = 20.0
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            memory = reader.double("memory", default: memory, in: 1...1e6)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            LeastUsedRouting(parameters, width: layer.width, states: layer.states, memory: memory)
+        }
     }
 }

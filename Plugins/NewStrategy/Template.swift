@@ -12,15 +12,32 @@ enum Kind: String, CaseIterable {
         case .readout: "readouts"
         }
     }
+    var product: String {
+        switch self {
+        case .updateRule: "StateUpdateRule"
+        case .routing: "RoutingPolicy"
+        case .interaction: "StateInteraction"
+        case .readout: "StateReadout"
+        }
+    }
+    /// What the protocol of its settings begins with.
+    var protocolName: String {
+        switch self {
+        case .updateRule: "UpdateRule"
+        case .routing: "Routing"
+        case .interaction: "Interaction"
+        case .readout: "Readout"
+        }
+    }
     /// What the kit calls it.
     var label: String { self == .updateRule ? "updateRule" : rawValue }
     /// Where a configuration names it.
     var key: String {
         switch self {
-        case .updateRule: "update: {rule:"
-        case .routing: "router: {policy:"
-        case .interaction: "interaction: {interval: 8, kind:"
-        case .readout: "read: {kind:"
+        case .updateRule: "update: {type:"
+        case .routing: "router: {type:"
+        case .interaction: "interaction: {interval: 8, type:"
+        case .readout: "read: {type:"
         }
     }
 }
@@ -43,7 +60,8 @@ struct Template {
         return text
     }
     private var imports: String {
-        home.isFramework ? "import NSTMAutograd\nimport NSTMModules\nimport NSTMTensor" : "import NSTM"
+        home.isFramework
+            ? "import NSTMAutograd\nimport NSTMConfiguration\nimport NSTMModules\nimport NSTMTensor" : "import NSTM"
     }
 
     var source: String {
@@ -52,27 +70,37 @@ struct Template {
 
         \(body)
 
-        extension Strategies {
-            /// Adds `\(label)` to what configurations can name.
-            public mutating func register\(name)() {
-                \(kind.registry).register("\(label)") { config, dimensions in
-                    \(factory)
+        extension \(name) {
+            /// The settings of `\(label)`.
+            public struct Configuration: \(kind.protocolName)Configuration {
+                public static let type = "\(label)"
+                public static let summary = "one line on \(label)"
+        \(settings)
+                public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any \(kind.product) {
+                    \(name)(\(arguments))
                 }
             }
         }
 
         """
     }
-    private var factory: String {
+    /// The properties of the configuration, and how they are read.
+    private var settings: String {
+        guard kind == .updateRule else { return "        public init() {}" }
+        return """
+                    /// Initial rate.
+                    public var rate = 0.5
+                    public init() {}
+                    public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+                        rate = reader.double("rate", default: rate, in: 0...1)
+                    }
+            """
+    }
+    private var arguments: String {
         switch kind {
-        case .updateRule:
-            """
-            let rate = config.double("rate", default: 0.5, in: 0...1)
-                        return { parameters in \(name)(parameters, width: dimensions.width, rate: rate) }
-            """
-        case .routing: "{ parameters in \(name)(parameters, width: dimensions.width, states: dimensions.states) }"
-        case .interaction: "{ parameters in \(name)(parameters, width: dimensions.width) }"
-        case .readout: "{ parameters in \(name)(parameters, width: dimensions.width) }"
+        case .updateRule: "parameters, width: layer.width, rate: rate"
+        case .routing: "parameters, width: layer.width, states: layer.states"
+        case .interaction, .readout: "parameters, width: layer.width"
         }
     }
     private var body: String {
@@ -163,7 +191,7 @@ struct Template {
 
         @Test func \(name.prefix(1).lowercased() + name.dropFirst())Conforms() throws {
             var strategies = Strategies.standard
-            strategies.register\(name)()
+            strategies.\(kind.registry).register(\(name).Configuration.self)
             let report = try Conformance.check(\(kind.label): "\(label)", in: strategies)
             print(report)
             #expect(report.passed, "\\(report)")
@@ -175,9 +203,9 @@ struct Template {
     var configuration: String {
         """
         # A small model with \(label), on the copy task.
-        data: {kind: copy, bits: 4, maximum-length: 3}
+        data: {type: copy, bits: 4, maximum-length: 3}
         model:
-          kind: nstm
+          type: nstm
           layers: 1
           width: 32
           heads: 2
@@ -186,7 +214,7 @@ struct Template {
         training:
           steps: 1000
           batch: 16
-          schedule: {peak: 3e-3}
+          schedule: {learning-rate: 3e-3}
           evaluation: {interval: 100}
 
         """
@@ -195,7 +223,7 @@ struct Template {
     var next: String {
         """
         next:
-          1. make it known: call register\(name)() \(home.isFramework ? "in Strategies.standard" : "on registries.strategies in your program")
+          1. make it known: \(home.isFramework ? "s" : "registries.strategies").\(kind.registry).register(\(name).Configuration.self) in \(home.isFramework ? "Strategies.standard" : "your program")
           2. check it:      swift test -c release --filter \(name.prefix(1).lowercased() + name.dropFirst())Conforms
           3. train it:      train Configurations/\(label).yaml, with \(home.isFramework ? "nstm" : "your program")
         """

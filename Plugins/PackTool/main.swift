@@ -1,7 +1,7 @@
 // `nstm` with the strategies of the packs in this folder:
 //
 //     swift run -c release nstm-packs train Configurations/copy-nstm.yaml \
-//         --set model.update.rule=erase-add --set model.router.policy=least-used
+//         --set model.update.type=erase-add --set model.router.type=least-used
 import AssociativePack
 import NSTM
 import NSTMCommand

@@ -9,7 +9,7 @@ public final class ClockworkRouting: RoutingPolicy {
     public let strength: Double
 
     /// - Parameter periods: P.
-    public init(_ parameters: ParameterBuilder, states: Int, periods: Int = 4, strength: Double = 0.75) {
+    public init(_ parameters: ParameterBuilder, states: Int, periods: Int, strength: Double) {
         let all = (0..<states).map { Double(1 << ($0 % periods)) }
         self.periods = parameters("periods", [states], .values(Tensor(all)), trainable: false, stateAxis: 0)
         self.strength = strength
@@ -21,5 +21,24 @@ public final class ClockworkRouting: RoutingPolicy {
         let weights = (0..<length).flatMap { t in each.map { (position + t) % $0 == 0 ? strength : 0 } }
         let rows = Tensor(weights, [1, length, each.count]).cast(to: tokens.dtype)
         return context.constant(rows.broadcast(to: [tokens.shape[0], length, each.count]))
+    }
+}
+
+extension ClockworkRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "clockwork"
+        public static let summary = "each state at every 2ⁱ-th token"
+        /// P.
+        public var periods = 4
+        /// Weight of the states that are reached.
+        public var strength = 0.75
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            periods = reader.int("periods", default: periods, in: 1...30)
+            strength = reader.double("strength", default: strength, in: 0...1)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            ClockworkRouting(parameters, states: layer.states, periods: periods, strength: strength)
+        }
     }
 }

@@ -14,7 +14,7 @@ public final class EchoStates: StateUpdateRule {
     public let leak: Double
 
     /// - Parameter radius: ρ.
-    public init(_ parameters: ParameterBuilder, width: Int, radius: Double = 0.9, leak: Double = 0.5) {
+    public init(_ parameters: ParameterBuilder, width: Int, radius: Double, leak: Double) {
         let size = 1 / Double(width).squareRoot()
         recurrent = parameters("recurrent", [width, width], .normal(standardDeviation: radius * size), trainable: false)
         input = parameters("input", [width, width], .normal(standardDeviation: size), trainable: false)
@@ -27,5 +27,24 @@ public final class EchoStates: StateUpdateRule {
         next.values = states.values + w * leak * (echo.tanh() - states.values)
         next.keys = states.keys + w * (token.key.unsqueezed(axis: 1) - states.keys)
         return next
+    }
+}
+
+extension EchoStates {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "echo-states"
+        public static let summary = "leaky echo states with fixed random weights"
+        /// ρ.
+        public var radius = 0.9
+        /// a.
+        public var leak = 0.5
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            radius = reader.double("radius", default: radius, in: 0...2)
+            leak = reader.double("leak", default: leak, in: 0...1)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            EchoStates(parameters, width: layer.width, radius: radius, leak: leak)
+        }
     }
 }

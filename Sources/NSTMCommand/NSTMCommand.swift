@@ -10,7 +10,7 @@ import NSTMSystem
 /// import NSTMCommand
 ///
 /// var registries = Registries.standard
-/// registries.strategies.updates.register("my-rule") { config, dimensions in { MyRule($0, width: dimensions.width) } }
+/// registries.strategies.updates.register(MyRule.Configuration.self)
 /// NSTMCommand.main(registries)
 /// ```
 public enum NSTMCommand {
@@ -113,7 +113,7 @@ struct Root: ParsableCommand {
                 TrainCommand.self, CompareCommand.self, ScaleCommand.self, EvaluateCommand.self, GenerateCommand.self,
                 SummaryCommand.self, BenchCommand.self, RobustnessCommand.self,
                 CheckpointCommand.self, StatesCommand.self, PruneCommand.self, CompactCommand.self, ExpandCommand.self,
-                DoctorCommand.self,
+                DescribeCommand.self, DoctorCommand.self,
             ])
     }
 }

@@ -38,11 +38,11 @@ extension ConfigurationValue {
     public var short: String { json(indent: nil) }
 
     /// This configuration with the values of another taking precedence: maps are merged key by key, other values are replaced. A
-    /// map with another `kind` replaces this one as a whole, because the keys of one kind are unknown to another.
+    /// map with another `type` replaces this one as a whole, because the keys of one type are unknown to another.
     public func overlaid(with other: ConfigurationValue?) -> ConfigurationValue {
         guard let other, other != .null else { return self }
         guard case .map(let own) = self, case .map(let upper) = other else { return other }
-        if let kind = own["kind"], let theirs = upper["kind"], kind != theirs { return other }
+        if let type = own["type"], let theirs = upper["type"], type != theirs { return other }
         var result = own
         for (key, value) in upper.pairs { result[key] = (own[key] ?? .null).overlaid(with: value) }
         return .map(result)

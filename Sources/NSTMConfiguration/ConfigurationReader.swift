@@ -39,9 +39,10 @@ public final class ConfigurationReader {
     /// The integer of a key. A double without a fraction, such as `1e5`, is accepted.
     /// - Parameter default: the value of an absent key; nil makes the key required.
     public func int(_ key: String, default: Int? = nil) -> Int { int(key, default: `default`, in: Int.min...Int.max) }
-    /// The integer of a key, in a range; nil for an absent key.
-    public func optionalInt(_ key: String, in range: some ConfigurationRange<Int>) -> Int? {
-        isAbsent(key) ? none(key) : int(key, default: nil, in: range)
+    /// An integer, or the default for an absent key, which may be nil.
+    public func optionalInt(_ key: String, default: Int? = nil, in range: some ConfigurationRange<Int>) -> Int? {
+        if `default` == nil { describe(key, "int", ConfigurationValue.null, range: range.text) }
+        return isAbsent(key) && `default` == nil ? none(key) : int(key, default: `default`, in: range)
     }
 
     /// The double of a key, in a range. An integer is accepted; NaN is out of every range.
@@ -56,9 +57,10 @@ public final class ConfigurationReader {
     public func double(_ key: String, default: Double? = nil) -> Double {
         double(key, default: `default`, in: -Double.infinity...Double.infinity)
     }
-    /// The double of a key, in a range; nil for an absent key.
-    public func optionalDouble(_ key: String, in range: some ConfigurationRange<Double>) -> Double? {
-        isAbsent(key) ? none(key) : double(key, default: nil, in: range)
+    /// A double, or the default for an absent key, which may be nil.
+    public func optionalDouble(_ key: String, default: Double? = nil, in range: some ConfigurationRange<Double>) -> Double? {
+        if `default` == nil { describe(key, "double", ConfigurationValue.null, range: range.text) }
+        return isAbsent(key) && `default` == nil ? none(key) : double(key, default: `default`, in: range)
     }
 
     /// The boolean of a key.
@@ -72,12 +74,13 @@ public final class ConfigurationReader {
     public func string(_ key: String, default: String? = nil) -> String {
         scalar(key, `default`, "string", placeholder: "", ConfigurationReader.asString, ConfigurationValue.string)
     }
-    /// The path of a file; the key is required. A relative path is resolved against the current folder, and the resolved
-    /// configuration has the full path, so that it names the same file from any folder. The location of a file is not part of the
-    /// identity of a configuration: `fileKeys` lists such keys.
-    /// - Parameter locate: the present full path of a file, by the path in the configuration.
-    public func file(_ key: String, locating locate: (String) -> String = { $0 }) -> String {
-        let path = string(key)
+    /// The path of a file. A relative one begins at the current folder, and the resolved configuration has the full path, so that it
+    /// means the same file from everywhere. Where a file is stored does not make a configuration another one: `fileKeys` names such keys.
+    /// - Parameters:
+    ///   - default: nil: the key is required.
+    ///   - locate: the full path of a file that is now stored elsewhere, by the one that the configuration has.
+    public func file(_ key: String, default: String? = nil, locating locate: (String) -> String = { $0 }) -> String {
+        let path = string(key, default: `default`)
         guard !path.isEmpty else { return path }
         let full = locate(URL(fileURLWithPath: (path as NSString).expandingTildeInPath).path)
         node.record(key, .string(full))
@@ -87,7 +90,10 @@ public final class ConfigurationReader {
     /// The full paths of all keys that were read with `file`.
     public var fileKeys: Set<String> { tree.fileKeys }
     /// The string of a key; nil for an absent key.
-    public func optionalString(_ key: String) -> String? { isAbsent(key) ? none(key) : string(key) }
+    public func optionalString(_ key: String) -> String? {
+        describe(key, "string", ConfigurationValue.null)
+        return isAbsent(key) ? none(key) : string(key)
+    }
 
     /// The unparsed value of a key, for a part that is read elsewhere; nil for an absent key.
     public func value(_ key: String) -> ConfigurationValue? {
@@ -102,6 +108,7 @@ public final class ConfigurationReader {
     /// - Parameter default: the value of an absent key; nil makes the key required.
     public func choice(_ key: String, of names: [String], default: String? = nil) -> String {
         let first = `default` ?? names.first ?? ""
+        describe(key, "string", `default`.map(ConfigurationValue.string), choices: names)
         let name = scalar(key, `default`, "string", placeholder: first, ConfigurationReader.asString, ConfigurationValue.string)
         guard !names.contains(name) else { return name }
         addIssue(key, .unknownChoice, "'\(name)' is not a choice; \(hint(name, "choices", names))")
@@ -121,18 +128,6 @@ public final class ConfigurationReader {
         }
         return Choice(rawValue: choice(key, of: cases.map(\.rawValue))) ?? first
     }
-    /// The factory that is registered under the string of a key.
-    /// - Returns: nil when the name is not registered, with an issue recorded.
-    public func factory<Factory>(_ key: String, in registry: Registry<Factory>, default: String? = nil) -> Factory? {
-        let issuesBefore = tree.issues.count
-        let name = string(key, default: `default`)
-        guard tree.issues.count == issuesBefore else { return nil }
-        do { return try registry.resolve(name) } catch {
-            addIssue(key, .unknownChoice, error.description)
-            return nil
-        }
-    }
-
     // MARK: Lists
 
     /// The list of integers of a key, each in a range.
@@ -217,6 +212,11 @@ public final class ConfigurationReader {
     /// the same values.
     public var resolved: ConfigurationValue { node.resolved }
 
+    /// The keys of this map that have been read, in the order of first reading, without those of children.
+    public var fields: [ConfigurationField] { node.fields }
+    /// Issues found so far, without unknown keys.
+    var issueCount: Int { tree.issues.count }
+
     // MARK: Implementation
 
     private func join(_ key: String) -> String { path.isEmpty ? key : path + "." + key }
@@ -225,7 +225,14 @@ public final class ConfigurationReader {
         return value == .null ? nil : value
     }
     private func isAbsent(_ key: String) -> Bool { present(key) == nil }
-    private func addIssue(_ key: String, _ kind: ConfigurationIssue.Kind, _ message: String) {
+    /// Notes what is read; the first description of a key counts.
+    private func describe(
+        _ key: String, _ type: String, _ fallback: ConfigurationValue?, range: String? = nil, choices: [String] = []
+    ) {
+        guard !node.fields.contains(where: { $0.key == key }) else { return }
+        node.fields.append(ConfigurationField(key: key, type: type, fallback: fallback, range: range, choices: choices))
+    }
+    func addIssue(_ key: String, _ kind: ConfigurationIssue.Kind, _ message: String) {
         tree.issues.append(ConfigurationIssue(path: join(key), kind: kind, message: message))
     }
     private func none<T>(_ key: String) -> T? {
@@ -254,6 +261,7 @@ public final class ConfigurationReader {
         _ write: (T) -> ConfigurationValue
     ) -> T {
         var result = fallback ?? placeholder
+        describe(key, type, fallback.map(write))
         if let value = present(key) {
             if let read = read(value) {
                 result = read
@@ -271,6 +279,7 @@ public final class ConfigurationReader {
         _ read: (ConfigurationValue) -> T?,
         _ write: (T) -> ConfigurationValue
     ) -> T {
+        describe(key, type, fallback.map(write), range: range.text)
         let value = scalar(key, fallback, type, placeholder: range.nearest(to: zero), read, write)
         guard let message = ConfigurationReader.issue(value, range) else { return value }
         addIssue(key, .outOfRange, message)
@@ -323,6 +332,7 @@ public final class ConfigurationReader {
         /// The keys of `children` that are lists of maps.
         var lists: Set<String> = []
         var isFinished = false
+        var fields: [ConfigurationField] = []
         private var values: [String: ConfigurationValue] = [:]
         /// Keys that were read, in the order of first reading.
         private var keysRead: [String] = []

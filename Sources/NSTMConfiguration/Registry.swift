@@ -1,34 +1,55 @@
-/// A table of factories by the names used in configurations, for example of routing policies. A value type: users extend a copy.
+/// The types that the key `type` can name in one section of a configuration. A value: extend a copy.
 ///
-/// `Factory` is a function that creates an instance; its arguments are up to the code that resolves the name.
+///     strategies.updates.register(MyRule.Configuration.self)
 ///
-///     var policies = Registry<@Sendable (ConfigurationReader) -> any RoutingPolicy>("routing policy")
-///     policies.register("mine") { MyPolicy(width: $0.int("width", default: 64)) }
-public struct Registry<Factory> {
-    /// Singular noun for what is registered, for error messages.
+/// `Value` is the existential of a protocol that refines `Configurable`. Each kind of value has an initializer without arguments and
+/// `register(_:)`, which takes the types of its protocol only.
+public struct Registry<Value: Sendable, Scope>: Sendable {
+    /// What is registered here, in the singular, for error messages.
     public let kind: String
-    private var factories: [String: Factory] = [:]
+    /// The values of registered types with their defaults, by name.
+    private var defaults: [String: Value] = [:]
+    private let type: @Sendable (Value) -> any Configurable.Type
+    private let read: @Sendable (inout Value, ConfigurationReader, Scope) -> Void
 
-    /// An empty registry.
-    /// - Parameter kind: singular noun for what is registered, such as `routing policy`.
-    public init(_ kind: String) { self.kind = kind }
+    /// - Parameters:
+    ///   - type: the type of a value.
+    ///   - read: its function of the same name.
+    public init(
+        _ kind: String, type: @escaping @Sendable (Value) -> any Configurable.Type,
+        read: @escaping @Sendable (inout Value, ConfigurationReader, Scope) -> Void
+    ) {
+        self.kind = kind
+        self.type = type
+        self.read = read
+    }
 
-    /// Registers a factory under a name. Stops the program if the name is already registered.
-    public mutating func register(_ name: String, _ factory: Factory) {
-        guard factories[name] == nil else { fatalError("Registry: the \(kind) '\(name)' is registered twice") }
-        factories[name] = factory
+    /// Adds the type of a value with the defaults. Registering a name twice is a programmer's error and stops the program.
+    public mutating func register(_ value: Value) {
+        let name = name(of: value)
+        guard defaults[name] == nil else { fatalError("Registry: the \(kind) '\(name)' is registered twice") }
+        defaults[name] = value
     }
     /// All names, sorted.
-    public var names: [String] { factories.keys.sorted() }
+    public var names: [String] { defaults.keys.sorted() }
+    /// The type of a value as configurations name it.
+    public func name(of value: Value) -> String { type(value).type }
+    /// One line on the type of a value.
+    func summary(of value: Value) -> String { type(value).summary }
 
-    /// The factory of a name.
-    /// - Throws: `RegistryError`, which lists the known names, if the name is not registered.
-    public func resolve(_ name: String) throws(RegistryError) -> Factory {
-        guard let factory = factories[name] else { throw RegistryError(kind: kind, name: name, known: names) }
-        return factory
+    /// A value of a registered type with the defaults.
+    /// - Throws: `RegistryError`, which lists the known names.
+    public func value(_ name: String) throws(RegistryError) -> Value {
+        guard let value = defaults[name] else { throw RegistryError(kind: kind, name: name, known: names) }
+        return value
+    }
+    /// A value with its settings read from a map, in which the key `type` need not be.
+    public func reading(_ value: Value, _ reader: ConfigurationReader, _ scope: Scope) -> Value {
+        var result = value
+        read(&result, reader, scope)
+        return result
     }
 }
-extension Registry: Sendable where Factory: Sendable {}
 
 /// An error for a name that is not registered.
 public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -39,4 +60,29 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
     /// All registered names, sorted.
     public let known: [String]
     public var description: String { "unknown \(kind) '\(name)'; \(hint(name, "names", known))" }
+}
+
+// MARK: Reading
+
+extension ConfigurationReader {
+    /// The value whose type the key `type` names, with the settings beside it.
+    /// - Parameter default: what an empty map means; its settings are the defaults where the map names its type.
+    /// - Returns: the default when the name is not registered, with an issue noted.
+    public func value<Value, Scope>(in registry: Registry<Value, Scope>, default: Value, _ scope: Scope) -> Value {
+        let issuesBefore = issueCount, own = registry.name(of: `default`), name = string("type", default: own)
+        guard issueCount == issuesBefore else { return `default` }
+        if name == own { return registry.reading(`default`, self, scope) }
+        do { return registry.reading(try registry.value(name), self, scope) } catch {
+            addIssue("type", .unknownChoice, error.description)
+            return `default`
+        }
+    }
+    /// The same for a part that can be left out: nil where `type` is `none`.
+    public func optionalValue<Value, Scope>(in registry: Registry<Value, Scope>, default: Value?, _ scope: Scope) -> Value? {
+        let own = `default`.map(registry.name(of:)), known = registry.names
+        let names = ["none"] + (own.map { known.contains($0) ? [] : [$0] } ?? []) + known
+        let name = choice("type", of: names, default: own ?? "none")
+        guard let value = name == own ? `default` : try? registry.value(name) else { return nil }
+        return registry.reading(value, self, scope)
+    }
 }

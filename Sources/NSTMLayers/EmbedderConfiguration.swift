@@ -1,72 +1,143 @@
 import NSTMConfiguration
 import NSTMModules
 
-/// The ways into a model that configurations can name, by what they take.
-public struct EmbedderRegistries: Sendable {
-    /// Reads its settings, given all inputs that the embedder would take, and returns what builds the embedder of one of them for a
-    /// width. An input that it cannot take is reported to the reader (`addIssue`), before anything is built; lengths that it
-    /// cannot take are what `Embedder.fixedLength` says.
-    public typealias Factory =
-        @Sendable (ConfigurationReader, [ModelInput]) -> (ParameterBuilder, ModelInput, Int) -> any Embedder
+/// The settings of an embedder, which make it.
+public protocol EmbedderConfiguration: Configurable where Scope == ModelWidth {
+    /// Why the embedder does not take an input of the data; nil: it does. Lengths that it does not take are told by
+    /// `Embedder.fixedLength`.
+    func issue(with input: ModelInput) -> String?
+    func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: ModelWidth) -> any Embedder
+}
 
-    public var tokens = Registry<Factory>("embedder of tokens")
-    public var features = Registry<Factory>("embedder of features")
+/// Channels of the vectors that an embedder gives to the first block.
+public typealias ModelWidth = Int
+
+extension EmbedderConfiguration {
+    public func issue(with input: ModelInput) -> String? { nil }
+}
+
+extension Registry where Value == any EmbedderConfiguration, Scope == ModelWidth {
+    /// - Parameter input: such as `tokens`.
+    public init(of input: String) {
+        self.init("embedder of \(input)", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) })
+    }
+    /// Adds the settings of an embedder under the name of their type.
+    public mutating func register<Settings: EmbedderConfiguration>(_ type: Settings.Type) { register(type.init()) }
+}
+
+/// The embedders that configurations can name, by their input.
+public struct EmbedderRegistries: Sendable {
+    public var tokens = Registry<any EmbedderConfiguration, ModelWidth>(of: "tokens")
+    public var features = Registry<any EmbedderConfiguration, ModelWidth>(of: "features")
 
     public init() {
-        tokens.register("table") { _, _ in { SequenceModel.plainEmbedder($0, $1, $2) } }
-        tokens.register("bytes") { config, inputs in
-            let reach = config.int("reach", default: 4, in: 1...64)
-            for case .tokens(let vocabulary) in inputs where vocabulary != 256 {
-                config.addIssue(
-                    "kind", "'bytes' takes the 256 bytes, and the data has \(vocabulary) tokens (of a text, data.unit: byte)")
-            }
-            return { parameters, _, width in ByteEmbedder(parameters, width: width, reach: reach) }
+        tokens.register(TableEmbedding.self)
+        tokens.register(ByteEmbedder.Configuration.self)
+        features.register(LinearEmbedding.self)
+        features.register(ImageEmbedder.Configuration.self)
+    }
+}
+
+/// The embedders of a model as a configuration names them: `embedders.tokens.type` for every input of tokens,
+/// `embedders.features.type` for every input of vectors.
+public struct InputEmbedders: Sendable {
+    public var tokens: any EmbedderConfiguration = TableEmbedding()
+    public var features: any EmbedderConfiguration = LinearEmbedding()
+
+    public init() {}
+    /// Reads the section `embedders`.
+    public init(_ reader: ConfigurationReader, _ registries: EmbedderRegistries, width: Int) {
+        let section = reader.child("embedders"), ofTokens = section.child("tokens"), ofFeatures = section.child("features")
+        tokens = ofTokens.value(in: registries.tokens, default: tokens, width)
+        features = ofFeatures.value(in: registries.features, default: features, width)
+        for part in [ofTokens, ofFeatures, section] { part.finish() }
+    }
+    /// What the embedders do not take of an input, with paths that begin below the model.
+    public func issues(with input: ModelInput) -> [ConfigurationIssue] {
+        if case .streams(let all) = input { return all.flatMap(issues(with:)) }
+        let name = if case .tokens = input { "tokens" } else { "features" }
+        return embedder(of: input).issue(with: input).map {
+            [ConfigurationIssue(path: "embedders.\(name).type", kind: .rule, message: $0)]
+        } ?? []
+    }
+    public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder {
+        embedder(of: input).make(parameters, input, width)
+    }
+    private func embedder(of input: ModelInput) -> any EmbedderConfiguration {
+        if case .tokens = input { tokens } else { features }
+    }
+}
+
+// MARK: Embedders
+
+/// A learned vector for each token.
+public struct TableEmbedding: EmbedderConfiguration {
+    public static let type = "table"
+    public static let summary = "a learned vector for each token"
+    public init() {}
+    public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder {
+        SequenceModel.plainEmbedder(parameters, input, width)
+    }
+}
+
+/// A linear map of each vector.
+public struct LinearEmbedding: EmbedderConfiguration {
+    public static let type = "linear"
+    public static let summary = "a linear map of each vector"
+    public init() {}
+    public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder {
+        SequenceModel.plainEmbedder(parameters, input, width)
+    }
+}
+
+extension ByteEmbedder {
+    public struct Configuration: EmbedderConfiguration {
+        public static let type = "bytes"
+        public static let summary = "vectors of bytes, mixed over the last ones"
+        /// Bytes that a vector depends on.
+        public var reach = 4
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ width: ModelWidth) {
+            reach = reader.int("reach", default: reach, in: 1...64)
         }
-        features.register("linear") { _, _ in { SequenceModel.plainEmbedder($0, $1, $2) } }
-        features.register("image") { config, _ in
-            let height = config.int("height", in: 1...65_536), width = config.int("width", in: 1...65_536)
-            let patch = config.int("patch", default: 4, in: 1...65_536), stem = config.int("stem", default: 16, in: 1...65_536)
-            if height % patch != 0 || width % patch != 0 {
-                config.addIssue("patch", "\(patch) does not divide \(height) × \(width) pixels")
-            }
-            return { parameters, input, modelWidth in
-                guard case .features(let channels) = input else {
-                    fatalError("the embedder 'image' takes features, not \(input)")
-                }
-                return ImageEmbedder(
-                    parameters, channels: channels, height: height, width: width, patch: patch, stem: stem,
-                    modelWidth: modelWidth)
-            }
+        public func issue(with input: ModelInput) -> String? {
+            guard case .tokens(let vocabulary) = input, vocabulary != 256 else { return nil }
+            return "'bytes' takes the 256 bytes, and the data has \(vocabulary) tokens (of a text, data.unit: byte)"
+        }
+        public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder {
+            ByteEmbedder(parameters, width: width, reach: reach)
         }
     }
 }
 
-/// How a model takes its inputs in, as a configuration says it: `embedders.tokens.kind` for every input of tokens,
-/// `embedders.features.kind` for every input of vectors.
-public struct EmbedderConfiguration {
-    private let tokens: (ParameterBuilder, ModelInput, Int) -> any Embedder
-    private let features: (ParameterBuilder, ModelInput, Int) -> any Embedder
-
-    /// - Parameter input: what the model reads.
-    public init(_ config: ConfigurationReader, _ registries: EmbedderRegistries, _ input: ModelInput) {
-        let inputs = if case .streams(let all) = input { all } else { [input] }
-        func isTokens(_ input: ModelInput) -> Bool { if case .tokens = input { true } else { false } }
-        let section = config.child("embedders")
-        func plan(_ name: String, _ inputs: [ModelInput], _ registry: Registry<EmbedderRegistries.Factory>, _ usual: String)
-            -> (ParameterBuilder, ModelInput, Int) -> any Embedder
-        {
-            let reader = section.child(name)
-            defer { reader.finish() }
-            // A kind that could not be resolved has left an issue, and an invalid configuration builds nothing.
-            return reader.factory("kind", in: registry, default: usual).map { $0(reader, inputs) } ?? {
-                SequenceModel.plainEmbedder($0, $1, $2)
+extension ImageEmbedder {
+    public struct Configuration: EmbedderConfiguration {
+        public static let type = "image"
+        public static let summary = "patches of an image, through two convolutions"
+        /// Pixels of an image; both must be set.
+        public var height: Int?
+        public var width: Int?
+        /// Side of a patch, in pixels.
+        public var patch = 4
+        /// Channels of the first convolution.
+        public var stem = 16
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ modelWidth: ModelWidth) {
+            let height = reader.int("height", default: height, in: 1...65_536)
+            let width = reader.int("width", default: width, in: 1...65_536)
+            patch = reader.int("patch", default: patch, in: 1...65_536)
+            stem = reader.int("stem", default: stem, in: 1...65_536)
+            if height % patch != 0 || width % patch != 0 {
+                reader.addIssue("patch", "\(patch) does not divide \(height) × \(width) pixels")
             }
+            (self.height, self.width) = (height, width)
         }
-        tokens = plan("tokens", inputs.filter(isTokens), registries.tokens, "table")
-        features = plan("features", inputs.filter { !isTokens($0) }, registries.features, "linear")
-        section.finish()
-    }
-    public func embedder(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder {
-        if case .tokens = input { tokens(parameters, input, width) } else { features(parameters, input, width) }
+        public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ modelWidth: Int) -> any Embedder {
+            guard case .features(let channels) = input, let height, let width else {
+                fatalError("the embedder 'image' takes features of a height and a width, not \(input)")
+            }
+            return ImageEmbedder(
+                parameters, channels: channels, height: height, width: width, patch: patch, stem: stem, modelWidth: modelWidth)
+        }
     }
 }

@@ -2,7 +2,7 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// One layer of explicit states: tokens are routed to states, a rule updates the states, states talk now and then, tokens read.
+/// One layer of explicit states: tokens are routed to states, a rule updates the states, states interact at intervals, tokens read.
 ///
 ///     q, k, v = silu(conv(x W))                      short causal convolution
 ///     w = policy(x)                                  where the token goes, one row for all heads
@@ -14,8 +14,8 @@ import NSTMTensor
 public final class NSTMLayer: SequenceMixer {
     /// What the paths of all its parameters begin with, such as `blocks.0.mixer`; empty for a layer by itself.
     public let path: String
-    /// How states live and die in training; nil: they all live for ever.
-    public let life: StateLifecycleConfiguration?
+    /// Pruning and allocation of states in training; nil: all states are active for ever.
+    public let lifecycle: StateLifecycleConfiguration?
     public let manager: StateManager
     public let router: TokenToStateRouter
     public let propagator: StatePropagator
@@ -53,23 +53,23 @@ public final class NSTMLayer: SequenceMixer {
 
     /// - Parameters:
     ///   - states: number of states N.
-    ///   - interval: tokens between two conversations of the states.
+    ///   - interval: tokens between two interactions of the states.
     ///   - window: local causal window W, nil for none.
     ///   - l0Penalty: weight of the learned keep gate's price, nil for no gate.
-    ///   - life: how states live and die in training; nil: they all live for ever.
+    ///   - lifecycle: pruning and allocation of states in training; nil: all states are active for ever.
     public init(
         _ parameters: ParameterBuilder, width: Int, heads: Int, states: Int, parts: Parts, interval: Int = 64, window: Int? = nil,
-        convolutionWidth: Int = 4, l0Penalty: Double? = nil, life: StateLifecycleConfiguration? = nil,
+        convolutionWidth: Int = 4, l0Penalty: Double? = nil, lifecycle: StateLifecycleConfiguration? = nil,
         residual: Initializer = .fanIn
     ) {
         self.width = width
         path = parameters.path
         store = parameters.store
-        self.life = life
-        activation = life?.activation
+        self.lifecycle = lifecycle
+        activation = lifecycle?.activation
         manager = StateManager(parameters.child("states"), width: width, states: states, heads: heads, l0Penalty: l0Penalty)
         router = TokenToStateRouter(parts.routing(parameters.child("router")))
-        looks = [life?.activation?.interval, router.interval].compactMap(\.self)
+        looks = [lifecycle?.activation?.interval, router.interval].compactMap(\.self)
         propagator = StatePropagator(
             parts.update(parameters.child("update")), interaction: parts.interaction.map { $0(parameters.child("interaction")) },
             interval: interval)
@@ -80,7 +80,7 @@ public final class NSTMLayer: SequenceMixer {
         gate = Linear(parameters.child("gate"), in: width, out: width, bias: false)
         norm = RMSNorm(parameters.child("norm"), width: width)
         output = Linear(parameters.child("output"), in: width, out: width, bias: false, initializer: residual)
-        if let start = life?.start, start < states { manager.active = (0..<states).map { $0 < start } }
+        if let count = lifecycle?.initialActive, count < states { manager.active = (0..<states).map { $0 < count } }
     }
 
     /// Parameters for which this combination of strategies has no use: the first keys, where tokens read by routing alone and no other
@@ -94,7 +94,7 @@ public final class NSTMLayer: SequenceMixer {
     public var stateParameters: [Parameter] {
         store.all.filter { $0.stateAxis != nil && (path.isEmpty || $0.path.hasPrefix(path + ".")) }
     }
-    /// Gives the state at one place the parameters of another, and noise: a deviation relative to that of each parameter.
+    /// Copies the parameters of one state to another index, with noise of a standard deviation relative to that of each parameter.
     func copyState(from: Int, to: Int, noise: Double, _ key: RandomKey) {
         for p in stateParameters where p !== manager.mask && p !== manager.identityNumbers {
             let axis = p.stateAxis!, row = p.value.select(axis: axis, from),
@@ -217,7 +217,7 @@ extension NSTMLayer: CostReporting {
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let dimensions = LayerDimensions(width: width, heads: manager.heads, states: manager.count)
         let active = manager.activity(batch: 1, ForwardContext(.evaluate)).active(of: manager.count).count
-        guard life?.activation == nil, let router = router.policy as? any RoutingCost else { return nil }
+        guard lifecycle?.activation == nil, let router = router.policy as? any RoutingCost else { return nil }
         let states = StatePass(size: pass, dimensions: dimensions, active: active, reached: router.reached(of: active))
         let position = pass.carriesState ? pass.position : 0, interval = propagator.interval
         var sum = router.multiplyAdds(states), cuts = looks
@@ -246,7 +246,7 @@ extension NSTMLayer: CostReporting {
         var elements = n * 2 * width + (convolution.width - 1) * 3 * width
         if propagator.rule.initialUsage != nil { elements += n }
         elements += router.initialState(batch: 1, dtype)?.count ?? 0
-        if life?.activation != nil { elements += n }
+        if lifecycle?.activation != nil { elements += n }
         if let window = attention.window { elements += min(window - 1, pass.position + pass.tokens) * 3 * width }
         return pass.batch * elements * dtype.byteCount
     }

@@ -2,86 +2,85 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// Everything that makes the NSTM layers of a model, as a configuration says it.
-public struct NSTMLayerConfiguration {
-    /// States of each layer; one number for all layers when the configuration gives one. Where sequences are read both ways a block has
-    /// two layers.
-    public let states: [Int]
+/// The settings of the NSTM layers of a model: the strategies, and what is not a strategy.
+public struct NSTMLayerConfiguration: Sendable {
+    /// States of each layer; one number for all layers when the configuration gives one. A bidirectional block has two layers.
+    public var states = [32]
     /// Whether every block reads the sequence from both ends (`BidirectionalLayer`).
-    public let isBidirectional: Bool
-    private let width: Int
-    private let heads: Int
-    /// By number of states: strategies are built for their dimensions.
-    let parts: [Int: NSTMLayer.Parts]
-    let interval: Int
-    let window: Int?
-    private let convolutionWidth: Int
-    private let l0Penalty: Double?
-    private var life: StateLifecycleConfiguration?
+    public var isBidirectional = false
+    public var router: any RoutingConfiguration = TopKRouting.Configuration()
+    public var update: any UpdateRuleConfiguration = GatedSlotsRule.Configuration()
+    /// nil: states do not interact.
+    public var interaction: (any InteractionConfiguration)?
+    /// Tokens between two interactions.
+    public var interval = 64
+    /// nil: the default of the routing policy, or else of the update rule.
+    public var readout: (any ReadoutConfiguration)?
+    /// Tokens of the local causal attention; nil: none.
+    public var window: Int?
+    /// Tokens of the short convolution.
+    public var convolution = 4
+    /// Weight of the expected number of active states in the loss; nil: states have no gates.
+    public var l0Penalty: Double?
+    /// nil: all states are active for ever.
+    public var lifecycle: StateLifecycleConfiguration?
+    private var width = 0
+    private var heads = 0
 
-    /// Reads `states`, `router`, `update`, `interaction`, `read`, `convolution`, `keep-penalty`, `bidirectional` and `life`.
+    public init() {}
+    /// Reads `states`, `router`, `update`, `interaction`, `read`, `convolution`, `l0-penalty`, `bidirectional` and `lifecycle`.
     ///
-    /// `states` is a number, or a list with one number for each layer; that is what is left when states have been removed.
-    /// - Parameter layers: how many blocks the model has.
-    public init(_ config: ConfigurationReader, width: Int, heads: Int, layers: Int = 1, strategies: Strategies) {
+    /// `states` is a number, or a list with one number for each layer, which is what remains when states have been removed.
+    /// - Parameter layers: number of blocks of the model.
+    public init(_ reader: ConfigurationReader, width: Int, heads: Int, layers: Int = 1, strategies: Strategies) {
+        read(reader, width: width, heads: heads, layers: layers, strategies: strategies)
+    }
+    /// Reads everything with the present values as defaults.
+    private mutating func read(_ reader: ConfigurationReader, width: Int, heads: Int, layers: Int, strategies: Strategies) {
         self.width = width
         self.heads = heads
-        let choices: ClosedRange<Int>?
-        isBidirectional = config.bool("bidirectional", default: false)
-        let layers = isBidirectional ? 2 * layers : layers
-        switch config.intOrInts("states", default: 32, in: 1...65_536) {
+        isBidirectional = reader.bool("bidirectional", default: isBidirectional)
+        let layers = isBidirectional ? 2 * layers : layers, choices: ClosedRange<Int>?
+        switch reader.intOrInts("states", default: states[0], in: 1...65_536) {
         case .one(let n):
             states = [n]
             choices = nil
         case .each(let list):
             states = list
             choices = 1...65_536
-            if list.count != layers { config.addIssue("states", "\(list.count) numbers of states for \(layers) layers") }
+            if list.count != layers { reader.addIssue("states", "\(list.count) numbers of states for \(layers) layers") }
         }
-        convolutionWidth = config.int("convolution", default: 4, in: 1...64)
-        l0Penalty = config.optionalDouble("keep-penalty", in: 0...1e6)
-        window = config.child("read").optionalInt("window", in: 1...1_000_000)
-        let talk = config.child("interaction"), kinds = ["none"] + strategies.interactions.names
-        let talks = talk.choice("kind", of: kinds, default: "none") != "none"
-        interval = talks ? talk.int("interval", default: 64, in: 1...1_000_000) : 64
+        // Defaults and ranges are those of the largest layer.
+        let largest = LayerDimensions(width: width, heads: heads, states: states.max()!, choices: choices)
+        let route = reader.child("router"), write = reader.child("update"), talk = reader.child("interaction")
+        router = route.value(in: strategies.routings, default: router, largest)
+        update = write.value(in: strategies.updates, default: update, largest)
+        interaction = talk.optionalValue(in: strategies.interactions, default: interaction, largest)
+        if interaction != nil { interval = talk.int("interval", default: interval, in: 1...1_000_000) }
+        let read = reader.child("read"), usual = readout ?? router.defaultReadout ?? update.defaultReadout
+        readout = read.value(in: strategies.readouts, default: usual, largest)
+        window = read.optionalInt("window", default: window, in: 1...1_000_000)
+        for section in [route, write, talk, read] { section.finish() }
+        convolution = reader.int("convolution", default: convolution, in: 1...64)
+        l0Penalty = reader.optionalDouble("l0-penalty", default: l0Penalty, in: 0...1e6)
+        if reader.contains("lifecycle") && lifecycle == nil { lifecycle = StateLifecycleConfiguration() }
+        lifecycle?.read(reader.child("lifecycle"), largest, strategies)
+    }
 
-        func dimensions(_ states: Int) -> LayerDimensions {
-            LayerDimensions(width: width, heads: heads, states: states, choices: choices)
-        }
-        // The largest layer finds the issues and says what the defaults are; the others are read from that.
-        let largest = states.max()!
-        life = config.contains("life") ? StateLifecycleConfiguration(config.child("life"), dimensions(largest), strategies) : nil
-        var parts = [largest: NSTMLayerConfiguration.read(config, dimensions(largest), strategies)]
-        let again = ConfigurationReader(config.resolved)
-        for n in states where parts[n] == nil { parts[n] = NSTMLayerConfiguration.read(again, dimensions(n), strategies) }
-        self.parts = parts
-    }
-    private static func read(_ config: ConfigurationReader, _ dimensions: LayerDimensions, _ strategies: Strategies)
-        -> NSTMLayer.Parts
-    {
-        let router = config.child("router"), update = config.child("update"), read = config.child("read")
-        let routing = router.factory("policy", in: strategies.routings, default: "top-k").map { $0(router, dimensions) }
-        let rule = update.factory("rule", in: strategies.updates, default: "gated-slots").map { $0(update, dimensions) }
-        let usual = strategies.usualReadout(
-            routing: router.string("policy", default: "top-k"), update: update.string("rule", default: "gated-slots"))
-        let readout = read.factory("kind", in: strategies.readouts, default: usual).map { $0(read, dimensions) }
-        let talk = config.child("interaction")
-        let kind = talk.string("kind", default: "none")
-        let interaction = kind == "none" ? nil : (try? strategies.interactions.resolve(kind)).map { $0(talk, dimensions) }
-        for reader in [router, update, read, talk] { reader.finish() }
-        // A strategy that could not be resolved has left an issue, and an invalid configuration builds nothing.
-        return NSTMLayer.Parts(
-            routing: routing ?? { _ in fatalError("no routing policy") }, update: rule ?? { _ in fatalError("no update rule") },
-            interaction: interaction, readout: readout ?? { _ in ContentReadout() })
-    }
-    /// - Parameter layer: which layer of the model, for those whose numbers of states differ.
+    /// - Parameter layer: index of the layer in the model, for layers whose numbers of states differ.
     public func layer(_ parameters: ParameterBuilder, layer: Int = 0, residual: Initializer) -> NSTMLayer {
         let n = states.count == 1 ? states[0] : states[layer]
         return NSTMLayer(
-            parameters, width: width, heads: heads, states: n, parts: parts[n]!, interval: interval, window: window,
-            convolutionWidth: convolutionWidth, l0Penalty: l0Penalty, life: life, residual: residual)
+            parameters, width: width, heads: heads, states: n, parts: parts(states: n), interval: interval, window: window,
+            convolutionWidth: convolution, l0Penalty: l0Penalty, lifecycle: lifecycle, residual: residual)
     }
-    /// What stands in a block of a model: a layer, or two that read the sequence from both ends.
+    fileprivate func parts(states: Int) -> NSTMLayer.Parts {
+        let size = LayerDimensions(width: width, heads: heads, states: states), read = readout ?? update.defaultReadout
+        return NSTMLayer.Parts(
+            routing: { router.make($0, size) }, update: { update.make($0, size) },
+            interaction: interaction.map { interaction in { interaction.make($0, size) } }, readout: { read.make($0, size) })
+    }
+    /// The mixer of a block of a model: a layer, or two that read the sequence from both ends.
     public func mixer(_ parameters: ParameterBuilder, block: Int, residual: Initializer) -> any SequenceMixer {
         guard isBidirectional else { return layer(parameters, layer: block, residual: residual) }
         return BidirectionalLayer(
@@ -93,66 +92,74 @@ public struct NSTMLayerConfiguration {
 // MARK: In Swift
 
 extension NSTMLayerConfiguration {
-    /// What a configuration says, in Swift: the same names, defaults and errors, which stop the program here.
+    /// The settings as Swift values, with the defaults, ranges and errors of a configuration; an invalid value stops the program.
     ///
-    ///     NSTMLayerConfiguration(width: 128, heads: 4, router: .topK(4), update: .gatedDelta, read: .hybrid(window: 16))
+    ///     NSTMLayerConfiguration(width: 128, heads: 4, router: .topK(4), update: .gatedDelta, window: 16)
     ///
-    /// - Parameter layers: how many blocks the model has.
+    /// - Parameters:
+    ///   - layers: number of blocks of the model.
+    ///   - interval: tokens between two interactions.
+    ///   - read: nil: the default of the routing policy, or else of the update rule.
+    ///   - window: tokens of the local causal attention; nil: none.
     public init(
-        width: Int, heads: Int, layers: Int = 1, states: Int = 32, router: StrategyChoice<any RoutingPolicy> = .usual,
-        update: StrategyChoice<any StateUpdateRule> = .usual, interaction: StrategyChoice<any StateInteraction> = .none,
-        read: StrategyChoice<any StateReadout> = .usual, convolution: Int = 4, l0Penalty: Double? = nil,
-        bidirectional: Bool = false, life: StateLifecycleConfiguration? = nil, strategies: Strategies = .standard
+        width: Int, heads: Int, layers: Int = 1, states: Int = 32, router: any RoutingConfiguration = TopKRouting.Configuration(),
+        update: any UpdateRuleConfiguration = .gatedSlots, interaction: (any InteractionConfiguration)? = nil,
+        interval: Int = 64, read: (any ReadoutConfiguration)? = nil, window: Int? = nil, convolution: Int = 4,
+        l0Penalty: Double? = nil, bidirectional: Bool = false, lifecycle: StateLifecycleConfiguration? = nil
     ) {
-        let reader = ConfigurationReader(
-            .map([
-                "states": .int(states), "router": router.section("policy"), "update": update.section("rule"),
-                "interaction": interaction.section("kind"), "read": read.section("kind"), "convolution": .int(convolution),
-                "keep-penalty": l0Penalty.map { .double($0) } ?? .null, "bidirectional": .bool(bidirectional),
-            ]))
+        self.states = [states]
+        self.router = router
+        self.update = update
+        self.interaction = interaction
+        self.interval = interval
+        readout = read
+        self.window = window
+        self.convolution = convolution
+        self.l0Penalty = l0Penalty
+        isBidirectional = bidirectional
+        self.lifecycle = lifecycle
+        let reader = ConfigurationReader([:])
         if heads < 1 || width % heads != 0 { reader.addIssue("heads", "\(heads) does not divide the width \(width)") }
-        self.init(reader, width: width, heads: heads, layers: layers, strategies: strategies)
-        self.life = life
-        reader.finish()
+        // Every strategy is given: an empty map reads its settings with what was given as defaults.
+        self.read(reader, width: width, heads: heads, layers: layers, strategies: Strategies())
         do { try reader.throwIfInvalid() } catch { nstmFatal(.other(op: "NSTMLayerConfiguration", "\(error)")) }
     }
 }
 
 extension NSTMLayer {
-    /// A layer of strategies by name, as a configuration would say it (`NSTMLayerConfiguration`):
+    /// A layer of strategies with their settings (`NSTMLayerConfiguration`):
     ///
     ///     NSTMLayer(
-    ///         parameters, width: 128, heads: 4, states: 32, router: .topK(4), update: .gatedDelta,
-    ///         interaction: .attention(heads: 4), read: .hybrid(window: 16))
+    ///         parameters, width: 128, heads: 4, router: .topK(4), update: .gatedDelta, interaction: .attention(), window: 16)
     public convenience init(
-        _ parameters: ParameterBuilder, width: Int, heads: Int, states: Int = 32, router: StrategyChoice<any RoutingPolicy>,
-        update: StrategyChoice<any StateUpdateRule>, interaction: StrategyChoice<any StateInteraction> = .none,
-        read: StrategyChoice<any StateReadout> = .usual, convolution: Int = 4, l0Penalty: Double? = nil,
-        life: StateLifecycleConfiguration? = nil, strategies: Strategies = .standard, residual: Initializer = .fanIn
+        _ parameters: ParameterBuilder, width: Int, heads: Int, states: Int = 32, router: any RoutingConfiguration,
+        update: any UpdateRuleConfiguration, interaction: (any InteractionConfiguration)? = nil, interval: Int = 64,
+        read: (any ReadoutConfiguration)? = nil, window: Int? = nil, convolution: Int = 4, l0Penalty: Double? = nil,
+        lifecycle: StateLifecycleConfiguration? = nil, residual: Initializer = .fanIn
     ) {
-        let plan = NSTMLayerConfiguration(
-            width: width, heads: heads, states: states, router: router, update: update, interaction: interaction, read: read,
-            convolution: convolution, l0Penalty: l0Penalty, life: life, strategies: strategies)
+        let settings = NSTMLayerConfiguration(
+            width: width, heads: heads, states: states, router: router, update: update, interaction: interaction,
+            interval: interval, read: read, window: window, convolution: convolution, l0Penalty: l0Penalty, lifecycle: lifecycle)
         self.init(
-            parameters, width: width, heads: heads, states: states, parts: plan.parts[states]!, interval: plan.interval,
-            window: plan.window, convolutionWidth: convolution, l0Penalty: l0Penalty, life: life, residual: residual)
+            parameters, width: width, heads: heads, states: states, parts: settings.parts(states: states), interval: interval,
+            window: window, convolutionWidth: convolution, l0Penalty: l0Penalty, lifecycle: lifecycle, residual: residual)
     }
 }
 
 extension NSTMModel {
-    /// A model of strategies by name, the same in every block:
+    /// A model of strategies with their settings, the same in every block:
     ///
     ///     NSTMModel(ParameterBuilder(seed: 1), shape, states: 32, router: .topK(4), update: .gatedDelta)
     public convenience init(
-        _ builder: ParameterBuilder, _ shape: ModelConfiguration, states: Int = 32, router: StrategyChoice<any RoutingPolicy>,
-        update: StrategyChoice<any StateUpdateRule>, interaction: StrategyChoice<any StateInteraction> = .none,
-        read: StrategyChoice<any StateReadout> = .usual, convolution: Int = 4, l0Penalty: Double? = nil,
-        bidirectional: Bool = false, life: StateLifecycleConfiguration? = nil, strategies: Strategies = .standard
+        _ builder: ParameterBuilder, _ shape: ModelConfiguration, states: Int = 32, router: any RoutingConfiguration,
+        update: any UpdateRuleConfiguration, interaction: (any InteractionConfiguration)? = nil, interval: Int = 64,
+        read: (any ReadoutConfiguration)? = nil, window: Int? = nil, convolution: Int = 4, l0Penalty: Double? = nil,
+        bidirectional: Bool = false, lifecycle: StateLifecycleConfiguration? = nil
     ) {
-        let plan = NSTMLayerConfiguration(
+        let settings = NSTMLayerConfiguration(
             width: shape.width, heads: shape.heads, layers: shape.layers, states: states, router: router, update: update,
-            interaction: interaction, read: read, convolution: convolution, l0Penalty: l0Penalty,
-            bidirectional: bidirectional, life: life, strategies: strategies)
-        self.init(builder, shape) { plan.mixer($0, block: $1, residual: $2) }
+            interaction: interaction, interval: interval, read: read, window: window, convolution: convolution,
+            l0Penalty: l0Penalty, bidirectional: bidirectional, lifecycle: lifecycle)
+        self.init(builder, shape) { settings.mixer($0, block: $1, residual: $2) }
     }
 }

@@ -69,9 +69,11 @@ public enum Conformance {
     public static func check(
         updateRule name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
-        let make = try factory(name, in: strategies.updates, settings)
-        let read = try factory(strategies.usualReadout(routing: nil, update: name), in: strategies.readouts, [:])
-        return run(Subject("update rule '\(name)'", Harness.around(update: make, readout: read)), options)
+        let rule = try settled(name, in: strategies.updates, settings)
+        return run(
+            Subject(
+                "update rule '\(name)'",
+                Harness.around(update: { rule($1).make($0, $1) }, readout: { rule($1).defaultReadout.make($0, $1) })), options)
     }
     /// The report on a registered routing policy.
     /// - Parameter settings: the settings of the policy in a configuration, without its name.
@@ -79,9 +81,10 @@ public enum Conformance {
     public static func check(
         routing name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
-        let make = try factory(name, in: strategies.routings, settings)
-        let read = try factory(strategies.usualReadout(routing: name, update: nil), in: strategies.readouts, [:])
-        return run(Subject("routing policy '\(name)'", Harness.around(routing: make, readout: read)), options)
+        let policy = try settled(name, in: strategies.routings, settings)
+        let read: Make<any StateReadout> = { (policy($1).defaultReadout ?? .content).make($0, $1) }
+        return run(
+            Subject("routing policy '\(name)'", Harness.around(routing: { policy($1).make($0, $1) }, readout: read)), options)
     }
     /// The report on a registered state interaction.
     /// - Parameter settings: the settings of the interaction in a configuration, without its name.
@@ -89,8 +92,9 @@ public enum Conformance {
     public static func check(
         interaction name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
-        let make = try factory(name, in: strategies.interactions, settings)
-        return run(Subject("state interaction '\(name)'", Harness.around(interaction: make)), options)
+        let interaction = try settled(name, in: strategies.interactions, settings)
+        return run(
+            Subject("state interaction '\(name)'", Harness.around(interaction: { interaction($1).make($0, $1) })), options)
     }
     /// The report on a registered readout.
     /// - Parameter settings: the settings of the readout in a configuration, without its name.
@@ -98,8 +102,8 @@ public enum Conformance {
     public static func check(
         readout name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
-        let make = try factory(name, in: strategies.readouts, settings)
-        return run(Subject("readout '\(name)'", Harness.around(readout: make)), options)
+        let readout = try settled(name, in: strategies.readouts, settings)
+        return run(Subject("readout '\(name)'", Harness.around(readout: { readout($1).make($0, $1) })), options)
     }
     /// The report on a layer with the configuration of `model`; `states` is replaced by that of the check.
     /// - Throws: `ConfigurationError` with all issues of the configuration.
@@ -118,27 +122,18 @@ public enum Conformance {
         return run(Subject("layer", Harness.of { plan($1).0.layer($0, residual: .fanIn) }), options)
     }
 
-    /// A function that creates a registered strategy for any dimensions of the checks.
-    private static func factory<Product>(
-        _ name: String, in registry: Registry<Strategies.Factory<Product>>, _ settings: ConfigurationMap
-    ) throws -> Make<Product> {
-        func resolved(_ dimensions: LayerDimensions) -> ((ParameterBuilder) -> Product, ConfigurationReader)? {
-            var map = settings
-            map["name"] = .string(name)
-            let reader = ConfigurationReader(.map(map))
-            guard let make = reader.factory("name", in: registry)?(reader, dimensions) else { return nil }
-            reader.finish()
-            return (make, reader)
-        }
+    /// The settings of a registered strategy at any of the kit's sizes.
+    private static func settled<Value>(
+        _ name: String, in registry: Registry<Value, LayerDimensions>, _ settings: ConfigurationMap
+    ) throws -> (LayerDimensions) -> Value {
+        let value = try registry.value(name)
         for dimensions in Subject.allDimensions {
-            guard let (_, reader) = resolved(dimensions) else {
-                // Throws an error with the registered names.
-                _ = try registry.resolve(name)
-                continue
-            }
+            let reader = ConfigurationReader(.map(settings))
+            _ = registry.reading(value, reader, dimensions)
+            reader.finish()
             try reader.throwIfInvalid()
         }
-        return { resolved($1)!.0($0) }
+        return { registry.reading(value, ConfigurationReader(.map(settings)), $0) }
     }
     private static func kind<Product>(_ make: Make<Product>) -> String {
         "\(type(of: make(ParameterBuilder(seed: 1), Subject.dimensions)))"

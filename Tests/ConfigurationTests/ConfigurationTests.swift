@@ -96,16 +96,16 @@ import Testing
 
     @Test func overlaysMergeOrReplace() {
         let base: ConfigurationValue = [
-            "a": 1, "list": [1, 2], "model": ["width": 8, "layers": 1], "optimizer": ["kind": "adamw", "beta1": 0.9],
+            "a": 1, "list": [1, 2], "model": ["width": 8, "layers": 1], "optimizer": ["type": "adamw", "beta1": 0.9],
         ]
         let over: ConfigurationValue = [
-            "list": [3], "new": true, "model": ["kind": "x", "width": 16], "optimizer": ["kind": "sgd"], "a": .null,
+            "list": [3], "new": true, "model": ["type": "x", "width": 16], "optimizer": ["type": "sgd"], "a": .null,
         ]
         #expect(
             base.overlaid(with: over) == [
-                "a": 1, "list": [3], "model": ["width": 16, "layers": 1, "kind": "x"], "optimizer": ["kind": "sgd"], "new": true,
+                "a": 1, "list": [3], "model": ["width": 16, "layers": 1, "type": "x"], "optimizer": ["type": "sgd"], "new": true,
             ])
-        #expect(base.overlaid(with: ["optimizer": ["kind": "adamw", "beta2": 1]])[path: "optimizer.beta1"] == 0.9)
+        #expect(base.overlaid(with: ["optimizer": ["type": "adamw", "beta2": 1]])[path: "optimizer.beta1"] == 0.9)
         #expect(base.overlaid(with: nil) == base && ConfigurationValue.null.overlaid(with: over) == over)
     }
 
@@ -267,37 +267,106 @@ import Testing
     // MARK: Registry
 
     @Test func registryResolvesAndListsNames() throws {
-        var registry = Registry<@Sendable (Int) -> String>("routing policy")
-        registry.register("topk") { "top \($0)" }
+        var registry = Registry<any Shape, Int>()
+        registry.register(Disk.self)
         let shared = registry
-        registry.register("dense") { "dense \($0)" }
-        #expect(registry.names == ["dense", "topk"] && shared.names == ["topk"])
-        #expect(try registry.resolve("topk")(3) == "top 3")
-        let error = #expect(throws: RegistryError.self) { try registry.resolve("topK2") }
-        #expect(error?.description == "unknown routing policy 'topK2'; did you mean 'topk'? known names: dense, topk")
+        registry.register(Square.self)
+        #expect(registry.names == ["disk", "square"] && shared.names == ["disk"])
+        #expect(try registry.value("disk").area == 3 && registry.name(of: Square()) == "square")
+        let error = #expect(throws: RegistryError.self) { try registry.value("dsk") }
+        #expect(error?.description == "unknown shape 'dsk'; did you mean 'disk'? known names: disk, square")
     }
 
-    @Test func readerResolvesNames() {
-        var registry = Registry<Int>("rule")
-        registry.register("ema", 1)
-        let reader = ConfigurationReader(["type": "emma", "number": 3])
-        #expect(reader.factory("other", in: registry, default: "ema") == 1)
-        #expect(reader.factory("type", in: registry) == nil)
-        #expect(reader.factory("number", in: registry) == nil)
-        #expect(reader.factory("missing", in: registry) == nil)
-        #expect(
-            reader.issues.map(\.description) == [
-                "type: unknown rule 'emma'; did you mean 'ema'? known names: ema",
-                "number: expected string, found int 3",
-                "missing: required, but missing (string)",
-            ])
+    @Test func readerReadsValuesByType() {
+        var registry = Registry<any Shape, Int>()
+        registry.register(Square.self)
+        registry.register(Disk.self)
+        func read(_ map: ConfigurationMap, _ given: any Shape = Disk()) -> (area: Double, issues: [String], resolved: String) {
+            let reader = ConfigurationReader(.map(map)), value = reader.value(in: registry, default: given, 10)
+            reader.finish()
+            return (value.area, reader.issues.map(\.description), reader.resolved.json(indent: nil))
+        }
+        #expect(read([:]).area == 3 && read([:]).resolved == #"{"type":"disk"}"#)
+        #expect(read(["type": "square", "side": 2]).area == 4)
+        // A given value of the same type gives the defaults, which are checked too.
+        #expect(read([:], Square(side: 3)).resolved == #"{"type":"square","side":3.0}"#)
+        #expect(read([:], Square(side: 30)).issues == ["side: 30.0 is outside 0.0...10.0"])
+        #expect(read(["type": "square"], Square(side: 3)).area == 9 && read(["type": "disk"], Square(side: 3)).area == 3)
+        #expect(read(["type": "disc"]).issues == ["type: unknown shape 'disc'; did you mean 'disk'? known names: disk, square"])
+        #expect(read(["type": 3]).issues == ["type: expected string, found int 3"])
+        #expect(read(["side": 3]).issues == ["side: unknown key; known keys: type"])
+    }
+    @Test func partsCanBeLeftOut() {
+        var registry = Registry<any Shape, Int>()
+        registry.register(Square.self)
+        func read(_ map: ConfigurationMap, _ given: (any Shape)? = nil) -> (area: Double?, issues: [String]) {
+            let reader = ConfigurationReader(.map(map)), value = reader.optionalValue(in: registry, default: given, 10)
+            return (value?.area, reader.issues.map(\.description))
+        }
+        #expect(read([:]).area == nil && read(["type": "none"], Disk()).area == nil && read([:], Disk()).area == 3)
+        #expect(read(["type": "square", "side": 2]).area == 4)
+        #expect(read(["type": "sqare"]).issues[0].hasSuffix("known choices: none, square"))
+    }
+
+    /// A description has every key that can be read, also those that a choice or a switch asks for.
+    @Test func descriptionsListEverySetting() {
+        var registry = Registry<any Shape, Int>()
+        registry.register(Square.self)
+        registry.register(Disk.self)
+        registry.register(Polygon.self)
+        let all = registry.descriptions(10, comparedWith: 20)
+        #expect(all.map(\.type) == ["disk", "polygon", "square"] && all[0].fields.isEmpty && all[2].summary == "a square")
+        let side = all[2].fields[0]
+        #expect(side.key == "side" && side.fallback == 1.0 && side.range == "0.0...10.0")
+        #expect(side.rangeDependsOnScope && !side.defaultDependsOnScope)
+        let fields = all[1].fields
+        #expect(fields.map(\.key) == ["corners", "name", "kind", "is-round", "angle", "radius"])
+        #expect(fields[0].fallback == nil && fields[1].fallback == .null && fields[2].choices == ["regular", "free"])
+        #expect(fields[4].condition == "kind: free" && fields[5].condition == "is-round: true")
+        #expect(fields.allSatisfy { !$0.defaultDependsOnScope && !$0.rangeDependsOnScope })
     }
 
     @Test func registeringTwiceStops() async {
         await #expect(processExitsWith: .failure) {
-            var registry = Registry<Int>("rule")
-            registry.register("ema", 1)
-            registry.register("ema", 2)
+            var registry = Registry<any Shape, Int>()
+            registry.register(Disk.self)
+            registry.register(Disk.self)
         }
+    }
+}
+
+/// A kind of value that configurations can name, with the largest side as its scope.
+private protocol Shape: Configurable where Scope == Int { var area: Double { get } }
+
+extension Registry where Value == any Shape, Scope == Int {
+    fileprivate init() { self.init("shape", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) }) }
+    fileprivate mutating func register<S: Shape>(_ type: S.Type) { register(type.init()) }
+}
+private struct Disk: Shape {
+    static let type = "disk"
+    static let summary = "a disk"
+    var area: Double { 3 }
+}
+private struct Square: Shape {
+    static let type = "square"
+    static let summary = "a square"
+    var side = 1.0
+    var area: Double { side * side }
+    init() {}
+    init(side: Double) { self.side = side }
+    mutating func read(_ reader: ConfigurationReader, _ largest: Int) {
+        side = reader.double("side", default: side, in: 0...Double(largest))
+    }
+}
+private struct Polygon: Shape {
+    enum Kind: String, CaseIterable { case regular, free }
+    static let type = "polygon"
+    static let summary = "a polygon"
+    var area: Double { 0 }
+    mutating func read(_ reader: ConfigurationReader, _ largest: Int) {
+        _ = reader.int("corners", in: 3...9)
+        _ = reader.optionalString("name")
+        if reader.choice("kind", default: Kind.regular) == .free { _ = reader.double("angle", default: 0.5, in: 0...1) }
+        if reader.bool("is-round", default: false) { _ = reader.optionalInt("radius", in: 0...4) }
     }
 }

@@ -34,12 +34,12 @@ import Testing
         _ rule: String, _ policy: String
     ) throws {
         let config: ConfigurationValue = [
-            "data": ["kind": "copy", "bits": 3, "maximum-length": 2],
+            "data": ["type": "copy", "bits": 3, "maximum-length": 2],
             "model": [
-                "layers": 1, "width": 8, "heads": 2, "states": 4, "update": ["rule": .string(rule)],
-                "router": ["policy": .string(policy)],
+                "layers": 1, "width": 8, "heads": 2, "states": 4, "update": ["type": .string(rule)],
+                "router": ["type": .string(policy)],
             ],
-            "training": ["steps": 60, "batch": 8, "schedule": ["peak": 1e-2, "warmup": 5]],
+            "training": ["steps": 60, "batch": 8, "schedule": ["learning-rate": 1e-2, "warmup": 5]],
         ]
         let experiment = try Experiment(config, registries: PackTests.registries)
         let trainer = try experiment.trainer(try experiment.openDataset())

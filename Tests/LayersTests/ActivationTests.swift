@@ -16,12 +16,14 @@ import Testing
     private func built(
         _ strategy: (String, String, String), above: Double = 0.6, budget: Int = 5, dtype: DType = .float64, states: Int = 6
     ) throws -> Built {
-        let talk: ConfigurationValue = strategy.2 == "none" ? ["kind": "none"] : ["kind": .string(strategy.2), "interval": 4]
+        let talk: ConfigurationValue = strategy.2 == "none" ? ["type": "none"] : ["type": .string(strategy.2), "interval": 4]
         let reader = ConfigurationReader([
-            "states": .int(states), "router": ["policy": .string(strategy.0)], "update": ["rule": .string(strategy.1)],
+            "states": .int(states), "router": ["type": .string(strategy.0)], "update": ["type": .string(strategy.1)],
             "interaction": talk,
-            "life": [
-                "activation": ["policy": "novelty", "interval": 3, "start": 2, "above": .double(above), "budget": .int(budget)]
+            "lifecycle": [
+                "activation": [
+                    "type": "novelty", "interval": 3, "initial-active": 2, "above": .double(above), "max-active": .int(budget),
+                ]
             ],
         ])
         let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard)

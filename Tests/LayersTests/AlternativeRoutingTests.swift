@@ -209,12 +209,11 @@ import Testing
     /// No policy gives anything to inactive states, also when more are wanted than there are, or when there are none.
     @Test(arguments: Strategies.standard.routings.names) func inactiveStatesGetNothing(_ name: String) throws {
         for flags in [[1.0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0]] {
-            let reader = ConfigurationReader(["policy": .string(name)]),
+            let reader = ConfigurationReader(["type": .string(name)]),
                 dimensions = LayerDimensions(width: 8, heads: 2, states: 6)
-            let factory = try #require(reader.factory("policy", in: Strategies.standard.routings)),
-                make = factory(reader, dimensions)
+            let policy = reader.value(in: Strategies.standard.routings, default: .softmax, dimensions)
             try reader.throwIfInvalid()
-            let router = TokenToStateRouter(make(ParameterBuilder(seed: 1, dtype: .float64)))
+            let router = TokenToStateRouter(policy.make(ParameterBuilder(seed: 1, dtype: .float64), dimensions))
             let context = ForwardContext(.train), x = context.input(random([2, 9, 8], "x"))
             let y = router(x, StateActivity(mask: Tensor(flags), heads: 2), context)
             for row in rows(y.value) {

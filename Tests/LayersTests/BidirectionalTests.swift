@@ -9,7 +9,7 @@ import Testing
         func direction(_ name: String) -> NSTMLayer {
             NSTMLayer(
                 builder.child(name), width: 8, heads: 2, states: 5, router: .topK(2), update: .gatedSlots,
-                interaction: .attention(heads: 2, interval: 4), read: .hybrid(window: 3))
+                interaction: .attention(heads: 2), interval: 4, window: 3)
         }
         let layer = BidirectionalLayer(forward: direction("forward"), backward: direction("backward"))
         shake(builder.store, seed: 1)

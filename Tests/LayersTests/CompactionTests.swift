@@ -32,11 +32,11 @@ import Testing
     }
     private func check(_ recipe: Recipe, _ dtype: DType, _ tolerance: Double) throws {
         let large = try recipe.built(dtype: dtype), paths = large.store.all.map(\.path)
-        let old = Optimizer(.adamW(), decay: 0.1), x = random([2, Self.length, 8], "x", dtype)
-        for _ in 0..<2 { old.update(pass(large, x).gradients, rate: 0.01) }
+        let old = ParameterUpdater(AdamW(), weightDecay: 0.1), x = random([2, Self.length, 8], "x", dtype)
+        for _ in 0..<2 { old.update(pass(large, x).gradients, learningRate: 0.01) }
         let (compaction, small) = try compacted(recipe, large, dtype)
         #expect(compaction.layers.map(\.kept) == [[0, 2, 4]] && compaction.layers[0].count == 5)
-        let new = Optimizer(.adamW(), decay: 0.1)
+        let new = ParameterUpdater(AdamW(), weightDecay: 0.1)
         new.restore(step: old.step, try compaction.resize(old.state(order: paths), of: large.store))
         for _ in 0..<2 {
             let a = pass(large, x), b = pass(small, x)
@@ -49,8 +49,8 @@ import Testing
                 default: Issue.record("\(p.path) has a gradient in one of the two only")
                 }
             }
-            old.update(a.gradients, rate: 0.01)
-            new.update(b.gradients, rate: 0.01)
+            old.update(a.gradients, learningRate: 0.01)
+            new.update(b.gradients, learningRate: 0.01)
             for p in large.store.all {
                 let left = try compaction.resize(p.value, of: p)
                 // Adam amplifies gradients that are only rounding errors.

@@ -7,56 +7,57 @@ import Testing
 
 /// A composition in Swift is the same as one in a configuration: the same parameters, the same bits, the same summary.
 @Suite struct CompositionTests {
-    private static let routers: [(StrategyChoice<any RoutingPolicy>, ConfigurationMap)] = [
-        (.topK(2), ["policy": "top-k", "k": 2]), (.sigmoid, ["policy": "sigmoid"]), (.softmax, ["policy": "softmax"]),
+    private static let routers: [(any RoutingConfiguration, ConfigurationMap)] = [
+        (.topK(2), ["type": "top-k", "k": 2]), (.sigmoid, ["type": "sigmoid"]), (.softmax, ["type": "softmax"]),
         (
             .balancedTopK(2, rate: 0.01, balanceLoss: 0.5, entropyLoss: 0.25),
-            ["policy": "balanced-top-k", "k": 2, "rate": 0.01, "balance-loss": 0.5, "entropy-loss": 0.25]
+            ["type": "balanced-top-k", "k": 2, "rate": 0.01, "balance-loss": 0.5, "entropy-loss": 0.25]
         ),
-        (.gumbel(2, temperature: 0.5), ["policy": "gumbel", "k": 2, "temperature": 0.5]),
-        (.sinkhorn(iterations: 2, memory: 8), ["policy": "sinkhorn", "iterations": 2, "memory": 8]),
-        (.content(2), ["policy": "content", "k": 2]), (.content(), ["policy": "content"]),
-        (.stateContent(2, interval: 3), ["policy": "content", "k": 2, "against": "states", "interval": 3]),
-        (.hash(2, strength: 0.5), ["policy": "hash", "k": 2, "strength": 0.5]),
-        (.random(2, strength: 0.5), ["policy": "random", "k": 2, "strength": 0.5]),
-        (.pointer, ["policy": "pointer"]),
+        (.gumbel(2, temperature: 0.5), ["type": "gumbel", "k": 2, "temperature": 0.5]),
+        (.sinkhorn(iterations: 2, memory: 8), ["type": "sinkhorn", "iterations": 2, "memory": 8]),
+        (.content(2), ["type": "content", "k": 2]), (.content(), ["type": "content"]),
+        (.stateContent(2, interval: 3), ["type": "content", "k": 2, "against": "states", "interval": 3]),
+        (.hash(2, strength: 0.5), ["type": "hash", "k": 2, "strength": 0.5]),
+        (.random(2, strength: 0.5), ["type": "random", "k": 2, "strength": 0.5]),
+        (.pointer, ["type": "pointer"]),
         (
             .pointer(forwardBias: 2, gateBias: 1, moves: .soft),
-            ["policy": "pointer", "forward-bias": 2, "gate-bias": 1, "moves": "soft"]
+            ["type": "pointer", "forward-bias": 2, "gate-bias": 1, "moves": "soft"]
         ),
-        (.roundRobin(strength: 0.5), ["policy": "round-robin", "strength": 0.5]),
-        (.all(strength: 0.5), ["policy": "all", "strength": 0.5]),
+        (.roundRobin(strength: 0.5), ["type": "round-robin", "strength": 0.5]),
+        (.all(strength: 0.5), ["type": "all", "strength": 0.5]),
     ]
-    private static let updates: [(StrategyChoice<any StateUpdateRule>, ConfigurationMap)] = [
-        (.gatedSlots, ["rule": "gated-slots"]),
-        (.gatedSlots(slowness: 2, secondGate: true), ["rule": "gated-slots", "slowness": 2, "second-gate": true]),
-        (.contentSlots, ["rule": "content-slots"]), (.minGRU, ["rule": "min-gru"]), (.minLSTM, ["rule": "min-lstm"]),
-        (.gru, ["rule": "gru"]), (.lstm, ["rule": "lstm"]), (.slotAttention, ["rule": "slot-attention"]),
-        (.slotAttention(hidden: 12), ["rule": "slot-attention", "hidden": 12]),
-        (.independentMechanisms(2), ["rule": "independent-mechanisms", "k": 2]),
-        (.gatedLinear, ["rule": "gated-linear"]), (.gatedLinear(slowness: 4), ["rule": "gated-linear", "slowness": 4]),
-        (.scalarDecay(), ["rule": "scalar-decay"]), (.scalarDecay(gate: false), ["rule": "scalar-decay", "gate": false]),
-        (.linearAttention, ["rule": "linear-attention"]),
-        (.linearAttention(horizon: 3), ["rule": "linear-attention", "horizon": 3]),
-        (.delta, ["rule": "delta"]), (.gatedDelta, ["rule": "gated-delta"]), (.wkv, ["rule": "wkv"]),
-        (.selectiveDiagonal, ["rule": "selective-diagonal"]),
-        (.selectiveDiagonal(rank: 3), ["rule": "selective-diagonal", "rank": 3]), (.diagonalSSM, ["rule": "diagonal-ssm"]),
+    private static let updates: [(any UpdateRuleConfiguration, ConfigurationMap)] = [
+        (.gatedSlots, ["type": "gated-slots"]),
+        (.gatedSlots(timescale: 2, secondGate: true), ["type": "gated-slots", "timescale": 2, "second-gate": true]),
+        (.contentSlots, ["type": "content-slots"]), (.minGRU, ["type": "min-gru"]), (.minLSTM, ["type": "min-lstm"]),
+        (.gru, ["type": "gru"]), (.lstm, ["type": "lstm"]), (.slotAttention, ["type": "slot-attention"]),
+        (.slotAttention(hidden: 12), ["type": "slot-attention", "hidden": 12]),
+        (.independentMechanisms(2), ["type": "independent-mechanisms", "k": 2]),
+        (.gatedLinear, ["type": "gated-linear"]),
+        (.gatedLinear(gateLogitNormalizer: 4), ["type": "gated-linear", "gate-logit-normalizer": 4]),
+        (.scalarDecay(), ["type": "scalar-decay"]), (.scalarDecay(gate: false), ["type": "scalar-decay", "gate": false]),
+        (.linearAttention, ["type": "linear-attention"]),
+        (.linearAttention(window: 3), ["type": "linear-attention", "window": 3]),
+        (.delta, ["type": "delta"]), (.gatedDelta, ["type": "gated-delta"]), (.wkv, ["type": "wkv"]),
+        (.selectiveDiagonal, ["type": "selective-diagonal"]),
+        (.selectiveDiagonal(rank: 3), ["type": "selective-diagonal", "rank": 3]), (.diagonalSSM, ["type": "diagonal-ssm"]),
     ]
-    private static let interactions: [(StrategyChoice<any StateInteraction>, ConfigurationMap)] = [
-        (.none, ["kind": "none"]), (.attention(heads: 4, interval: 3), ["kind": "attention", "heads": 4, "interval": 3]),
+    /// Each with an interval of 3.
+    private static let interactions: [(any InteractionConfiguration, ConfigurationMap)] = [
+        (.attention(heads: 4), ["type": "attention", "heads": 4, "interval": 3]),
         (
-            .relational(heads: 2, hidden: 12, interval: 3),
-            ["kind": "relational", "heads": 2, "hidden": 12, "interval": 3]
+            .relational(heads: 2, hidden: 12),
+            ["type": "relational", "heads": 2, "hidden": 12, "interval": 3]
         ),
         (
-            .sparseAttention(2, heads: 2, interval: 3),
-            ["kind": "sparse-attention", "k": 2, "heads": 2, "interval": 3]
+            .sparseAttention(2, heads: 2),
+            ["type": "sparse-attention", "k": 2, "heads": 2, "interval": 3]
         ),
-        (.lowRank(2, interval: 3), ["kind": "low-rank", "rank": 2, "interval": 3]),
+        (.lowRank(2), ["type": "low-rank", "rank": 2, "interval": 3]),
     ]
-    private static let reads: [(StrategyChoice<any StateReadout>, ConfigurationMap)] = [
-        (.content, ["kind": "content"]), (.linear, ["kind": "linear"]), (.routed, ["kind": "routed"]),
-        (.hybrid(window: 3), ["window": 3]), (.hybrid(window: 3, .linear), ["kind": "linear", "window": 3]),
+    private static let reads: [(any ReadoutConfiguration, ConfigurationMap)] = [
+        (.content, ["type": "content"]), (.linear, ["type": "linear"]), (.routed, ["type": "routed"]),
     ]
 
     private let shape: ModelConfiguration = {
@@ -85,23 +86,22 @@ import Testing
         }
     }
     private func model(
-        router: StrategyChoice<any RoutingPolicy> = .topK(2), update: StrategyChoice<any StateUpdateRule> = .gatedSlots,
-        interaction: StrategyChoice<any StateInteraction> = .none, read: StrategyChoice<any StateReadout> = .usual,
-        bidirectional: Bool = false, life: StateLifecycleConfiguration? = nil
+        router: any RoutingConfiguration = .topK(2), update: any UpdateRuleConfiguration = .gatedSlots,
+        interaction: (any InteractionConfiguration)? = nil, interval: Int = 64, read: (any ReadoutConfiguration)? = nil,
+        window: Int? = nil, bidirectional: Bool = false, lifecycle: StateLifecycleConfiguration? = nil
     ) -> NSTMModel {
         NSTMModel(
-            ParameterBuilder(seed: 1), shape, states: 5, router: router, update: update, interaction: interaction, read: read,
-            bidirectional: bidirectional, life: life)
+            ParameterBuilder(seed: 1), shape, states: 5, router: router, update: update, interaction: interaction,
+            interval: interval, read: read, window: window, bidirectional: bidirectional, lifecycle: lifecycle)
     }
 
     /// Every name has a value in Swift, so that what is new gets one.
     @Test func everyNameIsThere() {
-        func names<P>(_ all: [(StrategyChoice<P>, ConfigurationMap)]) -> Set<String> { Set(all.compactMap(\.0.name)) }
-        let standard = Strategies.standard
-        #expect(names(CompositionTests.routers) == Set(standard.routings.names))
-        #expect(names(CompositionTests.updates) == Set(standard.updates.names))
-        #expect(names(CompositionTests.interactions) == Set(standard.interactions.names + ["none"]))
-        #expect(names(CompositionTests.reads) == Set(standard.readouts.names))
+        let s = Strategies.standard
+        #expect(Set(CompositionTests.routers.map { s.routings.name(of: $0.0) }) == Set(s.routings.names))
+        #expect(Set(CompositionTests.updates.map { s.updates.name(of: $0.0) }) == Set(s.updates.names))
+        #expect(Set(CompositionTests.interactions.map { s.interactions.name(of: $0.0) }) == Set(s.interactions.names))
+        #expect(Set(CompositionTests.reads.map { s.readouts.name(of: $0.0) }) == Set(s.readouts.names))
     }
     @Test(arguments: routers.indices) func router(_ i: Int) throws {
         let (choice, section) = CompositionTests.routers[i]
@@ -109,38 +109,43 @@ import Testing
     }
     @Test(arguments: updates.indices) func update(_ i: Int) throws {
         let (choice, section) = CompositionTests.updates[i]
-        try expectSame(model(update: choice), ["router": ["policy": "top-k", "k": 2], "update": .map(section)])
+        try expectSame(model(update: choice), ["router": ["type": "top-k", "k": 2], "update": .map(section)])
     }
     @Test(arguments: interactions.indices) func interaction(_ i: Int) throws {
         let (choice, section) = CompositionTests.interactions[i]
-        try expectSame(model(interaction: choice), ["router": ["policy": "top-k", "k": 2], "interaction": .map(section)])
+        try expectSame(
+            model(interaction: choice, interval: 3), ["router": ["type": "top-k", "k": 2], "interaction": .map(section)])
     }
     @Test(arguments: reads.indices) func read(_ i: Int) throws {
         let (choice, section) = CompositionTests.reads[i]
-        try expectSame(model(read: choice), ["router": ["policy": "top-k", "k": 2], "read": .map(section)])
+        try expectSame(model(read: choice), ["router": ["type": "top-k", "k": 2], "read": .map(section)])
+        var both = section
+        both["window"] = 3
+        try expectSame(model(read: choice, window: 3), ["router": ["type": "top-k", "k": 2], "read": .map(both)])
     }
     @Test func everythingAtOnce() throws {
         var life = StateLifecycleConfiguration()
-        life.start = 3
+        life.initialActive = 3
         try expectSame(
             model(
-                router: .topK(2), update: .gatedDelta, interaction: .attention(heads: 2, interval: 4), read: .hybrid(window: 3),
-                bidirectional: true, life: life),
+                router: .topK(2), update: .gatedDelta, interaction: .attention(heads: 2), interval: 4, window: 3,
+                bidirectional: true, lifecycle: life),
             [
-                "router": ["policy": "top-k", "k": 2], "update": ["rule": "gated-delta"],
-                "interaction": ["kind": "attention", "heads": 2, "interval": 4], "read": ["window": 3], "bidirectional": true,
-                "life": ["start": 3],
+                "router": ["type": "top-k", "k": 2], "update": ["type": "gated-delta"],
+                "interaction": ["type": "attention", "heads": 2, "interval": 4], "read": ["window": 3], "bidirectional": true,
+                "lifecycle": ["initial-active": 3],
             ])
     }
     @Test func aLayerByItself() throws {
         let builder = ParameterBuilder(seed: 1)
         let layer = NSTMLayer(
             builder, width: 8, heads: 2, states: 5, router: .topK(2), update: .gatedDelta,
-            interaction: .attention(heads: 4, interval: 3), read: .hybrid(window: 4))
+            interaction: .attention(heads: 4),
+            interval: 3, window: 4)
         let reader = ConfigurationReader(
             .map([
-                "states": 5, "router": ["policy": "top-k", "k": 2], "update": ["rule": "gated-delta"],
-                "interaction": ["kind": "attention", "heads": 4, "interval": 3], "read": ["window": 4],
+                "states": 5, "router": ["type": "top-k", "k": 2], "update": ["type": "gated-delta"],
+                "interaction": ["type": "attention", "heads": 4, "interval": 3], "read": ["window": 4],
             ]))
         let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard), other = ParameterBuilder(seed: 1)
         let twin = plan.layer(other, residual: .fanIn), x = Variable(random([2, 9, 8], "x", .float32))
@@ -149,11 +154,13 @@ import Testing
         let context = ForwardContext(.evaluate)
         #expect(same(layer(x, &none, context).value, twin(x, &none, context).value))
     }
-    /// A name that nobody knows is an issue of the program, in the words of a configuration.
-    @Test func unknownNames() async {
-        await #expect(processExitsWith: .failure) {
+    /// A value out of range is an issue of the program, with the message of a configuration.
+    @Test func valuesOutOfRange() async {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             _ = NSTMLayer(
-                ParameterBuilder(seed: 1), width: 8, heads: 2, states: 4, router: .topK(9), update: .init("no-such-rule"))
+                ParameterBuilder(seed: 1), width: 8, heads: 2, states: 4, router: .topK(9), update: .gatedSlots(timescale: 0))
         }
+        let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(text.contains("router.k: 9 is outside 1...4") && text.contains("update.timescale: 0.0 is outside"))
     }
 }

@@ -12,11 +12,10 @@ import Testing
         StateBank(keys: Variable(random([2, 5, 8], "keys")), values: Variable(random([2, 5, 8], "values")), activity: activity)
     }
     private func built(_ name: String, shaken: Bool = false) throws -> (any StateInteraction, ParameterStore) {
-        let reader = ConfigurationReader(["kind": .string(name)]), dimensions = LayerDimensions(width: 8, heads: 2, states: 5)
-        let factory = try #require(reader.factory("kind", in: Strategies.standard.interactions)),
-            make = factory(reader, dimensions)
+        let reader = ConfigurationReader(["type": .string(name)]), dimensions = LayerDimensions(width: 8, heads: 2, states: 5)
+        let settings = reader.value(in: Strategies.standard.interactions, default: .attention(), dimensions)
         try reader.throwIfInvalid()
-        let builder = ParameterBuilder(seed: 1, dtype: .float64), interaction = make(builder)
+        let builder = ParameterBuilder(seed: 1, dtype: .float64), interaction = settings.make(builder, dimensions)
         if shaken { shake(builder.store, seed: 1) }
         return (interaction, builder.store)
     }

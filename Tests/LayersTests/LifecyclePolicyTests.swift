@@ -121,7 +121,7 @@ import Testing
 
     @Test func patienceBudgetMinimumAndGrace() {
         var limits = LifecycleLimits(), pruneVotes: [Int: Int] = [:]
-        (limits.patience, limits.budget, limits.minimum, limits.grace) = (2, 1, 2, 50)
+        (limits.consecutiveVotes, limits.maxChanges, limits.minActive, limits.gracePeriod) = (2, 1, 2, 50)
         var v = view()
         func prune(_ indices: [Int]) -> [Int] {
             limits.selectPruned(indices.map { ($0, "") }, v, &pruneVotes).map { v.states[$0.index].identity }

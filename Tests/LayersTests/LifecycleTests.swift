@@ -12,15 +12,16 @@ import Testing
         throws -> Built
     {
         var plan = StateLifecycleConfiguration()
-        (plan.limits.interval, plan.limits.warmup, plan.limits.patience, plan.limits.grace) = (2, 0, 1, 0)
-        (plan.limits.pause, plan.smoothing) = (0, 0.5)
+        (plan.limits.interval, plan.limits.warmup, plan.limits.consecutiveVotes, plan.limits.gracePeriod) = (2, 0, 1, 0)
+        (plan.limits.cooldown, plan.smoothing) = (0, 0.5)
         change(&plan)
         let builder = ParameterBuilder(seed: 1, dtype: .float64), dimensions = LayerDimensions(width: 8, heads: 2, states: states)
-        let reader = ConfigurationReader([:])
-        let update = try Strategies.standard.updates.resolve(rule)(reader, dimensions)
+        let update = try Strategies.standard.updates.value(rule)
         let layer = NSTMLayer(
             builder.child("l"), width: 8, heads: 2, states: states,
-            parts: .init(routing: { TopKRouting($0, width: 8, states: states, k: 2) }, update: update), life: plan)
+            parts: .init(
+                routing: { TopKRouting($0, width: 8, states: states, k: 2) }, update: { update.make($0, dimensions) }),
+            lifecycle: plan)
         shake(builder.store, seed: 1)
         return Built(layer: layer, store: builder.store)
     }
@@ -110,7 +111,7 @@ import Testing
     @Test func newbornsAreCopies() throws {
         let m = try layer({
             $0.allocation = SaturationAllocation(above: 0)
-            ($0.start, $0.noise) = (4, 0)
+            ($0.initialActive, $0.noise) = (4, 0)
         })
         let life = try #require(StateLifecycle([m.layer])), manager = m.layer.manager
         #expect(manager.active == [true, true, true, true, false, false])
@@ -146,7 +147,7 @@ import Testing
         let m = try layer({
             $0.pruning = ThresholdPruning(measure: .write, below: 0.6)
             $0.allocation = SaturationAllocation(above: 0.3)
-            ($0.start, $0.limits.pause, $0.limits.grace, $0.limits.patience) = (4, 1, 4, 2)
+            ($0.initialActive, $0.limits.cooldown, $0.limits.gracePeriod, $0.limits.consecutiveVotes) = (4, 1, 4, 2)
         })
         let life = try #require(StateLifecycle([m.layer]))
         var steps: [Int] = []
@@ -168,7 +169,7 @@ import Testing
             let m = try layer({
                 $0.pruning = ThresholdPruning(below: 0.97)
                 $0.allocation = PlateauAllocation(decisions: 2, margin: 0)
-                ($0.start, $0.limits.patience, $0.limits.pause) = (5, 2, 1)
+                ($0.initialActive, $0.limits.consecutiveVotes, $0.limits.cooldown) = (5, 2, 1)
             })
             return (m, try #require(StateLifecycle([m.layer])))
         }

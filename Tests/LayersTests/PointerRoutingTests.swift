@@ -33,12 +33,12 @@ import Testing
     }
     /// The default readout of a configuration is the one that reads where the policy says.
     @Test func readsWhereThePolicySays() throws {
-        let reader = ConfigurationReader(.map(["states": 4, "router": ["policy": "pointer"]]))
+        let reader = ConfigurationReader(.map(["states": 4, "router": ["type": "pointer"]]))
         let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard)
         reader.finish()
         try reader.throwIfInvalid()
         #expect(plan.layer(ParameterBuilder(seed: 1), residual: .fanIn).attention.readout is RoutedReadout)
-        #expect(reader.resolved[path: "read.kind"] == "routed")
+        #expect(reader.resolved[path: "read.type"] == "routed")
     }
     /// More states change nothing for a sequence that fits into the trained ones, and longer sequences fit into the additional
     /// states.

@@ -71,9 +71,8 @@ private final class Counter: StateInteraction {
         let rule: Recipe.Rule, read: String, length: Int, masked: Bool
         var testDescription: String { "\(rule) with \(read) read, \(length) tokens\(masked ? ", masked" : "")" }
         func readout() throws -> any StateReadout {
-            let reader = ConfigurationReader(["kind": .string(read)]), dimensions = LayerDimensions(width: 6, heads: 2, states: 4)
-            let factory = try #require(reader.factory("kind", in: Strategies.standard.readouts))
-            return factory(reader, dimensions)(ParameterBuilder(seed: 1))
+            let dimensions = LayerDimensions(width: 6, heads: 2, states: 4)
+            return try Strategies.standard.readouts.value(read).make(ParameterBuilder(seed: 1), dimensions)
         }
         static let all: [Fusion] = [false, true].flatMap { masked in
             let slots =
@@ -174,8 +173,8 @@ private final class Counter: StateInteraction {
         #expect(worst <= 1e-12)
     }
 
-    @Test func slownessFollowsItsFormula() throws {
-        let rule = GatedSlotsRule(ParameterBuilder(seed: 1, dtype: .float64), width: 2, states: 3, slowness: 8)
+    @Test func timescaleFollowsItsFormula() throws {
+        let rule = GatedSlotsRule(ParameterBuilder(seed: 1, dtype: .float64), width: 2, states: 3, timescale: 8)
         let w = [0, 0.25, 0.9]
         let token = Variable(.zeros([1, 1, 2], dtype: .float64)), routing = Variable(Tensor(w, [1, 1, 3]))
         let update = rule.update(token, routing, usage: nil, ForwardContext(.evaluate)) as? ConvexUpdate

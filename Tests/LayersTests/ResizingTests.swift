@@ -45,9 +45,9 @@ import Testing
     }
     /// Moments of new states are zeros: an optimizer has seen no gradient of theirs.
     @Test func momentsOfNewStatesAreZero() throws {
-        let m = try Recipe().built(), optimizer = Optimizer(.adamW()), context = ForwardContext(.train)
+        let m = try Recipe().built(), optimizer = ParameterUpdater(AdamW()), context = ForwardContext(.train)
         let y = m.whole(context.constant(random([2, 6, 8], "x")), context)
-        optimizer.update((y * y).sum().backward(), rate: 0.01)
+        optimizer.update((y * y).sum().backward(), learningRate: 0.01)
         let (resizing, large) = try expanded(m, Recipe(), to: 9)
         let moments = try resizing.resize(optimizer.state(order: m.store.all.map(\.path)), of: m.store)
         #expect(!moments.isEmpty)

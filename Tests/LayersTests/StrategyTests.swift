@@ -189,6 +189,15 @@ private final class Leaky: TokenDrivenUpdateRule {
     func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
         ConvexUpdate(write: routing * rate)
     }
+    struct Configuration: UpdateRuleConfiguration {
+        static let type = "leaky"
+        static let summary = "states that forget at a fixed rate"
+        var rate = 0.5
+        mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            rate = reader.double("rate", default: rate, in: 0...1)
+        }
+        func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule { Leaky(rate: rate) }
+    }
 }
 
 @Suite struct RegistryTests {
@@ -200,35 +209,35 @@ private final class Leaky: TokenDrivenUpdateRule {
     }
     @Test func unknownNamesListTheKnownOnes() {
         let found = issues([
-            "router": ["policy": "top_k"], "update": ["rule": "elman"], "interaction": ["kind": "atention"],
-            "read": ["kind": "x"],
+            "router": ["type": "top_k"], "update": ["type": "elman"], "interaction": ["type": "atention"],
+            "read": ["type": "x"],
         ])
         #expect(found.count == 4)
         for (start, end) in [
             (
-                "router.policy: unknown routing policy 'top_k'; did you mean 'top-k'?",
+                "router.type: unknown routing policy 'top_k'; did you mean 'top-k'?",
                 "known names: all, balanced-top-k, content, gumbel, hash, pointer, random, round-robin, sigmoid, sinkhorn, softmax, top-k"
             ),
             (
-                "update.rule: unknown update rule 'elman'",
+                "update.type: unknown update rule 'elman'",
                 "known names: content-slots, delta, diagonal-ssm, gated-delta, gated-linear, gated-slots, gru, independent-mechanisms, "
                     + "linear-attention, lstm, min-gru, min-lstm, scalar-decay, selective-diagonal, slot-attention, wkv"
             ),
             (
-                "interaction.kind: 'atention' is not a choice; did you mean 'attention'?",
+                "interaction.type: 'atention' is not a choice; did you mean 'attention'?",
                 "known choices: none, attention, low-rank, relational, sparse-attention"
             ),
-            ("read.kind: unknown readout 'x'", "known names: content, linear, routed"),
+            ("read.type: unknown readout 'x'", "known names: content, linear, routed"),
         ] { #expect(found.count { $0.hasPrefix(start) && $0.hasSuffix(end) } == 1, "\(start) in \(found)") }
     }
     @Test func allFaultsComeAtOnce() {
         let found = issues([
-            "states": 0, "convolution": "four", "keep-penalty": -1, "widht": 3, "router": ["policy": "top-k", "k": 99],
-            "update": ["slowness": 0.5, "gate": true], "interaction": ["kind": "attention", "heads": 3, "interval": 0],
+            "states": 0, "convolution": "four", "l0-penalty": -1, "widht": 3, "router": ["type": "top-k", "k": 99],
+            "update": ["timescale": 0.5, "gate": true], "interaction": ["type": "attention", "heads": 3, "interval": 0],
             "read": ["window": 0],
         ])
         for path in [
-            "states", "convolution", "keep-penalty", "widht", "router.k", "update.slowness", "update.gate", "interaction.heads",
+            "states", "convolution", "l0-penalty", "widht", "router.k", "update.timescale", "update.gate", "interaction.heads",
             "interaction.interval", "read.window",
         ] { #expect(found.count { $0.hasPrefix(path + ":") } == 1, "\(path) in \(found)") }
         #expect(found.count == 10)
@@ -240,7 +249,7 @@ private final class Leaky: TokenDrivenUpdateRule {
         let layer = plan.layer(ParameterBuilder(seed: 1), residual: .zeros)
         #expect(layer.manager.count == 32 && layer.attention.window == nil && layer.propagator.interaction == nil)
         #expect((layer.router.policy as? TopKRouting)?.k == 4)
-        #expect((layer.propagator.rule as? GatedSlotsRule)?.slowness == 1)
+        #expect((layer.propagator.rule as? GatedSlotsRule)?.timescale == 1)
         // What was read, written down, reads the same.
         let again = ConfigurationReader(reader.resolved)
         _ = NSTMLayerConfiguration(again, width: 8, heads: 2, strategies: .standard)
@@ -261,13 +270,10 @@ private final class Leaky: TokenDrivenUpdateRule {
     }
     @Test func aRuleOfOnesOwnIsBuilt() throws {
         var strategies = Strategies.standard
-        strategies.updates.register("leaky") { config, _ in
-            let rate = config.double("rate", default: 0.5, in: 0...1)
-            return { _ in Leaky(rate: rate) }
-        }
-        #expect(issues(["update": ["rule": "leaky", "rate": 2]], strategies) == ["update.rate: 2.0 is outside 0.0...1.0"])
-        #expect(issues(["update": ["rule": "leaky"]])[0].contains("unknown update rule 'leaky'"))
-        let reader = ConfigurationReader(["update": ["rule": "leaky", "rate": 0.25]])
+        strategies.updates.register(Leaky.Configuration.self)
+        #expect(issues(["update": ["type": "leaky", "rate": 2]], strategies) == ["update.rate: 2.0 is outside 0.0...1.0"])
+        #expect(issues(["update": ["type": "leaky"]])[0].contains("unknown update rule 'leaky'"))
+        let reader = ConfigurationReader(["update": ["type": "leaky", "rate": 0.25]])
         let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: strategies)
         try reader.throwIfInvalid()
         let layer = plan.layer(ParameterBuilder(seed: 1), residual: .fanIn)

@@ -34,23 +34,22 @@ struct Recipe: Sendable, CustomTestStringConvertible {
         ]
         var settings: ConfigurationMap {
             switch self {
-            case .plain: ["rule": "gated-slots"]
-            case .slow: ["rule": "gated-slots", "slowness": 8.0]
-            case .secondGate: ["rule": "gated-slots", "second-gate": true]
-            case .mechanisms: ["rule": "independent-mechanisms", "k": 2]
-            case .retention: ["rule": "scalar-decay", "gate": false]
-            default: ["rule": .string(rawValue)]
+            case .plain: ["type": "gated-slots"]
+            case .slow: ["type": "gated-slots", "timescale": 8.0]
+            case .secondGate: ["type": "gated-slots", "second-gate": true]
+            case .mechanisms: ["type": "independent-mechanisms", "k": 2]
+            case .retention: ["type": "scalar-decay", "gate": false]
+            default: ["type": .string(rawValue)]
             }
         }
         /// The rule alone, as a configuration would build it.
         func built(_ parameters: ParameterBuilder, width: Int, heads: Int, states: Int) throws -> any StateUpdateRule {
             let reader = ConfigurationReader(.map(settings)),
                 dimensions = LayerDimensions(width: width, heads: heads, states: states)
-            let factory = try #require(reader.factory("rule", in: Strategies.standard.updates)),
-                rule = factory(reader, dimensions)
+            let rule = reader.value(in: Strategies.standard.updates, default: .gatedSlots, dimensions)
             reader.finish()
             try reader.throwIfInvalid()
-            return rule(parameters)
+            return rule.make(parameters, dimensions)
         }
     }
     var rule = Rule.plain
@@ -130,7 +129,7 @@ struct Recipe: Sendable, CustomTestStringConvertible {
         ].compactMap { $0 }.joined(separator: ", ")
     }
     var config: ConfigurationValue {
-        var router: ConfigurationMap = ["policy": .string(routing)]
+        var router: ConfigurationMap = ["type": .string(routing)]
         if ["top-k", "balanced-top-k", "content", "hash", "random"].contains(routing) { router["k"] = 2 }
         // Most tests make several passes and compare them; a selection bias would move in between.
         if routing == "balanced-top-k" { router["rate"] = 0 }
@@ -138,16 +137,16 @@ struct Recipe: Sendable, CustomTestStringConvertible {
         if ["all", "hash", "random", "round-robin"].contains(routing) { router["strength"] = 0.75 }
         var map: ConfigurationMap = ["convolution": 3, "router": .map(router), "update": .map(rule.settings)]
         if interacts {
-            var settings: ConfigurationMap = ["kind": .string(interaction), "interval": .int(Recipe.interval)]
+            var settings: ConfigurationMap = ["type": .string(interaction), "interval": .int(Recipe.interval)]
             if interaction == "sparse-attention" { settings["k"] = 2 }
             if interaction == "low-rank" { settings["rank"] = 2 }
             map["interaction"] = .map(settings)
         }
         var reading: ConfigurationMap = [:]
         if let window { reading["window"] = .int(window) }
-        if let read { reading["kind"] = .string(read) }
+        if let read { reading["type"] = .string(read) }
         map["read"] = .map(reading)
-        if keep { map["keep-penalty"] = 0.1 }
+        if keep { map["l0-penalty"] = 0.1 }
         return .map(map)
     }
     func built(

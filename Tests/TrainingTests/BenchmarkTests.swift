@@ -8,7 +8,7 @@ import Testing
 @Suite struct BenchmarkTests {
     private func small(_ kind: String) throws -> ModelUnderTest {
         let config: ConfigurationValue = [
-            "model": ["kind": .string(kind), "width": 16, "layers": 2, "heads": 2, "hidden": 32]
+            "model": ["type": .string(kind), "width": 16, "layers": 2, "heads": 2, "hidden": 32]
         ]
         return try ModelUnderTest(kind, config, registries: .standard)
     }

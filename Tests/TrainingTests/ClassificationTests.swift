@@ -37,9 +37,9 @@ struct ClassificationTests {
             try scratch.write("\(part)-labels-idx1-ubyte", idx([count], labels))
         }
         var config: ConfigurationValue = [
-            "data": ["kind": "mnist", "patch": 4, "shift": 1, "validation": 30],
-            "model": ["kind": .string(model), "width": 16, "layers": 1, "heads": 2, "hidden": 16],
-            "training": ["steps": 150, "batch": 16, "schedule": ["peak": 1e-2], "evaluation": ["interval": 150]],
+            "data": ["type": "mnist", "patch": 4, "shift": 1, "validation": 30],
+            "model": ["type": .string(model), "width": 16, "layers": 1, "heads": 2, "hidden": 16],
+            "training": ["steps": 150, "batch": 16, "schedule": ["learning-rate": 1e-2], "evaluation": ["interval": 150]],
         ]
         if model == "nstm" { try config.set(path: "model.states", to: 4) }
         if bidirectional { try config.set(path: "model.bidirectional", to: true) }

@@ -25,8 +25,32 @@ import NSTMTraining
         try #require(result.status == 0, "\(result.error)")
     }
 
+    /// The page of all strategies is what the program prints.
+    @Test func documentationOfStrategiesIsUpToDate() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let page = try String(contentsOf: root.appendingPathComponent("Documentation/Strategies.md"), encoding: .utf8)
+        let result = try run("describe", "--markdown")
+        #expect(result.status == 0, "\(result.error)")
+        #expect(
+            result.output == page, "bring it up to date: nstm describe --markdown > Documentation/Strategies.md")
+    }
+    @Test func describeKnowsEveryName() throws {
+        let all = try run("describe").output, registries = Registries.standard, s = registries.strategies
+        let names =
+            s.routings.names + s.updates.names + s.interactions.names + s.readouts.names + s.prunings.names + s.allocations.names
+            + s.activations.names + s.embedders.tokens.names + s.embedders.features.names + registries.models.names
+            + registries.datasets.names + registries.optimizers.names + registries.schedules.names
+        let lines = all.split(separator: "\n")
+        for name in names { #expect(lines.contains { $0.hasPrefix("  \(name): ") }, "\(name)") }
+        let update = try run("describe", "update")
+        #expect(update.status == 0 && all.contains(update.output) && update.output.contains("    timescale: double, default 1, "))
+        let wrong = try run("describe", "updates")
+        #expect(wrong.status == 64 && wrong.error.contains("unknown kind 'updates'; known kinds: model, router, update"))
+    }
+
     @Test func configurationFaultsComeTogether() throws {
-        let config = "data:\n  kind: copy\n  bitz: 3\nmodel:\n  widht: 3\ntraining:\n  steps: many\n"
+        let config = "data:\n  type: copy\n  bitz: 3\nmodel:\n  widht: 3\ntraining:\n  steps: many\n"
         try scratch.write("bad.yaml", config)
         let result = try run("train", "bad.yaml")
         #expect(result.status == 1)
@@ -42,7 +66,7 @@ import NSTMTraining
         let result = try run("train", "--data", "/nonexistent/folder")
         #expect(result.status == 1)
         #expect(result.error.contains("/nonexistent/folder") && result.error.contains("--data"))
-        let file = try run("train", "--set", "data.kind=text", "--set", "data.file=absent.txt")
+        let file = try run("train", "--set", "data.type=text", "--set", "data.file=absent.txt")
         #expect(file.status == 1 && file.error.contains("absent.txt"))
         #expect(!FileManager.default.fileExists(atPath: scratch["runs"].path))
     }
@@ -63,7 +87,10 @@ import NSTMTraining
         let checked = try run("train", "c.yaml", "--output", "checked", "--check-finite")
         #expect(checked.status == 0, "\(checked.error)")
         expectSame(try newest(scratch["run"]), try newest(scratch["checked"]))
-        let wild = ["schedule.kind=constant", "schedule.peak=1000", "schedule.warmup=0", "optimizer.decay=1000", "steps=50"]
+        let wild = [
+            "schedule.type=constant", "schedule.learning-rate=1000", "schedule.warmup=0", "optimizer.weight-decay=1000",
+            "steps=50",
+        ]
         let arguments = ["train", "c.yaml", "--output", "wild"] + wild.flatMap { ["--set", "training.\($0)"] }
         let plain = try Tool.run(arguments, in: scratch)
         #expect(plain.status == 1 && plain.error.contains("--check-finite names the operation"), "\(plain.error)")
@@ -167,11 +194,11 @@ import NSTMTraining
         let names = ["memory.svg", "results.csv", "results.md", "state.svg", "streaming.svg", "training.svg", "work.svg"]
         #expect(scratch.listing("bench") == names)
         // The models of a plan have the sizes that they are compared with.
-        let small = #"{kind: nstm, layers: 1, width: 8, heads: 2, states: 4}"#
+        let small = #"{type: nstm, layers: 1, width: 8, heads: 2, states: 4}"#
         try scratch.write(
             "plan.yaml",
             """
-            base: {data: {kind: copy, bits: 2, maximum-length: 2, evaluation-count: 4}, model: \(small), training: {batch: 2}}
+            base: {data: {type: copy, bits: 2, maximum-length: 2, evaluation-count: 4}, model: \(small), training: {batch: 2}}
             models: [{name: "a, b"}, {name: c, adjust: width}]
             parameters: {count: 2000, multiple: 2, tolerance: 0.2}
             """)

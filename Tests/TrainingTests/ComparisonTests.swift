@@ -18,13 +18,13 @@ import NSTMTraining
     private static let plan: ConfigurationValue = [
         "title": "Small & <odd>",
         "base": [
-            "data": ["kind": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 4],
+            "data": ["type": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 4],
             "model": ["layers": 1, "width": 8, "heads": 2],
             "training": ["batch": 2, "evaluation": ["interval": 2], "checkpoint": ["interval": 1]],
         ],
         "models": [
-            ["name": "transformer", "model": ["kind": "transformer", "layers": 1, "width": 8, "heads": 2, "positions": 8]],
-            ["name": "nstm", "model": ["states": 4], "sweep": ["model.update.rule": ["gated-slots", "gru"]]],
+            ["name": "transformer", "model": ["type": "transformer", "layers": 1, "width": 8, "heads": 2, "positions": 8]],
+            ["name": "nstm", "model": ["states": 4], "sweep": ["model.update.type": ["gated-slots", "gru"]]],
         ],
         "seeds": [1, 2],
         "budget": ["steps": 4],
@@ -69,7 +69,7 @@ import NSTMTraining
     @Test func sizesThatAreThereAlreadyAreChecked() throws {
         var plan = Self.plan
         let size = try comparison("a").candidates()[0].parameters
-        let own: ConfigurationValue = ["kind": "transformer", "positions": 8]
+        let own: ConfigurationValue = ["type": "transformer", "positions": 8]
         try plan.set(path: "models", to: [["name": "own", "model": own, "adjust": "none"]])
         let found = try comparison("b", "parameters.tolerance=1", plan: plan).candidates()[0]
         #expect(found.adjusted == nil && found.parameters != size && found.configuration[path: "model.hidden"] == nil)
@@ -186,7 +186,7 @@ import NSTMTraining
     @Test func oneFailureDoesNotLoseTheOthers() throws {
         // A folder is where the run's log should be: known only once the run begins.
         var plan = Self.plan
-        let short: ConfigurationValue = ["name": "short|er", "model": ["kind": "transformer", "positions": 8, "width": 8]]
+        let short: ConfigurationValue = ["name": "short|er", "model": ["type": "transformer", "positions": 8, "width": 8]]
         try FileManager.default.createDirectory(
             at: scratch["b/short-er/seed-4/metrics.jsonl"], withIntermediateDirectories: true)
         if case .list(let all)? = plan[path: "models"] { try plan.set(path: "models", to: .list([short] + all)) }
@@ -243,7 +243,7 @@ import NSTMTraining
             path: "datasets",
             to: [
                 ["name": "short", "data": ["maximum-length": 1]],
-                ["name": "recall", "data": ["kind": "recall", "length": 16, "pairs": 2]],
+                ["name": "recall", "data": ["type": "recall", "length": 16, "pairs": 2]],
             ]
         )
         try plan.set(path: "models", to: [["name": "nstm", "model": ["states": 4], "sweep": ["training.batch": [2, 3]]]])
@@ -259,12 +259,12 @@ import NSTMTraining
     /// The status says that a run failed, whatever else the command did.
     @Test(arguments: ["compare", "scale"]) func failedRunsShowInTheStatus(command: String) throws {
         // Every update multiplies the weights by a million.
-        let wild = "{schedule: {kind: constant, peak: 1000, warmup: 0}, optimizer: {decay: 1000}}"
+        let wild = "{schedule: {type: constant, learning-rate: 1000, warmup: 0}, optimizer: {weight-decay: 1000}}"
         let base = """
             base:
-              data: {kind: copy, bits: 2, maximum-length: 2, evaluation-count: 4}
+              data: {type: copy, bits: 2, maximum-length: 2, evaluation-count: 4}
               model: {layers: 1, width: 8, heads: 2, states: 4}
-              training: {batch: 2, clip: {kind: none}}
+              training: {batch: 2, clip: {type: none}}
             """
         let models = "models: [{name: good}, {name: bad, training: \(wild)}]"
         let rest = command == "compare" ? "budget: {steps: 30}" : "sizes: [{width: 8}, {width: 16}]\ntokens: [300]"
@@ -282,7 +282,7 @@ import NSTMTraining
     @Test func killedAndResumed() throws {
         let plan = """
             base:
-              data: {kind: copy, bits: 2, maximum-length: 2, evaluation-count: 4}
+              data: {type: copy, bits: 2, maximum-length: 2, evaluation-count: 4}
               model: {layers: 1, width: 8, heads: 2, states: 4}
               training: {steps: 400, batch: 2, evaluation: {interval: 100}, checkpoint: {interval: 20}}
             models: [{name: a}, {name: b, model: {states: 3}}]

@@ -45,24 +45,25 @@ import Testing
         for index in 0..<600 {
             let value = RandomConfiguration(seed: 1, index: index, text: "x", registries: registries).value
             for key in [
-                "data.kind", "model.kind", "model.router.policy", "model.update.rule", "model.interaction.kind",
-                "model.read.kind", "model.life.pruning.policy", "model.life.allocation.policy", "model.life.activation.policy",
-                "model.embedders.tokens.kind", "model.embedders.features.kind",
+                "data.type", "model.type", "model.router.type", "model.update.type", "model.interaction.type",
+                "model.read.type", "model.lifecycle.pruning.type", "model.lifecycle.allocation.type",
+                "model.lifecycle.activation.type",
+                "model.embedders.tokens.type", "model.embedders.features.type",
             ] {
                 if case .string(let name)? = value[path: key] { seen[key, default: []].insert(name) }
             }
         }
-        #expect(seen["data.kind"] == Set(registries.datasets.names).subtracting(["tinyshakespeare"]))
-        #expect(seen["model.kind"] == Set(registries.models.names))
-        #expect(seen["model.router.policy"] == Set(strategies.routings.names))
-        #expect(seen["model.update.rule"] == Set(strategies.updates.names))
-        #expect(seen["model.interaction.kind"] == Set(strategies.interactions.names))
-        #expect(seen["model.read.kind"] == Set(strategies.readouts.names))
-        #expect(seen["model.life.pruning.policy"] == Set(strategies.prunings.names))
-        #expect(seen["model.life.allocation.policy"] == Set(strategies.allocations.names))
-        #expect(seen["model.life.activation.policy"] == Set(strategies.activations.names))
-        #expect(seen["model.embedders.tokens.kind"] == Set(strategies.embedders.tokens.names))
-        #expect(seen["model.embedders.features.kind"] == Set(strategies.embedders.features.names))
+        #expect(seen["data.type"] == Set(registries.datasets.names).subtracting(["tinyshakespeare"]))
+        #expect(seen["model.type"] == Set(registries.models.names))
+        #expect(seen["model.router.type"] == Set(strategies.routings.names))
+        #expect(seen["model.update.type"] == Set(strategies.updates.names))
+        #expect(seen["model.interaction.type"] == Set(strategies.interactions.names))
+        #expect(seen["model.read.type"] == Set(strategies.readouts.names))
+        #expect(seen["model.lifecycle.pruning.type"] == Set(strategies.prunings.names))
+        #expect(seen["model.lifecycle.allocation.type"] == Set(strategies.allocations.names))
+        #expect(seen["model.lifecycle.activation.type"] == Set(strategies.activations.names))
+        #expect(seen["model.embedders.tokens.type"] == Set(strategies.embedders.tokens.names))
+        #expect(seen["model.embedders.features.type"] == Set(strategies.embedders.features.names))
     }
 
     /// Images of 8 × 8 random pixels in the format of MNIST.
@@ -112,11 +113,11 @@ private final class Journey {
         try must(["evaluate", "run"])
         try must(["summary", "run"])
         try must(["checkpoint", "info", "run"])
-        let isText = random.value[path: "data.kind"] == "text"
+        let isText = random.value[path: "data.type"] == "text"
         let generated = try command(["generate", "run", "--length", "12"])
         if !isText, generated.status == 0 { issues.append("generate makes text of what is none") }
         _ = try command(["bench", "--models", "c.yaml", "--lengths", "8", "--batch", "8", "--limit", "1"])
-        guard random.value[path: "model.kind"] == "nstm" else {
+        guard random.value[path: "model.type"] == "nstm" else {
             for words in [["states", "run"], ["compact", "run", "--output", "x"]] where try command(words).status != 1 {
                 issues.append("\(words) of a model without explicit states")
             }

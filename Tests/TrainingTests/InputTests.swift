@@ -23,10 +23,10 @@ import NSTMTraining
         #expect(mkfifo(scratch["pipe.h5"].path, 0o600) == 0)
         try scratch.write("folder.yaml/file", "")
         try scratch.write("folder/file", "")
-        try scratch.write("plan.yaml", "base: {data: {kind: copy}}\nmodels: [{name: a}]\nbudget: {steps: 1}\n")
+        try scratch.write("plan.yaml", "base: {data: {type: copy}}\nmodels: [{name: a}]\nbudget: {steps: 1}\n")
         try scratch.write("with-pipe/file", "")
         #expect(mkfifo(scratch["with-pipe/plan.json"].path, 0o600) == 0)
-        func text(_ file: String) -> [String] { ["train", "--set", "data.kind=text", "--set", "data.file=\(file)"] }
+        func text(_ file: String) -> [String] { ["train", "--set", "data.type=text", "--set", "data.file=\(file)"] }
         let cases: [(arguments: [String], reason: String)] = [
             (["train", "pipe.yaml"], "is a pipe"), (["train", "/dev/zero"], "is a device"),
             (["train", "folder.yaml"], "is a folder"), (["compare", "pipe"], "is a pipe"),
@@ -54,11 +54,11 @@ import NSTMTraining
         try scratch.write("sparse.yaml", "")
         #expect(truncate(scratch["sparse.yaml"].path, 1 << 40) == 0)
         #expect(try run("train", "sparse.yaml").error.contains("has more than"))
-        let sparse = try run("train", "--set", "data.kind=text", "--set", "data.file=sparse.yaml")
+        let sparse = try run("train", "--set", "data.type=text", "--set", "data.file=sparse.yaml")
         #expect(sparse.status == 1 && sparse.error.contains("has more than"), "\(sparse.error)")
         // At the limit a file is read. A scalar of such a length, a name of it and a list of issues of it once took long.
         let long = String(repeating: "x", count: limit - 100)
-        for text in ["seed: \(long)\n", "data: {kind: \"\(long)\"}\n", "\(long.prefix(1000)): 1\n"] {
+        for text in ["seed: \(long)\n", "data: {type: \"\(long)\"}\n", "\(long.prefix(1000)): 1\n"] {
             try scratch.write("long.yaml", text)
             let result = try run("train", "long.yaml")
             #expect(result.status == 1 && result.error.utf8.count < 5000)
@@ -113,7 +113,7 @@ import NSTMTraining
     /// Results where there can be none: below a file, under a name that is too long, and where nobody may write.
     @Test func unwritableResultsAreNamed() throws {
         try scratch.write("file", "")
-        try scratch.write("plan.yaml", "base: {data: {kind: copy}}\nmodels: [{name: a}]\nbudget: {steps: 1}\n")
+        try scratch.write("plan.yaml", "base: {data: {type: copy}}\nmodels: [{name: a}]\nbudget: {steps: 1}\n")
         let long = String(repeating: "x", count: 300)
         var refusals: [(folder: String, codes: [Int32])] = [("file/a", [ENOTDIR]), (long, [ENAMETOOLONG])]
         #if os(Linux)
@@ -155,7 +155,7 @@ import NSTMTraining
             #expect(truncate(scratch["text.txt"].path, 3 << 30) == 0)
             for unit in ["character", "byte"] {
                 let result = try Tool.run(
-                    ["train"] + ["data.kind=text", "data.file=text.txt", "data.unit=\(unit)"].flatMap { ["--set", $0] },
+                    ["train"] + ["data.type=text", "data.file=text.txt", "data.unit=\(unit)"].flatMap { ["--set", $0] },
                     in: scratch, threads: 1, shell: "ulimit -v 4000000; exec \"$0\" \"$@\"")
                 #expect(result.status == 1 && result.error.contains("/text.txt: needs "), "\(result.error)")
                 #expect(result.error.contains(" bytes of memory, ") && result.error.contains("Nothing was loaded"))

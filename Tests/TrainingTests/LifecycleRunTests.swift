@@ -18,16 +18,16 @@ import NSTMTraining
         text = try scratch.write("text.txt", sampleText())
     }
     private let life = """
-        life:
+        lifecycle:
             interval: 2
             warmup: 2
-            patience: 1
-            grace: 2
-            pause: 0
-            minimum: 3
-            start: 6
-            pruning: {policy: threshold, measure: write, below: 0.9}
-            allocation: {policy: plateau, decisions: 1, margin: 10}
+            consecutive-votes: 1
+            grace-period: 2
+            cooldown: 0
+            min-active: 3
+            initial-active: 6
+            pruning: {type: threshold, measure: write, below: 0.9}
+            allocation: {type: plateau, decisions: 1, margin: 10}
         """
     private func configuration(_ extra: String = "") -> String {
         sampleConfiguration(text: text, steps: 16).replacingOccurrences(
@@ -149,7 +149,8 @@ import NSTMTraining
     @Test func activationTrainsAndResumes() throws {
         let yaml = sampleConfiguration(text: text, steps: 6).replacingOccurrences(
             of: "  states: 8\n",
-            with: "  states: 8\n  life: {activation: {policy: novelty, interval: 3, start: 2, above: 0.6, budget: 6}}\n")
+            with: "  states: 8\n  lifecycle: {activation: "
+                + "{type: novelty, interval: 3, initial-active: 2, above: 0.6, max-active: 6}}\n")
         try scratch.write("c.yaml", yaml)
         #expect(try Tool.run(["train", "c.yaml", "--output", "whole"], in: scratch).status == 0)
         #expect(try Tool.run(["train", "c.yaml", "--output", "parts", "--until", "3"], in: scratch).status == 0)
@@ -163,7 +164,7 @@ import NSTMTraining
         func memory(_ recompute: Bool) throws -> String? {
             var config = try ConfigurationValue(yamlDocument: configuration(), name: "c")
             try config.set(path: "model.recompute", to: .bool(recompute))
-            try config.set(path: "model.life.pruning", to: ["policy": "taylor", "below": 0.5])
+            try config.set(path: "model.lifecycle.pruning", to: ["type": "taylor", "below": 0.5])
             let experiment = try Experiment(config), trainer = try experiment.trainer(try experiment.openDataset())
             try trainer.run(until: 6)
             return try trainer.archive().documents["lifecycle"]

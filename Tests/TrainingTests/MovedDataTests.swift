@@ -83,7 +83,7 @@ import NSTMTraining
         let scratch = try Scratch(), command = kind == "scale" ? "scale" : "compare"
         try scratch.write("text.txt", sampleText())
         func plan(_ file: String, seeds: String = "[1, 2]") throws {
-            let data = "data: {kind: text, file: \(file), context: 8}"
+            let data = "data: {type: text, file: \(file), context: 8}"
             try scratch.write(
                 "plan.yaml",
                 """
@@ -162,7 +162,7 @@ import NSTMTraining
         let scratch = try Scratch()
         let text = try scratch.write("text.txt", sampleText())
         try scratch.write("c.yaml", sampleConfiguration(text: text, steps: 1))
-        let settings = ["data.unit=byte", "model.embedders.tokens.kind=bytes"].flatMap { ["--set", $0] }
+        let settings = ["data.unit=byte", "model.embedders.tokens.type=bytes"].flatMap { ["--set", $0] }
         let output = try ok(["train", "c.yaml", "--output", "run"] + settings, scratch)
         #expect(output.contains("evaluate run") && !output.contains("generate"))
     }

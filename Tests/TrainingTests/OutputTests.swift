@@ -40,8 +40,8 @@ import NSTMTraining
             "plan.yaml",
             """
             base:
-              data: {kind: copy, bits: 2, maximum-length: 2, evaluation-count: 4}
-              model: {kind: nstm, layers: 1, width: 8, heads: 1, states: 4}
+              data: {type: copy, bits: 2, maximum-length: 2, evaluation-count: 4}
+              model: {type: nstm, layers: 1, width: 8, heads: 1, states: 4}
               training: {batch: 2}
             models: [{name: a}]
             budget: {steps: 3}
@@ -85,7 +85,7 @@ import NSTMTraining
 
     /// The limit on the size of files stops the log, and not the checkpoint.
     @Test func logThatCannotGrow() throws {
-        let more = ["model.update.rule=gated-slots", "training.steps=8"]
+        let more = ["model.update.type=gated-slots", "training.steps=8"]
         try #require(
             try Tool.run(["train", "--output", "run", "--until", "3"] + tinyRun(more[0], more[1]), in: scratch).status == 0)
         try #require(try Tool.run(["train", "--output", "whole"] + tinyRun(more[0], more[1]), in: scratch).status == 0)
@@ -112,7 +112,7 @@ import NSTMTraining
         let log = scratch["run/metrics.jsonl"], lines = try Data(contentsOf: log)
         let plan = """
             base:
-              data: {kind: copy, bits: 2, maximum-length: 2, evaluation-count: 4}
+              data: {type: copy, bits: 2, maximum-length: 2, evaluation-count: 4}
               model: {layers: 1, width: 8, heads: 1, states: 4}
               training: {batch: 2, checkpoint: {interval: 1}}
             models: [{name: a}]
@@ -149,8 +149,8 @@ import NSTMTraining
         let escape = "\u{1B}[31m"
         for arguments in [
             ["train", "bad\(escape).yaml"], ["train", "--set", "a\(escape)=1"], ["train", "--\(escape)"], ["evaluate", escape],
-            ["train", "absent\(escape).yaml"], ["train", "--set", "data.kind=\(escape)"],
-            ["train", "--set", "data.kind=text", "--set", "data.file=\(escape)"], ["compare", escape],
+            ["train", "absent\(escape).yaml"], ["train", "--set", "data.type=\(escape)"],
+            ["train", "--set", "data.type=text", "--set", "data.file=\(escape)"], ["compare", escape],
         ] {
             let result = try Tool.run(arguments, in: scratch)
             #expect(result.status != 0)

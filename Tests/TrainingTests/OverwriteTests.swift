@@ -9,7 +9,7 @@ import NSTMTraining
 @Suite(.serialized) struct OverwriteTests {
     let scratch: Scratch
     private let config = """
-        data: {kind: copy, bits: 1, maximum-length: 2}
+        data: {type: copy, bits: 1, maximum-length: 2}
         model: {layers: 1, width: 8, heads: 1, states: 4, router: {k: 1}}
         training: {steps: 4, batch: 2, evaluation: {interval: 2}, checkpoint: {interval: 2, keep: 5}}
         """
@@ -36,10 +36,10 @@ import NSTMTraining
     @Test func anEarlierRunStaysWhenTheNewOneDiverges() throws {
         let before = try contents("a")
         let diverged = try train(
-            "c.yaml", "--output", "a", "--overwrite", "--set", "training.clip.kind=none", "--set", "training.optimizer.kind=sgd",
-            "--set", "training.schedule.peak=1000", "--set", "training.schedule.final=1000", "--set",
+            "c.yaml", "--output", "a", "--overwrite", "--set", "training.clip.type=none", "--set", "training.optimizer.type=sgd",
+            "--set", "training.schedule.learning-rate=1000", "--set", "training.schedule.min-learning-rate=1000", "--set",
             "training.schedule.warmup=0",
-            "--set", "training.schedule.kind=constant", "--set", "training.steps=10000",
+            "--set", "training.schedule.type=constant", "--set", "training.steps=10000",
             "--set", "training.checkpoint.interval=20000", "--set", "training.evaluation.interval=20000")
         #expect(diverged.status == 1, "\(diverged.output)")
         #expect(diverged.error.lowercased().contains("this run has saved no checkpoint yet"), "\(diverged.error)")

@@ -70,7 +70,7 @@ struct RandomConfiguration {
         case 0:
             let low = draw.int(1...3), high = low + draw.int(0...4)
             var map: ConfigurationMap = [
-                "kind": "copy", "bits": .int(draw.int(1...3)), "minimum-length": .int(low), "maximum-length": .int(high),
+                "type": "copy", "bits": .int(draw.int(1...3)), "minimum-length": .int(low), "maximum-length": .int(high),
                 "evaluation-count": .int(draw.int(1...5)),
             ]
             var longest = high
@@ -82,21 +82,21 @@ struct RandomConfiguration {
         case 1:
             let pairs = draw.int(1...3), length = 4 * pairs + 2 * draw.int(0...4), vocabulary = 2 * draw.int(4...9)
             let map: ConfigurationMap = [
-                "kind": "recall", "vocabulary": .int(vocabulary), "length": .int(length), "pairs": .int(pairs),
+                "type": "recall", "vocabulary": .int(vocabulary), "length": .int(length), "pairs": .int(pairs),
                 "filler": .string(draw.pick(["blank", "random"])), "evaluation-count": .int(draw.int(1...5)),
             ]
             return Data(map: map, length: length, tokens: vocabulary, metrics: ["loss", "accuracy"])
         case 2, 3:
             let context = draw.int(1...20), isBytes = draw.chance(0.5)
             let map: ConfigurationMap = [
-                "kind": "text", "file": .string(text), "context": .int(context), "unit": .string(isBytes ? "byte" : "character"),
+                "type": "text", "file": .string(text), "context": .int(context), "unit": .string(isBytes ? "byte" : "character"),
                 "training-fraction": .double(draw.pick([0.5, 0.8, 0.9])),
             ]
             return Data(map: map, length: context, tokens: isBytes ? 256 : 40, metrics: ["loss", "perplexity"])
         default:
             let asks = draw.chance(0.5), patch = breaks && draw.chance(0.3) ? 7 : draw.pick([1, 2, 4, 8])
             let map: ConfigurationMap = [
-                "kind": .string(asks ? "mnist-questions" : "mnist"), "patch": .int(patch), "shift": .int(draw.int(0...2)),
+                "type": .string(asks ? "mnist-questions" : "mnist"), "patch": .int(patch), "shift": .int(draw.int(0...2)),
                 "validation": .int(draw.int(1...6)), "evaluation": .string(draw.pick(["validation", "test"])),
             ]
             let side = 8 / patch
@@ -109,7 +109,7 @@ struct RandomConfiguration {
     private static func shape(_ draw: inout Draw, _ kind: String, _ data: Data, _ breaks: Bool) -> ConfigurationMap {
         let heads = draw.pick([1, 2, 4]), width = heads * draw.pick([2, 4, 6])
         let layers = draw.int(1...2)
-        var map: ConfigurationMap = ["kind": .string(kind), "width": .int(width), "layers": .int(layers)]
+        var map: ConfigurationMap = ["type": .string(kind), "width": .int(width), "layers": .int(layers)]
         if ["nstm", "transformer", "linear-transformer", "rwkv6"].contains(kind) {
             map["heads"] = .int(breaks && draw.chance(0.2) ? heads + 1 : heads)
         }
@@ -156,22 +156,22 @@ struct RandomConfiguration {
         }
         func within() -> ConfigurationValue { .int(draw.int(1...states)) }
         let updates = strategies.updates.names, routings = strategies.routings.names
-        var update: ConfigurationMap = ["rule": .string(updates[index % updates.count])]
+        var update: ConfigurationMap = ["type": .string(updates[index % updates.count])]
         switch updates[index % updates.count] {
         case "gated-slots":
-            update["slowness"] = .double(draw.pick([1, 8]))
+            update["timescale"] = .double(draw.pick([1, 8]))
             update["second-gate"] = .bool(draw.chance(0.5))
         case "slot-attention": update["hidden"] = .int(draw.int(1...9))
         case "independent-mechanisms": update["k"] = within()
         case "scalar-decay": update["gate"] = .bool(draw.chance(0.5))
-        case "linear-attention": update["horizon"] = .double(draw.pick([1, 3, 256]))
+        case "linear-attention": update["window"] = .double(draw.pick([1, 3, 256]))
         case "selective-diagonal": update["rank"] = .int(draw.int(1...2))
         default: break
         }
         map["update"] = .map(update)
 
         let routing = routings[(index + index / updates.count) % routings.count]
-        var router: ConfigurationMap = ["policy": .string(routing)]
+        var router: ConfigurationMap = ["type": .string(routing)]
         switch routing {
         case "top-k", "gumbel", "hash", "random":
             router["k"] = breaks && draw.chance(0.2) ? .int(states + 1) : within()
@@ -193,42 +193,42 @@ struct RandomConfiguration {
         map["router"] = .map(router)
 
         var read: ConfigurationMap = [:]
-        if draw.chance(0.5) { read["kind"] = .string(draw.pick(strategies.readouts.names)) }
+        if draw.chance(0.5) { read["type"] = .string(draw.pick(strategies.readouts.names)) }
         if draw.chance(0.4) { read["window"] = .int(draw.int(1...30)) }
         map["read"] = .map(read)
         if draw.chance(0.5) {
             let kind = draw.pick(strategies.interactions.names)
-            var interaction: ConfigurationMap = ["kind": .string(kind), "interval": .int(draw.int(1...9))]
+            var interaction: ConfigurationMap = ["type": .string(kind), "interval": .int(draw.int(1...9))]
             if kind == "sparse-attention" { interaction["k"] = within() }
             if kind == "low-rank" { interaction["rank"] = within() }
             if kind == "relational" { interaction["hidden"] = .int(draw.int(1...5)) }
             map["interaction"] = .map(interaction)
         }
         map["convolution"] = .int(draw.int(1...6))
-        if draw.chance(0.3) { map["keep-penalty"] = .double(draw.pick([0, 0.01])) }
-        if draw.chance(0.5) { map["life"] = .map(life(&draw, states, strategies)) }
+        if draw.chance(0.3) { map["l0-penalty"] = .double(draw.pick([0, 0.01])) }
+        if draw.chance(0.5) { map["lifecycle"] = .map(life(&draw, states, strategies)) }
         addEmbedders(&draw, &map, data, strategies, breaks)
     }
     private static func life(_ draw: inout Draw, _ states: Int, _ strategies: Strategies) -> ConfigurationMap {
         var life: ConfigurationMap = [
-            "interval": .int(draw.int(1...2)), "warmup": .int(draw.int(0...2)), "patience": .int(draw.int(1...2)),
-            "budget": .int(draw.int(1...3)), "grace": .int(draw.int(0...2)), "pause": .int(draw.int(0...2)),
-            "beginning": .string(draw.pick(["copy", "place"])),
+            "interval": .int(draw.int(1...2)), "warmup": .int(draw.int(0...2)), "consecutive-votes": .int(draw.int(1...2)),
+            "max-changes": .int(draw.int(1...3)), "grace-period": .int(draw.int(0...2)), "cooldown": .int(draw.int(0...2)),
+            "initialization": .string(draw.pick(["copy", "stored"])),
         ]
-        if draw.chance(0.5) { life["start"] = .int(draw.int(1...states)) }
+        if draw.chance(0.5) { life["initial-active"] = .int(draw.int(1...states)) }
         if draw.chance(0.8) {
             let name = draw.pick(strategies.prunings.names)
             var pruning = policy(&draw, name, states: states)
-            pruning["policy"] = .string(name)
+            pruning["type"] = .string(name)
             life["pruning"] = .map(pruning)
         }
         if draw.chance(0.6) {
-            life["allocation"] = ["policy": .string(draw.pick(strategies.allocations.names))]
+            life["allocation"] = ["type": .string(draw.pick(strategies.allocations.names))]
         }
         if draw.chance(0.4) {
             life["activation"] = .map([
-                "policy": .string(draw.pick(strategies.activations.names)), "interval": .int(draw.int(1...9)),
-                "start": .int(draw.int(1...states)), "above": .double(draw.pick([0, 0.5])),
+                "type": .string(draw.pick(strategies.activations.names)), "interval": .int(draw.int(1...9)),
+                "initial-active": .int(draw.int(1...states)), "above": .double(draw.pick([0, 0.5])),
             ])
         }
         return life
@@ -249,7 +249,7 @@ struct RandomConfiguration {
         var embedders: ConfigurationMap = [:]
         if draw.chance(0.4) {
             let all = strategies.embedders.tokens.names.filter { $0 != "bytes" || breaks || data.tokens ?? 256 == 256 }
-            embedders["tokens"] = ["kind": .string(draw.pick(all))]
+            embedders["tokens"] = ["type": .string(draw.pick(all))]
         }
         if draw.chance(0.4) {
             let all = strategies.embedders.features.names.filter { $0 != "image" || breaks || data.pixels != nil }
@@ -257,9 +257,9 @@ struct RandomConfiguration {
             embedders["features"] =
                 kind == "image"
                 ? [
-                    "kind": "image", "height": .int(side), "width": .int(breaks && draw.chance(0.3) ? 2 * side : side),
+                    "type": "image", "height": .int(side), "width": .int(breaks && draw.chance(0.3) ? 2 * side : side),
                     "patch": .int(draw.pick([1, 2, 4])), "stem": .int(draw.int(1...3)),
-                ] : ["kind": .string(kind)]
+                ] : ["type": .string(kind)]
         }
         map["embedders"] = .map(embedders)
     }
@@ -269,12 +269,13 @@ struct RandomConfiguration {
     private static func training(_ draw: inout Draw, _ data: Data) -> ConfigurationMap {
         var map: ConfigurationMap = [
             "steps": 4, "batch": .int(draw.int(1...3)),
-            "optimizer": ["kind": .string(draw.pick(["adamw", "sgd", "rmsprop"]))],
+            "optimizer": ["type": .string(draw.pick(["adamw", "sgd", "rmsprop"]))],
             "schedule": [
-                "kind": .string(draw.pick(["constant", "linear", "cosine"])), "peak": .double(draw.pick([1e-4, 1e-2, 0.5])),
+                "type": .string(draw.pick(["constant", "linear", "cosine"])),
+                "learning-rate": .double(draw.pick([1e-4, 1e-2, 0.5])),
                 "warmup": .int(draw.int(0...3)),
             ],
-            "clip": ["kind": .string(draw.pick(["none", "norm", "value"]))],
+            "clip": ["type": .string(draw.pick(["none", "norm", "value"]))],
             "matmul-precision": .string(draw.pick(["highest", "high"])),
             "evaluation": ["interval": .int(draw.int(1...5)), "batch": .int(draw.int(1...4)), "limit": .int(draw.int(1...3))],
             "checkpoint": ["interval": .int(draw.int(1...3)), "keep": .int(draw.int(1...3))],

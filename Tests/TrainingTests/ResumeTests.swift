@@ -111,7 +111,7 @@ import NSTMTraining
 
     @Test func solvedRunStaysSolved() throws {
         let config = """
-            data: {kind: copy, bits: 1, maximum-length: 1}
+            data: {type: copy, bits: 1, maximum-length: 1}
             model: {layers: 1, width: 8, heads: 1, states: 2, router: {k: 1}}
             training: {steps: 50, batch: 2, evaluation: {interval: 2}, target: {metric: bit-errors, at-most: 1}}
             """

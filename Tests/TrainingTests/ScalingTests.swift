@@ -78,12 +78,12 @@ struct PowerLawTests {
     private func study(_ name: String, _ changes: String...) throws -> ScalingStudy {
         var plan: ConfigurationValue = [
             "base": [
-                "data": ["kind": "copy", "bits": 2, "minimum-length": 2, "maximum-length": 2, "evaluation-count": 4],
+                "data": ["type": "copy", "bits": 2, "minimum-length": 2, "maximum-length": 2, "evaluation-count": 4],
                 "training": ["batch": 2, "evaluation": ["interval": 100]],
             ],
             "models": [
                 ["name": "nstm", "model": ["heads": 2, "states": 3]],
-                ["name": "transformer", "model": ["kind": "transformer", "heads": 2, "positions": 8]],
+                ["name": "transformer", "model": ["type": "transformer", "heads": 2, "positions": 8]],
             ],
             "sizes": [["width": 8, "layers": 1], ["width": 16, "layers": 2]],
             "tokens": [20, 40],

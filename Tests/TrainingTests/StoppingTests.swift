@@ -8,7 +8,7 @@ import NSTMTraining
 struct StoppingTests {
     private func trainer(_ changes: String..., folder: URL? = nil) throws -> Trainer {
         var config: ConfigurationValue = [
-            "data": ["kind": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 4],
+            "data": ["type": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 4],
             "model": ["layers": 1, "width": 8, "heads": 2, "states": 4, "router": ["k": 2]],
             "training": ["steps": 40, "batch": 2, "evaluation": ["interval": 2], "checkpoint": ["interval": 1]],
         ]
@@ -64,8 +64,8 @@ struct StoppingTests {
         let scratch = try Scratch()
         func still(_ folder: String) throws -> Trainer {
             try trainer(
-                "training.early-stopping.patience=3", "training.schedule.peak=0", "training.schedule.final=0",
-                "training.optimizer.decay=0", folder: scratch[folder])
+                "training.early-stopping.patience=3", "training.schedule.learning-rate=0", "training.schedule.min-learning-rate=0",
+                "training.optimizer.weight-decay=0", folder: scratch[folder])
         }
         let whole = try still("whole")
         #expect(try whole.run() == .noImprovement && whole.step == 8)

@@ -16,13 +16,14 @@ import NSTMTraining
         (
             "copy",
             [
-                "data": ["kind": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 2],
+                "data": ["type": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 2],
                 "model": [
                     "layers": 1, "width": 8, "heads": 1, "states": 4,
-                    "life": [
-                        "interval": 1, "warmup": 1, "patience": 1, "grace": 1, "pause": 1, "minimum": 2, "start": 3,
-                        "pruning": ["policy": "threshold", "measure": "write", "below": 0.9],
-                        "allocation": ["policy": "plateau", "decisions": 1, "margin": 10],
+                    "lifecycle": [
+                        "interval": 1, "warmup": 1, "consecutive-votes": 1, "grace-period": 1, "cooldown": 1, "min-active": 2,
+                        "initial-active": 3,
+                        "pruning": ["type": "threshold", "measure": "write", "below": 0.9],
+                        "allocation": ["type": "plateau", "decisions": 1, "margin": 10],
                     ],
                 ],
                 "training": [
@@ -34,7 +35,7 @@ import NSTMTraining
         (
             "recall",
             [
-                "data": ["kind": "recall", "vocabulary": 8, "length": 8, "pairs": 1, "evaluation-count": 2],
+                "data": ["type": "recall", "vocabulary": 8, "length": 8, "pairs": 1, "evaluation-count": 2],
                 "model": ["layers": 1, "width": 8, "heads": 1, "states": 4],
                 "training": ["steps": 6, "batch": 2, "evaluation": ["interval": 1, "batch": 2]],
             ]

@@ -27,17 +27,17 @@ func sampleConfiguration(
         model == "nstm"
         ? """
           states: 8
-          keep-penalty: 0.01
-          router: {policy: top-k, k: 3}
-          update: {rule: \(rule)}
+          l0-penalty: 0.01
+          router: {type: top-k, k: 3}
+          update: {type: \(rule)}
           read: {window: 4}
-          interaction: {kind: attention, interval: 5}
+          interaction: {type: attention, interval: 5}
         """ : "  positions: 12"
     return """
         seed: 3
-        data: {kind: text, file: "\(text.path)", context: 12}
+        data: {type: text, file: "\(text.path)", context: 12}
         model:
-          kind: \(model)
+          type: \(model)
           layers: 2
           width: 16
           heads: 2
@@ -47,8 +47,8 @@ func sampleConfiguration(
         training:
           steps: \(steps)
           batch: 3
-          optimizer: {kind: \(optimizer)}
-          schedule: {peak: 1e-2, warmup: 2}
+          optimizer: {type: \(optimizer)}
+          schedule: {learning-rate: 1e-2, warmup: 2}
           evaluation: {interval: 3, limit: 2, batch: 4}
           checkpoint: {interval: 1000, keep: 3}
         """
@@ -133,7 +133,7 @@ struct Tool {
 /// Settings of a run whose steps take milliseconds.
 func tinyRun(_ changes: String...) -> [String] {
     let settings = [
-        "data.kind=copy", "data.bits=2", "data.maximum-length=2", "data.evaluation-count=4", "model.layers=1", "model.width=8",
+        "data.type=copy", "data.bits=2", "data.maximum-length=2", "data.evaluation-count=4", "model.layers=1", "model.width=8",
         "model.heads=1", "model.states=4", "training.steps=6", "training.batch=2", "training.evaluation.interval=2",
     ]
     return (settings + changes).flatMap { ["--set", $0] }

@@ -13,7 +13,7 @@ import NSTMTraining
 struct TrainerTests {
     private func experiment(_ changes: String...) throws -> Experiment {
         var config: ConfigurationValue = [
-            "data": ["kind": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 4],
+            "data": ["type": "copy", "bits": 2, "maximum-length": 2, "evaluation-count": 4],
             "model": ["layers": 1, "width": 8, "heads": 2, "states": 4, "router": ["k": 2]],
             "training": ["steps": 4, "batch": 2, "evaluation": ["interval": 2], "checkpoint": ["interval": 1]],
         ]
@@ -29,8 +29,8 @@ struct TrainerTests {
         func logits(_ penalty: Double) throws -> [Double] {
             let trainer = try trainer(
                 try experiment(
-                    "model.keep-penalty=\(penalty)", "training.clip.kind=none", "training.optimizer.kind=sgd",
-                    "training.schedule.kind=constant", "training.schedule.warmup=0", "training.optimizer.decay=0"))
+                    "model.l0-penalty=\(penalty)", "training.clip.type=none", "training.optimizer.type=sgd",
+                    "training.schedule.type=constant", "training.schedule.warmup=0", "training.optimizer.weight-decay=0"))
             try trainer.run(until: 1)
             let model = try #require(trainer.model as? NSTMModel)
             return model.stateLayers[0].manager.gateLogits!.value.doubles()
@@ -64,9 +64,9 @@ struct TrainerTests {
     /// Everything that draws random numbers, adds losses or carries states, with every block recomputed and without.
     @Test(arguments: ["nstm", "transformer"]) func recomputationChangesNoBit(_ kind: String) throws {
         func trained(_ recompute: Bool) throws -> (parameters: [[UInt64]], losses: [Double]) {
-            var changes = ["model.recompute=\(recompute)", "model.kind=\(kind)", "model.layers=3", "model.dropout=0.2"]
+            var changes = ["model.recompute=\(recompute)", "model.type=\(kind)", "model.layers=3", "model.dropout=0.2"]
             if kind == "nstm" {
-                changes += ["model.keep-penalty=0.1", "model.interaction.kind=attention", "model.interaction.interval=3"]
+                changes += ["model.l0-penalty=0.1", "model.interaction.type=attention", "model.interaction.interval=3"]
                 changes += ["model.read.window=2"]
             }
             var config = try experiment().resolved
@@ -89,7 +89,7 @@ struct TrainerTests {
         await #expect(processExitsWith: .success) {
             func peak(_ recompute: Bool) throws -> Int {
                 let config: ConfigurationValue = [
-                    "data": ["kind": "copy", "bits": 4, "minimum-length": 20, "maximum-length": 20, "evaluation-count": 1],
+                    "data": ["type": "copy", "bits": 4, "minimum-length": 20, "maximum-length": 20, "evaluation-count": 1],
                     "model": ["layers": 8, "width": 32, "heads": 2, "states": 8, "recompute": .bool(recompute)],
                     "training": ["steps": 2, "batch": 16],
                 ]
@@ -110,11 +110,16 @@ struct TrainerTests {
             let unused: Parameter
             init(_ parameters: ParameterBuilder) { unused = parameters("unused", [3], .ones) }
             func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank { states }
+            struct Configuration: UpdateRuleConfiguration {
+                static let type = "idle"
+                static let summary = "states that stay as they are"
+                func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule { Idle(parameters) }
+            }
         }
         var registries = Registries.standard
-        registries.strategies.updates.register("idle") { _, _ in { Idle($0) } }
+        registries.strategies.updates.register(Idle.Configuration.self)
         var config = try experiment().resolved
-        try config.set(path: "model.update", to: ["rule": "idle"])
+        try config.set(path: "model.update", to: ["type": "idle"])
         let experiment = try Experiment(config, registries: registries)
         let trainer = try trainer(experiment)
         var notes: [String] = []
@@ -154,7 +159,7 @@ struct TrainerTests {
         #expect(wide.step == 0 && wide.model.parameters.all.map { $0.value.doubles() } == before)
         let otherData = try trainer(try experiment("data.evaluation-count=5"))
         #expect(throws: TrainingError.self) { try otherData.restore(archive) }
-        let otherOptimizer = try trainer(try experiment("training.optimizer.kind=sgd"))
+        let otherOptimizer = try trainer(try experiment("training.optimizer.type=sgd"))
         #expect(throws: TrainingError.otherOptimizer(saved: "adamw", found: "sgd")) { try otherOptimizer.restore(archive) }
     }
 
@@ -181,8 +186,8 @@ struct TrainerTests {
 
     @Test func sequencesBeyondThePositionsAreRefused() throws {
         let config: ConfigurationValue = [
-            "data": ["kind": "copy", "maximum-length": 4],
-            "model": ["kind": "transformer", "width": 8, "heads": 2, "positions": 8],
+            "data": ["type": "copy", "maximum-length": 4],
+            "model": ["type": "transformer", "width": 8, "heads": 2, "positions": 8],
         ]
         let error = #expect(throws: TrainingError.self) { try trainer(try Experiment(config)) }
         #expect(

@@ -15,7 +15,7 @@ func trainingStep(_ kind: String, _ batch: Int, _ length: Int) -> () -> Int {
     }
 }
 
-/// Baselines with the sizes that `model.kind` has by default; `Benchmarks/PyTorch/recurrent.py` has the other side.
+/// Baselines with the sizes that `model.type` has by default; `Benchmarks/PyTorch/recurrent.py` has the other side.
 func recurrentModel(_ kind: String, _ builder: ParameterBuilder, _ shape: ModelConfiguration) -> SequenceModel? {
     var shape = shape
     switch kind {

@@ -150,9 +150,9 @@ struct PruneCommand: WritesFiles {
         let url = try result.write(archive, step: saved.step, events: round.events, data: options.data)
         NSTMCommand.printLine("saved \(url.shortPath)")
     }
-    /// The policy, with the settings that a configuration has for pruning.
+    /// The policy, from the same settings that a configuration has under `lifecycle.pruning`.
     private func made(_ saved: SavedModel) throws -> any PruningPolicy {
-        let factory = try NSTMCommand.registries.strategies.prunings.resolve(policy)
+        let registry = NSTMCommand.registries.strategies.prunings, policy = try registry.value(policy)
         var settings = ConfigurationValue.map([:])
         try settings.apply(overrides: with)
         guard case .map(let given) = settings else { fatalError("PruneCommand: overrides of a map gave \(settings.summary)") }
@@ -162,12 +162,12 @@ struct PruneCommand: WritesFiles {
         let dimensions = LayerDimensions(
             width: saved.model.shape.width, heads: saved.model.shape.heads, states: layers.map(\.manager.count).max()!,
             choices: 1...65_536)
-        let policy = factory(reader, dimensions)
+        let read = registry.reading(policy, reader, dimensions)
         // A policy without a setting `keep` is valid, because its scores suffice.
         if keep == nil || !reader.issues.isEmpty || given.keys.contains(where: { reader.resolved[path: $0] == nil }) {
             reader.finish()
         }
         try reader.throwIfInvalid()
-        return policy
+        return read
     }
 }

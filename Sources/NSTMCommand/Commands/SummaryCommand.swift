@@ -40,7 +40,7 @@ struct SummaryCommand: ParsableCommand {
     func run() throws {
         let registries = NSTMCommand.registries
         func kind(_ config: ConfigurationValue) -> String {
-            if case .string(let s)? = config[path: "model.kind"] { s } else { "model" }
+            if case .string(let s)? = config[path: "model.type"] { s } else { "model" }
         }
         if isCheckpoint, let model {
             let saved = try savedModel(model)

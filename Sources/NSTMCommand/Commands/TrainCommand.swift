@@ -115,7 +115,7 @@ struct TrainCommand: WritesFiles {
         func word(_ path: String) -> String { if case .string(let s)? = resolved[path: path] { s } else { "model" } }
         let name =
             config.map { fileURL($0).deletingPathExtension().lastPathComponent }
-            ?? word("data.kind") + "-" + word("model.kind")
+            ?? word("data.type") + "-" + word("model.type")
         return fileURL("runs").appendingPathComponent(name)
     }
 
@@ -159,7 +159,7 @@ struct TrainCommand: WritesFiles {
         let data = trainer.dataset
         say("data   \(data.name), sequences of up to \(data.contextLength)")
         let context = ModelSummary.usualContext(data.contextLength)
-        for (i, line) in ModelSummary(trainer.model, kind: word("model.kind"), context: context).lines.enumerated() {
+        for (i, line) in ModelSummary(trainer.model, kind: word("model.type"), context: context).lines.enumerated() {
             say((i == 0 ? "model  " : "       ") + line)
         }
         let steps = "\(trainer.settings.steps) steps of \(trainer.settings.batch) sequences"

@@ -10,11 +10,26 @@ enum FormatVersion1 {
     private static let keys: [(path: [String], old: String, new: String)] = [
         (["training"], "stop", "target"), (["training"], "plateau", "early-stopping"), (["training"], "minutes", "time-limit"),
         (["training", "early-stopping"], "delta", "min-delta"),
+        (["data"], "kind", "type"), (["model"], "kind", "type"), (["model"], "keep-penalty", "l0-penalty"),
+        (["model"], "life", "lifecycle"), (["model", "router"], "policy", "type"), (["model", "update"], "rule", "type"),
+        (["model", "update"], "horizon", "window"), (["model", "interaction"], "kind", "type"),
+        (["model", "read"], "kind", "type"),
+        (["model", "embedders", "*"], "kind", "type"), (["model", "lifecycle", "*"], "policy", "type"),
+        (["model", "lifecycle"], "patience", "consecutive-votes"), (["model", "lifecycle"], "budget", "max-changes"),
+        (["model", "lifecycle"], "grace", "grace-period"), (["model", "lifecycle"], "minimum", "min-active"),
+        (["model", "lifecycle"], "pause", "cooldown"), (["model", "lifecycle"], "start", "initial-active"),
+        (["model", "lifecycle"], "beginning", "initialization"),
+        (["model", "lifecycle", "activation"], "start", "initial-active"),
+        (["model", "lifecycle", "activation"], "budget", "max-active"), (["training", "optimizer"], "kind", "type"),
+        (["training", "optimizer"], "decay", "weight-decay"), (["training", "schedule"], "kind", "type"),
+        (["training", "schedule"], "peak", "learning-rate"), (["training", "schedule"], "final", "min-learning-rate"),
+        (["training", "clip"], "kind", "type"),
     ]
     /// New names of values, by their path.
     private static let values: [(path: String, old: String, new: String)] = [
         ("training.target.metric", "wrong-bits", "bit-errors"), ("training.target.metric", "recall", "accuracy"),
         ("training.early-stopping.metric", "wrong-bits", "bit-errors"), ("training.early-stopping.metric", "recall", "accuracy"),
+        ("model.lifecycle.initialization", "place", "stored"),
     ]
     /// New last components of parameter paths.
     private static let parameters = [
@@ -62,6 +77,9 @@ enum FormatVersion1 {
 
     private static func configuration(_ value: inout ConfigurationValue) {
         for (path, old, new) in keys { value.change(path) { $0.rename(old, new) } }
+        // Two rules had one name for different settings.
+        let isGatedLinear = value[path: "model.update.type"] == .string("gated-linear")
+        value.change(["model", "update"]) { $0.rename("slowness", isGatedLinear ? "gate-logit-normalizer" : "timescale") }
         for (path, old, new) in values where value[path: path] == .string(old) { try? value.set(path: path, to: .string(new)) }
     }
 }

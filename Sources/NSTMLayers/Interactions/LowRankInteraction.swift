@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 
 /// States mix through r shared channels, each a learned combination of all states: heard = S Cᵀ norm(V) with C, S ∈ ℝᴺˣʳ, then
@@ -24,6 +25,32 @@ public final class LowRankInteraction: StateInteraction {
         // A state speaks as loudly as it is active.
         if let bias = states.activity.readBias { seen = seen * bias.exp().unsqueezed(axis: 2) }
         return change(states, heard: context[spread].matmul(context[collect].matmul(seen, transposeSelf: true)), context)
+    }
+}
+
+// MARK: Configuration
+
+extension LowRankInteraction {
+    public struct Configuration: InteractionConfiguration {
+        public static let type = "low-rank"
+        public static let summary = "mixing of states through r shared channels"
+        /// r; nil: 8, or the number of states where there are fewer.
+        public var rank: Int?
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            rank = reader.int("rank", default: rank ?? min(8, layer.states), in: layer.choices)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateInteraction {
+            LowRankInteraction(parameters, width: layer.width, states: layer.states, rank: rank ?? min(8, layer.states))
+        }
+    }
+}
+
+extension InteractionConfiguration where Self == LowRankInteraction.Configuration {
+    public static func lowRank(_ rank: Int) -> Self {
+        var settings = Self()
+        settings.rank = rank
+        return settings
     }
 }
 

@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 
 /// Attention among states and then a feed-forward part in each, both with a residual and a norm, as in the relational memory core
@@ -29,6 +30,37 @@ public final class RelationalInteraction: StateInteraction {
         let m = norm(states.values + context[identity], context)
         let heard = attended(m + attention(m, keyBias: states.activity.readBias, context), context)
         return change(states, heard: heard + feedForward(heard, context), context)
+    }
+}
+
+// MARK: Configuration
+
+extension RelationalInteraction {
+    public struct Configuration: InteractionConfiguration {
+        public static let type = "relational"
+        public static let summary = "attention among states with a feed-forward part"
+        /// Heads of the attention; nil: those of the layer.
+        public var heads: Int?
+        /// Width of the feed-forward part; nil: the width of the layer.
+        public var hidden: Int?
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            heads = reader.heads(heads, layer)
+            hidden = reader.int("hidden", default: hidden ?? layer.width, in: 1...1_000_000)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateInteraction {
+            RelationalInteraction(
+                parameters, width: layer.width, states: layer.states, heads: heads ?? layer.heads, hidden: hidden ?? layer.width)
+        }
+    }
+}
+
+extension InteractionConfiguration where Self == RelationalInteraction.Configuration {
+    public static func relational(heads: Int? = nil, hidden: Int? = nil) -> Self {
+        var settings = Self()
+        settings.heads = heads
+        settings.hidden = hidden
+        return settings
     }
 }
 

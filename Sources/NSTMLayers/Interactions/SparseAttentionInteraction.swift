@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -38,6 +39,37 @@ public final class SparseAttentionInteraction: StateInteraction {
         if k < n { scores = scores.keeping(scores.value.largest(k)) }
         let heard = scores.softmax().matmul(parts[2]).permuted([0, 2, 1, 3]).reshaped([b, n, width])
         return change(states, heard: output(heard, context), context)
+    }
+}
+
+// MARK: Configuration
+
+extension SparseAttentionInteraction {
+    public struct Configuration: InteractionConfiguration {
+        public static let type = "sparse-attention"
+        public static let summary = "attention in which each state reads k others"
+        /// Heads of the attention; nil: those of the layer.
+        public var heads: Int?
+        /// States that each head of a state reads; nil: 4, or all where there are fewer.
+        public var k: Int?
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            heads = reader.heads(heads, layer)
+            k = reader.int("k", default: k ?? layer.fewStates, in: layer.choices)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateInteraction {
+            SparseAttentionInteraction(
+                parameters, width: layer.width, states: layer.states, heads: heads ?? layer.heads, k: k ?? layer.fewStates)
+        }
+    }
+}
+
+extension InteractionConfiguration where Self == SparseAttentionInteraction.Configuration {
+    public static func sparseAttention(_ k: Int, heads: Int? = nil) -> Self {
+        var settings = Self()
+        settings.k = k
+        settings.heads = heads
+        return settings
     }
 }
 

@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -24,9 +25,42 @@ public final class StateAttentionInteraction: StateInteraction {
     }
 }
 
-// MARK: Cost
+// MARK: Configuration
 
-// MARK: Interactions
+extension StateAttentionInteraction {
+    public struct Configuration: InteractionConfiguration {
+        public static let type = "attention"
+        public static let summary = "gated attention among states"
+        /// Heads of the attention; nil: those of the layer.
+        public var heads: Int?
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            heads = reader.heads(heads, layer)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateInteraction {
+            StateAttentionInteraction(parameters, width: layer.width, states: layer.states, heads: heads ?? layer.heads)
+        }
+    }
+}
+
+extension InteractionConfiguration where Self == StateAttentionInteraction.Configuration {
+    public static func attention(heads: Int? = nil) -> Self {
+        var settings = Self()
+        settings.heads = heads
+        return settings
+    }
+}
+
+extension ConfigurationReader {
+    /// The number of heads of an attention among states.
+    func heads(_ given: Int?, _ layer: LayerDimensions) -> Int {
+        let heads = int("heads", default: given ?? layer.heads, in: 1...layer.width)
+        if layer.width % heads != 0 { addIssue("heads", "\(heads) does not divide the width \(layer.width)") }
+        return heads
+    }
+}
+
+// MARK: Cost
 
 extension StateAttentionInteraction: StrategyCost {
     public func multiplyAdds(_ pass: StatePass) -> Int {

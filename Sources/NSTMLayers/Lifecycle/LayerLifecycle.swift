@@ -4,8 +4,8 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// The life of one layer's states in training: gathers what policies go by, asks them at every interval, and switches states on and
-/// off. Deterministic: the same steps give the same events.
+/// Pruning and allocation of one layer's states in training: collects the statistics that policies need, asks the policies at every
+/// interval, and activates and deactivates states. Deterministic: the same steps give the same events.
 public final class LayerLifecycle {
     public let layer: NSTMLayer
     public let plan: StateLifecycleConfiguration
@@ -16,11 +16,11 @@ public final class LayerLifecycle {
 
     /// What is remembered between decisions.
     struct DecisionHistory: StoredValue, Sendable {
-        /// Decisions in a row in which each identity was candidates.
+        /// Decisions in a row in which each identity was a candidate.
         var pruneVotes: [Int: Int] = [:]
-        /// Identities born during the run.
+        /// Identities allocated during the run.
         var allocated: [Int] = []
-        /// Decisions without a birth that are left, and how many follow the next.
+        /// Remaining decisions without an allocation, and how many follow the next change.
         var cooldownLeft = 0
         var nextCooldown: Int?
         /// Moving mean and mean square of the loss until the last decision, and the losses since then.
@@ -73,7 +73,7 @@ public final class LayerLifecycle {
 
     func observe(_ name: StateObservation, _ value: Tensor) { statistics.observe(name, value) }
 
-    /// A birth needs more than its event: whose parameters the new state has.
+    /// A change of one state, with its index.
     public struct Change: Sendable {
         public let event: StateEvent
         public let place: Int
@@ -95,12 +95,12 @@ public final class LayerLifecycle {
         if step >= plan.limits.warmup {
             changes = prune(view, own)
             if !changes.isEmpty {
-                history.cooldownLeft = max(history.cooldownLeft, history.nextCooldown ?? plan.limits.pause)
+                history.cooldownLeft = max(history.cooldownLeft, history.nextCooldown ?? plan.limits.cooldown)
             } else if history.cooldownLeft > 0 {
                 history.cooldownLeft -= 1
             } else {
                 changes = allocate(view, own)
-                if !changes.isEmpty { history.cooldownLeft = history.nextCooldown ?? plan.limits.pause }
+                if !changes.isEmpty { history.cooldownLeft = history.nextCooldown ?? plan.limits.cooldown }
             }
         }
         // The window of losses begins anew with every decision.
@@ -148,7 +148,7 @@ public final class LayerLifecycle {
             statistics.end(state.identity)
             if let i = history.allocated.firstIndex(of: state.identity) {
                 history.allocated.remove(at: i)
-                history.nextCooldown = min(DecisionHistory.longestCooldown, 2 * max(1, history.nextCooldown ?? plan.limits.pause))
+                history.nextCooldown = min(DecisionHistory.longestCooldown, 2 * max(1, history.nextCooldown ?? plan.limits.cooldown))
             }
             return Change(
                 event: StateEvent(
@@ -160,10 +160,10 @@ public final class LayerLifecycle {
     }
     private func allocate(_ view: StateView, _ key: RandomKey) -> [Change] {
         guard let proposal = allocation.propose(view, key.fold("allocation")) else { return [] }
-        let wanted = min(proposal.count, plan.limits.budget, view.free), manager = layer.manager
+        let wanted = min(proposal.count, plan.limits.maxChanges, view.free), manager = layer.manager
         return (0..<max(0, wanted)).map { i in
             let place = manager.active.firstIndex(of: false)!, identity = manager.allocate(at: place)
-            if plan.beginning == .copy, let model = zip(view.states, view.importance).max(by: { $0.1 < $1.1 })?.0 {
+            if plan.initialization == .copy, let model = zip(view.states, view.importance).max(by: { $0.1 < $1.1 })?.0 {
                 layer.copyState(from: model.place, to: place, noise: plan.noise, key.fold("birth").fold(i))
             }
             statistics.begin(identity, step: view.step)

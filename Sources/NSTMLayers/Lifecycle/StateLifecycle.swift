@@ -17,9 +17,9 @@ public final class StateLifecycle: PassObserver {
     public let layers: [LayerLifecycle]
     private let places: LayerIndices
 
-    /// Layers whose plan lets states be born or die; nil when there is none.
+    /// Layers whose settings let states be pruned or allocated; nil when there are none.
     public init?(_ layers: [NSTMLayer]) {
-        self.layers = layers.compactMap { layer in layer.life.flatMap { $0.isEventful ? LayerLifecycle(layer, $0) : nil } }
+        self.layers = layers.compactMap { layer in layer.lifecycle.flatMap { $0.isEventful ? LayerLifecycle(layer, $0) : nil } }
         places = LayerIndices(self.layers.map(\.path))
         guard !self.layers.isEmpty else { return nil }
     }
@@ -38,7 +38,7 @@ public final class StateLifecycle: PassObserver {
     ///   - step: steps done, this one included.
     ///   - loss: its training loss.
     ///   - measure: the model's loss on a fixed batch.
-    /// - Returns: who was born and who died. The optimizer's moments at the place of a newborn state are to be set to zero.
+    /// - Returns: the changes. The optimizer's moments at the index of a new state are to be set to zero.
     public func finish(step: Int, loss: Double, key: RandomKey, measure: () -> Double) -> [(
         layer: NSTMLayer, change: LayerLifecycle.Change
     )] {

@@ -1,59 +1,53 @@
 import NSTMConfiguration
 import NSTMModules
 
-/// How the states of a layer live and die in training.
+/// The settings of pruning and allocation of states in training, and of the activation of states within a sequence.
 public struct StateLifecycleConfiguration: Sendable {
     public var limits = LifecycleLimits()
     public var pruning: (any PruningPolicy)?
     public var allocation: any AllocationPolicy = StaticAllocation()
     /// Which states a sequence uses, in training and afterwards; nil: all that are active.
     public var activation: (any ActivationPolicy)?
-    /// Whether anything happens to states between training steps.
+    /// Whether states can change between training steps.
     var isEventful: Bool { pruning != nil || !(allocation is StaticAllocation) }
-    /// What a new state begins as.
-    public enum Beginning: String, Sendable, CaseIterable {
+    /// Initial parameters of a new state.
+    public enum Initialization: String, Sendable, CaseIterable {
         /// The most important state's parameters, and noise.
         case copy
-        /// What lies at its place: the learned beginning of the state that was there before.
-        case place
+        /// The stored parameters of the index, those that the state before had.
+        case stored
     }
-    public var beginning = Beginning.copy
-    /// Deviation of the noise on a copy, relative to that of the parameter.
+    public var initialization = Initialization.copy
+    /// Standard deviation of the noise on a copy, relative to that of the parameter.
     public var noise = 0.1
-    /// States active at the start; nil: all.
-    public var start: Int?
+    /// Number of active states before the first step; nil: all.
+    public var initialActive: Int?
     /// β of the moving averages, for each step.
     public var smoothing = 0.99
 
     public init() {}
 
-    /// Reads `pruning`, `allocation`, `activation`, `start`, `beginning`, `noise`, `smoothing` and the limits.
-    /// - Returns: nil when there is no such section: states live for ever, and nothing is observed.
-    init?(_ config: ConfigurationReader, _ dimensions: LayerDimensions, _ strategies: Strategies) {
-        let prune = config.child("pruning"), allocate = config.child("allocation")
-        let kind = prune.choice("policy", of: ["none"] + strategies.prunings.names, default: "none")
-        if kind != "none" { pruning = (try? strategies.prunings.resolve(kind)).map { $0(prune, dimensions) } }
-        if let make = allocate.factory("policy", in: strategies.allocations, default: "static") {
-            allocation = make(allocate, dimensions)
-        }
-        let activate = config.child("activation"),
-            way = activate.choice(
-                "policy", of: ["none"] + strategies.activations.names, default: "none")
-        if way != "none" { activation = (try? strategies.activations.resolve(way)).map { $0(activate, dimensions) } }
+    /// Reads `pruning`, `allocation`, `activation`, `initial-active`, `initialization`, `noise`, `smoothing` and the limits, with the
+    /// present values as defaults.
+    mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions, _ strategies: Strategies) {
+        let prune = reader.child("pruning"), allocate = reader.child("allocation"), activate = reader.child("activation")
+        pruning = prune.optionalValue(in: strategies.prunings, default: pruning, layer)
+        allocation = allocate.value(in: strategies.allocations, default: allocation, layer)
+        activation = activate.optionalValue(in: strategies.activations, default: activation, layer)
         activate.finish()
         prune.finish()
         allocate.finish()
-        limits.interval = config.int("interval", default: limits.interval, in: 1...1_000_000_000)
-        limits.warmup = config.int("warmup", default: limits.warmup, in: 0...1_000_000_000)
-        limits.patience = config.int("patience", default: limits.patience, in: 1...1_000_000)
-        limits.budget = config.int("budget", default: limits.budget, in: 1...65_536)
-        limits.grace = config.int("grace", default: limits.grace, in: 0...1_000_000_000)
-        limits.minimum = config.int("minimum", default: limits.minimum, in: dimensions.choices)
-        limits.pause = config.int("pause", default: limits.pause, in: 0...1_000_000)
-        start = config.optionalInt("start", in: dimensions.choices)
-        beginning = config.choice("beginning", default: beginning)
-        noise = config.double("noise", default: noise, in: 0...10)
-        smoothing = config.double("smoothing", default: smoothing, in: 0..<1)
-        config.finish()
+        limits.interval = reader.int("interval", default: limits.interval, in: 1...1_000_000_000)
+        limits.warmup = reader.int("warmup", default: limits.warmup, in: 0...1_000_000_000)
+        limits.consecutiveVotes = reader.int("consecutive-votes", default: limits.consecutiveVotes, in: 1...1_000_000)
+        limits.maxChanges = reader.int("max-changes", default: limits.maxChanges, in: 1...65_536)
+        limits.gracePeriod = reader.int("grace-period", default: limits.gracePeriod, in: 0...1_000_000_000)
+        limits.minActive = reader.int("min-active", default: limits.minActive, in: layer.choices)
+        limits.cooldown = reader.int("cooldown", default: limits.cooldown, in: 0...1_000_000)
+        initialActive = reader.optionalInt("initial-active", default: initialActive, in: layer.choices)
+        initialization = reader.choice("initialization", default: initialization)
+        noise = reader.double("noise", default: noise, in: 0...10)
+        smoothing = reader.double("smoothing", default: smoothing, in: 0..<1)
+        reader.finish()
     }
 }

@@ -1,4 +1,6 @@
 import NSTMAutograd
+import NSTMConfiguration
+import NSTMModules
 import NSTMTensor
 
 /// softmax over active states of q·Kₘ/√d by heads, then the mix of their values: what tokens read by default. It is fused with the
@@ -18,6 +20,23 @@ public final class ContentReadout: WeightedReadout {
         context.observe(StateObservation.read.rawValue) { read.weights }
         return read.output.squeezed(axis: 1)
     }
+}
+
+// MARK: Configuration
+
+extension ContentReadout {
+    public struct Configuration: ReadoutConfiguration {
+        public static let type = "content"
+        public static let summary = "a softmax over states of the match of query and key"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateReadout {
+            ContentReadout()
+        }
+    }
+}
+
+extension ReadoutConfiguration where Self == ContentReadout.Configuration {
+    public static var content: Self { Self() }
 }
 
 // MARK: Cost

@@ -1,4 +1,6 @@
 import NSTMAutograd
+import NSTMConfiguration
+import NSTMModules
 import NSTMTensor
 
 /// o = Σ aₘ (q·Kₘ/√d) Vₘ by heads: the read of linear attention and its relatives. a is the activity of a state.
@@ -7,6 +9,23 @@ public final class LinearReadout: WeightedReadout {
     public func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable {
         states.activity.weighing(queries.scores(against: states.keys, heads: states.heads))
     }
+}
+
+// MARK: Configuration
+
+extension LinearReadout {
+    public struct Configuration: ReadoutConfiguration {
+        public static let type = "linear"
+        public static let summary = "a sum over states, weighted by the match of query and key"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateReadout {
+            LinearReadout()
+        }
+    }
+}
+
+extension ReadoutConfiguration where Self == LinearReadout.Configuration {
+    public static var linear: Self { Self() }
 }
 
 // MARK: Cost

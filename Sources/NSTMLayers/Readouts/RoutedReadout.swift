@@ -1,4 +1,6 @@
 import NSTMAutograd
+import NSTMConfiguration
+import NSTMModules
 import NSTMTensor
 
 /// o = Σ aₘ rₘ Vₘ: a token reads where it was routed, in all heads alike. r are the read weights of the routing policy, and where it
@@ -8,6 +10,23 @@ public final class RoutedReadout: WeightedReadout {
     public func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable {
         states.activity.weighing(routing.unsqueezed(axis: 1))
     }
+}
+
+// MARK: Configuration
+
+extension RoutedReadout {
+    public struct Configuration: ReadoutConfiguration {
+        public static let type = "routed"
+        public static let summary = "a sum over the states that the token is routed to"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateReadout {
+            RoutedReadout()
+        }
+    }
+}
+
+extension ReadoutConfiguration where Self == RoutedReadout.Configuration {
+    public static var routed: Self { Self() }
 }
 
 // MARK: Cost

@@ -1,4 +1,6 @@
 import NSTMAutograd
+import NSTMConfiguration
+import NSTMModules
 import NSTMTensor
 
 /// A token reads the states.
@@ -27,4 +29,18 @@ extension StateActivity {
     public func weighing(_ weights: Variable) -> Variable {
         readBias.map { weights * $0.exp().unsqueezed(axis: 1).unsqueezed(axis: 1) } ?? weights
     }
+}
+
+// MARK: Configuration
+
+/// The settings of a readout, which make it.
+public protocol ReadoutConfiguration: Configurable where Scope == LayerDimensions {
+    /// The strategy for a layer, of settings that have been read for this layer or a larger one.
+    func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateReadout
+}
+
+extension Registry where Value == any ReadoutConfiguration, Scope == LayerDimensions {
+    public init() { self.init("readout", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) }) }
+    /// Adds the settings of a readout under the name of their type.
+    public mutating func register<Settings: ReadoutConfiguration>(_ type: Settings.Type) { register(type.init()) }
 }

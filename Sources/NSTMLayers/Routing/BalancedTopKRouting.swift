@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -7,7 +8,7 @@ import NSTMTensor
 /// sₙ ← sₙ + rate · sign(mean load − loadₙ), the load being the number of tokens that state n got (Wang et al. 2024,
 /// "Auxiliary-loss-free load balancing strategy for mixture-of-experts"). s is saved with the model.
 ///
-/// Optional losses, for each stretch of tokens that is routed at once, with p = softmax(z):
+/// Optional losses, for each segment of tokens that is routed at once, with p = softmax(z):
 /// - balance: λ · A · Σₙ fₙ p̄ₙ, A active states, fₙ the share of choices that fell on n, p̄ₙ its mean probability; 1·λ when even
 ///   (Fedus, Zoph & Shazeer 2022, "Switch transformers", equation 4).
 /// - entropy: λ · the mean entropy of p in nats: a price on undecided tokens.
@@ -22,8 +23,8 @@ public final class BalancedTopKRouting: RoutingPolicy {
     public let entropyLoss: Double
 
     public init(
-        _ parameters: ParameterBuilder, width: Int, states: Int, k: Int, rate: Double = 0.001, balanceLoss: Double = 0,
-        entropyLoss: Double = 0
+        _ parameters: ParameterBuilder, width: Int, states: Int, k: Int, rate: Double = Configuration().rate,
+        balanceLoss: Double = Configuration().balanceLoss, entropyLoss: Double = Configuration().entropyLoss
     ) {
         projection = Linear(parameters, in: width, out: states, initializer: .normal(standardDeviation: 0.02), stateAxis: 0)
         selectionBias = parameters("selectionBias", [states], .zeros, trainable: false, stateAxis: 0)
@@ -43,7 +44,7 @@ public final class BalancedTopKRouting: RoutingPolicy {
             active = activity.active(of: load.count)
         addLosses(logits, load, active, context)
         guard rate > 0 else { return weights }
-        // On the way back, when everything that this pass chooses, recomputed parts too, has been chosen.
+        // In the backward pass, when all choices of the forward pass, recomputed ones included, have been made.
         return record(
             "load balance", [weights], weights.value,
             .pullback { [self] g, to in
@@ -71,6 +72,48 @@ public final class BalancedTopKRouting: RoutingPolicy {
             let rows = Double(logits.shape[0] * logits.shape[1])
             context.addLoss("entropy", (p * p.clamped(min: 1e-30, max: 1).log()).sum() * (-entropyLoss / rows))
         }
+    }
+}
+
+// MARK: Configuration
+
+extension BalancedTopKRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "balanced-top-k"
+        public static let summary = "top-k gates whose load is balanced by a selection bias"
+        /// States that a token reaches; nil: 4, or all where there are fewer.
+        public var k: Int?
+        /// Change of the selection bias in a training step.
+        public var rate = 0.001
+        /// Weight of the balance loss.
+        public var balanceLoss = 0.0
+        /// Weight of the entropy loss.
+        public var entropyLoss = 0.0
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            k = reader.int("k", default: k ?? layer.fewStates, in: layer.choices)
+            rate = reader.double("rate", default: rate, in: 0...1)
+            balanceLoss = reader.double("balance-loss", default: balanceLoss, in: 0...1e6)
+            entropyLoss = reader.double("entropy-loss", default: entropyLoss, in: 0...1e6)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            BalancedTopKRouting(
+                parameters, width: layer.width, states: layer.states, k: k ?? layer.fewStates, rate: rate,
+                balanceLoss: balanceLoss, entropyLoss: entropyLoss)
+        }
+    }
+}
+
+extension RoutingConfiguration where Self == BalancedTopKRouting.Configuration {
+    public static func balancedTopK(
+        _ k: Int, rate: Double = Self().rate, balanceLoss: Double = Self().balanceLoss, entropyLoss: Double = Self().entropyLoss
+    ) -> Self {
+        var settings = Self()
+        settings.k = k
+        settings.rate = rate
+        settings.balanceLoss = balanceLoss
+        settings.entropyLoss = entropyLoss
+        return settings
     }
 }
 

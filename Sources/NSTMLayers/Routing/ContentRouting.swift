@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -37,7 +38,7 @@ public final class ContentRouting: RoutingPolicy {
 }
 
 /// softmax over states of β cos(x·Q, Kₙ(τ)): a token goes to the states of its sequence that hold what it resembles. Kₙ(τ) is the key
-/// part of state n before token τ, the last multiple of the interval C; so the tokens of a stretch are routed at once, and what they
+/// part of state n before token τ, the last multiple of the interval C; so the tokens of a segment are routed at once, and what they
 /// write is seen from the next multiple on. The addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing machines",
 /// equations 5 and 6), by contents that are up to C tokens old. With k the softmax is over the k most alike, and all others are
 /// exactly 0. Where keys are written by no token (matrix and selective rules), they are identities.
@@ -50,7 +51,10 @@ public final class StateContentRouting: StateRoutingPolicy {
     public let interval: Int
     private let states: Int
 
-    public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int? = nil, interval: Int = 64) {
+    public init(
+        _ parameters: ParameterBuilder, width: Int, states: Int, k: Int? = nil,
+        interval: Int = ContentRouting.Configuration().interval
+    ) {
         query = Linear(parameters.child("query"), in: width, out: width, bias: false)
         logInverseTemperature = parameters("logInverseTemperature", [1], .constant(2))
         self.k = k
@@ -73,6 +77,50 @@ private func shares(_ scores: Variable, _ k: Int?, _ activity: StateActivity) ->
     let scores = activity.hidingInactive(scores)
     guard let k, k < scores.shape[-1] else { return scores.softmax() }
     return scores.keeping(scores.value.largest(k)).softmax()
+}
+
+// MARK: Configuration
+
+extension ContentRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "content"
+        public static let summary = "a softmax over the similarity of a token with each state"
+        /// States that a token reaches; nil: all.
+        public var k: Int?
+        /// What a token is compared with.
+        public var against = RoutingContent.identities
+        /// Tokens between two reads of the states, where tokens are compared with those.
+        public var interval = 64
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            k = reader.optionalInt("k", default: k, in: layer.choices)
+            against = reader.choice("against", default: against)
+            if against == .states { interval = reader.int("interval", default: interval, in: 1...1_000_000) }
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            switch against {
+            case .identities: ContentRouting(parameters, width: layer.width, states: layer.states, k: k)
+            case .states: StateContentRouting(parameters, width: layer.width, states: layer.states, k: k, interval: interval)
+            }
+        }
+    }
+}
+
+extension RoutingConfiguration where Self == ContentRouting.Configuration {
+    /// Compares tokens with learned identities of the states.
+    public static func content(_ k: Int? = nil) -> Self {
+        var settings = Self()
+        settings.k = k
+        return settings
+    }
+    /// Compares tokens with the keys of the states, as they were at the last multiple of the interval.
+    public static func stateContent(_ k: Int? = nil, interval: Int = Self().interval) -> Self {
+        var settings = Self()
+        settings.k = k
+        settings.against = .states
+        settings.interval = interval
+        return settings
+    }
 }
 
 // MARK: Cost

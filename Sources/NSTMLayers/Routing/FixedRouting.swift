@@ -1,11 +1,12 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
 // Policies that learn nothing: what a learned router must beat.
 
 /// Weights of one value for states chosen by position, the same for all sequences with the same active states: [B, T, N].
-/// - Parameter choose: numbers of the chosen states, from the place in this stretch and the numbers of the active ones.
+/// - Parameter choose: indices of the chosen states, from the index of the token in this segment and the indices of the active states.
 private func chosen(
     _ tokens: Variable, states: Int, _ activity: StateActivity, strength: Double, _ context: ForwardContext,
     _ choose: (_ at: Int, _ active: [Int]) -> [Int]
@@ -27,7 +28,7 @@ public final class AllRouting: RoutingPolicy {
     public let strength: Double
     private let states: Int
 
-    public init(states: Int, strength: Double = 1) {
+    public init(states: Int, strength: Double = Configuration().strength) {
         self.states = states
         self.strength = strength
     }
@@ -46,7 +47,7 @@ public final class RoundRobinRouting: RoutingPolicy {
     public let strength: Double
     private let states: Int
 
-    public init(states: Int, strength: Double = 1) {
+    public init(states: Int, strength: Double = Configuration().strength) {
         self.states = states
         self.strength = strength
     }
@@ -68,7 +69,9 @@ public final class RandomRouting: RoutingPolicy {
     private let states: Int
     private let key: RandomKey
 
-    public init(_ parameters: ParameterBuilder, states: Int, k: Int = 1, strength: Double = 1) {
+    public init(
+        _ parameters: ParameterBuilder, states: Int, k: Int = Configuration().k, strength: Double = Configuration().strength
+    ) {
         self.k = k
         self.strength = strength
         self.states = states
@@ -94,7 +97,10 @@ public final class HashRouting: RoutingPolicy {
     /// Weight of the chosen states, in 0 ... 1.
     public let strength: Double
 
-    public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int = 1, strength: Double = 1) {
+    public init(
+        _ parameters: ParameterBuilder, width: Int, states: Int, k: Int = Configuration().k,
+        strength: Double = Configuration().strength
+    ) {
         directions = parameters("directions", [states, width], .normal(standardDeviation: 1), trainable: false, stateAxis: 0)
         self.k = k
         self.strength = strength
@@ -104,6 +110,112 @@ public final class HashRouting: RoutingPolicy {
     {
         let scores = activity.hidingInactive(tokens.detached.linear(context.constant(directions.value)))
         return context.constant(scores.value.largest(k).affine(strength))
+    }
+}
+
+// MARK: Configuration
+
+extension AllRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "all"
+        public static let summary = "all states alike"
+        /// Weight of the states that a token reaches.
+        public var strength = 1.0
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            strength = reader.double("strength", default: strength, in: 0...1)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            AllRouting(states: layer.states, strength: strength)
+        }
+    }
+}
+
+extension RoundRobinRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "round-robin"
+        public static let summary = "one state after the other"
+        /// Weight of the states that a token reaches.
+        public var strength = 1.0
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            strength = reader.double("strength", default: strength, in: 0...1)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            RoundRobinRouting(states: layer.states, strength: strength)
+        }
+    }
+}
+
+extension RandomRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "random"
+        public static let summary = "k states drawn for each position"
+        /// States that a token reaches.
+        public var k = 1
+        /// Weight of the states that a token reaches.
+        public var strength = 1.0
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            k = reader.int("k", default: k, in: layer.choices)
+            strength = reader.double("strength", default: strength, in: 0...1)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            RandomRouting(parameters, states: layer.states, k: k, strength: strength)
+        }
+    }
+}
+
+extension HashRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "hash"
+        public static let summary = "the k nearest of fixed random directions"
+        /// States that a token reaches.
+        public var k = 1
+        /// Weight of the states that a token reaches.
+        public var strength = 1.0
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            k = reader.int("k", default: k, in: layer.choices)
+            strength = reader.double("strength", default: strength, in: 0...1)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            HashRouting(parameters, width: layer.width, states: layer.states, k: k, strength: strength)
+        }
+    }
+}
+
+extension RoutingConfiguration where Self == AllRouting.Configuration {
+    public static func all(strength: Double = Self().strength) -> Self {
+        var settings = Self()
+        settings.strength = strength
+        return settings
+    }
+}
+
+extension RoutingConfiguration where Self == RoundRobinRouting.Configuration {
+    public static func roundRobin(strength: Double = Self().strength) -> Self {
+        var settings = Self()
+        settings.strength = strength
+        return settings
+    }
+}
+
+extension RoutingConfiguration where Self == RandomRouting.Configuration {
+    public static func random(_ k: Int, strength: Double = Self().strength) -> Self {
+        var settings = Self()
+        settings.k = k
+        settings.strength = strength
+        return settings
+    }
+}
+
+extension RoutingConfiguration where Self == HashRouting.Configuration {
+    public static func hash(_ k: Int, strength: Double = Self().strength) -> Self {
+        var settings = Self()
+        settings.k = k
+        settings.strength = strength
+        return settings
     }
 }
 

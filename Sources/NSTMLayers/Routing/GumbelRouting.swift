@@ -1,5 +1,6 @@
 import Foundation
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -16,7 +17,10 @@ public final class GumbelRouting: RoutingPolicy, EstimatesGradient {
     /// τ: smaller values bring the gradient closer to that of the choice, and make it larger.
     public let temperature: Double
 
-    public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int = 1, temperature: Double = 1) {
+    public init(
+        _ parameters: ParameterBuilder, width: Int, states: Int, k: Int = Configuration().k,
+        temperature: Double = Configuration().temperature
+    ) {
         projection = Linear(parameters, in: width, out: states, initializer: .normal(standardDeviation: 0.02), stateAxis: 0)
         self.k = k
         self.temperature = temperature
@@ -45,6 +49,36 @@ public final class GumbelRouting: RoutingPolicy, EstimatesGradient {
             }
         }
         return Tensor(all, shape).cast(to: dtype)
+    }
+}
+
+// MARK: Configuration
+
+extension GumbelRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "gumbel"
+        public static let summary = "k states drawn by Gumbel-softmax"
+        /// States that a token reaches.
+        public var k = 1
+        /// τ.
+        public var temperature = 1.0
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            k = reader.int("k", default: k, in: layer.choices)
+            temperature = reader.double("temperature", default: temperature, in: 1e-3...1e3)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            GumbelRouting(parameters, width: layer.width, states: layer.states, k: k, temperature: temperature)
+        }
+    }
+}
+
+extension RoutingConfiguration where Self == GumbelRouting.Configuration {
+    public static func gumbel(_ k: Int, temperature: Double = Self().temperature) -> Self {
+        var settings = Self()
+        settings.k = k
+        settings.temperature = temperature
+        return settings
     }
 }
 

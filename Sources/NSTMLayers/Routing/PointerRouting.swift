@@ -1,9 +1,10 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
 /// A write head and a read head that move over the states, so that a model can store a sequence item by item and read it back in any
-/// order it learns, at any length. Each head is a distribution over N + 1 places: rest, in front of the first state, and the states.
+/// order it learns, at any length. Each head is a distribution over N + 1 positions: rest, in front of the first state, and the states.
 /// A token x chooses the moves a and e, the heads move, then the token writes and reads:
 ///
 ///     a = softmax(x·A + b)    stay, forward
@@ -11,14 +12,14 @@ import NSTMTensor
 ///     w ← a₀ w + a₁ S w;      r ← e₀ r + e₁ S r + e₂ S' r + e₃ rest + e₄ w
 ///     weights = σ(x·g + c) w, reads = r, over the states
 ///
-/// S and S' move one place forward and back. Both heads begin at rest, so that the first token that moves forward writes to the first
+/// S and S' move one position forward and back. Both heads start at rest, so that the first token that moves forward writes to the first
 /// state. A write head that moves beyond the last state writes nowhere: N states hold N items.
 ///
 /// The write head only appends; that, and the initial bias towards moving forward, are built in. Which tokens write, and how the read
 /// head moves, is learned.
 ///
 /// In training heads are mixed from the probabilities of all moves. In evaluation the most likely move alone is made (`moves`), and
-/// heads stay at exactly one place however long the sequence is. No parameter depends on N. Inactive states are stepped over.
+/// heads stay at exactly one position however long the sequence is. No parameter depends on N. Inactive states are stepped over.
 ///
 /// Related: the location-based addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing machines", equations 7 to 9), whose
 /// interpolation, shift and sharpening are one choice among moves here; stack-augmented networks (Joulin & Mikolov 2015).
@@ -43,8 +44,8 @@ public final class PointerRouting: CarryingRoutingPolicy {
     ///   - forwardBias: what the logits of moving forward begin with, of both heads; all other biases begin with 0.
     ///   - gateBias: what c begins with.
     public init(
-        _ parameters: ParameterBuilder, width: Int, states: Int, forwardBias: Double = 1, gateBias: Double = 3,
-        moves: Moves = .hard
+        _ parameters: ParameterBuilder, width: Int, states: Int, forwardBias: Double = Configuration().forwardBias,
+        gateBias: Double = Configuration().gateBias, moves: Moves = Configuration().moves
     ) {
         func logits(_ name: String, _ biases: [Double]) -> Linear {
             Linear(
@@ -86,6 +87,45 @@ public final class PointerRouting: CarryingRoutingPolicy {
         guard let mask = activity.mask else { return nil }
         let sequences: [Int?] = mask.rank == 2 ? (0..<mask.shape[0]).map { $0 } : [nil]
         return sequences.map { b in [0] + activity.active(of: states, sequence: b).map { Int32($0 + 1) } }
+    }
+}
+
+// MARK: Configuration
+
+extension PointerRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "pointer"
+        public static let summary = "a write head and a read head that move over the states"
+        /// Initial logits of moving forward.
+        public var forwardBias = 1.0
+        /// Initial logit of writing.
+        public var gateBias = 3.0
+        /// How heads move in evaluation.
+        public var moves = Moves.hard
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            forwardBias = reader.double("forward-bias", default: forwardBias, in: -20...20)
+            gateBias = reader.double("gate-bias", default: gateBias, in: -20...20)
+            moves = reader.choice("moves", default: moves)
+        }
+        public var defaultReadout: (any ReadoutConfiguration)? { .routed }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            PointerRouting(
+                parameters, width: layer.width, states: layer.states, forwardBias: forwardBias, gateBias: gateBias, moves: moves)
+        }
+    }
+}
+
+extension RoutingConfiguration where Self == PointerRouting.Configuration {
+    public static var pointer: Self { Self() }
+    public static func pointer(
+        forwardBias: Double = Self().forwardBias, gateBias: Double = Self().gateBias, moves: PointerRouting.Moves = Self().moves
+    ) -> Self {
+        var settings = Self()
+        settings.forwardBias = forwardBias
+        settings.gateBias = gateBias
+        settings.moves = moves
+        return settings
     }
 }
 

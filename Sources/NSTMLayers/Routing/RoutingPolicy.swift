@@ -1,4 +1,6 @@
 import NSTMAutograd
+import NSTMConfiguration
+import NSTMModules
 import NSTMTensor
 
 /// Which states a token reaches, and how strongly.
@@ -62,3 +64,23 @@ extension CarryingRoutingPolicy {
 /// Declares that the gradient a strategy passes back is an estimate (straight-through, a score function …) and not the derivative
 /// of its value, so that finite differences say nothing about it.
 public protocol EstimatesGradient: AnyObject {}
+
+// MARK: Configuration
+
+/// The settings of a routing policy, which make it.
+public protocol RoutingConfiguration: Configurable where Scope == LayerDimensions {
+    /// The strategy for a layer, of settings that have been read for this layer or a larger one.
+    func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy
+    /// The readout of a layer whose configuration names none, for a policy that says where tokens read; nil, the default: the rule's.
+    var defaultReadout: (any ReadoutConfiguration)? { get }
+}
+
+extension RoutingConfiguration {
+    public var defaultReadout: (any ReadoutConfiguration)? { nil }
+}
+
+extension Registry where Value == any RoutingConfiguration, Scope == LayerDimensions {
+    public init() { self.init("routing policy", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) }) }
+    /// Adds the settings of a routing policy under the name of their type.
+    public mutating func register<Settings: RoutingConfiguration>(_ type: Settings.Type) { register(type.init()) }
+}

@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -19,7 +20,10 @@ public final class SinkhornRouting: CarryingRoutingPolicy {
     /// M, in tokens.
     public let memory: Double
 
-    public init(_ parameters: ParameterBuilder, width: Int, states: Int, iterations: Int = 3, memory: Double = 64) {
+    public init(
+        _ parameters: ParameterBuilder, width: Int, states: Int, iterations: Int = Configuration().iterations,
+        memory: Double = Configuration().memory
+    ) {
         projection = Linear(parameters, in: width, out: states, initializer: .normal(standardDeviation: 0.02), stateAxis: 0)
         self.iterations = iterations
         self.memory = memory
@@ -41,6 +45,36 @@ public final class SinkhornRouting: CarryingRoutingPolicy {
             return sent.state
         }
         return Routing(weights: w, carried: .stack(after, axis: 1))
+    }
+}
+
+// MARK: Configuration
+
+extension SinkhornRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "sinkhorn"
+        public static let summary = "a softmax balanced by causal Sinkhorn iterations"
+        /// I.
+        public var iterations = 3
+        /// M, in tokens.
+        public var memory = 64.0
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            iterations = reader.int("iterations", default: iterations, in: 1...100)
+            memory = reader.double("memory", default: memory, in: 1...1e6)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            SinkhornRouting(parameters, width: layer.width, states: layer.states, iterations: iterations, memory: memory)
+        }
+    }
+}
+
+extension RoutingConfiguration where Self == SinkhornRouting.Configuration {
+    public static func sinkhorn(iterations: Int = Self().iterations, memory: Double = Self().memory) -> Self {
+        var settings = Self()
+        settings.iterations = iterations
+        settings.memory = memory
+        return settings
     }
 }
 

@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -13,6 +14,23 @@ public final class SoftmaxRouting: RoutingPolicy {
     {
         activity.hidingInactive(projection(tokens, context)).softmax()
     }
+}
+
+// MARK: Configuration
+
+extension SoftmaxRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "softmax"
+        public static let summary = "a softmax over the states"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            SoftmaxRouting(parameters, width: layer.width, states: layer.states)
+        }
+    }
+}
+
+extension RoutingConfiguration where Self == SoftmaxRouting.Configuration {
+    public static var softmax: Self { Self() }
 }
 
 // MARK: Cost

@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -21,9 +22,48 @@ public final class TopKRouting: RoutingPolicy {
     }
 }
 
-// MARK: Cost
+// MARK: Configuration
 
-// MARK: Routing policies
+extension TopKRouting {
+    public struct Configuration: RoutingConfiguration {
+        public static let type = "top-k"
+        public static let summary = "the k largest of independent gates"
+        /// States that a token reaches; nil: 4, or all where there are fewer.
+        public var k: Int?
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            k = reader.int("k", default: k ?? layer.fewStates, in: layer.choices)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            TopKRouting(parameters, width: layer.width, states: layer.states, k: k ?? layer.fewStates)
+        }
+    }
+}
+
+extension TopKRouting {
+    public struct DenseConfiguration: RoutingConfiguration {
+        public static let type = "sigmoid"
+        public static let summary = "independent gates of all states"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy {
+            TopKRouting(parameters, width: layer.width, states: layer.states, k: nil)
+        }
+    }
+}
+
+extension RoutingConfiguration where Self == TopKRouting.Configuration {
+    public static func topK(_ k: Int) -> Self {
+        var settings = Self()
+        settings.k = k
+        return settings
+    }
+}
+
+extension RoutingConfiguration where Self == TopKRouting.DenseConfiguration {
+    public static var sigmoid: Self { Self() }
+}
+
+// MARK: Cost
 
 extension TopKRouting: RoutingCost {
     public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * pass.states }

@@ -1,4 +1,6 @@
 import NSTMAutograd
+import NSTMConfiguration
+import NSTMModules
 import NSTMTensor
 
 /// How one routed token changes the states. `step` is the only thing a new rule must write.
@@ -14,7 +16,7 @@ public protocol StateUpdateRule: AnyObject {
     func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
         -> (reads: Variable, states: StateBank)?
     /// Whether the step of a state looks at that state and the token alone, with weights that all states share; false by default.
-    /// Only the states that a token reaches are stepped then, a few of them at the places of others.
+    /// Only the states that a token reaches are stepped then, a few of them at the indices of others.
     var stepsStatesAlone: Bool { get }
     /// What `StateBank.usage` begins with for every state; nil, the default, for a rule that counts nothing.
     var initialUsage: Double? { get }
@@ -29,7 +31,7 @@ extension StateUpdateRule {
     public var initialUsage: Double? { nil }
 }
 
-/// A rule whose gates depend on tokens only: it gives the update of a whole stretch of tokens as one of the families
+/// A rule whose gates depend on tokens only: it gives the update of a whole segment of tokens as one of the families
 /// `ConvexUpdate`, `MatrixUpdate` and `SelectiveUpdate`, and has from it `step` and a fused, differentiable scan.
 public protocol TokenDrivenUpdateRule: StateUpdateRule {
     /// - Parameters:
@@ -54,4 +56,24 @@ extension TokenDrivenUpdateRule {
     {
         update(tokens.features, tokens.weights, usage: states.usage, context).scan(tokens, states, readout, context)
     }
+}
+
+// MARK: Configuration
+
+/// The settings of an update rule, which make it.
+public protocol UpdateRuleConfiguration: Configurable where Scope == LayerDimensions {
+    /// The strategy for a layer, of settings that have been read for this layer or a larger one.
+    func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule
+    /// The readout of a layer whose configuration names none; `content` by default.
+    var defaultReadout: any ReadoutConfiguration { get }
+}
+
+extension UpdateRuleConfiguration {
+    public var defaultReadout: any ReadoutConfiguration { .content }
+}
+
+extension Registry where Value == any UpdateRuleConfiguration, Scope == LayerDimensions {
+    public init() { self.init("update rule", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) }) }
+    /// Adds the settings of a update rule under the name of their type.
+    public mutating func register<Settings: UpdateRuleConfiguration>(_ type: Settings.Type) { register(type.init()) }
 }

@@ -58,7 +58,7 @@ public struct LongRun: Sendable {
             Tensor(range.map { Int32(key.integer($0, below: vocabulary)) }, [1, range.count])
         }
         let weights = usesBFloat16Weights ? BFloat16Weights(of: model.parameters.all) : nil
-        let optimizer = Optimizer(.adamW(beta1: 0.9, beta2: 0.99), decay: 0.1)
+        let optimizer = ParameterUpdater(AdamW(), weightDecay: 0.1)
         /// A forward pass over tokens that updates the cache, followed in training by a backward pass.
         func read(_ range: Range<Int>, _ state: inout ModelCache) throws -> (loss: Double, gradients: Gradients?) {
             guard kind == .training else {
@@ -101,7 +101,7 @@ public struct LongRun: Sendable {
                     guard norm.isFinite, result.loss.isFinite else {
                         throw LongRunError.nonFinite("the loss or a gradient", token: at)
                     }
-                    optimizer.update(gradients, rate: 3e-4, scale: norm > 1 ? 1 / norm : 1)
+                    optimizer.update(gradients, learningRate: 3e-4, scale: norm > 1 ? 1 / norm : 1)
                 }
                 losses += result.loss * Double(range.count)
                 at = range.upperBound

@@ -25,7 +25,7 @@ public struct ModelUnderTest: Sendable {
     /// A registered model with default settings.
     /// - Throws: `ConfigurationError` when the name is not registered.
     public init(named name: String, registries: Registries) throws {
-        try self.init(name, ["model": ["kind": .string(name)]], registries: registries)
+        try self.init(name, ["model": ["type": .string(name)]], registries: registries)
     }
 
     /// Size of the vocabulary, which is that of Tiny Shakespeare.

@@ -129,7 +129,7 @@ public struct ComparisonPlan: Sendable {
     ) -> [(name: String, path: String, configuration: ConfigurationValue)] {
         let readers = reader.children("datasets")
         guard !readers.isEmpty else {
-            if case .string(let kind)? = base[path: "data.kind"] { return [(kind, "base", base)] }
+            if case .string(let kind)? = base[path: "data.type"] { return [(kind, "base", base)] }
             return [("tinyshakespeare", "base", base)]
         }
         return readers.enumerated().map { i, set in

@@ -2,6 +2,7 @@ import Foundation
 import NSTMConfiguration
 import NSTMAutograd
 import NSTMData
+import NSTMLayers
 import NSTMModules
 import NSTMOptim
 import NSTMTensor
@@ -14,8 +15,10 @@ public struct Experiment {
     public let resolved: ConfigurationValue
     /// Keys that say where a file lies. A run whose data has moved is still the same: its fingerprint says whether the data is.
     public let fileKeys: Set<String>
-    private let makeModel: (InputKind, TargetKind, ParameterBuilder) throws -> SequenceModel
-    private let openData: (DatasetOpening) throws -> OpenedDataset
+    /// The model's settings; checked against the dataset when it is opened.
+    public let modelConfiguration: any SequenceModelConfiguration
+    public let dataConfiguration: any DatasetConfiguration
+    private let folder: DatasetFolder
 
     /// - Parameters:
     ///   - config: maps `seed`, `data`, `model` and `training`.
@@ -24,43 +27,25 @@ public struct Experiment {
     public init(_ config: ConfigurationValue, registries: Registries = .standard, folder: DatasetFolder = DatasetFolder()) throws
     {
         let reader = ConfigurationReader(config)
-        let seed = reader.int("seed", default: 1, in: 0...Int.max)
-        let data = reader.child("data")
-        let open = data.factory("kind", in: registries.datasets, default: "tinyshakespeare").map { $0(data, folder) }
+        seed = reader.int("seed", default: 1, in: 0...Int.max)
+        self.folder = folder
+        let data = reader.child("data"), model = reader.child("model")
+        dataConfiguration = data.value(in: registries.datasets, default: TinyShakespeareConfiguration(), folder)
         data.finish()
-        settings = TrainingSettings(reader.child("training"))
-        // The model's settings are checked with a stand-in for what the data will say of input and output, one that suits every
-        // model; the model is then built from a second reading of what was resolved.
-        _ = Experiment.plan(reader, .tokens(vocabulary: 256), .pooled(classes: 2), registries)
+        settings = TrainingSettings(reader.child("training"), registries)
+        modelConfiguration = model.value(in: registries.models, default: NSTMModel.Configuration(), registries.strategies)
+        model.finish()
         reader.finish()
         try reader.throwIfInvalid()
         resolved = reader.resolved
         fileKeys = reader.fileKeys
-        self.seed = seed
-        openData = open!
-        let resolved = resolved
-        makeModel = { input, target, parameters in
-            let again = ConfigurationReader(resolved)
-            let build = Experiment.plan(again, ModelInput(input), ModelOutput(target), registries)
-            // Not every model suits every task.
-            try again.throwIfInvalid()
-            return build!(parameters)
-        }
-    }
-    private static func plan(
-        _ reader: ConfigurationReader, _ input: ModelInput, _ output: ModelOutput, _ registries: Registries
-    ) -> ((ParameterBuilder) -> SequenceModel)? {
-        let model = reader.child("model")
-        let build = model.factory("kind", in: registries.models, default: "nstm").map {
-            $0(model, input, output, registries.strategies)
-        }
-        model.finish()
-        return build
     }
 
     /// Finds or fetches the data.
     /// - Throws: `DatasetError`.
-    public func openDataset(_ opening: DatasetOpening = DatasetOpening()) throws -> OpenedDataset { try openData(opening) }
+    public func openDataset(_ opening: DatasetOpening = DatasetOpening()) throws -> OpenedDataset {
+        try dataConfiguration.open(folder, opening)
+    }
     /// The model that fits a dataset, with its initial parameters.
     /// - Throws: before anything is allocated: `ConfigurationError` when a setting does not go with the kinds of inputs and
     ///   targets, `TrainingError.unfit` when the data has sequences that the model cannot take, `MemoryError` when there is no
@@ -76,6 +61,15 @@ public struct Experiment {
     }
     /// The model without the memory of its parameters (`ParameterBuilder.outline`): what it is and how large, not for computing.
     public func outline(input: InputKind, target: TargetKind) throws -> SequenceModel { try makeModel(input, target, .outline()) }
+    private func makeModel(_ input: InputKind, _ target: TargetKind, _ parameters: ParameterBuilder) throws -> SequenceModel {
+        let input = ModelInput(input), output = ModelOutput(target)
+        // Not every model suits every task.
+        let issues = modelConfiguration.issues(input, output).map {
+            ConfigurationIssue(path: "model.\($0.path)", kind: $0.kind, message: $0.message)
+        }
+        guard issues.isEmpty else { throw ConfigurationError(issues) }
+        return modelConfiguration.make(parameters, input, output)
+    }
 
     /// A trainer for a dataset that was opened with this experiment, at step 0.
     /// - Throws: as `model(for:)`, and `MemoryError` when there is no memory for a step of training.

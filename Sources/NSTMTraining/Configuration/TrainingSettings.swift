@@ -10,9 +10,10 @@ import NSTMTensor
 public struct TrainingSettings: Sendable {
     public var steps = 2000
     public var batch = 12
-    public var method = Optimizer.Method.adamW(beta1: 0.9, beta2: 0.99)
-    public var decay = 0.1
-    public var schedule = Schedule(.cosine, peak: 1e-3, final: 1e-4, warmup: 100, steps: 2000)
+    public var optimizer: any Optimizer = AdamW()
+    /// Weight decay of matrices.
+    public var weightDecay = 0.1
+    public var schedule: any Schedule = .cosine(learningRate: 1e-3, minLearningRate: 1e-4, warmup: 100, steps: 2000)
     public var clipping = Clipping.norm(1)
     /// How exact products are in steps of training; evaluations are always `highest`.
     public var matmulPrecision = MatmulPrecision.highest
@@ -34,41 +35,22 @@ public struct TrainingSettings: Sendable {
 
     public init() {}
 
-    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `matmul-precision`, `evaluation`, `checkpoint`, `target`, `early-stopping` and `time-limit`.
-    public init(_ config: ConfigurationReader) {
+    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `matmul-precision`, `evaluation`, `checkpoint`, `target`, `early-stopping`
+    /// and `time-limit`.
+    public init(_ config: ConfigurationReader, _ registries: Registries) {
         steps = config.int("steps", default: 2000, in: 1...1_000_000_000)
         batch = config.int("batch", default: 12, in: 1...1_000_000)
 
-        let optimizer = config.child("optimizer")
-        switch optimizer.choice("kind", of: ["adamw", "sgd", "rmsprop"], default: "adamw") {
-        case "sgd":
-            method = .sgd(
-                momentum: optimizer.double("momentum", default: 0.9, in: 0..<1),
-                nesterov: optimizer.bool("nesterov", default: false))
-        case "rmsprop":
-            method = .rmsProp(
-                rho: optimizer.double("rho", default: 0.95, in: 0..<1),
-                momentum: optimizer.double("momentum", default: 0.9, in: 0..<1),
-                epsilon: optimizer.double("epsilon", default: 1e-4, in: 1e-16...1))
-        default:
-            method = .adamW(
-                beta1: optimizer.double("beta1", default: 0.9, in: 0..<1),
-                beta2: optimizer.double("beta2", default: 0.99, in: 0..<1),
-                epsilon: optimizer.double("epsilon", default: 1e-8, in: 1e-16...1))
-        }
-        decay = optimizer.double("decay", default: 0.1, in: 0...1e3)
-        optimizer.finish()
-
-        let s = config.child("schedule")
-        let kind = s.choice("kind", default: Schedule.Kind.cosine), peak = s.double("peak", default: 1e-3, in: 0...1e3)
-        schedule = Schedule(
-            kind, peak: peak, final: s.double("final", default: peak / 10, in: 0...1e3),
-            warmup: s.int("warmup", default: min(100, steps / 10), in: 0...1_000_000_000), steps: steps)
-        s.finish()
+        let update = config.child("optimizer"), rate = config.child("schedule")
+        optimizer = update.value(in: registries.optimizers, default: AdamW(), steps)
+        weightDecay = update.double("weight-decay", default: weightDecay, in: 0...1e3)
+        schedule = rate.value(in: registries.schedules, default: CosineSchedule(), steps)
+        update.finish()
+        rate.finish()
 
         let clip = config.child("clip")
         let bound: Double
-        switch clip.choice("kind", of: ["none", "norm", "value"], default: "norm") {
+        switch clip.choice("type", of: ["none", "norm", "value"], default: "norm") {
         case "none": clipping = .none
         case "value":
             bound = clip.double("bound", default: 10, in: 1e-12...1e12)

@@ -43,7 +43,7 @@ struct MemoryNeed {
         // An embedder of whole inputs reduces the number of positions; 1 is a lower bound.
         let positions = outline.embedders.contains { $0.fixedLength != nil } ? 1 : dataset.contextLength
         let activations = activations(batch: settings.batch, positions: positions)
-        let moments = [trainable, settings.method.slots.count].saturatedProduct
+        let moments = [trainable, settings.optimizer.momentNames.count].saturatedProduct
         try AvailableMemory.check(
             [parameters, trainable, moments, activations].saturatedSum,
             for: "a training step: \(grouped(parameterCount)) parameters with gradients and moments (model.width, …), and "

@@ -21,7 +21,7 @@ public final class Trainer {
     /// The settings of the run.
     public let settings: TrainingSettings
     /// The optimizer, with its moments.
-    public let optimizer: Optimizer
+    public let optimizer: ParameterUpdater
     /// Folder for checkpoints and metrics; nil to write no files.
     public let folder: URL?
     /// The resolved configuration, stored in every checkpoint.
@@ -77,7 +77,7 @@ public final class Trainer {
         self.settings = settings
         self.folder = folder
         key = RandomKey(UInt64(seed)).fold("training")
-        optimizer = Optimizer(settings.method, decay: settings.decay)
+        optimizer = ParameterUpdater(settings.optimizer, weightDecay: settings.weightDecay)
         lifecycle = StateLifecycle(model)
     }
 
@@ -133,7 +133,7 @@ public final class Trainer {
             isSaved = false
             seconds += took
             speed.add(tokens: count, seconds: took)
-            let rate = settings.schedule.rate(step - 1)
+            let rate = settings.schedule.learningRate(at: step - 1)
             onEvent(
                 .step(
                     StepReport(
@@ -236,7 +236,7 @@ public final class Trainer {
         case .value(let bound): gradients = gradients.clamped(to: bound)
         }
         if !hasReportedUntouched { reportUntouched(gradients) }
-        optimizer.update(gradients, rate: settings.schedule.rate(step), scale: scale)
+        optimizer.update(gradients, learningRate: settings.schedule.learningRate(at: step), scale: scale)
         step += 1
         tokens += batch.tokenCount
         return (value, norm, batch.positionCount)
@@ -253,7 +253,7 @@ public final class Trainer {
         for (layer, change) in changes {
             let e = change.event
             if e.kind == .allocated {
-                for p in layer.stateParameters { optimizer.forget(change.place, axis: p.stateAxis!, of: p) }
+                for p in layer.stateParameters { optimizer.resetMoments(at: change.place, axis: p.stateAxis!, of: p) }
             }
             onEvent(.lifecycle(e))
             record(MetricsLog.fields(e))
@@ -323,7 +323,7 @@ public final class Trainer {
         a[document: "config"] = configuration.json()
         try a.encode(
             Position(
-                step: step, optimizerStep: optimizer.step, optimizer: optimizer.method.name, tokens: tokens,
+                step: step, optimizerStep: optimizer.step, optimizer: optimizer.type, tokens: tokens,
                 data: dataset.fingerprint, hasReachedTarget: hasReachedTarget,
                 earlyStopping: settings.earlyStopping == nil ? nil : waiting,
                 seconds: settings.timeLimit == nil ? nil : seconds, isEvaluationDue: isEvaluationDue ? true : nil),
@@ -345,14 +345,14 @@ public final class Trainer {
         guard position.data == dataset.fingerprint else {
             throw TrainingError.otherData(dataset: dataset.name, saved: position.data, found: dataset.fingerprint)
         }
-        guard position.optimizer == optimizer.method.name else {
-            throw TrainingError.otherOptimizer(saved: position.optimizer, found: optimizer.method.name)
+        guard position.optimizer == optimizer.type else {
+            throw TrainingError.otherOptimizer(saved: position.optimizer, found: optimizer.type)
         }
         let moments = archive.tensors(under: "optimizer")
         let names = Set(moments.map(\.path))
-        // A parameter that never had a gradient has no moments; all others must have all of them.
-        let expected = optimizer.slotNames.flatMap { slot in
-            model.parameters.all.filter { p in optimizer.slotNames.contains { names.contains("\($0)/\(p.path)") } }
+        // A parameter that never had a gradient has no moments; all others have all of them.
+        let expected = optimizer.momentNames.flatMap { slot in
+            model.parameters.all.filter { p in optimizer.momentNames.contains { names.contains("\($0)/\(p.path)") } }
                 .map { ("\(slot)/\($0.path)", $0.value.shape, $0.value.dtype) }
         }
         try archive.tensors(under: "optimizer", matching: expected)

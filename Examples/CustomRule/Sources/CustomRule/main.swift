@@ -1,6 +1,6 @@
 // An update rule of one's own, trainable by name:
 //
-//     swift run -c release custom-nstm train config.yaml --set model.update.rule=leaky-max
+//     swift run -c release custom-nstm train config.yaml --set model.update.type=leaky-max
 import NSTM
 import NSTMCommand
 
@@ -30,9 +30,22 @@ final class LeakyMax: StateUpdateRule {
     }
 }
 
-var registries = Registries.standard
-registries.strategies.updates.register("leaky-max") { config, dimensions in
-    let leak = config.double("leak", default: 3, in: -10...10)
-    return { LeakyMax($0, width: dimensions.width, leak: leak) }
+extension LeakyMax {
+    struct Configuration: UpdateRuleConfiguration {
+        static let type = "leaky-max"
+        static let summary = "a fading maximum of what reaches a state"
+        /// Log-odds of what a state keeps from token to token, before training.
+        var leak = 3.0
+
+        mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            leak = reader.double("leak", default: leak, in: -10...10)
+        }
+        func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            LeakyMax(parameters, width: layer.width, leak: leak)
+        }
+    }
 }
+
+var registries = Registries.standard
+registries.strategies.updates.register(LeakyMax.Configuration.self)
 NSTMCommand.main(registries)

@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMTensor
 
 /// Lets each sequence use only the states it needs: it begins with a few, and at every boundary more may be switched on. The others
@@ -6,7 +7,7 @@ import NSTMTensor
 ///
 /// A decision sees one sequence and what came before, so it depends on nothing else in the batch and is causal. No gradient goes
 /// through it.
-public protocol ActivationPolicy: Sendable {
+public protocol ActivationPolicy: Configurable where Scope == LayerDimensions {
     /// Tokens between two boundaries, which lie at multiples of it.
     var interval: Int { get }
     /// Whether a sequence begins with each state; at least one of the available ones.
@@ -40,4 +41,10 @@ extension ActivationPolicy {
         }
         return Tensor(flags, activity.shape).cast(to: activity.dtype)
     }
+}
+
+extension Registry where Value == any ActivationPolicy, Scope == LayerDimensions {
+    public init() { self.init("activation policy", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) }) }
+    /// Adds a activation policy under the name of its type.
+    public mutating func register<Policy: ActivationPolicy>(_ type: Policy.Type) { register(type.init()) }
 }

@@ -1,25 +1,39 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMTensor
 
 /// A sequence switches a state on when the token at a boundary resembles none of those in use: 1 − max cos(k, Kₙ) > θ; of the others
 /// it takes the one whose learned key is most alike.
 public struct NoveltyActivation: ActivationPolicy {
-    public let interval: Int
-    /// States at the beginning.
-    public let start: Int
+    public static let type = "novelty"
+    public static let summary = "a state more when the token at a boundary resembles none in use"
+    /// Tokens between two boundaries.
+    public var interval = 8
+    /// Active states before the first token.
+    public var initialActive = 4
     /// θ, in 0 ... 2.
-    public let above: Double
-    /// Most states of a sequence.
-    public let budget: Int
-    public init(interval: Int = 8, start: Int = 4, above: Double = 0.5, budget: Int = .max) {
+    public var above = 0.5
+    /// Largest number of active states of a sequence.
+    public var maxActive = Int.max
+    public init() {}
+    public init(
+        interval: Int = Self().interval, initialActive: Int = Self().initialActive, above: Double = Self().above,
+        maxActive: Int = Self().maxActive
+    ) {
         self.interval = interval
-        self.start = start
+        self.initialActive = initialActive
         self.above = above
-        self.budget = budget
+        self.maxActive = maxActive
+    }
+    public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+        interval = reader.int("interval", default: interval, in: 1...1_000_000)
+        initialActive = reader.int("initial-active", default: min(initialActive, layer.states), in: layer.choices)
+        above = reader.double("above", default: above, in: 0...2)
+        maxActive = reader.int("max-active", default: min(maxActive, layer.states), in: 1...65_536)
     }
     /// The first of the available ones.
     public func beginning(available: [Bool]) -> [Bool] {
-        var left = start
+        var left = initialActive
         return available.map { isAvailable in
             guard isAvailable, left > 0 else { return false }
             left -= 1
@@ -28,7 +42,7 @@ public struct NoveltyActivation: ActivationPolicy {
     }
     public func activate(_ cosines: [Double], active: [Bool], available: [Bool]) -> [Int] {
         let known = cosines.indices.filter { active[$0] && available[$0] }
-        guard known.count < budget, 1 - (known.map { cosines[$0] }.max() ?? -1) > above else { return [] }
+        guard known.count < maxActive, 1 - (known.map { cosines[$0] }.max() ?? -1) > above else { return [] }
         let rest = cosines.indices.filter { !active[$0] && available[$0] }
         // The first of equals.
         return rest.reduce(nil) { best, n in best.map { cosines[n] > cosines[$0] ? n : $0 } ?? n }.map { [$0] } ?? []

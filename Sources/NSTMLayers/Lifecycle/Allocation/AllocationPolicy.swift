@@ -1,11 +1,12 @@
+import NSTMConfiguration
 import NSTMTensor
 
-/// Says when a layer should get new states.
-public protocol AllocationPolicy: Sendable {
+/// Decides when a layer gets new states. A value that holds its settings.
+public protocol AllocationPolicy: Configurable where Scope == LayerDimensions {
     associatedtype Memory: Codable = NoMemory
     var memory: Memory { get set }
     var needs: Set<StateObservation> { get }
-    /// How many new states are wanted, by what number and why; nil: none. Called at every decision.
+    /// The number of new states, with the score and the reason; nil: none. Called at every decision.
     mutating func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal?
 }
 
@@ -28,3 +29,9 @@ extension AllocationPolicy where Memory == NoMemory {
 }
 
 extension AllocationPolicy { public var needs: Set<StateObservation> { [.write] } }
+
+extension Registry where Value == any AllocationPolicy, Scope == LayerDimensions {
+    public init() { self.init("allocation policy", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) }) }
+    /// Adds a allocation policy under the name of its type.
+    public mutating func register<Policy: AllocationPolicy>(_ type: Policy.Type) { register(type.init()) }
+}

@@ -1,10 +1,17 @@
+import NSTMConfiguration
 import NSTMTensor
 
 /// A new state when tokens resemble no state: the mean of 1 − max cos(key, Kₙ) over tokens is above a threshold.
 public struct NoveltyAllocation: AllocationPolicy {
+    public static let type = "novelty"
+    public static let summary = "a new state when tokens resemble none"
     /// In 0 ... 2.
-    public let above: Double
-    public init(above: Double = 0.5) { self.above = above }
+    public var above = 0.5
+    public init() {}
+    public init(above: Double) { self.above = above }
+    public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+        above = reader.double("above", default: above, in: 0...2)
+    }
     public var needs: Set<StateObservation> { [.write, .novelty] }
     public func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal? {
         guard let novelty = view.novelty, novelty > above else { return nil }

@@ -5,6 +5,8 @@ import NSTMTensor
 /// A new state when the training loss has stopped falling: for so many decisions in a row it has not been lower than the best by a
 /// margin. After a proposal it counts anew.
 public struct PlateauAllocation: AllocationPolicy {
+    public static let type = "plateau"
+    public static let summary = "a new state when the loss has stopped falling"
     public struct Memory: StoredValue, Sendable, Equatable {
         public var best: Double?
         public var stale = 0
@@ -20,12 +22,18 @@ public struct PlateauAllocation: AllocationPolicy {
         }
     }
     public var memory = Memory()
-    public let decisions: Int
+    /// Decisions in a row without a lower loss.
+    public var decisions = 5
     /// In nats.
-    public let margin: Double
-    public init(decisions: Int = 5, margin: Double = 0.005) {
+    public var margin = 0.005
+    public init() {}
+    public init(decisions: Int = Self().decisions, margin: Double = Self().margin) {
         self.decisions = decisions
         self.margin = margin
+    }
+    public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+        decisions = reader.int("decisions", default: decisions, in: 1...1_000_000)
+        margin = reader.double("margin", default: margin, in: 0...1e6)
     }
     public mutating func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal? {
         guard let best = memory.best, view.loss >= best - margin else {

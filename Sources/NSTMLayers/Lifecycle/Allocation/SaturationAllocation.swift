@@ -1,9 +1,17 @@
+import NSTMConfiguration
 import NSTMTensor
 
 /// A new state when none is idle: even the state written to least gets more than a share of the mean load (1: all alike).
 public struct SaturationAllocation: AllocationPolicy {
-    public let above: Double
-    public init(above: Double = 0.5) { self.above = above }
+    public static let type = "saturation"
+    public static let summary = "a new state when none is idle"
+    /// A share of the mean load.
+    public var above = 0.5
+    public init() {}
+    public init(above: Double) { self.above = above }
+    public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+        above = reader.double("above", default: above, in: 0...1)
+    }
     public func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal? {
         guard let least = view.load.min(), least > above else { return nil }
         return AllocationProposal(score: least, reason: "every state has more than \(short(above)) of the mean load")

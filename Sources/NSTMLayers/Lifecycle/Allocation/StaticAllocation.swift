@@ -1,7 +1,10 @@
+import NSTMConfiguration
 import NSTMTensor
 
-/// No state is ever born: as many as there were at the start.
+/// No allocation: the number of states does not grow.
 public struct StaticAllocation: AllocationPolicy {
+    public static let type = "static"
+    public static let summary = "no new states"
     public init() {}
     public var needs: Set<StateObservation> { [] }
     public func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal? { nil }

@@ -1,9 +1,17 @@
+import NSTMConfiguration
 import NSTMTensor
 
 /// A new state when the loss is higher than usual: (mean since the last decision − moving mean)/moving deviation is above z.
 public struct SurpriseAllocation: AllocationPolicy {
-    public let above: Double
-    public init(above: Double = 3) { self.above = above }
+    public static let type = "surprise"
+    public static let summary = "a new state when the loss is higher than usual"
+    /// z, in standard deviations.
+    public var above = 3.0
+    public init() {}
+    public init(above: Double) { self.above = above }
+    public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+        above = reader.double("above", default: above, in: 0...1e6)
+    }
     public func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal? {
         guard view.lossDeviation > 0, case let z = (view.loss - view.usualLoss) / view.lossDeviation, z > above else {
             return nil

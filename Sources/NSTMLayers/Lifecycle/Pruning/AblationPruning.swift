@@ -1,15 +1,24 @@
+import NSTMConfiguration
 import NSTMTensor
 
-/// Goes by what every score stands for: how much the loss grows when the state is masked, measured on a batch for one state after the
-/// other. Dear: a pass of the model for each state at each decision. Those whose loss grows by less than a bound die; with `keep`, all
-/// but the K whose loss grows most.
+/// Prunes states by the growth of the loss when the state is masked, measured on a batch for one state after the other: those whose
+/// growth is below a bound; with `keep`, all but the K with the largest growth. Expensive: one forward pass of the model per state at
+/// each decision.
 public struct AblationPruning: PruningPolicy {
-    public let keep: Int?
-    /// In nats.
-    public let below: Double?
+    public static let type = "ablation"
+    public static let summary = "states without which the loss hardly grows, measured"
+    /// K; nil: all.
+    public var keep: Int?
+    /// In nats; nil: no bound.
+    public var below: Double?
+    public init() {}
     public init(keep: Int? = nil, below: Double? = nil) {
         self.keep = keep
         self.below = below
+    }
+    public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+        keep = reader.optionalInt("keep", default: keep, in: layer.choices)
+        below = reader.optionalDouble("below", default: below ?? (keep == nil ? 0 : nil), in: -1e9...1e9)
     }
     public var needs: Set<StateObservation> { [.write, .read, .ablation] }
     public func scores(_ view: StateView, _ key: RandomKey) -> [Double] { view.states.map { $0.ablation ?? 0 } }

@@ -1,15 +1,24 @@
+import NSTMConfiguration
 import NSTMTensor
 
-/// A state that nothing has been written to for so many steps dies; with `keep`, the K last used live. Of those used in the same step
-/// the one written to less goes first. The rule of caches; for memories of networks Rae et al. 2016 ("Scaling memory-augmented neural
+/// Prunes states that nothing has been written to for a number of steps; with `keep`, all but the K last used. Of those used in the
+/// same step the one with the smaller load is pruned first. The rule of caches; for memories of networks Rae et al. 2016 ("Scaling memory-augmented neural
 /// networks with sparse reads and writes").
 public struct LeastRecentlyUsedPruning: PruningPolicy {
-    /// Steps without a write after which a state dies; nil: never for that.
-    public let after: Int?
-    public let keep: Int?
+    public static let type = "least-recently-used"
+    public static let summary = "states that nothing has been written to for long"
+    /// Steps without a write after which a state is pruned; nil: no bound.
+    public var after: Int?
+    /// K; nil: all.
+    public var keep: Int?
+    public init() {}
     public init(after: Int?, keep: Int? = nil) {
         self.after = after
         self.keep = keep
+    }
+    public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+        keep = reader.optionalInt("keep", default: keep, in: layer.choices)
+        after = reader.optionalInt("after", default: after ?? (keep == nil ? 1000 : nil), in: 1...1_000_000_000)
     }
     /// −idle steps, and less than one step for the load.
     public func scores(_ view: StateView, _ key: RandomKey) -> [Double] {

@@ -1,17 +1,18 @@
+import NSTMConfiguration
 import NSTMTensor
 
-/// Says which states of a layer should die. A value: what it has to remember between decisions is its `memory`, which is saved with
-/// the run; whatever is random it draws from the key.
+/// Selects the states of a layer that are candidates for pruning. A value that holds its settings; what it has to remember between
+/// decisions is its `memory`, which is saved with the run, and random numbers are drawn from the key.
 ///
-/// When a decision is made, how many may die at once, who is spared: that is `LifecycleLimits`, the same for all policies.
-public protocol PruningPolicy: Sendable {
+/// `LifecycleLimits` determines when decisions are made and how many states one decision may prune, for all policies.
+public protocol PruningPolicy: Configurable where Scope == LayerDimensions {
     associatedtype Memory: Codable = NoMemory
     var memory: Memory { get set }
     /// What has to be observed or measured.
     var needs: Set<StateObservation> { get }
-    /// How much each of the view's states is worth; all finite.
+    /// A score of each of the view's states; all finite.
     func scores(_ view: StateView, _ key: RandomKey) -> [Double]
-    /// Who should die, by index into the view's states, those that are worth least first.
+    /// Candidates by index into the view's states, smallest score first.
     mutating func candidates(_ scores: [Double], _ view: StateView) -> [(index: Int, reason: String)]
 }
 
@@ -28,4 +29,10 @@ extension PruningPolicy { public var needs: Set<StateObservation> { [.write, .re
 func beyond(_ count: Int, _ scores: [Double]) -> [Int] {
     let order = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] < scores[$1] : $0 > $1 }
     return Array(order.prefix(max(0, scores.count - count)))
+}
+
+extension Registry where Value == any PruningPolicy, Scope == LayerDimensions {
+    public init() { self.init("pruning policy", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) }) }
+    /// Adds a pruning policy under the name of its type.
+    public mutating func register<Policy: PruningPolicy>(_ type: Policy.Type) { register(type.init()) }
 }

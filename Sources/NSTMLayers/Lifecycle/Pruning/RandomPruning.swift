@@ -1,12 +1,21 @@
+import NSTMConfiguration
 import NSTMTensor
 
 /// Keeps K states drawn at random: what every other policy must beat.
 public struct RandomPruning: PruningPolicy {
-    public let keep: Int
-    private let seed: Int
-    public init(keep: Int, seed: Int = 0) {
+    public static let type = "random"
+    public static let summary = "all but K states drawn at random"
+    /// K; nil: all.
+    public var keep: Int?
+    public var seed = 0
+    public init() {}
+    public init(keep: Int, seed: Int = Self().seed) {
         self.keep = keep
         self.seed = seed
+    }
+    public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+        keep = reader.int("keep", default: keep, in: layer.choices)
+        seed = reader.int("seed", default: seed, in: 0...Int.max)
     }
     /// One draw for each identity, the same at every decision.
     public func scores(_ view: StateView, _ key: RandomKey) -> [Double] {
@@ -14,6 +23,6 @@ public struct RandomPruning: PruningPolicy {
         return view.states.map { own.uniform($0.identity) }
     }
     public func candidates(_ scores: [Double], _ view: StateView) -> [(index: Int, reason: String)] {
-        beyond(keep, scores).map { ($0, "drawn") }
+        beyond(keep ?? scores.count, scores).map { ($0, "drawn") }
     }
 }

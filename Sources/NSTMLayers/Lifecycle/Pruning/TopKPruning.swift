@@ -1,16 +1,26 @@
+import NSTMConfiguration
 import NSTMTensor
 
 /// The K states of the largest measure live.
 public struct TopKPruning: PruningPolicy {
-    public let measure: StateMeasure
-    public let keep: Int
-    public init(measure: StateMeasure = .importance, keep: Int) {
+    public static let type = "top-k"
+    public static let summary = "all but the K states of the largest measure"
+    public var measure = StateMeasure.importance
+    /// K; nil: all.
+    public var keep: Int?
+    public init() {}
+    public init(measure: StateMeasure = Self().measure, keep: Int) {
         self.measure = measure
         self.keep = keep
+    }
+    public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+        measure = reader.choice("measure", default: measure)
+        keep = reader.int("keep", default: keep, in: layer.choices)
     }
     public var needs: Set<StateObservation> { measure.needs }
     public func scores(_ view: StateView, _ key: RandomKey) -> [Double] { measure(view) }
     public func candidates(_ scores: [Double], _ view: StateView) -> [(index: Int, reason: String)] {
-        beyond(keep, scores).map { ($0, "\(measure.rawValue) not among the \(keep) largest") }
+        let keep = keep ?? scores.count
+        return beyond(keep, scores).map { ($0, "\(measure.rawValue) not among the \(keep) largest") }
     }
 }

@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -58,6 +59,23 @@ public final class ContentSlotsRule: StateUpdateRule {
         next.usage = found.usage
         return (reads, next)
     }
+}
+
+// MARK: Configuration
+
+extension ContentSlotsRule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "content-slots"
+        public static let summary = "states allocated by the content of tokens"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            ContentSlotsRule(parameters, width: layer.width)
+        }
+    }
+}
+
+extension UpdateRuleConfiguration where Self == ContentSlotsRule.Configuration {
+    public static var contentSlots: Self { Self() }
 }
 
 // MARK: Cost

@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -30,6 +31,38 @@ public final class MinLSTMRule: TokenDrivenUpdateRule {
         let logs = gates(tokens, context).logSigmoid().split(axis: 2, into: 2)
         return ConvexUpdate(write: routing, gate: (logs[1] - logs[0]).sigmoid())
     }
+}
+
+// MARK: Configuration
+
+extension MinGRURule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "min-gru"
+        public static let summary = "minGRU: a convex update with a gate for each channel"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            MinGRURule(parameters, width: layer.width)
+        }
+    }
+}
+
+extension MinLSTMRule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "min-lstm"
+        public static let summary = "normalized minLSTM: a convex update with two gates for each channel"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            MinLSTMRule(parameters, width: layer.width)
+        }
+    }
+}
+
+extension UpdateRuleConfiguration where Self == MinGRURule.Configuration {
+    public static var minGRU: Self { Self() }
+}
+
+extension UpdateRuleConfiguration where Self == MinLSTMRule.Configuration {
+    public static var minLSTM: Self { Self() }
 }
 
 // MARK: Cost

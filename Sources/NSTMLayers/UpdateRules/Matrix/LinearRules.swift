@@ -1,23 +1,28 @@
 import Foundation
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
 // Rules whose states are the rows of a matrix (`MatrixUpdate`). What routing decides is how strongly a state takes part: a decay α
 // becomes exp(w log α) there, so that a state with weight 0 stays exactly as it is.
 
-/// Gated linear attention (Yang et al. 2024): V ← α^w V + w c v, log α = logsigmoid(x·G + b)/τ for each state, τ = 16.
+/// Gated linear attention (Yang et al. 2024): V ← α^w V + w c v, log α = logsigmoid(x·G + b)/τ for each state, with the gate logit
+/// normalizer τ.
 public final class GatedLinearRule: TokenDrivenUpdateRule {
     private let gate: Linear
-    /// τ: how much slower states are than their gates.
-    public let slowness: Double
+    /// τ.
+    public let gateLogitNormalizer: Double
 
-    public init(_ parameters: ParameterBuilder, width: Int, states: Int, slowness: Double = 16) {
+    public init(
+        _ parameters: ParameterBuilder, width: Int, states: Int,
+        gateLogitNormalizer: Double = Configuration().gateLogitNormalizer
+    ) {
         gate = Linear(parameters.child("gate"), in: width, out: states, stateAxis: 0)
-        self.slowness = slowness
+        self.gateLogitNormalizer = gateLogitNormalizer
     }
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
-        MatrixUpdate(write: routing, decay: (routing * (gate(tokens, context).logSigmoid() / slowness)).exp())
+        MatrixUpdate(write: routing, decay: (routing * (gate(tokens, context).logSigmoid() / gateLogitNormalizer)).exp())
     }
 }
 
@@ -29,7 +34,7 @@ public final class ScalarDecayRule: TokenDrivenUpdateRule {
     /// With a gate A, [1]; without one the logarithms of the decays, [N], which are not learned.
     private let rate: Parameter
 
-    public init(_ parameters: ParameterBuilder, width: Int, states: Int, gate: Bool = true) {
+    public init(_ parameters: ParameterBuilder, width: Int, states: Int, gate: Bool = Configuration().isGated) {
         // softplus(−2.25) = 0.1
         step = gate ? Linear(parameters.child("step"), in: width, out: 1, biasInitializer: .constant(-2.25)) : nil
         let fixed = (0..<states).map { log1p(-exp2(-5 - 7 * Double($0) / Double(max(1, states - 1)))) }
@@ -47,17 +52,17 @@ public final class ScalarDecayRule: TokenDrivenUpdateRule {
 
 /// Linear attention (Katharopoulos et al. 2020) without forgetting, as a running mean: a state holds what was written to it divided
 /// by the mass of its writes, V = Σ w c v/n with n = 1 + Σ w, the learned beginning counting as one token. So it is bounded,
-/// where the sum would grow with the sequence and its normalizer Σ q·k could vanish. `usage` is n, which stops at a horizon: from there
-/// on old writes fade, and a state is the mean over about so much mass.
+/// where the sum would grow with the sequence and its normalizer Σ q·k could vanish. `usage` is n, at most the window W: after a mass
+/// of W, old writes fade, and a state is the mean over a mass of about W.
 public final class LinearAttentionRule: TokenDrivenUpdateRule {
     /// The largest n, at least 1.
-    public let horizon: Double
-    public init(horizon: Double = 256) { self.horizon = horizon }
+    public let window: Double
+    public init(window: Double = Configuration().window) { self.window = window }
     public var initialUsage: Double? { 1 }
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
         guard let usage else { fatalError("LinearAttentionRule: states without usage") }
         // w is never negative, so that the bound of the sum is the bound of every step.
-        let n = (routing.cumulativeSum(axis: 1) + usage.unsqueezed(axis: 1)).clamped(min: 0, max: horizon), share = routing / n
+        let n = (routing.cumulativeSum(axis: 1) + usage.unsqueezed(axis: 1)).clamped(min: 0, max: window), share = routing / n
         return MatrixUpdate(write: share, decay: 1 - share, usage: n.select(axis: 1, routing.shape[1] - 1))
     }
 }
@@ -99,6 +104,133 @@ public final class WKVRule: TokenDrivenUpdateRule {
     public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
         MatrixUpdate(write: routing, decay: (-routing * gate(tokens, context).exp()).exp(), bonus: context[bonus])
     }
+}
+
+// MARK: Configuration
+
+extension GatedLinearRule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "gated-linear"
+        public static let summary = "gated linear attention"
+        /// τ: divides the logarithm of the gates.
+        public var gateLogitNormalizer = 16.0
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            gateLogitNormalizer = reader.double("gate-logit-normalizer", default: gateLogitNormalizer, in: 1...1e6)
+        }
+        public var defaultReadout: any ReadoutConfiguration { .linear }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            GatedLinearRule(parameters, width: layer.width, states: layer.states, gateLogitNormalizer: gateLogitNormalizer)
+        }
+    }
+}
+
+extension ScalarDecayRule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "scalar-decay"
+        public static let summary = "one decay for all states, of Mamba-2 or of RetNet"
+        /// Whether the decay depends on the token (Mamba-2); otherwise it is fixed (RetNet).
+        public var isGated = true
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            isGated = reader.bool("gate", default: isGated)
+        }
+        public var defaultReadout: any ReadoutConfiguration { .linear }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            ScalarDecayRule(parameters, width: layer.width, states: layer.states, gate: isGated)
+        }
+    }
+}
+
+extension LinearAttentionRule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "linear-attention"
+        public static let summary = "running means of what is written to each state"
+        /// Writes over which the mean is taken.
+        public var window = 256.0
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            window = reader.double("window", default: window, in: 1...1e9)
+        }
+        public var defaultReadout: any ReadoutConfiguration { .linear }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            LinearAttentionRule(window: window)
+        }
+    }
+}
+
+extension DeltaRule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "delta"
+        public static let summary = "the delta rule"
+        public init() {}
+        public var defaultReadout: any ReadoutConfiguration { .linear }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            DeltaRule(parameters, width: layer.width, states: layer.states, heads: layer.heads)
+        }
+    }
+}
+
+extension DeltaRule {
+    public struct GatedConfiguration: UpdateRuleConfiguration {
+        public static let type = "gated-delta"
+        public static let summary = "the delta rule with a decay for each state"
+        public init() {}
+        public var defaultReadout: any ReadoutConfiguration { .linear }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            DeltaRule(parameters, width: layer.width, states: layer.states, heads: layer.heads, gate: true)
+        }
+    }
+}
+
+extension WKVRule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "wkv"
+        public static let summary = "RWKV-6 with a decay for each state"
+        public init() {}
+        public var defaultReadout: any ReadoutConfiguration { .linear }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            WKVRule(parameters, width: layer.width, states: layer.states)
+        }
+    }
+}
+
+extension UpdateRuleConfiguration where Self == GatedLinearRule.Configuration {
+    public static var gatedLinear: Self { Self() }
+    public static func gatedLinear(gateLogitNormalizer: Double) -> Self {
+        var settings = Self()
+        settings.gateLogitNormalizer = gateLogitNormalizer
+        return settings
+    }
+}
+
+extension UpdateRuleConfiguration where Self == ScalarDecayRule.Configuration {
+    public static func scalarDecay(gate isGated: Bool = Self().isGated) -> Self {
+        var settings = Self()
+        settings.isGated = isGated
+        return settings
+    }
+}
+
+extension UpdateRuleConfiguration where Self == LinearAttentionRule.Configuration {
+    public static var linearAttention: Self { Self() }
+    public static func linearAttention(window: Double) -> Self {
+        var settings = Self()
+        settings.window = window
+        return settings
+    }
+}
+
+extension UpdateRuleConfiguration where Self == DeltaRule.Configuration {
+    public static var delta: Self { Self() }
+}
+
+extension UpdateRuleConfiguration where Self == DeltaRule.GatedConfiguration {
+    public static var gatedDelta: Self { Self() }
+}
+
+extension UpdateRuleConfiguration where Self == WKVRule.Configuration {
+    public static var wkv: Self { Self() }
 }
 
 // MARK: Cost

@@ -1,5 +1,6 @@
 import Foundation
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -57,6 +58,50 @@ public final class DiagonalSSM: TokenDrivenUpdateRule {
         SelectiveUpdate(
             write: routing, delta: context[steps].exp().broadcast(to: tokens.shape), rates: -context[rates].exp())
     }
+}
+
+// MARK: Configuration
+
+extension SelectiveDiagonalRule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "selective-diagonal"
+        public static let summary = "the selective state space of Mamba"
+        /// R; nil: D/16, at least 1.
+        public var rank: Int?
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            rank = reader.int("rank", default: rank ?? max(1, layer.width / 16), in: 1...layer.width)
+        }
+        public var defaultReadout: any ReadoutConfiguration { .linear }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            SelectiveDiagonalRule(parameters, width: layer.width, states: layer.states, rank: rank)
+        }
+    }
+}
+
+extension DiagonalSSM {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "diagonal-ssm"
+        public static let summary = "a diagonal state space with real rates (S4D-real)"
+        public init() {}
+        public var defaultReadout: any ReadoutConfiguration { .linear }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            DiagonalSSM(parameters, width: layer.width, states: layer.states)
+        }
+    }
+}
+
+extension UpdateRuleConfiguration where Self == SelectiveDiagonalRule.Configuration {
+    public static var selectiveDiagonal: Self { Self() }
+    public static func selectiveDiagonal(rank: Int) -> Self {
+        var settings = Self()
+        settings.rank = rank
+        return settings
+    }
+}
+
+extension UpdateRuleConfiguration where Self == DiagonalSSM.Configuration {
+    public static var diagonalSSM: Self { Self() }
 }
 
 // MARK: Cost

@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -23,6 +24,23 @@ public final class GRURule: StateUpdateRule {
         next.keys = states.keys + w * (token.key.unsqueezed(axis: 1) - states.keys)
         return next
     }
+}
+
+// MARK: Configuration
+
+extension GRURule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "gru"
+        public static let summary = "a gated recurrent unit in every state"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            GRURule(parameters, width: layer.width)
+        }
+    }
+}
+
+extension UpdateRuleConfiguration where Self == GRURule.Configuration {
+    public static var gru: Self { Self() }
 }
 
 // MARK: Cost

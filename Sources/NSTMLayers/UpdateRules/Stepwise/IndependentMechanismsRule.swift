@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
@@ -44,6 +45,32 @@ public final class IndependentMechanismsRule: StateUpdateRule {
         next.values = v + w * gatedRecurrentChange(v, input: input, recurrent: recurrent)
         next.keys = states.keys + w * (key - states.keys)
         return next
+    }
+}
+
+// MARK: Configuration
+
+extension IndependentMechanismsRule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "independent-mechanisms"
+        public static let summary = "recurrent units with weights of their own, of which k take in a token"
+        /// States that take in a token; nil: 4, or all where there are fewer.
+        public var k: Int?
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            k = reader.int("k", default: k ?? layer.fewStates, in: layer.choices)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            IndependentMechanismsRule(parameters, width: layer.width, states: layer.states, k: k ?? layer.fewStates)
+        }
+    }
+}
+
+extension UpdateRuleConfiguration where Self == IndependentMechanismsRule.Configuration {
+    public static func independentMechanisms(_ k: Int) -> Self {
+        var settings = Self()
+        settings.k = k
+        return settings
     }
 }
 

@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 
 /// A long short-term memory (Hochreiter & Schmidhuber 1997) as the rule of every state, with coupled input and forget gates
@@ -32,6 +33,26 @@ public final class LSTMRule: StateUpdateRule {
         next.keys = states.keys + w * (token.key.unsqueezed(axis: 1) - states.keys)
         return next
     }
+}
+
+// MARK: Configuration
+
+extension LSTMRule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "lstm"
+        public static let summary = "a long short-term memory in every state"
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            if layer.width % 2 != 0 { reader.addIssue("type", "lstm needs an even width, not \(layer.width)") }
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            LSTMRule(parameters, width: layer.width)
+        }
+    }
+}
+
+extension UpdateRuleConfiguration where Self == LSTMRule.Configuration {
+    public static var lstm: Self { Self() }
 }
 
 // MARK: Cost

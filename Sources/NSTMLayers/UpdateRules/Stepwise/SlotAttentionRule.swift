@@ -1,4 +1,5 @@
 import NSTMAutograd
+import NSTMConfiguration
 import NSTMModules
 
 /// One iteration of slot attention (Locatello et al. 2020, "Object-centric learning with slot attention", algorithm 1) for every
@@ -39,6 +40,33 @@ public final class SlotAttentionRule: StateUpdateRule {
         next.values = v + w * (new - v)
         next.keys = states.keys + w * (key - states.keys)
         return next
+    }
+}
+
+// MARK: Configuration
+
+extension SlotAttentionRule {
+    public struct Configuration: UpdateRuleConfiguration {
+        public static let type = "slot-attention"
+        public static let summary = "states that compete for each token"
+        /// Width of the feed-forward part; nil: the width of the layer.
+        public var hidden: Int?
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
+            hidden = reader.int("hidden", default: hidden ?? layer.width, in: 1...1_000_000)
+        }
+        public func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule {
+            SlotAttentionRule(parameters, width: layer.width, hidden: hidden ?? layer.width)
+        }
+    }
+}
+
+extension UpdateRuleConfiguration where Self == SlotAttentionRule.Configuration {
+    public static var slotAttention: Self { Self() }
+    public static func slotAttention(hidden: Int) -> Self {
+        var settings = Self()
+        settings.hidden = hidden
+        return settings
     }
 }
 

@@ -1,0 +1,69 @@
+/// One key of a map as it was read: its type, default and range.
+public struct ConfigurationField: Sendable, Equatable {
+    public let key: String
+    /// Such as `int` or `a list of ints`.
+    public let type: String
+    /// `null` for a key that may be left out and has no default; nil for a required one.
+    public let fallback: ConfigurationValue?
+    /// Valid values of a number; nil for other types.
+    public let range: String?
+    /// Valid values of a name; empty for other types.
+    public let choices: [String]
+    /// The setting with which the key is read, such as `against: states`; nil: it always is.
+    public internal(set) var condition: String?
+    /// Whether the default and the range depend on the scope.
+    public internal(set) var defaultDependsOnScope = false
+    public internal(set) var rangeDependsOnScope = false
+}
+
+/// A registered type with its settings.
+public struct TypeDescription: Sendable, Equatable {
+    public let type: String
+    public let summary: String
+    /// In the order of reading.
+    public let fields: [ConfigurationField]
+}
+
+extension Registry {
+    /// All types, sorted by name. The settings are those that reading an empty map asks for, and what else it asks for with another
+    /// choice of a name or with the other value of a switch.
+    /// - Parameter other: a second scope: fields that differ between the two depend on the scope.
+    public func descriptions(_ scope: Scope, comparedWith other: Scope) -> [TypeDescription] {
+        names.map { name in
+            let value = try! value(name)
+            func fields(_ map: ConfigurationMap, _ scope: Scope) -> [ConfigurationField] {
+                let reader = ConfigurationReader(.map(map))
+                _ = reading(value, reader, scope)
+                return reader.fields
+            }
+            let others = fields([:], other)
+            var all = fields([:], scope)
+            for (i, field) in all.enumerated() {
+                let twin = others.first { $0.key == field.key }
+                all[i].defaultDependsOnScope = twin?.fallback != field.fallback
+                all[i].rangeDependsOnScope = twin?.range != field.range
+            }
+            for field in all {
+                for choice in field.alternatives {
+                    for var more in fields([field.key: choice], scope) where !all.contains(where: { $0.key == more.key }) {
+                        more.condition = "\(field.key): \(choice.plain)"
+                        all.append(more)
+                    }
+                }
+            }
+            return TypeDescription(type: name, summary: summary(of: value), fields: all)
+        }
+    }
+}
+
+extension ConfigurationField {
+    /// Valid values other than the default.
+    fileprivate var alternatives: [ConfigurationValue] {
+        (type == "bool" ? [.bool(true), .bool(false)] : choices.map { .string($0) }).filter { $0 != fallback }
+    }
+}
+
+extension ConfigurationValue {
+    /// As YAML has it, on one line.
+    public var plain: String { if case .string(let text) = self { text } else { short } }
+}

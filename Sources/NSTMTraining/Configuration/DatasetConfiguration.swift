@@ -1,0 +1,192 @@
+import NSTMConfiguration
+import NSTMData
+
+/// The settings of a dataset, which open it.
+public protocol DatasetConfiguration: Configurable where Scope == DatasetFolder {
+    /// Finds or fetches the data.
+    /// - Throws: `DatasetError`; `ConfigurationError` when the settings do not go with a tokenizer in use.
+    func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset
+}
+
+extension Registry where Value == any DatasetConfiguration, Scope == DatasetFolder {
+    public init() { self.init("dataset", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) }) }
+    /// Adds the settings of a dataset under the name of their type.
+    public mutating func register<Settings: DatasetConfiguration>(_ type: Settings.Type) { register(type.init()) }
+}
+
+// MARK: Text
+
+/// The settings of Tiny Shakespeare.
+public struct TinyShakespeareConfiguration: DatasetConfiguration {
+    public static let type = "tinyshakespeare"
+    public static let summary = "the plays of Shakespeare in one megabyte, fetched when missing"
+    /// Tokens of a sequence.
+    public var context = 64
+    public var unit = CharacterTokenizer.Unit.character
+    public init() {}
+    public mutating func read(_ reader: ConfigurationReader, _ folder: DatasetFolder) {
+        context = reader.int("context", default: context, in: 1...1_000_000)
+        unit = reader.choice("unit", default: unit)
+    }
+    public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+        try opening.check(unit)
+        let file = try folder.resolve(.tinyShakespeare, download: true, progress: opening.progress)
+        let data = try TextDataset(
+            contentsOf: file.url, name: Self.type, context: context, unit: unit, tokenizer: opening.tokenizer)
+        return OpenedDataset(data, tokenizer: data.tokenizer, warning: file.warning?.description)
+    }
+}
+
+extension TextDataset {
+    public struct Configuration: DatasetConfiguration {
+        public static let type = "text"
+        public static let summary = "a text file of your own"
+        /// Tokens of a sequence.
+        public var context = 64
+        /// Path of the text; must be set.
+        public var file: String?
+        /// Share of the text that is trained on; the rest is for validation.
+        public var trainingFraction = 0.9
+        public var unit = CharacterTokenizer.Unit.character
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ folder: DatasetFolder) {
+            context = reader.int("context", default: context, in: 1...1_000_000)
+            file = reader.file("file", default: file, locating: folder.location)
+            trainingFraction = reader.double("training-fraction", default: trainingFraction, in: 0.01...0.99)
+            unit = reader.choice("unit", default: unit)
+        }
+        public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+            try opening.check(unit)
+            let data = try TextDataset(
+                contentsOf: try folder.file(file ?? ""), name: Self.type, context: context, trainingFraction: trainingFraction,
+                unit: unit, tokenizer: opening.tokenizer)
+            return OpenedDataset(data, tokenizer: data.tokenizer, warning: nil)
+        }
+    }
+}
+
+// MARK: Images
+
+extension MNIST {
+    public struct Configuration: DatasetConfiguration {
+        public static let type = "mnist"
+        public static let summary = "handwritten digits as sequences of patches, fetched when missing"
+        /// Side of a patch, in pixels.
+        public var patch = 4
+        /// Largest shift of a training image, in pixels.
+        public var shift = 0
+        /// Training images that are kept for validation.
+        public var validation = 5000
+        /// The images of evaluations.
+        public var evaluation = MNIST.Split.validation
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ folder: DatasetFolder) {
+            patch = reader.int("patch", default: patch, in: 1...28)
+            shift = reader.int("shift", default: shift, in: 0...27)
+            validation = reader.int("validation", default: validation, in: 1...59_999)
+            evaluation = reader.choice("evaluation", default: evaluation)
+        }
+        public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+            let (digits, warning) = try digits(folder, opening)
+            return OpenedDataset(digits, tokenizer: nil, warning: warning)
+        }
+        fileprivate func digits(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> (MNIST, warning: String?) {
+            let files = try MNISTFiles(in: folder, progress: opening.progress), warnings = files.warnings.map(\.description)
+            return (
+                try MNIST(files, patch: patch, shift: shift, validationCount: validation, evaluation: evaluation),
+                warnings.isEmpty ? nil : warnings.joined(separator: "\n")
+            )
+        }
+    }
+}
+
+extension MNISTQuestions {
+    public struct Configuration: DatasetConfiguration {
+        public static let type = "mnist-questions"
+        public static let summary = "handwritten digits with a question of text about each"
+        public var digits = MNIST.Configuration()
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ folder: DatasetFolder) { digits.read(reader, folder) }
+        public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+            let (digits, warning) = try digits.digits(folder, opening)
+            return OpenedDataset(MNISTQuestions(digits), tokenizer: nil, warning: warning)
+        }
+    }
+}
+
+// MARK: Synthetic tasks
+
+extension CopyTask {
+    public struct Configuration: DatasetConfiguration {
+        public static let type = "copy"
+        public static let summary = "random vectors to be written down after the last one"
+        /// Bits of a vector.
+        public var bits = 8
+        public var minimumLength = 1
+        public var maximumLength = 10
+        /// nil: every length of training.
+        public var evaluationLengths: [Int]?
+        /// Sequences of an evaluation, of each length.
+        public var evaluationCount = 100
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ folder: DatasetFolder) {
+            bits = reader.int("bits", default: bits, in: 1...1024)
+            minimumLength = reader.int("minimum-length", default: minimumLength, in: 1...100_000)
+            maximumLength = reader.int("maximum-length", default: maximumLength, in: 1...100_000)
+            let usual = Array(minimumLength...max(minimumLength, maximumLength))
+            evaluationLengths = reader.ints("evaluation-lengths", default: evaluationLengths ?? usual, in: 1...100_000)
+            evaluationCount = reader.int("evaluation-count", default: evaluationCount, in: 1...1_000_000)
+        }
+        public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+            let data = try CopyTask(
+                bits: bits, minimumLength: minimumLength, maximumLength: maximumLength,
+                evaluationLengths: evaluationLengths ?? [], evaluationCount: evaluationCount)
+            return OpenedDataset(data, tokenizer: nil, warning: nil)
+        }
+    }
+}
+
+extension RecallTask {
+    public struct Configuration: DatasetConfiguration {
+        public static let type = "recall"
+        public static let summary = "associative recall of several queries (MQAR)"
+        public var vocabulary = 256
+        /// Tokens of a sequence.
+        public var length = 128
+        /// Pairs of key and value.
+        public var pairs = 8
+        /// Tokens between the queries.
+        public var filler = Filler.blank
+        /// Exponent of the power law of the distances.
+        public var alpha = 0.01
+        /// nil: the length of training.
+        public var evaluationLengths: [Int]?
+        /// One number for each evaluation length; nil: the pairs of training.
+        public var evaluationPairs: [Int]?
+        /// Sequences of an evaluation, of each length.
+        public var evaluationCount = 200
+        public init() {}
+        public mutating func read(_ reader: ConfigurationReader, _ folder: DatasetFolder) {
+            vocabulary = reader.int("vocabulary", default: vocabulary, in: 4...1_000_000)
+            length = reader.int("length", default: length, in: 4...1_000_000)
+            pairs = reader.int("pairs", default: pairs, in: 1...250_000)
+            filler = reader.choice("filler", default: filler)
+            alpha = reader.double("alpha", default: alpha, in: -100...100)
+            let lengths = reader.ints("evaluation-lengths", default: evaluationLengths ?? [length], in: 4...1_000_000)
+            let counts = reader.ints(
+                "evaluation-pairs", default: evaluationPairs ?? lengths.map { [pairs] _ in pairs }, in: 1...250_000)
+            if lengths.count != counts.count {
+                reader.addIssue("evaluation-pairs", "\(counts.count) numbers for \(lengths.count) evaluation lengths")
+            }
+            (evaluationLengths, evaluationPairs) = (lengths, counts)
+            evaluationCount = reader.int("evaluation-count", default: evaluationCount, in: 1...1_000_000)
+        }
+        public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+            let data = try RecallTask(
+                vocabulary: vocabulary, length: length, pairs: pairs,
+                evaluation: zip(evaluationLengths ?? [], evaluationPairs ?? []).map { .init(length: $0, pairs: $1) },
+                evaluationCount: evaluationCount, filler: filler, alpha: alpha)
+            return OpenedDataset(data, tokenizer: nil, warning: nil)
+        }
+    }
+}
