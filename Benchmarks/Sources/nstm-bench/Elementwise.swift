@@ -38,8 +38,8 @@ func elementwise(_ name: String, _ rows: Int, _ columns: Int) -> Double? {
         let builder = ParameterBuilder(seed: 1)
         let weights = builder("weights", [rows, columns], .zeros), context = ForwardContext(.train)
         let gradients = (context[weights] * context.constant(x)).sum().backward()
-        let optimizer = Optimizer(.adamW(beta1: 0.9, beta2: 0.99), decay: 0.1)
-        return median { optimizer.update(gradients, rate: 1e-3) }
+        let optimizer = ParameterUpdater(AdamW(beta2: 0.99), weightDecay: 0.1)
+        return median { optimizer.update(gradients, learningRate: 1e-3) }
     default: return nil
     }
 }

@@ -4,13 +4,13 @@ import NSTM
 /// One training step, ready to be taken: forward, backward, clipping by norm, AdamW. Returns the number of recorded operations.
 func trainingStep(_ kind: String, _ batch: Int, _ length: Int) -> () -> Int {
     let model = model(kind, positions: length)
-    let optimizer = Optimizer(.adamW(beta1: 0.9, beta2: 0.99), decay: 0.1)
+    let optimizer = ParameterUpdater(AdamW(beta2: 0.99), weightDecay: 0.1)
     let x = tokens(batch, length, "inputs"), y = tokens(batch, length, "targets")
     return {
         let context = ForwardContext(.train), loss = model(x, context).crossEntropy(y), operations = context.tape.count
         let gradients = loss.backward()
         let norm = gradients.globalNorm
-        optimizer.update(gradients, rate: 1e-3, scale: norm > 1 ? 1 / norm : 1)
+        optimizer.update(gradients, learningRate: 1e-3, scale: norm > 1 ? 1 / norm : 1)
         return operations
     }
 }
