@@ -16,14 +16,14 @@ struct DescribeCommand: ParsableCommand {
     func run() throws {
         guard let kind else {
             let all = Self.sections.map { markdown ? $0.markdown : $0.text }
-            NSTMCommand.say((markdown ? [Self.introduction] + all : all).joined(separator: "\n\n"))
+            NSTMCommand.printLine((markdown ? [Self.introduction] + all : all).joined(separator: "\n\n"))
             return
         }
         guard let section = Self.sections.first(where: { $0.name == kind }) else {
             throw ValidationError(
                 "unknown kind '\(kind)'; known kinds: \(Self.sections.map(\.name).joined(separator: ", "))")
         }
-        NSTMCommand.say(markdown ? section.markdown : section.text)
+        NSTMCommand.printLine(markdown ? section.markdown : section.text)
     }
 
     private static let introduction = """
