@@ -64,7 +64,8 @@ struct StoppingTests {
         let scratch = try Scratch()
         func still(_ folder: String) throws -> Trainer {
             try trainer(
-                "training.early-stopping.patience=3", "training.schedule.learning-rate=0", "training.schedule.min-learning-rate=0",
+                "training.early-stopping.patience=3", "training.schedule.learning-rate=0",
+                "training.schedule.min-learning-rate=0",
                 "training.optimizer.weight-decay=0", folder: scratch[folder])
         }
         let whole = try still("whole")

@@ -148,7 +148,8 @@ public final class LayerLifecycle {
             statistics.end(state.identity)
             if let i = history.allocated.firstIndex(of: state.identity) {
                 history.allocated.remove(at: i)
-                history.nextCooldown = min(DecisionHistory.longestCooldown, 2 * max(1, history.nextCooldown ?? plan.limits.cooldown))
+                history.nextCooldown = min(
+                    DecisionHistory.longestCooldown, 2 * max(1, history.nextCooldown ?? plan.limits.cooldown))
             }
             return Change(
                 event: StateEvent(
