@@ -3,8 +3,9 @@ import NSTMTensor
 
 /// Translation of checkpoints of format version 1, whose configurations, documents and tensors have other names.
 ///
-/// Only names differ: values, shapes and their order are those of version 2, so that a run resumed from a translated checkpoint is
-/// bit for bit the run that the older program would have continued. Names that are not in these tables are kept.
+/// Only names differ: values, shapes and their order are those of version 2. A resumed run continues bit-identically, with one
+/// exception: the noise on the L0 gate logits of a state that is allocated as a copy is a function of the parameter's path, which is
+/// another one now. Names that are not in these tables are kept.
 enum FormatVersion1 {
     /// New names of configuration keys, by the map that has them; `*` stands for any key.
     private static let keys: [(path: [String], old: String, new: String)] = [
