@@ -65,7 +65,7 @@ import NSTMTraining
                 let result = try run(command, losing: loss)
                 #expect(result.status == 1, "\(command) \(loss ?? "pipe")")
                 #expect(result.error.hasPrefix("error: standard output cannot be written: "), "\(command): \(result.error)")
-                #expect(result.error.split(separator: "\n").count == 1, "\(command): \(result.error)")
+                #expect(result.errorLines.count == 1, "\(command): \(result.error)")
             }
             #expect(try run(command, losing: "2>&-").status == 0, "\(command)")
             #expect(try run(command, losing: ">&- 2>&-").status == 1, "\(command)")
@@ -98,7 +98,7 @@ import NSTMTraining
         #expect(result.status == 1)
         #expect(result.error.contains("run/metrics.jsonl: cannot be written: "), "\(result.error)")
         #expect(result.error.contains("The run ends after step 4, saved as "), "\(result.error)")
-        #expect(result.error.split(separator: "\n").count == 1)
+        #expect(result.errorLines.count == 1)
         #expect(try RunFolder(scratch["run"]).newest()?.step == 4)
         // Nothing of the step that was lost for the log is in it, and the run resumes as if nothing had been.
         #expect(try metricLines(scratch["run"]).allSatisfy { !$0.contains("not a map") })

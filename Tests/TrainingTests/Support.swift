@@ -60,6 +60,10 @@ struct Tool {
         let status: Int32
         let output: String
         let error: String
+        /// Lines on standard error without the warnings that depend on the host: processor, threads, `OPENBLAS_CORETYPE`.
+        var errorLines: [Substring] {
+            error.split(separator: "\n").filter { !$0.hasPrefix("warning: slow execution: ") }
+        }
     }
     let process = Process()
     private let output: URL

@@ -65,7 +65,7 @@ struct TrainCommand: WritesFiles {
 
         let environment = RunEnvironment.current
         say(environment.line)
-        for slowdown in environment.slowdowns { NSTMCommand.printError("slow execution: \(slowdown)") }
+        for slowdown in environment.slowdowns { NSTMCommand.printError("warning: slow execution: \(slowdown)") }
         let opened = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress))
         if let warning = opened.warning { NSTMCommand.printError("warning: \(warning)") }
         let trainer = try experiment.trainer(opened, folder: folder)
