@@ -1,7 +1,9 @@
 import CNSTMKernels
 
-/// Causal depthwise convolution along sequences x [B, h + T, C], of which the first h rows are earlier tokens that only feed the others;
-/// then silu when asked. The work is split over sequences and blocks of channels.
+/// Causal depthwise convolution along sequences x [B, h + T, C], of which the first h rows are earlier tokens that only feed the
+/// others; then silu when asked.
+///
+/// The work is split over sequences and blocks of channels.
 package struct DepthwiseConvolution {
     private let x: Tensor, weight: Tensor, bias: Tensor?
     private let history: Int

@@ -19,8 +19,10 @@ package struct ConvolutionAxis: Sendable {
         kernel >= 1 && stride >= 1 && dilation >= 1 && low >= 0 && high >= 0 && input + low + high >= reach
     }
 
-    /// The taps that reach one class of targets. Targets first, first + step, ... (`count` of them, from the start of a range);
-    /// the q-th reads source positions q·sourceStep + shift.
+    /// The taps that reach one class of targets.
+    ///
+    /// Targets first, first + step, ... (`count` of them, from the start of a range); the q-th reads source positions
+    /// q·sourceStep + shift.
     struct Phase {
         let first: Int, step: Int, count: Int, sourceStep: Int
         let taps: [(kernel: Int, shift: Int)]
@@ -118,8 +120,9 @@ struct BlockPlan {
     }
 }
 
-/// How the pixels of a target are cut into blocks, so that a block's source, result and weights stay in a core's cache. The cut
-/// depends on sizes only.
+/// How the pixels of a target are cut into blocks, so that a block's source, result and weights stay in a core's cache.
+///
+/// The cut depends on sizes only.
 struct BlockGrid {
     let images: Int, rows: Int, columns: Int
     let imageBlocks: Int, rowBlocks: Int, columnBlocks: Int

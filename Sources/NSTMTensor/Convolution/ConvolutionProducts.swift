@@ -10,7 +10,9 @@ extension ConvolutionGeometry {
     }
     func roundUp(_ n: Int, _ to: Int) -> Int { (n + to - 1) / to * to }
 
-    /// y = x ∗ weight + bias. All operands dense.
+    /// y = x ∗ weight + bias.
+    ///
+    /// All operands dense.
     package func forward(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) -> Tensor {
         let y = Tensor(uninitialized: outputShape, x.dtype)
         gather(x, weight, bias, to: y, backward: false)
@@ -117,8 +119,9 @@ extension ConvolutionGeometry {
         return packed
     }
 
-    /// The gradient of the weights: for each tap a product over all pixels. Blocks are packed a few at a time; every element is
-    /// one sum over blocks in order, by one thread.
+    /// The gradient of the weights: for each tap a product over all pixels.
+    ///
+    /// Blocks are packed a few at a time; every element is one sum over blocks in order, by one thread.
     package func weightGradient(_ x: Tensor, _ dy: Tensor) -> Tensor {
         let dw = Tensor(uninitialized: weightShape, x.dtype)
         if dw.count == 0 { return dw }

@@ -67,8 +67,8 @@ package struct LongConvolution: Sendable {
         return (first, n + 1 < batch ? first + time * channels * size : nil)
     }
 
-    /// Multiply-adds of `forward`, which are what `Work.counting` counts, lanes without a channel included: a transform of the filter,
-    /// two for each pair of sequences, and a complex product.
+    /// Multiply-adds of `forward`, which are what `Work.counting` counts, lanes without a channel included: a transform of the
+    /// filter, two for each pair of sequences, and a complex product.
     package func multiplyAdds(_ dtype: DType) -> Int {
         guard batch * time * channels > 0, used > 0 else { return 0 }
         let lanes = Int(nstm_fourier_lanes(dtype == .float64 ? 1 : 0)), blocks = (channels + lanes - 1) / lanes

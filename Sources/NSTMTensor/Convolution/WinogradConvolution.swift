@@ -1,17 +1,18 @@
 import CNSTMKernels
 
-/// Convolutions of 3 × 3 weights by Winograd's F(2 × 2, 3 × 3) (Lavin & Gray 2016): 16 products a channel for four outputs, not 36.
-/// An input that is not finite reaches all four outputs of the tiles that read it, also those that its weights do not.
+/// Convolutions of 3 × 3 weights by Winograd's F(2 × 2, 3 × 3) (Lavin & Gray 2016): 16 products a channel for four outputs, not
+/// 36. An input that is not finite reaches all four outputs of the tiles that read it, also those that its weights do not.
 extension ConvolutionGeometry {
-    /// Whether the products that are saved outweigh the transforms: with enough channels on both sides. Only float32, so that
-    /// float64 stays the plain sum that everything is compared with.
+    /// Whether the products that are saved outweigh the transforms: with enough channels on both sides.
+    ///
+    /// Only float32, so that float64 stays the plain sum that everything is compared with.
     func winogradPays(_ dtype: DType) -> Bool {
         func isPlain(_ axis: ConvolutionAxis) -> Bool { axis.kernel == 3 && axis.stride == 1 && axis.dilation == 1 }
         return dtype == .float32 && groups == 1 && min(inputs, outputs) >= 32 && isPlain(rows) && isPlain(columns)
     }
 
-    /// Target pixels from source pixels in tiles of 2 × 2, the way forth, and (with weights transposed and turned) the way back to the
-    /// input.
+    /// Target pixels from source pixels in tiles of 2 × 2, the way forth, and (with weights transposed and turned) the way back
+    /// to the input.
     func gatherTiles(_ source: Tensor, _ weight: Tensor, _ bias: Tensor?, to target: Tensor, backward: Bool) {
         let from = backward ? outputs : inputs, to = backward ? inputs : outputs, lanes = 16
         let pixel = roundUp(from, lanes), row = roundUp(to, lanes)
@@ -68,8 +69,9 @@ extension ConvolutionGeometry {
         withExtendedLifetime((source, weights, bias)) {}
     }
 
-    /// The gradient of the weights: for each frequency a product over all tiles. Images, or bands of one, are transformed a few at a time;
-    /// every element is one sum over tiles in order, by one thread.
+    /// The gradient of the weights: for each frequency a product over all tiles.
+    ///
+    /// Images, or bands of one, are transformed a few at a time; every element is one sum over tiles in order, by one thread.
     func sumTiles(_ x: Tensor, _ dy: Tensor, to dw: Tensor) {
         let lanes = 16, pixel = roundUp(inputs, lanes), row = roundUp(outputs, lanes)
         let height = dy.shape[2], width = dy.shape[3], tileRows = (height + 1) / 2, tileColumns = (width + 1) / 2

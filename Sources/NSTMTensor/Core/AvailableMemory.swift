@@ -1,10 +1,12 @@
 import Foundation
 
-/// The memory that this process can still take, in bytes: sizes that come from outside (files, configurations) are compared with it
-/// before anything is allocated.
+/// The memory that this process can still take, in bytes: sizes that come from outside (files, configurations) are compared with
+/// it before anything is allocated.
 public enum AvailableMemory {
     /// The smallest of the limits that hold: free and reclaimable memory of the machine with its swap, what the process's control
-    /// groups leave, and what its address space leaves (`ulimit -v`). `Int.max` where the system says nothing.
+    /// groups leave, and what its address space leaves (`ulimit -v`).
+    ///
+    /// `Int.max` where the system says nothing.
     public static var bytes: Int {
         assumed ?? min(machine ?? physical, controlGroups ?? .max, addressSpace ?? .max)
     }

@@ -7,8 +7,9 @@ extension Tensor {
     public static func full(_ shape: Shape, _ value: Double, dtype: DType = .float32) -> Tensor {
         Tensor(repeating: value, shape, dtype: dtype)
     }
-    /// start, start + step, ... up to, and without, end; empty when the step leads away from it. Each number is start + i·step,
-    /// calculated in double.
+    /// start, start + step, … up to, and without, end; empty when the step leads away from it.
+    ///
+    /// Each number is start + i·step, calculated in double.
     public static func arange(_ start: Double, _ end: Double, step: Double = 1, dtype: DType = .float32) -> Tensor {
         guard step != 0, step.isFinite, start.isFinite, end.isFinite else {
             nstmFatal(.other(op: "arange", "\(start) ..< \(end) step \(step)"))
@@ -16,7 +17,7 @@ extension Tensor {
         let n = max(0, Int(((end - start) / step).rounded(.up)))
         return generate([n], dtype) { start + Double($0) * step }
     }
-    /// 0, 1, ... up to, and without, end.
+    /// 0, 1, … up to, and without, end.
     public static func arange(_ end: Double, dtype: DType = .float32) -> Tensor { arange(0, end, dtype: dtype) }
     /// `count` numbers at equal distances, the first `start` and the last `end`.
     public static func linspace(_ start: Double, _ end: Double, count: Int, dtype: DType = .float32) -> Tensor {

@@ -1,4 +1,6 @@
-/// What is wrong with the operands of an operation. Operations stop with it; validators throw it.
+/// What is wrong with the operands of an operation.
+///
+/// Operations stop with it; validators throw it.
 public enum ShapeError: Error, Sendable, Equatable, CustomStringConvertible {
     case broadcast(op: String, Shape, Shape)
     case inner(op: String, lhs: Shape, rhs: Shape, lhsInner: Int, rhsInner: Int)
@@ -17,8 +19,9 @@ public enum ShapeError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// Stops the program for a programmer's error, naming the module path. `fatalError`, not `precondition`: under -O a
-/// precondition's message is dropped.
+/// Stops the program for a programmer's error, naming the module path.
+///
+/// `fatalError`, not `precondition`: under -O a precondition's message is dropped.
 @inline(never)
 public func nstmFatal(_ error: ShapeError, at path: String = "", file: StaticString = #fileID, line: UInt = #line) -> Never {
     fatalError("\(path.isEmpty ? "" : "in '\(path)': ")\(error)", file: file, line: line)

@@ -24,8 +24,8 @@ package final class Storage: @unchecked Sendable {
     }
 }
 
-/// Calls with memory for the intermediate results of one thread, from the cache of the tensor allocator: uninitialized, aligned to 64
-/// bytes, and valid during the call.
+/// Calls with memory for the intermediate results of one thread, from the cache of the tensor allocator: uninitialized, aligned
+/// to 64 bytes, and valid during the call.
 @inline(__always) public func withScratch<R>(byteCount: Int, _ body: (UnsafeMutableRawPointer) -> R) -> R {
     let base = nstm_memory_allocate(byteCount)
     defer { nstm_memory_free(base, byteCount) }

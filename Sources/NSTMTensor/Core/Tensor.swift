@@ -5,10 +5,14 @@ import CNSTMKernels
 /// Copies are free until one of them is written. Views (`transposed`, `slice`, `broadcast`) are strided and share storage;
 /// kernels that need dense rows ask for `contiguous()`, which is free when the tensor already is. Operations are eager.
 public struct Tensor: @unchecked Sendable {
-    /// Everything there is to know of it. One reference, so that a copy costs one count.
+    /// Everything there is to know of it.
+    ///
+    /// One reference, so that a copy costs one count.
     @usableFromInline package private(set) var body: nstm_tensor
-    /// Number of elements. It lies beside the reference because the compiler (Swift 6.3) fails at optionals of a type that is one
-    /// such reference and nothing else.
+    /// Number of elements.
+    ///
+    /// It lies beside the reference because the compiler (Swift 6.3) fails at optionals of a type that is one such reference and
+    /// nothing else.
     public let count: Int
 
     /// Distances of neighbors along each axis, in elements.
@@ -110,7 +114,9 @@ public struct Tensor: @unchecked Sendable {
         return true
     }
 
-    /// The same values, densely stored in row-major order. Free when they already are.
+    /// The same values, densely stored in row-major order.
+    ///
+    /// Free when they already are.
     public func contiguous() -> Tensor {
         if isContiguous { return self }
         let out = Tensor(uninitialized: shape, dtype)
@@ -126,7 +132,9 @@ public struct Tensor: @unchecked Sendable {
 
     // MARK: Element access
 
-    /// Address of the first element, for kernels. Valid while this tensor is alive; see `withExtendedLifetime`.
+    /// Address of the first element, for kernels.
+    ///
+    /// Valid while this tensor is alive; see `withExtendedLifetime`.
     @inlinable package var pointer: UnsafeRawPointer { UnsafeRawPointer(nstm_tensor_base(body)) }
     /// Address of the first element of a tensor made a moment ago, which nothing else refers to.
     @inlinable package var uninitializedPointer: UnsafeMutableRawPointer { nstm_tensor_base(body) }

@@ -119,7 +119,9 @@ extension Tensor {
 }
 
 extension Tensor {
-    /// A tensor of the same layout (strides included) with other elements, given in row-major order. For checks of strided code.
+    /// A tensor of the same layout (strides included) with other elements, given in row-major order.
+    ///
+    /// For checks of strided code.
     package func replacingElements(_ elements: [Double]) -> Tensor {
         var order = Array(0..<rank)
         order.sort { strides[$0] > strides[$1] }

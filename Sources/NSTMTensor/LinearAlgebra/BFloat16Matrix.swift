@@ -1,6 +1,7 @@
 import CNSTMKernels
 
-/// A matrix [rows, columns] rounded to bfloat16 (8 significant bits, the exponents of float32), laid out for products with single rows.
+/// A matrix [rows, columns] rounded to bfloat16 (8 significant bits, the exponents of float32), laid out for products with single
+/// rows.
 package final class BFloat16Matrix: Sendable {
     package let rows: Int
     package let columns: Int
@@ -22,7 +23,9 @@ package final class BFloat16Matrix: Sendable {
         withExtendedLifetime(dense) {}
     }
 
-    /// act(x Wᵀ + b) for float32 x [..., columns] → [..., rows]. Sums are in float32, over even and odd columns first.
+    /// act(x Wᵀ + b) for float32 x [..., columns] → [..., rows].
+    ///
+    /// Sums are in float32, over even and odd columns first.
     package func linear(_ x: Tensor, bias: Tensor?, _ activation: nstm_unary_fast_op?) -> Tensor {
         let x = x.contiguous(), bias = bias?.contiguous(), count = x.shape.dropLast().count, n = rows
         let y = Tensor(uninitialized: x.shape.dropLast().appending(n), .float32)

@@ -10,13 +10,16 @@ package protocol EinsumOperand {
     static func * (a: Self, b: Self) -> Self
 }
 
-/// Sums of products after Einstein's convention. Operands are taken from left to right; each step is a batched matrix product
-/// over views, or an element-wise product where nothing is summed.
+/// Sums of products after Einstein's convention.
+///
+/// Operands are taken from left to right; each step is a batched matrix product over views, or an element-wise product where
+/// nothing is summed.
 package struct Einsum {
     private let subscripts: String
     private let path: String
-    /// The subscripts of each operand and of the result. A letter is its Unicode value; the axes under an ellipsis count −1, −2,
-    /// … from the last.
+    /// The subscripts of each operand and of the result.
+    ///
+    /// A letter is its Unicode value; the axes under an ellipsis count −1, −2, … from the last.
     private var inputs: [[Int]] = []
     private var output: [Int] = []
 

@@ -13,8 +13,8 @@ package struct LinearMap {
         let bias = bias?.contiguous(), n = weight.shape[0], k = weight.shape[1], type = x.dtype, real = type.real,
             size = type.byteCount, rows = rows
         let shape = x.shape.dropLast().appending(n), product = Tensor(uninitialized: shape, type)
-        // With an activation the product becomes its derivative, in place: all that the backward pass needs of it. Otherwise it becomes
-        // the result.
+        // With an activation the product becomes its derivative, in place: all that the backward pass needs of it. Otherwise it
+        // becomes the result.
         let saves = activation != nil && savesDerivative, y = saves ? Tensor(uninitialized: shape, type) : product
         let pre = product.uninitializedPointer, out = saves ? y.uninitializedPointer : nil
         Gemm.run(

@@ -6,14 +6,14 @@ import CNSTMKernels
 /// MatmulPrecision.$current.withValue(.high) { loss = model.step() }
 /// ```
 ///
-/// It counts for `matmul` of single matrices, `linear`, and the gradients of both, on the thread and task that it is set for. Sums are always in float32,
-/// and the same bits come out whatever the number of threads.
+/// It counts for `matmul` of single matrices, `linear`, and the gradients of both, on the thread and task that it is set for.
+/// Sums are always in float32, and the same bits come out whatever the number of threads.
 public enum MatmulPrecision: String, Sendable, CaseIterable {
     /// Products of float32 numbers.
     case highest
-    /// Every operand may count as the sum of two bfloat16 numbers, which have sixteen significant bits together (float32 has 24): faster
-    /// where the processor has matrix tiles (AMX), and the same as `highest` elsewhere and for small matrices. An infinite operand then
-    /// gives NaN, and parts of numbers below 2⁻¹²⁶ count as 0.
+    /// Every operand may count as the sum of two bfloat16 numbers, which have sixteen significant bits together (float32 has 24):
+    /// faster where the processor has matrix tiles (AMX), and the same as `highest` elsewhere and for small matrices. An infinite
+    /// operand then gives NaN, and parts of numbers below 2⁻¹²⁶ count as 0.
     case high
 
     @TaskLocal public static var current = MatmulPrecision.highest

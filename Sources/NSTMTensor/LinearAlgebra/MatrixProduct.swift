@@ -2,7 +2,9 @@ import CNSTMKernels
 import COpenBLAS
 
 extension Tensor {
-    /// op(self) · op(b) over the last two axes; leading axes broadcast. Shapes [..., m, k] × [..., k, n] → [..., m, n].
+    /// op(self) · op(b) over the last two axes; leading axes broadcast.
+    ///
+    /// Shapes [..., m, k] × [..., k, n] → [..., m, n].
     public func matmul(_ b: Tensor, transposeSelf ta: Bool = false, transposeOther tb: Bool = false) -> Tensor {
         guard dtype == b.dtype else { nstmFatal(.dtype(op: "matmul", got: b.dtype, want: "\(dtype), as the other operand")) }
         guard rank >= 2, b.rank >= 2 else {

@@ -31,8 +31,9 @@ package struct PackedMatrix {
         panels = storage
     }
 
-    /// C [m, columns] ← op(A) · op(B)[depth, columns] (+ C). `columns` starts at a multiple of 32. A lies as [m, depth], or as
-    /// [depth, m] when transposed.
+    /// C [m, columns] ← op(A) · op(B)[depth, columns] (+ C).
+    ///
+    /// `columns` starts at a multiple of 32. A lies as [m, depth], or as [depth, m] when transposed.
     package func multiply(
         _ a: UnsafeRawPointer, _ lda: Int, transposed ta: Bool = false, rows m: Int, columns: Range<Int>, depth: Range<Int>,
         accumulate: Bool = false, _ c: UnsafeMutableRawPointer, _ ldc: Int

@@ -1,10 +1,10 @@
 import CNSTMKernels
 
-/// Scaled dot-product attention by heads (Vaswani et al. 2017) over queries, keys and values concatenated, [B, T, 3·D].
+/// Scaled dot-product attention by heads (Vaswani et al., 2017) over queries, keys and values concatenated, [B, T, 3·D].
 ///
-/// Scores are computed again in the backward pass, in blocks of a fixed size: memory is linear in T. Work is split over sequences and
-/// heads, and where these are few and long over segments of the queries (forward) or keys (backward). How it is split depends on
-/// sizes alone.
+/// Scores are computed again in the backward pass, in blocks of a fixed size: memory is linear in T. Work is split over sequences
+/// and heads, and where these are few and long over segments of the queries (forward) or keys (backward). How it is split depends
+/// on sizes alone.
 package struct DotProductAttention {
     private let x: Tensor
     /// What is added to the scores of a key, [B, T].

@@ -52,7 +52,9 @@ package struct AxisReduction {
     /// Number of results.
     package var resultCount: Int { outer * inner }
 
-    /// The reduction in double, [results]. `shift`: one number for each result, for the kinds that take one.
+    /// The reduction in double, [results].
+    ///
+    /// `shift`: one number for each result, for the kinds that take one.
     package func run(_ op: nstm_reduction, shift: Tensor? = nil) -> Tensor {
         let y = Tensor(uninitialized: [resultCount], .float64), to = y.uninitializedPointer.assumingMemoryBound(to: Double.self)
         let by = shift?.pointer.assumingMemoryBound(to: Double.self)

@@ -1,6 +1,8 @@
 import CNSTMKernels
 
-/// A part of a broadcast loop: rows × columns elements. Strides and offsets count elements of the operand of the same number.
+/// A part of a broadcast loop: rows × columns elements.
+///
+/// Strides and offsets count elements of the operand of the same number.
 package struct BroadcastPlane {
     package var start: SIMD4<Int>
     package let outer: SIMD4<Int>, inner: SIMD4<Int>
@@ -22,7 +24,9 @@ extension Shape {
     }
 
     /// Runs a kernel over this shape for up to four operands of any layout, which broadcast to it, without copies of them: axes
-    /// through which all operands go evenly are merged; the two innermost are the kernel's. Parts have fixed sizes.
+    /// through which all operands go evenly are merged; the two innermost are the kernel's.
+    ///
+    /// Parts have fixed sizes.
     package func broadcastLoop(_ operands: [Tensor], _ body: (BroadcastPlane) -> Void) {
         if isEmpty { return }
         let views = operands.map { $0.broadcast(to: self) }

@@ -13,7 +13,9 @@ package struct ChannelLayout {
     /// The layout of a tensor of at least two axes.
     package init(_ x: Tensor) { self.init(batch: x.shape[0], channels: x.shape[1], size: x.shape.count(of: 2..<x.rank)) }
 
-    /// Σ a and Σ a·(x − center) by channel, with a = dy, or x − center when dy is nil. `center` and the sums are float64.
+    /// Σ a and Σ a·(x − center) by channel, with a = dy, or x − center when dy is nil.
+    ///
+    /// `center` and the sums are float64.
     package func sums(_ x: Tensor, _ dy: Tensor?, center: Tensor) -> (first: Tensor, second: Tensor) {
         let a = Tensor(uninitialized: [channels], .float64), b = Tensor(uninitialized: [channels], .float64)
         let toA = pointer(a), toB = pointer(b), c = UnsafePointer(pointer(center)), real = x.dtype.real

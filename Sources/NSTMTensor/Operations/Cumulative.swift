@@ -3,7 +3,9 @@ import CNSTMKernels
 // Scans along an axis. `reversed` runs from the end, so that every element sees itself and those after it.
 
 extension Tensor {
-    /// Running sum. Integers and masks give int32 (limited to its range).
+    /// Running sum.
+    ///
+    /// Integers and masks give int32 (limited to its range).
     public func cumulativeSum(axis: Int, reversed: Bool = false) -> Tensor {
         if !dtype.isFloatingPoint {
             return cast(to: .float64).cumulativeSum(axis: axis, reversed: reversed).cast(to: .int32)
@@ -18,8 +20,9 @@ extension Tensor {
     public func cumulativeLogSumExp(axis: Int, reversed: Bool = false) -> Tensor {
         cumulate(NSTM_CUMULATIVE_LOG_SUM_EXP, axis, reversed)
     }
-    /// Largest element so far and its position along the axis (int32): of equals the first that was met. NaN is
-    /// larger than everything.
+    /// Largest element so far and its position along the axis (int32): of equals the first that was met.
+    ///
+    /// NaN is larger than everything.
     public func cumulativeMaximum(axis: Int, reversed: Bool = false) -> (values: Tensor, indices: Tensor) {
         let x = contiguous(), y = Tensor(uninitialized: shape, dtype), indices = Tensor(uninitialized: shape, .int32)
         let to = y.uninitializedPointer, at = indices.uninitializedPointer.assumingMemoryBound(to: Int32.self), real = dtype.real
@@ -57,8 +60,9 @@ extension Tensor {
         return dx
     }
 
-    /// Splits [outer, n, inner] over threads by outer positions or, where there is one, by columns. The body gets the offset of
-    /// the first element, how many outer positions, n, inner, and the columns.
+    /// Splits [outer, n, inner] over threads by outer positions or, where there is one, by columns.
+    ///
+    /// The body gets the offset of the first element, how many outer positions, n, inner, and the columns.
     private func scanLoop(_ axis: Int, _ body: (Int, Int, Int, Int, Range<Int>) -> Void) {
         let a = shape.normalized(axis: axis), outer = shape.count(of: 0..<a), n = shape[a]
         let inner = shape.count(of: a + 1..<rank)

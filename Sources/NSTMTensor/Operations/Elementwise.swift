@@ -84,8 +84,10 @@ extension Tensor {
         return y
     }
 
-    /// Distances of neighboring rows and columns of the tensor, broadcast to `target`, when the axes before `split` are taken as one
-    /// axis of rows and the others as one of columns; 0 where it repeats. Nil when it lies otherwise, or columns are not dense.
+    /// Distances of neighboring rows and columns of the tensor, broadcast to `target`, when the axes before `split` are taken as
+    /// one axis of rows and the others as one of columns; 0 where it repeats.
+    ///
+    /// Nil when it lies otherwise, or columns are not dense.
     private func rowPattern(_ target: Shape, split: Int) -> (outer: Int, inner: Int)? {
         guard let outer = distance(target, 0..<split), let inner = distance(target, split..<target.rank), inner <= 1 else {
             return nil
@@ -116,7 +118,7 @@ extension Tensor {
     public static func maximum(_ a: Tensor, _ b: Tensor) -> Tensor { zip(NSTM_MAX, a, b, name: "maximum") }
     public static func minimum(_ a: Tensor, _ b: Tensor) -> Tensor { zip(NSTM_MIN, a, b, name: "minimum") }
 
-    /// alpha · x + beta
+    /// alpha · x + beta, element by element.
     public func affine(_ alpha: Double, _ beta: Double = 0) -> Tensor {
         let x = contiguous(), real = dtype.real, size = dtype.byteCount
         let y = Tensor(uninitializedLike: x)
@@ -149,7 +151,7 @@ extension Tensor {
 }
 
 extension Tensor {
-    /// Elements limited to low ... high.
+    /// Elements limited to low … high.
     public func clamped(min low: Double, max high: Double) -> Tensor {
         let x = contiguous(), y = Tensor(uninitialized: shape, dtype), real = dtype.real, size = dtype.byteCount,
             to = y.uninitializedPointer
@@ -159,9 +161,9 @@ extension Tensor {
         }
         return y
     }
-    /// Elements limited to low ... high, which broadcast; `high` counts where low > high.
+    /// Elements limited to low … high, which broadcast; `high` counts where low > high.
     public func clamped(min low: Tensor, max high: Tensor) -> Tensor { .minimum(.maximum(self, low), high) }
-    /// This gradient where `x` lies within low ... high, else 0.
+    /// This gradient where `x` lies within low … high, else 0.
     package func masked(whereClamped x: Tensor, _ low: Double, _ high: Double) -> Tensor {
         let g = contiguous(), x = x.contiguous(), y = Tensor(uninitialized: shape, dtype), to = y.uninitializedPointer
         let real = dtype.real, size = dtype.byteCount

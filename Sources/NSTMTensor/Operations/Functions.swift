@@ -1,7 +1,7 @@
 import CNSTMKernels
 
-// Element functions. Those of `nstm_unary_precise_op` compute float32 in double and round once (half a unit in the last place); the
-// errors of the others are in the tests.
+// Element functions. Those of `nstm_unary_precise_op` compute float32 in double and round once (half a unit in the last place);
+// the errors of the others are in the tests.
 
 extension Tensor {
     /// Applies one of the further element functions; `p` is the parameter of those that have one.
@@ -100,9 +100,9 @@ extension Tensor {
     public func softplus() -> Tensor { map(NSTM_SOFTPLUS) }
     /// max(x, 0).
     public func relu() -> Tensor { map(NSTM_RELU) }
-    /// max(x, 0)² (So et al. 2021).
+    /// max(x, 0)² (So et al., 2021).
     public func squaredReLU() -> Tensor { map(NSTM_RELU2) }
-    /// λx for x > 0, else λα(eˣ − 1), with the fixed λ and α of Klambauer et al. 2017.
+    /// λx for x > 0, else λα(eˣ − 1), with the fixed λ and α of Klambauer et al., 2017.
     public func selu() -> Tensor { apply(NSTM_SELU) }
     /// x·σ(x) (swish).
     public func silu() -> Tensor { map(NSTM_SILU) }
@@ -114,9 +114,9 @@ extension Tensor {
     public func mish() -> Tensor { apply(NSTM_MISH) }
     /// x/(1 + |x|).
     public func softsign() -> Tensor { apply(NSTM_SOFTSIGN) }
-    /// x/6 + ½ limited to 0 ... 1.
+    /// x/6 + ½ limited to 0 … 1.
     public func hardSigmoid() -> Tensor { apply(NSTM_HARD_SIGMOID) }
-    /// x · hardSigmoid(x) (Howard et al. 2019).
+    /// x · hardSigmoid(x) (Howard et al., 2019).
     public func hardSwish() -> Tensor { apply(NSTM_HARD_SWISH) }
     /// Largest integer not above x; the derivative is 0, as in PyTorch.
     public func floor() -> Tensor { apply(NSTM_FLOOR) }
@@ -130,7 +130,7 @@ extension Tensor {
     public func sign() -> Tensor { apply(NSTM_SIGN) }
     /// x for x > 0, else slope · x.
     public func leakyReLU(_ slope: Double = 0.01) -> Tensor { apply(NSTM_LEAKY_RELU, slope) }
-    /// x for x > 0, else α(eˣ − 1) (Clevert et al. 2016).
+    /// x for x > 0, else α(eˣ − 1) (Clevert et al., 2016).
     public func elu(alpha: Double = 1) -> Tensor { apply(NSTM_ELU, alpha) }
     /// xᵖ with C's rules for signs: not a number for x < 0 unless p is whole; 1 for p = 0.
     public func pow(_ exponent: Double) -> Tensor { apply(NSTM_POW, exponent) }

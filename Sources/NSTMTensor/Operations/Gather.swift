@@ -72,7 +72,9 @@ extension Tensor {
     }
 
     /// Elements along an axis by int32 index, one for each index: y[i, j, k] = self[i, indices[i, j, k], k] for axis 1 (as
-    /// `torch.gather`). The indices have this tensor's rank and, but for the axis, at most its sizes.
+    /// `torch.gather`).
+    ///
+    /// The indices have this tensor's rank and, but for the axis, at most its sizes.
     public func gather(axis: Int, _ indices: Tensor) -> Tensor {
         let a = shape.normalized(axis: axis), x = window(a, indices.shape, op: "gather").contiguous()
         let dense = indices.checkedIndices(below: shape[a], op: "gather")
@@ -87,7 +89,9 @@ extension Tensor {
     }
 
     /// This tensor with elements of `source` written along an axis at int32 indices: y[i, indices[i, j, k], k] = source[i, j, k]
-    /// for axis 1 (as `torch.scatter`). Indices and source have one shape; of elements for one place the last stays.
+    /// for axis 1 (as `torch.scatter`).
+    ///
+    /// Indices and source have one shape; of elements for one place the last stays.
     public func scatter(axis: Int, _ indices: Tensor, _ source: Tensor) -> Tensor {
         scatter(axis: axis, indices, source, op: "scatter") { outer, n, m, inner, columns, x, i, y in
             nstm_scatter(dtype.byteCount, x, i, y, outer, n, m, inner, columns.lowerBound, columns.upperBound)
@@ -134,7 +138,9 @@ extension Tensor {
         }
     }
     /// Splits [outer, m, inner] of indices over threads by outer positions and, where there are few, by columns: the elements of
-    /// one column stay in order. The body gets the first outer position, how many, and the columns.
+    /// one column stay in order.
+    ///
+    /// The body gets the first outer position, how many, and the columns.
     private func columnLoop(_ indices: Shape, _ axis: Int, _ body: (Int, Int, Int, Int, Range<Int>) -> Void) {
         let outer = indices.count(of: 0..<axis), m = indices[axis], inner = indices.count(of: axis + 1..<indices.rank)
         if outer * m * inner == 0 { return }

@@ -1,6 +1,8 @@
 import CNSTMKernels
 
-/// What is taken of an axis in `tensor[...]`; the rules of NumPy's basic indexing. Positions below 0 count from the end.
+/// What is taken of an axis in `tensor[...]`; the rules of NumPy's basic indexing.
+///
+/// Positions below 0 count from the end.
 ///
 /// ```swift
 /// x[0, .all, .range(1..<9, step: 2)]   // x[0, :, 1:9:2]
@@ -25,8 +27,9 @@ public enum AxisIndex: Sendable, Hashable, ExpressibleByIntegerLiteral {
 }
 
 extension Tensor {
-    /// Elements by position along several axes at once, as a view. Written to, it changes those elements (after a copy when the
-    /// storage is shared); what is written broadcasts to them.
+    /// Elements by position along several axes at once, as a view.
+    ///
+    /// Written to, it changes those elements (after a copy when the storage is shared); what is written broadcasts to them.
     public subscript(_ indices: AxisIndex...) -> Tensor {
         get { indexed(indices) }
         set { write(newValue, at: indices) }

@@ -17,7 +17,9 @@ extension Tensor {
     }
     private var maskBase: UnsafeMutablePointer<UInt8> { uninitializedPointer.assumingMemoryBound(to: UInt8.self) }
 
-    /// Where elements are equal; NaN equals nothing, −0 equals 0. Operands of all comparisons have one type.
+    /// Where elements are equal; NaN equals nothing, −0 equals 0.
+    ///
+    /// Operands of all comparisons have one type.
     public static func .== (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_EQ, a, b, name: "equal") }
     public static func .!= (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_NE, a, b, name: "not equal") }
     public static func .< (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_LT, a, b, name: "less") }
@@ -25,8 +27,9 @@ extension Tensor {
     public static func .> (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_LT, b, a, name: "greater") }
     public static func .>= (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_LE, b, a, name: "greater or equal") }
 
-    /// A number beside this tensor, in its type where that holds it; both in float64 otherwise (int32 against 0.5). Against a
-    /// float32 tensor the number is rounded to float32 first.
+    /// A number beside this tensor, in its type where that holds it; both in float64 otherwise (int32 against 0.5).
+    ///
+    /// Against a float32 tensor the number is rounded to float32 first.
     private func beside(_ number: Double) -> (Tensor, Tensor) {
         let fits =
             switch dtype {
@@ -70,7 +73,9 @@ extension Tensor {
     public static func .^ (a: Tensor, b: Tensor) -> Tensor { combine(NSTM_XOR, a, b, name: "exclusive or") }
     public static prefix func .! (a: Tensor) -> Tensor { combine(NSTM_XOR, a, .scalar(1, dtype: .bool), name: "not") }
 
-    /// Whether any element along the axes (all when nil) is true; of none, false. A reduced axis disappears unless `keepDims`.
+    /// Whether any element along the axes (all when nil) is true; of none, false.
+    ///
+    /// A reduced axis disappears unless `keepDims`.
     public func any(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         combined(NSTM_OR, axes, keepDims, name: "any")
     }
@@ -128,8 +133,9 @@ public enum Triangle: Sendable, CaseIterable {
 }
 
 extension Tensor {
-    /// A mask [rows, columns] that is true in a half; `diagonal` 0 is the main one, 1 the next to the right. With `.lower` and 0
-    /// row t sees the columns 0 ... t: a causal mask.
+    /// A mask [rows, columns] that is true in a half; `diagonal` 0 is the main one, 1 the next to the right.
+    ///
+    /// With `.lower` and 0 row t sees the columns 0 ... t: a causal mask.
     public static func triangular(_ half: Triangle, rows: Int, columns: Int, diagonal: Int = 0) -> Tensor {
         Tensor.ones([rows, columns], dtype: .bool).triangle(half, diagonal)
     }

@@ -87,7 +87,7 @@ extension Tensor {
     }
 }
 
-/// LayerNorm (Ba et al. 2016) or RMSNorm (Zhang & Sennrich 2019) of rows x [..., n], with a gain and a bias [n] after it.
+/// LayerNorm (Ba et al., 2016) or RMSNorm (Zhang & Sennrich 2019) of rows x [..., n], with a gain and a bias [n] after it.
 package struct RowNorm {
     private let x: Tensor, gain: Tensor?
     private let hasBias: Bool, isCentered: Bool

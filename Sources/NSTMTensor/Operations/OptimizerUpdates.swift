@@ -1,8 +1,8 @@
 import CNSTMKernels
 import Foundation
 
-// Updates of optimizers, in place and in one pass over memory. `moments` are tensors of the same shape and type, which are written too;
-// the gradient is multiplied by `scale` first.
+// Updates of optimizers, in place and in one pass over memory. `moments` are tensors of the same shape and type, which are
+// written too; the gradient is multiplied by `scale` first.
 
 extension Tensor {
     /// Stochastic gradient descent; the decay is added to the gradient (L2).

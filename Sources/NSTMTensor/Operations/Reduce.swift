@@ -1,7 +1,9 @@
 import CNSTMKernels
 
 extension Tensor {
-    /// Sum over axes (all when nil). A reduced axis disappears unless `keepDims`.
+    /// Sum over axes (all when nil).
+    ///
+    /// A reduced axis disappears unless `keepDims`.
     public func sum(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         var mask: UInt8 = axes == nil ? 0xff : 0
         if let axes { for axis in axes { mask |= 1 << UInt8(shape.normalized(axis: axis)) } }
@@ -86,9 +88,13 @@ extension Tensor {
         return s.affine(Double(s.count) / Double(max(1, count)))
     }
 
-    /// Largest element along an axis, and where it is (first of equals). NaN counts as largest.
+    /// Largest element along an axis, and where it is (first of equals).
+    ///
+    /// NaN counts as largest.
     public func maximum(axis: Int) -> (values: Tensor, indices: Tensor) { extreme("maximum(axis:)", axis, least: false) }
-    /// Smallest element along an axis, and where it is (first of equals). NaN counts as smallest.
+    /// Smallest element along an axis, and where it is (first of equals).
+    ///
+    /// NaN counts as smallest.
     public func minimum(axis: Int) -> (values: Tensor, indices: Tensor) { extreme("minimum(axis:)", axis, least: true) }
     /// Position of the largest element along an axis (first of equals; NaN counts as largest), int32.
     public func argmax(axis: Int = -1) -> Tensor { maximum(axis: axis).indices }

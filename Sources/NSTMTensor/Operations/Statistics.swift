@@ -28,8 +28,9 @@ extension AxisReduction {
 }
 
 extension Tensor {
-    /// Variance over axes, Σ(x − mean)²/(n − correction), computed in two passes in double. A correction of 1 (as in PyTorch) is
-    /// for a sample, 0 (as in NumPy) for a population. Not a number where n ≤ correction.
+    /// Variance over axes, Σ(x − mean)²/(n − correction), computed in two passes in double.
+    ///
+    /// A correction of 1 (as in PyTorch) is for a sample, 0 (as in NumPy) for a population. Not a number where n ≤ correction.
     public func variance(axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         return r.result(r.variance(mean: r.mean(), correction: correction), keepDims: keepDims)
@@ -39,13 +40,17 @@ extension Tensor {
         let r = AxisReduction(self, axes)
         return r.result(r.variance(mean: r.mean(), correction: correction).mapped { $0.squareRoot() }, keepDims: keepDims)
     }
-    /// Largest element over axes (`amax`). NaN counts as largest. Stops when there is none.
+    /// Largest element over axes (`amax`).
+    ///
+    /// NaN counts as largest. Stops when there is none.
     public func maximum(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         r.requireElements("maximum")
         return r.result(r.run(NSTM_REDUCE_MAX), keepDims: keepDims)
     }
-    /// Smallest element over axes (`amin`). NaN counts as smallest. Stops when there is none.
+    /// Smallest element over axes (`amin`).
+    ///
+    /// NaN counts as smallest. Stops when there is none.
     public func minimum(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         r.requireElements("minimum")
@@ -56,8 +61,9 @@ extension Tensor {
         let r = AxisReduction(self, axes)
         return r.result(r.run(NSTM_REDUCE_PRODUCT), keepDims: keepDims)
     }
-    /// Lᵖ norm over axes, (Σ|x|ᵖ)^(1/p) with p = `order` > 0; the largest |x| when `order` is infinite. Sums are in double:
-    /// squares of float32 do not overflow.
+    /// Lᵖ norm over axes, (Σ|x|ᵖ)^(1/p) with p = `order` > 0; the largest |x| when `order` is infinite.
+    ///
+    /// Sums are in double: squares of float32 do not overflow.
     public func norm(axes: [Int]? = nil, order: Double = 2, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         return r.result(r.norm(order), keepDims: keepDims)

@@ -8,14 +8,17 @@ import Synchronization
 /// work of an index must not depend on it. Callers split work into blocks of sizes that do not depend on the number of
 /// threads, and OpenBLAS is kept at one thread: results are therefore the same bits for any number of threads.
 public enum Parallel {
-    /// Number of threads used, the caller's included. Set by `NSTM_NUM_THREADS`, else the number of processors; a value set
-    /// here takes effect at the next `for`.
+    /// Number of threads used, the caller's included.
+    ///
+    /// Set by `NSTM_NUM_THREADS`, else the number of processors; a value set here takes effect at the next `for`.
     public static var threadCount: Int {
         get { ThreadPool.shared.activeCount.load(ordering: .relaxed) }
         set { ThreadPool.shared.activeCount.store(min(max(1, newValue), ThreadPool.shared.capacity), ordering: .relaxed) }
     }
 
-    /// Runs `body(0) … body(count − 1)`, in any order, on the pool. A call from inside a `body` runs in sequence.
+    /// Runs `body(0) … body(count − 1)`, in any order, on the pool.
+    ///
+    /// A call from inside a `body` runs in sequence.
     /// - Parameter work: arithmetic operations of all of them together, about. Little work stays with its caller: waking a thread
     ///   takes a microsecond.
     public static func `for`(_ count: Int, work: Int = .max, _ body: (Int) -> Void) {
@@ -38,12 +41,14 @@ public enum Parallel {
     }
 }
 
-/// Notes where a closure's code and captures lie, for as long as the caller's own call lasts. `withoutActuallyEscaping` would ask the system for
-/// an object each time, once a region.
+/// Notes where a closure's code and captures lie, for as long as the caller's own call lasts.
+///
+/// `withoutActuallyEscaping` would ask the system for an object each time, once a region.
 @_silgen_name("nstm_closure_borrow") private func lend(_ body: (Int) -> Void, _ to: UnsafeMutablePointer<nstm_closure>)
 
-/// Workers spin for a moment between regions (a training step has hundreds of them, microseconds apart), then sleep. A region waits
-/// only for workers that have joined it: one that the system has not woken, or has put aside, holds nobody up.
+/// Workers spin for a moment between regions (a training step has hundreds of them, microseconds apart), then sleep.
+///
+/// A region waits only for workers that have joined it: one that the system has not woken, or has put aside, holds nobody up.
 private final class ThreadPool: @unchecked Sendable {
     static let shared = ThreadPool()
     let capacity: Int

@@ -9,9 +9,11 @@ import CNSTMKernels
 ///
 /// The counts depend on what is computed alone: not on the number of threads, nor on what other threads compute meanwhile.
 public struct Work: Sendable, Equatable {
-    /// Multiplications of matrix products, attention, convolutions, scans and Fourier transforms, each with the addition that may go
-    /// with it. What is skipped (blocks behind a mask, states that a token is not routed to) does not count, lanes that pad a row
-    /// do where a kernel computes them (convolutions over planes, matrix states, transforms).
+    /// Multiplications of matrix products, attention, convolutions, scans and Fourier transforms, each with the addition that may
+    /// go with it.
+    ///
+    /// What is skipped (blocks behind a mask, states that a token is not routed to) does not count, lanes that pad a row do where
+    /// a kernel computes them (convolutions over planes, matrix states, transforms).
     public var multiplyAdds: Int
     /// Elements that everything else computed: element functions, norms, softmax, reductions, comparisons, optimizers.
     public var elements: Int
@@ -24,7 +26,9 @@ public struct Work: Sendable, Equatable {
         self.bytes = bytes
     }
 
-    /// Counts what `body` has computed on this thread and on those it shares work with. Counts may be nested.
+    /// Counts what `body` has computed on this thread and on those it shares work with.
+    ///
+    /// Counts may be nested.
     public static func counting(_ body: () throws -> Void) rethrows -> Work {
         let outer = nstm_work_total()
         let total = UnsafeMutablePointer<nstm_work>.allocate(capacity: 1)

@@ -47,7 +47,7 @@ extension Tensor {
         requireReal("uniform", dtype)
         return generate(shape, dtype, key) { low + (high - low) * $0 }
     }
-    /// Normal numbers of a mean and a standard standardDeviation.
+    /// Normal numbers of a mean and a standard deviation.
     public static func normal(
         _ shape: Shape, mean: Double = 0, standardDeviation: Double = 1, key: RandomKey, dtype: DType = .float32
     ) -> Tensor {
@@ -70,8 +70,10 @@ extension Tensor {
         }
         return out
     }
-    /// Normal numbers of a mean and a standard standardDeviation, given that they lie in low ... high (in the numbers' own units), by the
-    /// inverse of the distribution function; exact also where only a tail is left. Mean and standardDeviation are those before the cut.
+    /// Normal numbers of a mean and a standard deviation, conditioned on low … high (in the numbers' own units),
+    /// by the inverse of the distribution function; exact also where only a tail is left.
+    ///
+    /// Mean and standard deviation are those before truncation.
     public static func truncatedNormal(
         _ shape: Shape, mean: Double = 0, standardDeviation: Double = 1, low: Double, high: Double, key: RandomKey,
         dtype: DType = .float32
@@ -130,8 +132,9 @@ extension Tensor {
     /// The numbers 0 ..< n in random order, as int32.
     public static func permutation(_ n: Int, key: RandomKey) -> Tensor { Tensor(key.permutation(n).map { Int32($0) }, [n]) }
 
-    /// An index from each row of logits [..., classes], with probability softmax(logits), as int32 [...]. A class of logit −∞ is
-    /// never drawn. One number of the key a row.
+    /// An index from each row of logits [..., classes], with probability softmax(logits), as int32 [...].
+    ///
+    /// A class of logit −∞ is never drawn. One number of the key a row.
     public static func categorical(_ logits: Tensor, key: RandomKey) -> Tensor {
         requireReal("categorical", logits.dtype)
         guard logits.rank >= 1, logits.shape[-1] > 0 else {
@@ -174,7 +177,7 @@ extension Tensor {
 
 /// The standard normal distribution.
 package enum Normal {
-    /// P(X ≤ x)
+    /// The cumulative distribution function P(X ≤ x).
     package static func distribution(_ x: Double) -> Double { 0.5 * erfc(-x * 0.5.squareRoot()) }
 
     /// The x with P(X ≤ x) = p, to about 16 digits: Wichura, "Algorithm AS 241: the percentage points of the normal

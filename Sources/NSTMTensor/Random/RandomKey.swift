@@ -1,7 +1,9 @@
 import Foundation
 
-/// A counter-based random stream: every draw is a function of (seed, step, path, purpose) and of its index, never of the order
-/// of calls or the number of threads. The generator is Philox-4×32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
+/// A counter-based random stream: every draw is a function of (seed, step, path, purpose) and of its index, never of the order of
+/// calls or the number of threads.
+///
+/// The generator is Philox-4×32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
 public struct RandomKey: Sendable, Hashable, Codable {
     public var seed: UInt64
     public init(_ seed: UInt64) { self.seed = seed }

@@ -1,7 +1,9 @@
 import CNSTMKernels
 
-/// Content slots (kernel family 1): keys of tokens find the states that store them, or free ones; `Variable.contentSlotScan` has the
-/// equations. The work is split over sequences.
+/// Content slots (kernel family 1): keys of tokens find the states that store them, or free ones; `Variable.contentSlotScan` has
+/// the equations.
+///
+/// The work is split over sequences.
 package struct ContentSlotScan {
     private let k: StridedRows
     private let routing: Tensor, strength: Tensor, forget: Tensor, keys: Tensor, usage: Tensor
@@ -25,8 +27,8 @@ package struct ContentSlotScan {
     }
 
     /// - Parameters:
-    ///   - x: keys of the tokens [B, T, D]; r [B, T, N]; e and f [B, T]; keys and usage of the states [B, N, D] and [B, N]; β and θ,
-    ///     one element each.
+    ///   - x: keys of the tokens [B, T, D]; r [B, T, N]; e and f [B, T]; keys and usage of the states [B, N, D] and [B, N]; β and
+    ///     θ, one element each.
     ///   - savesStates: whether a backward pass will follow.
     package init(_ x: [Tensor], savesStates: Bool) {
         k = StridedRows(x[0])

@@ -2,7 +2,8 @@ import CNSTMKernels
 
 /// Linear recurrence of independent channels (kernel family 3), exact and in linear space: h ← a ⊙ h + b.
 ///
-/// Real numbers are one plane, complex numbers two (real and imaginary part). The work is split over sequences and blocks of channels.
+/// Real numbers are one plane, complex numbers two (real and imaginary part). The work is split over sequences and blocks of
+/// channels.
 package struct DiagonalScan {
     /// b [B, T, D], a [B, T, D] or [D], and h before the first token [B, D], by plane.
     private let b: [Tensor], a: [Tensor], initial: [Tensor]

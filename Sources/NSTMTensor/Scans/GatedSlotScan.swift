@@ -1,6 +1,6 @@
 import CNSTMKernels
 
-/// Gated slots with a softmax read (kernel family 1), token by token and exact, for heads of N states each:
+/// Gated slots with a softmax read (kernel family 1), token by token and exact, for heads of N states each.
 ///
 ///     Kₘ ← Kₘ + uₘ(k − Kₘ);  Vₘ ← Vₘ + uₘ z ⊙ (v − Vₘ);  o = Σₘ softmaxₘ(q·Kₘ/√d + biasₘ) Vₘ
 ///

@@ -1,7 +1,9 @@
 import CNSTMKernels
 
-/// Linear recurrence on one matrix S [dk, dv] per head (kernel family 2), exact; `Variable.matrixStateScan` has the equations. The
-/// work is split over sequences, heads and blocks of value columns, which are independent of each other, also under the delta rule.
+/// Linear recurrence on one matrix S [dk, dv] per head (kernel family 2), exact; `Variable.matrixStateScan` has the equations.
+///
+/// The work is split over sequences, heads and blocks of value columns, which are independent of each other, also under the delta
+/// rule.
 package struct MatrixStateScan {
     private let q: StridedRows, k: StridedRows, v: StridedRows
     private let decay: StridedRows?, beta: StridedRows?
@@ -68,9 +70,10 @@ package struct MatrixStateScan {
         return Piece(part: part, b: head / H, h: head % H, column: column, width: min(MatrixStateScan.block, dv - column))
     }
     private var count: Int { B * H * parts }
-    /// Pieces that one thread takes from chunk to chunk together, so that it reads the rows of neighboring heads, which are adjacent in
-    /// memory, at one time: 1/7 of the time. Every thread gets two groups of pieces; pieces are independent, so results do not depend
-    /// on the grouping.
+    /// Pieces that one thread takes from chunk to chunk together, so that it reads the rows of neighboring heads, which are
+    /// adjacent in memory, at one time: 1/7 of the time.
+    ///
+    /// Every thread gets two groups of pieces; pieces are independent, so results do not depend on the grouping.
     private var together: Int { max(1, min(8, count / (2 * Parallel.threadCount))) }
     private func kernel(_ p: Piece, at t: Int) -> nstm_matrix_scan {
         nstm_matrix_scan(
@@ -79,7 +82,9 @@ package struct MatrixStateScan {
             decay_stride: decay?.row ?? 0, channels: channels ? 1 : 0, beta: beta?.at(p.b, t, p.h), beta_stride: beta?.row ?? 0,
             bonus: bonus.map { $0.pointer + p.h * dk * size })
     }
-    /// The columns of a piece from [B, H, dk, dv] into padded memory, and back. Nil counts as zeros.
+    /// The columns of a piece from [B, H, dk, dv] into padded memory, and back.
+    ///
+    /// Nil counts as zeros.
     private func pack(_ from: Tensor?, _ p: Piece, _ to: UnsafeMutableRawPointer) {
         let stride = nstm_matrix_scan_padded(p.width) * size
         if from == nil || stride != p.width * size || rows != dk { nstm_fill(real, to, 0, rows * columns) }
@@ -175,7 +180,8 @@ package struct MatrixStateScan {
 }
 
 extension MatrixStateScan {
-    /// Multiply-adds of a forward pass by formula, which are what the kernels count: chunks of 16 tokens, states padded to whole vectors.
+    /// Multiply-adds of a forward pass by formula, which are what the kernels count: chunks of 16 tokens, states padded to whole
+    /// vectors.
     /// - Parameters:
     ///   - keys, values: dk and dv of a head.
     ///   - decaysByChannel: whether decays differ within a head, as those beside a bonus always do.
@@ -188,8 +194,8 @@ extension MatrixStateScan {
         func chunk(_ m: Int, _ V: Int) -> Int {
             // Reads of the start and of each other, and the state at the end.
             var sum = m * V * dk + m * m * V + K * V * m
-            // Keys decayed to the end, queries or what they read from the start; then weights between tokens, with decays on the way,
-            // or of products and decays.
+            // Keys decayed to the end, queries or what they read from the start; then weights between tokens, with decays on the
+            // way, or of products and decays.
             let pairs = delta ? 2 : 1
             sum += m * K + m * (decaysByChannel ? K : V)
             if decaysByChannel {

@@ -92,8 +92,8 @@ package struct LSTMScan {
     }
 }
 
-/// The recurrence of a GRU (Cho et al. 2014, with the reset gate behind the recurrent product; equations and order of the gates as in
-/// PyTorch); `Variable.gruScan` has the equations.
+/// The recurrence of a GRU (Cho et al., 2014, with the reset gate behind the recurrent product; equations and order of the gates
+/// as in PyTorch); `Variable.gruScan` has the equations.
 package struct GRUScan {
     private let run: RecurrentCell
     /// [3H].
@@ -148,7 +148,8 @@ package struct GRUScan {
         let (B, T, H, size) = (run.B, run.T, run.H, run.size), before = run.before(r.y)
         let dY = StridedRows(dY ?? .zeros([1, 1, 1], dtype: run.type).broadcast(to: [B, T, H]))
         var dHidden = dHidden ?? .zeros([B, H], dtype: run.type)
-        // The recurrent part of the candidate has a gradient of its own; that of the other two gates is the same for input and product.
+        // The recurrent part of the candidate has a gradient of its own; that of the other two gates is the same for input and
+        // product.
         let d = run.fresh([B, T, 3 * H]), dCandidate = run.fresh([B, T, H])
         let to = d.uninitializedPointer, toCandidate = dCandidate.uninitializedPointer, toHidden = dHidden.mutablePointer()
         let u = PackedMatrix(run.real, run.weight.pointer, H, transposed: false, k: 3 * H, n: H)
@@ -178,8 +179,9 @@ package struct GRUScan {
     }
 }
 
-/// One pass of a recurrent cell over a batch: what LSTM and GRU share. A few sequences go through all tokens together, so that threads
-/// need not wait for each other.
+/// One pass of a recurrent cell over a batch: what LSTM and GRU share.
+///
+/// A few sequences go through all tokens together, so that threads need not wait for each other.
 private struct RecurrentCell: @unchecked Sendable {
     /// Contribution of the input to the gates [B, T, gates · H].
     let x: StridedRows

@@ -1,7 +1,9 @@
 import CNSTMKernels
 
 /// Mamba's selective scan (Gu & Dao 2023, algorithm 2; kernel family 3), N states per channel; `Variable.selectiveScan` has the
-/// equations. The work is split over sequences and blocks of channels.
+/// equations.
+///
+/// The work is split over sequences and blocks of channels.
 package struct SelectiveScan {
     private let x: StridedRows, delta: StridedRows
     private let a: Tensor, b: Tensor, c: Tensor

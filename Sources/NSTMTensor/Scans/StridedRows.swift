@@ -14,7 +14,9 @@ struct StridedRows {
         row = Int(tensor.strides[1])
         size = t.dtype.byteCount
     }
-    /// Address of a column of a token. Valid while the value is alive.
+    /// Address of a column of a token.
+    ///
+    /// Valid while the value is alive.
     func at(_ b: Int, _ t: Int, _ column: Int) -> UnsafeRawPointer {
         tensor.pointer + (b * batch + t * row + column) * size
     }

@@ -1,7 +1,8 @@
 import CNSTMKernels
 
-/// RWKV-4's weighted sum of values (Peng et al. 2023, eq. 16; kernel family 3); `Variable.wkvScan` has the equations. The work is
-/// split over sequences and blocks of channels.
+/// RWKV-4's weighted sum of values (Peng et al., 2023, eq.
+///
+/// 16; kernel family 3); `Variable.wkvScan` has the equations. The work is split over sequences and blocks of channels.
 package struct WKVScan {
     private let k: Tensor, v: Tensor, w: Tensor, u: Tensor, initial: Tensor
     private let B: Int, T: Int, D: Int
