@@ -1,6 +1,8 @@
 import NSTMTensor
 
-/// A trainable array. Its path ("blocks.3.update.gate.weight") is its identity everywhere: gradients, optimizer slots, files, logs.
+/// A trainable array.
+///
+/// Its path ("blocks.3.update.gate.weight") is its identity everywhere: gradients, optimizer slots, files, logs.
 public final class Parameter {
     public let path: String
     /// Position in the order of declaration within its model.

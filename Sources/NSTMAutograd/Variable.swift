@@ -1,6 +1,8 @@
 import NSTMTensor
 
-/// What layers compute on: a tensor and its node on a tape. Without a node it is a constant, and nothing is recorded.
+/// What layers compute on: a tensor and its node on a tape.
+///
+/// Without a node it is a constant, and nothing is recorded.
 public struct Variable {
     public let value: Tensor
     /// Id on the tape, or −1 for a constant.
@@ -28,11 +30,13 @@ public struct Variable {
     /// The same value as a constant: no gradient flows back.
     public var detached: Variable { Variable(value, node: -1, tape: tape) }
 
-    /// Gradients of this scalar with respect to every parameter used on its tape. The tape can be used once: a second call stops
-    /// with a message that says so.
+    /// Gradients of this scalar with respect to every parameter used on its tape.
     ///
-    /// Gradients of gradients are not supported. What comes back are tensors, not variables: the backward pass is not recorded. For a
-    /// product with a Hessian, take the difference of two gradients; for a gradient penalty, write the gradient as an operation.
+    /// The tape can be used once: a second call stops with a message that says so.
+    ///
+    /// Gradients of gradients are not supported. What comes back are tensors, not variables: the backward pass is not recorded.
+    /// For a product with a Hessian, take the difference of two gradients; for a gradient penalty, write the gradient as an
+    /// operation.
     public func backward() -> Gradients {
         guard shape.count == 1 else { nstmFatal(.other(op: "backward", "needs a scalar, got shape \(shape)")) }
         guard let tape, node >= 0 else { return Gradients([]) }
@@ -48,7 +52,9 @@ public struct Variable {
     }
 
     /// Gradients of this variable, weighted by `seed` (ones when nil), with respect to given inputs made by
-    /// `ForwardContext.input`. As with `backward`, the tape can be used once, and gradients of gradients are not supported.
+    /// `ForwardContext.input`.
+    ///
+    /// As with `backward`, the tape can be used once, and gradients of gradients are not supported.
     public func gradients(of inputs: [Variable], seed: Tensor? = nil) -> [Tensor?] {
         guard let tape, node >= 0 else { return inputs.map { _ in nil } }
         return tape.backward(from: node, seed: seed ?? .ones(shape, dtype: dtype)) { slots in

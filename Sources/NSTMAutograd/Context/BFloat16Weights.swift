@@ -1,7 +1,9 @@
 import NSTMTensor
 
-/// The weights of a model's linear maps in bfloat16, for passes that record nothing: half the memory to read, which is what a token of
-/// a stream waits for. Parameters stay as they are, and what they become later does not show here.
+/// The weights of a model's linear maps in bfloat16, for passes that record nothing: half the memory to read, which is what a
+/// token of a stream waits for.
+///
+/// Parameters stay as they are, and what they become later does not show here.
 ///
 ///     let weights = BFloat16Weights(of: model.parameters.all)
 ///     let logits = model(token, state: &state, ForwardContext(.evaluate, weights: weights))

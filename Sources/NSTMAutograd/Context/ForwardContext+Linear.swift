@@ -1,7 +1,8 @@
 import NSTMTensor
 
 extension ForwardContext {
-    /// act(x Wᵀ + b) for rows of x, a parameter W [out, in] or its rounded copy of this pass, and b [out]: [..., in] → [..., out].
+    /// act(x Wᵀ + b) for rows of x, a parameter W [out, in] or its rounded copy of this pass, and b [out]: [..., in] → [...,
+    /// out].
     public func linear(_ x: Variable, _ weight: Parameter, bias: Variable? = nil, activation: Activation = .none) -> Variable {
         guard let half = weights?[weight], x.dtype == .float32, x.shape[-1] == half.columns else {
             return x.linear(self[weight], bias: bias, activation: activation)

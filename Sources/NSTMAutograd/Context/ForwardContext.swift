@@ -1,7 +1,8 @@
 import NSTMTensor
 
-/// What a forward pass carries, passed explicitly: mode, tape, random key, module path, auxiliary losses and metrics. One per
-/// worker; there are no globals.
+/// What a forward pass carries, passed explicitly: mode, tape, random key, module path, auxiliary losses and metrics.
+///
+/// One per worker; there are no globals.
 public final class ForwardContext {
     public enum Mode: Sendable { case train, evaluate }
     public let mode: Mode

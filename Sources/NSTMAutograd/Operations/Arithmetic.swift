@@ -52,7 +52,7 @@ extension Variable {
             gradients.add(1, (-g * x / (y * y)).sum(to: y.shape))
         }
     }
-    /// alpha · x + beta
+    /// alpha · x + beta, element by element.
     public func affine(_ alpha: Double, _ beta: Double = 0) -> Variable {
         record("affine", self, value: value.affine(alpha, beta), saving: alpha) { g, alpha, gradients in
             gradients.add(0, g.affine(alpha.pointee))
@@ -66,7 +66,7 @@ extension Variable {
     public static func / (a: Variable, b: Double) -> Variable { a.affine(1 / b) }
     public static prefix func - (a: Variable) -> Variable { a.affine(-1) }
 
-    /// Elements limited to low ... high; no gradient flows where they are cut.
+    /// Elements limited to low … high; no gradient flows where they are cut.
     public func clamped(min low: Double, max high: Double) -> Variable {
         record("clamp", self, value: value.clamped(min: low, max: high), saving: (value, low, high)) { g, saved, gradients in
             let (x, low, high) = saved.pointee
@@ -74,8 +74,10 @@ extension Variable {
         }
     }
 
-    /// Sets elements to zero at random with probability `rate` and scales the rest by 1/(1 − rate), in training only
-    /// (Srivastava et al. 2014). The mask depends on the context's key, path and purpose, not on the order of calls.
+    /// Sets elements to zero at random with probability `rate` and scales the rest by 1/(1 − rate), in training only (Srivastava
+    /// et al., 2014).
+    ///
+    /// The mask depends on the context's key, path and purpose, not on the order of calls.
     public func dropout(_ rate: Double, _ context: ForwardContext, purpose: String = "dropout") -> Variable {
         guard rate >= 0, rate <= 1 else { nstmFatal(.other(op: "dropout", "rate \(rate), needs 0 ... 1"), at: context.path) }
         guard context.isTraining, rate > 0 else { return self }

@@ -4,7 +4,9 @@ import NSTMTensor
 public struct AttentionMask: Sendable, Equatable {
     /// Query t sees keys ≤ t only.
     public var causal: Bool
-    /// With `causal`: query t sees the last `window` keys only, its own included. nil: all.
+    /// With `causal`: query t sees the last `window` keys only, its own included.
+    ///
+    /// nil: all.
     public var window: Int?
 
     public init(causal: Bool, window: Int? = nil) {
@@ -22,7 +24,7 @@ public struct AttentionMask: Sendable, Equatable {
 }
 
 extension Variable {
-    /// Scaled dot-product attention by heads (Vaswani et al. 2017).
+    /// Scaled dot-product attention by heads (Vaswani et al., 2017).
     ///
     /// The variable holds queries, keys and values concatenated: [B, T, 3·D] with D = heads · d. When it is longer than the
     /// queries (a carried window of earlier tokens comes first), `queries` says how many of the last rows are queries. `keyBias`

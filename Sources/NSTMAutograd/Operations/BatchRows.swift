@@ -3,8 +3,9 @@ import NSTMTensor
 // Rows of every sequence of a batch by index: what a step needs that works on a few states only.
 
 extension Variable {
-    /// Rows of each batch element, [B, N, ...] → [B, k, ...], by int32 index [B, k]. The indices of a batch
-    /// element are distinct.
+    /// Rows of each batch element, [B, N, ...] → [B, k, ...], by int32 index [B, k].
+    ///
+    /// The indices of a batch element are distinct.
     public func batchRows(_ places: Tensor) -> Variable {
         record("batchRows", self, value: value.batchRows(places), saving: (places, shape)) { g, saved, gradients in
             let (places, shape) = saved.pointee

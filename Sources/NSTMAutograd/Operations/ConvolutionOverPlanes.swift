@@ -25,7 +25,7 @@ public struct PlaneSize: Sendable, Equatable, ExpressibleByIntegerLiteral, Expre
 
 extension Variable {
     /// Convolution (cross-correlation, as in PyTorch) along a sequence: x [B, C, T], weight [O, C/groups, k], bias [O] →
-    /// [B, O, T'],
+    /// [B, O, T'].
     ///
     /// y[b, o, t] = bias[o] + Σ_c Σ_k weight[o, c, k] · x[b, c, t·stride − low + k·dilation], where elements outside count as 0
     /// and T' = ⌊(T + low + high − dilation·(k − 1) − 1)/stride⌋ + 1. Channels come in `groups` that do not see each other.
@@ -51,8 +51,10 @@ extension Variable {
         return y.squeezed(axis: 2)
     }
 
-    /// Convolution (cross-correlation, as in PyTorch) over planes: x [B, C, H, W], weight [O, C/groups, kh, kw], bias [O] →
-    /// [B, O, H', W'], the sums of `conv1d` over both axes. `padding` zeros are added on each side.
+    /// Convolution (cross-correlation, as in PyTorch) over planes: x [B, C, H, W], weight [O, C/groups, kh, kw], bias [O] → [B,
+    /// O, H', W'], the sums of `conv1d` over both axes.
+    ///
+    /// `padding` zeros are added on each side.
     public func conv2d(
         _ weight: Variable, bias: Variable? = nil, stride: PlaneSize = 1, padding: PlaneSize = 0, dilation: PlaneSize = 1,
         groups: Int = 1

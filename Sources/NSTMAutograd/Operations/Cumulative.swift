@@ -9,7 +9,9 @@ extension Variable {
             "cumulativeSum", [self], value.cumulativeSum(axis: axis, reversed: reversed),
             .pullback { g, gradients in gradients.add(0, g.cumulativeSum(axis: axis, reversed: !reversed)) })
     }
-    /// Running product. Its derivative does not divide, and is right where elements are 0.
+    /// Running product.
+    ///
+    /// Its derivative does not divide, and is right where elements are 0.
     public func cumulativeProduct(axis: Int, reversed: Bool = false) -> Variable {
         cumulated(
             "cumulativeProduct", .product, axis, reversed, value.cumulativeProduct(axis: axis, reversed: reversed))

@@ -83,9 +83,9 @@ extension Variable {
     public func softplus() -> Variable { mapped("softplus", .softplus) }
     /// max(x, 0).
     public func relu() -> Variable { mapped("relu", .relu) }
-    /// max(x, 0)² (So et al. 2021).
+    /// max(x, 0)² (So et al., 2021).
     public func squaredReLU() -> Variable { mapped("squaredReLU", .squaredReLU) }
-    /// λx for x > 0, else λα(eˣ − 1), with the fixed λ and α of Klambauer et al. 2017.
+    /// λx for x > 0, else λα(eˣ − 1), with the fixed λ and α of Klambauer et al., 2017.
     public func selu() -> Variable { applied("selu", .selu) }
     /// x·σ(x) (swish).
     public func silu() -> Variable { mappedWithDerivative("silu", .silu) }
@@ -97,9 +97,9 @@ extension Variable {
     public func mish() -> Variable { applied("mish", .mish) }
     /// x/(1 + |x|).
     public func softsign() -> Variable { applied("softsign", .softsign) }
-    /// x/6 + ½ limited to 0 ... 1.
+    /// x/6 + ½ limited to 0 … 1.
     public func hardSigmoid() -> Variable { applied("hardSigmoid", .hardSigmoid) }
-    /// x · hardSigmoid(x) (Howard et al. 2019).
+    /// x · hardSigmoid(x) (Howard et al., 2019).
     public func hardSwish() -> Variable { applied("hardSwish", .hardSwish) }
     /// Largest integer not above x; the derivative is 0, as in PyTorch.
     public func floor() -> Variable { applied("floor", .floor) }
@@ -113,13 +113,15 @@ extension Variable {
     public func sign() -> Variable { applied("sign", .sign) }
     /// x for x > 0, else slope · x.
     public func leakyReLU(_ slope: Double = 0.01) -> Variable { applied("leakyReLU", .leakyReLU, slope) }
-    /// x for x > 0, else α(eˣ − 1) (Clevert et al. 2016).
+    /// x for x > 0, else α(eˣ − 1) (Clevert et al., 2016).
     public func elu(alpha: Double = 1) -> Variable { applied("elu", .elu, alpha) }
     /// xᵖ with C's rules for signs: not a number for x < 0 unless p is whole; 1 for p = 0.
     public func pow(_ exponent: Double) -> Variable { applied("pow", .pow, exponent) }
 
-    /// xʸ with C's rules for signs; base and exponents broadcast. The derivative by the base is 0 where the exponent is 0, the
-    /// one by the exponent 0 where the base is 0 and the exponent not negative.
+    /// xʸ with C's rules for signs; base and exponents broadcast.
+    ///
+    /// The derivative by the base is 0 where the exponent is 0, the one by the exponent 0 where the base is 0 and the exponent
+    /// not negative.
     public func pow(_ exponents: Variable) -> Variable {
         Variable.fit("pow", self, exponents)
         let x = value, e = exponents.value
@@ -130,11 +132,15 @@ extension Variable {
                 gradients.add(1, (g * .pair(.powExponentDerivative, x, e, name: "pow")).sum(to: e.shape))
             })
     }
-    /// The larger of two, element by element; NaN wins. On a tie each gets half of the gradient, as in PyTorch.
+    /// The larger of two, element by element; NaN wins.
+    ///
+    /// On a tie each gets half of the gradient, as in PyTorch.
     public static func maximum(_ a: Variable, _ b: Variable) -> Variable {
         chosen("maximum", a, b, { .maximum($0, $1) }, .maximumDerivative)
     }
-    /// The smaller of two, element by element; NaN wins. On a tie each gets half of the gradient, as in PyTorch.
+    /// The smaller of two, element by element; NaN wins.
+    ///
+    /// On a tie each gets half of the gradient, as in PyTorch.
     public static func minimum(_ a: Variable, _ b: Variable) -> Variable {
         chosen("minimum", a, b, { .minimum($0, $1) }, .minimumDerivative)
     }
@@ -151,7 +157,9 @@ extension Variable {
                 gradients.add(1, (g - part).sum(to: vb.shape))
             })
     }
-    /// Elements limited to low ... high, which broadcast and get the gradients of the elements they replace; `high` counts where
-    /// low > high. An element on a bound shares its gradient with it.
+    /// Elements limited to low … high, which broadcast and get the gradients of the elements they replace; `high` counts where
+    /// low > high.
+    ///
+    /// An element on a bound shares its gradient with it.
     public func clamped(min low: Variable, max high: Variable) -> Variable { .minimum(.maximum(self, low), high) }
 }

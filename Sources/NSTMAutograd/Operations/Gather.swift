@@ -39,8 +39,8 @@ extension Variable {
             name, [self], taken,
             .pullback { g, gradients in gradients.add(0, .zeros(whole, dtype: g.dtype).scatterAdd(axis: axis, indices, g)) })
     }
-    /// This variable with elements of `source` written along an axis at int32 indices; of elements for one position the last stays,
-    /// and it alone gets a gradient.
+    /// This variable with elements of `source` written along an axis at int32 indices; of elements for one position the last
+    /// stays, and it alone gets a gradient.
     public func scatter(axis: Int, _ indices: Tensor, _ source: Variable) -> Variable {
         requireSameType("scatter", self, source)
         let whole = shape

@@ -1,6 +1,7 @@
 import NSTMTensor
 
-// Elements by position: slices, flips, shifts and padding. The gradient of a view: zeros, with that of its elements where they are.
+// Elements by position: slices, flips, shifts and padding. The gradient of a view: zeros, with that of its elements where they
+// are.
 
 extension Variable {
     private func viewed(_ name: StaticString, _ view: @escaping (Tensor) -> Tensor) -> Variable {

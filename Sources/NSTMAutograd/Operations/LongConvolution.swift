@@ -2,7 +2,8 @@ import NSTMTensor
 
 extension Variable {
     /// Causal depthwise convolution with filters up to the length of the sequence, by Fourier transforms in O(T log T) (as in
-    /// Hyena, Poli et al. 2023, and the convolution form of S4, Gu et al. 2022): y[b, t, c] = Σ_s filter[s, c] · x[b, t − s, c].
+    /// Hyena, Poli et al., 2023, and the convolution form of S4, Gu et al., 2022): y[b, t, c] = Σ_s filter[s, c] · x[b, t − s,
+    /// c].
     ///
     /// x: [B, T, C]; filter: [L, C], its first tap at the present element (`causalConvolution` has it last); taps beyond T reach
     /// nothing. For filters of a few taps `causalConvolution` is faster.

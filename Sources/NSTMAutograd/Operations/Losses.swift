@@ -10,7 +10,7 @@ extension Variable {
     ///   - targets: a negative target is ignored, and one that equals `ignoring`.
     ///   - weights: [...], how much a position counts (a mask).
     ///   - classWeights: [classes], how much a class counts.
-    ///   - labelSmoothing: ε in 0 ... 1: the target becomes (1 − ε)·onehot + ε/classes (Szegedy et al. 2016).
+    ///   - labelSmoothing: ε in 0 ... 1: the target becomes (1 − ε)·onehot + ε/classes (Szegedy et al., 2016).
     public func crossEntropy(
         _ targets: Tensor, weights: Tensor? = nil, classWeights: Tensor? = nil, labelSmoothing: Double = 0, ignoring: Int? = nil
     ) -> Variable {
@@ -67,7 +67,8 @@ extension Variable {
         }
     }
 
-    /// Mean binary cross-entropy, in nats, of logits against targets of the same shape in 0 ... 1; `weights` broadcasts over it.
+    /// Mean binary cross-entropy, in nats, of logits against targets of the same shape in 0 … 1; `weights` broadcasts over it.
+    ///
     /// Exact to the element type's precision also where the answer is confident and right.
     public func binaryCrossEntropy(_ targets: Tensor, weights: Tensor? = nil) -> Variable {
         let loss = paired("binaryCrossEntropy", targets, .binaryCrossEntropy, .binaryCrossEntropyDerivative)
@@ -109,7 +110,9 @@ extension Variable {
 
     /// Kullback–Leibler divergence KL(p ‖ q), in nats, of log-probabilities log q (this variable, [..., classes]) from the
     /// log-probabilities log p of the target, of the same shape: Σ p·(log p − log q) over the classes, as a mean over all else
-    /// (PyTorch's "batchmean" when there is one axis else). Differentiable in both; classes with p = 0 add nothing.
+    /// (PyTorch's "batchmean" when there is one axis else).
+    ///
+    /// Differentiable in both; classes with p = 0 add nothing.
     public func klDivergence(_ target: Variable) -> Variable {
         guard target.shape == shape, shape.rank > 0 else {
             nstmFatal(

@@ -16,8 +16,9 @@ extension Variable {
     public static func .> (a: Variable, b: Double) -> Tensor { a.value .> b }
     public static func .>= (a: Variable, b: Double) -> Tensor { a.value .>= b }
 
-    /// Elements of `a` where the mask is true and of `b` where it is not; all three broadcast. An element that was not chosen
-    /// gets no gradient, whatever it is (NaN too).
+    /// Elements of `a` where the mask is true and of `b` where it is not; all three broadcast.
+    ///
+    /// An element that was not chosen gets no gradient, whatever it is (NaN too).
     public static func `where`(_ mask: Tensor, _ a: Variable, _ b: Variable) -> Variable {
         requireSameType("where", a, b)
         let sa = a.shape, sb = b.shape

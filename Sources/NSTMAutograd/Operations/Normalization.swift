@@ -26,7 +26,7 @@ extension Variable {
         }
     }
 
-    /// LayerNorm over the last axis (Ba et al. 2016): (x − mean)/√(variance + ε) ⊙ gain + bias.
+    /// LayerNorm over the last axis (Ba et al., 2016): (x − mean)/√(variance + ε) ⊙ gain + bias.
     public func layerNorm(gain: Variable?, bias: Variable? = nil, epsilon: Double = 1e-5) -> Variable {
         norm("layerNorm", center: true, gain, bias, epsilon)
     }

@@ -3,7 +3,9 @@ import NSTMTensor
 // Order: the gradient goes through the values, to the elements they came from. Among equals it goes to the one that was taken.
 
 extension Variable {
-    /// Elements along an axis in stable order, and where they came from (int32). NaN counts as larger than everything.
+    /// Elements along an axis in stable order, and where they came from (int32).
+    ///
+    /// NaN counts as larger than everything.
     public func sorted(axis: Int = -1, descending: Bool = false) -> (values: Variable, indices: Tensor) {
         let (values, indices) = value.sorted(axis: axis, descending: descending)
         return (gather("sort", axis, indices, values), indices)

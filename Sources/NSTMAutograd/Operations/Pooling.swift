@@ -2,8 +2,9 @@ import NSTMTensor
 
 extension Variable {
     /// The largest element of each window of planes [B, C, H, W] → [B, C, H', W'], H' = ⌊(H + 2·padding − kernel)/stride⌋ + 1.
-    /// Padding never wins; it is at most half the kernel. The gradient goes to the first largest element. Stride: the
-    /// kernel when nil.
+    ///
+    /// Padding never wins; it is at most half the kernel. The gradient goes to the first largest element. Stride: the kernel when
+    /// nil.
     public func maxPool2d(_ kernel: PlaneSize, stride: PlaneSize? = nil, padding: PlaneSize = 0) -> Variable {
         maxPool2dWithIndices(kernel, stride: stride, padding: padding).values
     }
@@ -26,8 +27,9 @@ extension Variable {
     ) -> Variable {
         averaged("averagePool2d", poolingWindows("averagePool2d", kernel, stride, padding, countsPadding: countsPadding))
     }
-    /// Means of windows that are chosen so that `outputs` of them cover the plane: ⌊i·H/H'⌋ ..< ⌈(i + 1)·H/H'⌉. 1 is the mean of
-    /// each plane ("global average pooling").
+    /// Means of windows that are chosen so that `outputs` of them cover the plane: ⌊i·H/H'⌋ ..< ⌈(i + 1)·H/H'⌉.
+    ///
+    /// 1 is the mean of each plane ("global average pooling").
     public func adaptiveAveragePool2d(_ outputs: PlaneSize) -> Variable {
         guard shape.rank == 4, outputs.rows >= 1, outputs.columns >= 1, shape[2] >= 1, shape[3] >= 1 else {
             nstmFatal(

@@ -23,7 +23,9 @@ extension Variable {
         }
     }
 
-    /// act(x Wᵀ + b) for rows of x: [..., in] with weight [out, in] and bias [out] → [..., out]. One product, one pass.
+    /// act(x Wᵀ + b) for rows of x: [..., in] with weight [out, in] and bias [out] → [..., out].
+    ///
+    /// One product, one pass.
     public func linear(_ weight: Variable, bias: Variable? = nil, activation: Activation = .none) -> Variable {
         guard weight.shape.rank == 2, shape.rank >= 1 else {
             nstmFatal(.other(op: "linear", "x \(shape), weight \(weight.shape)"), at: path(of: self, weight))

@@ -3,8 +3,9 @@ import NSTMTensor
 // Reductions over any set of axes (all when nil) and their derivatives. A reduced axis disappears unless `keepDims`.
 
 extension Variable {
-    /// Variance over axes, Σ(x − mean)²/(n − correction), computed in two passes in double. A correction of 1 (as in PyTorch) is
-    /// for a sample, 0 (as in NumPy) for a population. Not a number where n ≤ correction.
+    /// Variance over axes, Σ(x − mean)²/(n − correction), computed in two passes in double.
+    ///
+    /// A correction of 1 (as in PyTorch) is for a sample, 0 (as in NumPy) for a population. Not a number where n ≤ correction.
     public func variance(axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes), mean = r.mean(), scale = 2 / Double(max(0, r.reduce - correction))
         return record(
@@ -13,7 +14,9 @@ extension Variable {
                 gradients.add(0, r.spread(.centered, factor: r.gradient(g).affine(scale), shift: mean))
             })
     }
-    /// Square root of the variance; see `variance`. The derivative is 0 where the deviation is 0.
+    /// Square root of the variance; see `variance`.
+    ///
+    /// The derivative is 0 where the deviation is 0.
     public func standardDeviation(axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes), mean = r.mean(), n = Double(max(0, r.reduce - correction))
         let y = r.variance(mean: mean, correction: correction).sqrt()
@@ -24,11 +27,15 @@ extension Variable {
                 gradients.add(0, r.spread(.centered, factor: factor, shift: mean))
             })
     }
-    /// Largest element over axes (`amax`). NaN counts as largest. Equals share the gradient evenly, as in PyTorch and JAX.
+    /// Largest element over axes (`amax`).
+    ///
+    /// NaN counts as largest. Equals share the gradient evenly, as in PyTorch and JAX.
     public func maximum(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         extreme("maximum", .max, axes, keepDims)
     }
-    /// Smallest element over axes (`amin`). NaN counts as smallest. Equals share the gradient evenly, as in PyTorch and JAX.
+    /// Smallest element over axes (`amin`).
+    ///
+    /// NaN counts as smallest. Equals share the gradient evenly, as in PyTorch and JAX.
     public func minimum(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         extreme("minimum", .min, axes, keepDims)
     }
@@ -43,15 +50,18 @@ extension Variable {
                 gradients.add(0, r.spread(.equal, factor: share, shift: y))
             })
     }
-    /// Product over axes (`prod`), in double; 1 when there is nothing to multiply. The derivative is right with zeros.
+    /// Product over axes (`prod`), in double; 1 when there is nothing to multiply.
+    ///
+    /// The derivative is right with zeros.
     public func product(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes)
         return record(
             "product", [self], r.result(r.run(.product), keepDims: keepDims),
             .pullback { g, gradients in gradients.add(0, r.spreadProduct(r.gradient(g))) })
     }
-    /// Lᵖ norm over axes, (Σ|x|ᵖ)^(1/p) with p = `order` > 0; the largest |x| when `order` is infinite. The derivative is 0 where
-    /// an element (p < 2) or the norm is 0; equals share that of the infinite norm.
+    /// Lᵖ norm over axes, (Σ|x|ᵖ)^(1/p) with p = `order` > 0; the largest |x| when `order` is infinite.
+    ///
+    /// The derivative is 0 where an element (p < 2) or the norm is 0; equals share that of the infinite norm.
     public func norm(axes: [Int]? = nil, order p: Double = 2, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes), y = r.norm(p)
         return record(

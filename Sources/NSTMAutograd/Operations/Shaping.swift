@@ -20,7 +20,9 @@ extension Variable {
             gradients.add(0, g.permuted(inverse.pointee))
         }
     }
-    /// Cuts an axis into consecutive pieces of given lengths. Unlike that of repeated slices, the backward pass is one operation.
+    /// Cuts an axis into consecutive pieces of given lengths.
+    ///
+    /// Unlike that of repeated slices, the backward pass is one operation.
     public func split(axis: Int, _ lengths: [Int]) -> [Variable] {
         let a = shape.normalized(axis: axis), whole = shape, type = dtype
         guard lengths.reduce(0, +) == shape[a] else {

@@ -7,15 +7,15 @@ public struct ContentSlotScanOutput {
 }
 
 extension Variable {
-    /// Content slots: keys of tokens, `self` [B, T, D], find the states that hold them, or free ones. With sₘ = k·Kₘ/D, the part of a
-    /// state that is in reach rₘ and its usage aₘ (0: free),
+    /// Content slots: keys of tokens, `self` [B, T, D], find the states that hold them, or free ones. With sₘ = k·Kₘ/D, the part
+    /// of a state that is in reach rₘ and its usage aₘ (0: free),
     ///
     ///     μₘ = rₘ aₘ e^{β sₘ}/Z;  ν = e^{βθ}/Z;  Z = Σ r a e^{βs} + e^{βθ}          known, or new
     ///     φₘ = rₘ (1 − aₘ) Π_{j<m} (1 − rⱼ (1 − aⱼ))                              the first free state
     ///     uₘ = e (μₘ + ν φₘ);  Kₘ ← Kₘ + uₘ (k − Kₘ);  aₘ ← (aₘ + uₘ (1 − aₘ)) (1 − rₘ f)
     ///
-    /// What the weights write beside keys is up to the caller. A state with r of exactly 0 is left exactly as it was; that costs nothing, and no
-    /// gradient comes from it.
+    /// What the weights write beside keys is up to the caller. A state with r of exactly 0 is left exactly as it was; that costs
+    /// nothing, and no gradient comes from it.
     ///
     /// `self` are the keys [B, T, D] of the tokens, of length √D, so that sₘ is a cosine where Kₘ has that length too.
     ///

@@ -24,7 +24,7 @@ public struct ComplexDiagonalScanOutput {
 
 extension Variable {
     /// Linear recurrence of independent channels (kernel family 3), exact and in linear space, with `self` as input b, [B, T, D];
-    /// minGRU and minLSTM give z ⊙ h̃:
+    /// minGRU and minLSTM give z ⊙ h̃.
     ///
     ///     h ← a ⊙ h + b
     ///
@@ -47,7 +47,9 @@ extension ComplexVariable {
     }
 }
 
-/// The scan of one plane (real) or two (real and imaginary part). Outputs: the planes of h, then those of the last state.
+/// The scan of one plane (real) or two (real and imaginary part).
+///
+/// Outputs: the planes of h, then those of the last state.
 private func scanDiagonal(_ op: StaticString, _ input: [Variable], _ decay: [Variable], _ state: [Variable]?) -> [Variable] {
     let shape = input[0].shape, type = input[0].dtype, planes = input.count, hasState = state != nil
     let fixed = decay[0].shape.rank == 1, decayShape: Shape = fixed && shape.rank == 3 ? [shape[2]] : shape

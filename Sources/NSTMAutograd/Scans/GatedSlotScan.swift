@@ -11,12 +11,13 @@ public struct GatedSlotScanOutput {
 
 extension Variable {
     /// Gated slots with a softmax read (kernel family 1), token by token and exact, with queries,
-    /// keys and values of the tokens concatenated in `self`, [B, T, 3·D], D = heads · d:
+    /// keys and values of the tokens concatenated in `self`, [B, T, 3·D], D = heads · d.
     ///
     ///     Kₘ ← Kₘ + uₘ(k − Kₘ);  Vₘ ← Vₘ + uₘ z ⊙ (v − Vₘ);  o = Σₘ softmaxₘ(q·Kₘ/√d + biasₘ) Vₘ
     ///
     /// - Parameters:
-    ///   - write: write weights u [B, T, N] in 0 ... 1, shared by the heads; 0 leaves a state exactly as it was and costs nothing.
+    ///   - write: write weights u [B, T, N] in 0 ... 1, shared by the heads; 0 leaves a state exactly as it was and costs
+    ///     nothing.
     ///   - gate: z [B, T, D] in 0 ... 1, of the channels of the values: V moves by uₘ z ⊙ (v − Vₘ); nil: 1.
     ///   - keys: keys of the states before the first token, [B, N, D] (or [N, D], the same for every sequence).
     ///   - values: values of the states before the first token, of the same shape.

@@ -8,7 +8,7 @@ public struct MatrixStateScanOutput {
 
 extension Variable {
     /// Linear recurrence on one matrix S [dk, dv] per head (kernel family 2), exact, with `self` as queries
-    /// [B, T, heads · dk]:
+    /// [B, T, heads · dk].
     ///
     ///     S ← diag(a) S;  S ← S + kᵀ v,  or with β the delta rule  S ← S + β kᵀ (v − k S);  o = q S
     ///
@@ -24,8 +24,8 @@ extension Variable {
     ///   - state: S before the first token [B, heads, dk, dv]; zeros when nil.
     ///
     /// Linear attention's normalizer needs no operation of its own: append a column of ones to the values of each head, and the
-    /// last column of the result is q · Σk. One token costs about 4 · dk · dv multiply-adds and additions per head; the states before
-    /// every 16th token are saved for the backward pass.
+    /// last column of the result is q · Σk. One token costs about 4 · dk · dv multiply-adds and additions per head; the states
+    /// before every 16th token are saved for the backward pass.
     public func matrixStateScan(
         key: Variable, value: Variable, decay: Variable? = nil, beta: Variable? = nil, bonus: Variable? = nil,
         state: Variable? = nil, heads: Int

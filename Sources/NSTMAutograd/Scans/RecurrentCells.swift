@@ -13,8 +13,8 @@ public struct GRUScanOutput {
 }
 
 extension Variable {
-    /// The recurrence of an LSTM (Hochreiter & Schmidhuber 1997, with forget gates; equations and order of the gates as in PyTorch),
-    /// with `self` as the contribution of the input and of the biases to the gates, [B, T, 4H]:
+    /// The recurrence of an LSTM (Hochreiter & Schmidhuber 1997, with forget gates; equations and order of the gates as in
+    /// PyTorch), with `self` as the contribution of the input and of the biases to the gates, [B, T, 4H].
     ///
     ///     i, f, m, o = σ, σ, tanh, σ of x + h U;  c ← f ⊙ c + i ⊙ m;  h ← o ⊙ tanh c
     ///
@@ -41,8 +41,8 @@ extension Variable {
         return LSTMScanOutput(output: outputs[0], hidden: outputs[1], cell: outputs[2])
     }
 
-    /// The recurrence of a GRU (Cho et al. 2014, with the reset gate behind the recurrent product; equations and order of the gates
-    /// as in PyTorch), with `self` as the contribution of the input to the gates, [B, T, 3H]:
+    /// The recurrence of a GRU (Cho et al., 2014, with the reset gate behind the recurrent product; equations and order of the
+    /// gates as in PyTorch), with `self` as the contribution of the input to the gates, [B, T, 3H].
     ///
     ///     r, z = σ of x + h U + b;  m = tanh(x + r ⊙ (h U + b));  h ← (1 − z) ⊙ m + z ⊙ h
     ///

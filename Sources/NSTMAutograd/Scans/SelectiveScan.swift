@@ -8,7 +8,7 @@ public struct SelectiveScanOutput {
 
 extension Variable {
     /// Mamba's selective scan (Gu & Dao 2023, algorithm 2; kernel family 3), N states per channel d, with `self` as x
-    /// [B, T, D]:
+    /// [B, T, D].
     ///
     ///     h[d] ← exp(Δ[d] A[d]) ⊙ h[d] + Δ[d] x[d] B;  y[d] = C · h[d] + D[d] x[d]
     ///
@@ -20,7 +20,8 @@ extension Variable {
     ///   - b: [B, T, N], shared by the channels.
     ///   - c: [B, T, N], shared by the channels.
     ///   - step: what Δ is multiplied by in the decay of each state, [B, T, N], so that a = exp(step[m] Δ[d] A[d, m]); nil: 1. A
-    ///     state whose step is exactly 0 is left exactly as it was, whatever b says; that costs nothing, and no gradient comes from it.
+    ///     state whose step is exactly 0 is left exactly as it was, whatever b says; that costs nothing, and no gradient comes
+    ///     from it.
     ///   - skip: the D of the formula, [D]; nil: none.
     ///   - state: h before the first token [B, D, N]; zeros when nil.
     public func selectiveScan(

@@ -7,7 +7,7 @@ public struct WKVScanOutput {
 }
 
 extension Variable {
-    /// RWKV-4's weighted sum of values (Peng et al. 2023, eq. 16; kernel family 3), with `self` as keys [B, T, D]:
+    /// RWKV-4's weighted sum of values (Peng et al., 2023, eq. 16; kernel family 3), with `self` as keys [B, T, D]:
     ///
     ///     yₜ = (Σ_{i<t} e^{(t−1−i)w + kᵢ} vᵢ + e^{u+kₜ} vₜ) / (Σ_{i<t} e^{(t−1−i)w + kᵢ} + e^{u+kₜ})
     ///

@@ -2,8 +2,9 @@ import NSTMTensor
 
 extension ForwardContext {
     /// Runs a part of the pass without saving intermediate results, and runs it again in the backward pass (gradient
-    /// checkpointing: Griewank & Walther 2000; Chen et al. 2016, "Training deep nets with sublinear memory cost"). Saves memory at
-    /// the price of one more forward pass of the part.
+    /// checkpointing: Griewank & Walther 2000; Chen et al., 2016, "Training deep nets with sublinear memory cost").
+    ///
+    /// Saves memory at the price of one more forward pass of the part.
     ///
     /// Values and gradients are bit-identical to those without it: random numbers are a function of key, path and purpose, and
     /// gradients are added up in the same order. Parameters that the body uses, losses that it adds and metrics that it logs
@@ -58,8 +59,9 @@ extension ForwardContext {
     }
 }
 
-/// A part of a forward pass, to be run on a tape of its own as often as it is wanted. It must not hold variables of the tape
-/// outside, because that tape holds it.
+/// A part of a forward pass, to be run on a tape of its own as often as it is wanted.
+///
+/// It must not hold variables of the tape outside, because that tape holds it.
 private struct Recomputation {
     enum Input {
         case constant(Tensor)

@@ -1,7 +1,8 @@
 import NSTMTensor
 
-/// Defines an operation: its name, inputs, value and derivative in one place. This is the public way to add one; check it with
-/// `gradientCheck`.
+/// Defines an operation: its name, inputs, value and derivative in one place.
+///
+/// This is the public way to add one; check it with `gradientCheck`.
 ///
 /// ```swift
 /// func cube(_ x: Variable) -> Variable {
@@ -53,8 +54,8 @@ public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor],
     return values.enumerated().map { Variable($1, node: id + Int32($0), tape: tape) }
 }
 
-/// The form for the operations of this module, which a step records hundreds of times: up to three operands without a list of them
-/// (one that is nil keeps its position and needs no gradient), and a backward function that captures nothing.
+/// The form for the operations of this module, which a step records hundreds of times: up to three operands without a list of
+/// them (one that is nil keeps its position and needs no gradient), and a backward function that captures nothing.
 ///
 /// What the backward function needs is stored on the tape (`saving`, evaluated only when the operation is recorded), so that an
 /// operation allocates nothing but its value. The public form costs a list of operands and a context of the pullback more.
@@ -89,7 +90,9 @@ func record<Values>(
     return (output(outputs.0, 0), output(outputs.1, 1), output(outputs.2, 2))
 }
 
-/// The tape of all operands, when it does not look at values. Nil: `commonTape` has to decide.
+/// The tape of all operands, when it does not look at values.
+///
+/// Nil: `commonTape` has to decide.
 @inline(__always)
 private func sharedTape(
     _ a: Variable, _ b: Variable?, _ c: Variable?, _ d: Variable? = nil, _ e: Variable? = nil, _ f: Variable? = nil
@@ -102,7 +105,9 @@ private func sharedTape(
     if let f, f.tape !== tape { return nil }
     return tape
 }
-/// The tape on which an operation is recorded, nil when no operand has one. It checks the values if `checksFinite` is set.
+/// The tape on which an operation is recorded, nil when no operand has one.
+///
+/// It checks the values if `checksFinite` is set.
 private func commonTape(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor]) -> Tape? {
     var tape: Tape?
     for x in inputs {

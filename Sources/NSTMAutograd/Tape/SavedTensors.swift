@@ -1,7 +1,9 @@
 import NSTMTensor
 
-/// The backward function of an operation with one output: adds to the gradients of the inputs, given that of the output and what the
-/// operation saved. It captures nothing.
+/// The backward function of an operation with one output: adds to the gradients of the inputs, given that of the output and what
+/// the operation saved.
+///
+/// It captures nothing.
 typealias BackwardFunction<Values> = (_ gradient: Tensor, _ saved: UnsafePointer<Values>, _ gradients: GradientSink) -> Void
 
 /// The same for an operation with several outputs.
@@ -23,7 +25,9 @@ struct OutputGradients {
     }
 }
 
-/// What an operation saved, in the memory of the tape, with the functions that know its type. Neither of them captures anything.
+/// What an operation saved, in the memory of the tape, with the functions that know its type.
+///
+/// Neither of them captures anything.
 struct SavedOperation {
     let address: UnsafeMutableRawPointer
     /// Calls the backward function.
@@ -37,7 +41,9 @@ private struct Saved<Values> {
     var values: Values
     let backward: BackwardFunction<Values>
 }
-/// The same for an operation with several outputs. Not one type that is generic over the function: Swift would allocate an adapter for it.
+/// The same for an operation with several outputs.
+///
+/// Not one type that is generic over the function: Swift would allocate an adapter for it.
 private struct SavedOfOutputs<Values> {
     var values: Values
     let backward: BackwardFunctionOfOutputs<Values>
@@ -70,14 +76,17 @@ extension SavedMemory {
     }
 }
 
-/// Memory for the values that operations save: allocated one after the other in blocks from the tensor allocator, and freed together.
+/// Memory for the values that operations save: allocated one after the other in blocks from the tensor allocator, and freed
+/// together.
 struct SavedMemory {
     private static let blockBytes = 16_384
     /// The blocks, each beginning with the address of the one before and its own length.
     private var block: UnsafeMutableRawPointer?
     private var used = 0, room = 0
 
-    /// Moves a value into this memory. Its owner destroys it.
+    /// Moves a value into this memory.
+    ///
+    /// Its owner destroys it.
     @inline(__always) mutating func store<T>(_ value: T) -> UnsafeMutableRawPointer {
         var at = (used + MemoryLayout<T>.alignment - 1) & ~(MemoryLayout<T>.alignment - 1)
         if at + MemoryLayout<T>.size > room { at = extend(MemoryLayout<T>.size) }

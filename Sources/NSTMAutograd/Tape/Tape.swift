@@ -5,7 +5,9 @@ public typealias Pullback = (_ gradient: Tensor, _ gradients: GradientSink) -> V
 /// The same for an operation with several outputs; the gradient of one that was not used is nil.
 public typealias PullbackMany = (_ outputs: [Tensor?], _ gradients: GradientSink) -> Void
 
-/// What the derivative of an operation is. It is not optional: an operation without one says so, and backward stops there by name.
+/// What the derivative of an operation is.
+///
+/// It is not optional: an operation without one says so, and backward stops there by name.
 public enum Derivative {
     case pullback(Pullback)
     case undefined(StaticString)
@@ -31,8 +33,9 @@ public final class Tape {
 
     /// Whether operations are recorded; otherwise they compute values only.
     public let isRecording: Bool
-    /// Checks every value and gradient, and stops at the first non-finite one with operation, module path and index. −∞ that
-    /// comes from a constant is a mask.
+    /// Checks every value and gradient, and stops at the first non-finite one with operation, module path and index.
+    ///
+    /// −∞ that comes from a constant is a mask.
     @exclusivity(unchecked) public var checksFinite = false
     /// Path of the current module, built on request; `ForwardContext.scope` adds to it.
     public internal(set) var path: String {
@@ -142,7 +145,9 @@ public final class Tape {
         scopes.free()
     }
 
-    /// Stops at a non-finite value. −∞ may be a mask: an operation that is given some may return it.
+    /// Stops at a non-finite value.
+    ///
+    /// −∞ may be a mask: an operation that is given some may return it.
     func check(_ value: Tensor, _ op: StaticString, _ inputs: [Variable]) {
         guard value.firstNonFinite() != nil else { return }
         let isMasked = inputs.contains { $0.value.doubles().contains(-.infinity) }
