@@ -2,7 +2,9 @@ import Foundation
 
 extension Error {
     /// The reason of an error in plain words: the system's text for the `errno` behind an error of Foundation, otherwise the
-    /// error's own text. Foundation's `localizedDescription` often has only a domain and a number.
+    /// error's own text.
+    ///
+    /// Foundation's `localizedDescription` often has only a domain and a number.
     package var plainReason: String {
         if let code = systemErrorCode { return String(cString: strerror(code)) }
         // An error of Swift describes itself.
