@@ -1,8 +1,9 @@
-/// A type whose values configurations describe, such as an update rule or an optimizer. The value holds the settings: its properties have
-/// the defaults, and `read` gives the key and the range of each.
+/// A type whose values configurations describe, such as an update rule or an optimizer.
 ///
-/// One function so reads a configuration, checks a value that was made in Swift (its properties are then the defaults of an empty map),
-/// writes the resolved configuration, and lists the settings (`Registry.descriptions`).
+/// The value holds the settings: its properties have the defaults, and `read` gives the key and the range of each.
+///
+/// One function so reads a configuration, checks a value that was made in Swift (its properties are then the defaults of an empty
+/// map), writes the resolved configuration, and lists the settings (`Registry.descriptions`).
 ///
 ///     struct Configuration: UpdateRuleConfiguration {
 ///         static let type = "my-rule"

@@ -25,8 +25,10 @@ public struct TypeDescription: Sendable, Equatable {
 }
 
 extension Registry {
-    /// All types, sorted by name. The settings are those that reading an empty map asks for, and what else it asks for with another
-    /// choice of a name or with the other value of a switch.
+    /// All types, sorted by name.
+    ///
+    /// The settings are those that reading an empty map asks for, and what else it asks for with another choice of a name or with
+    /// the other value of a switch.
     /// - Parameter other: a second scope: fields that differ between the two depend on the scope.
     public func descriptions(_ scope: Scope, comparedWith other: Scope) -> [TypeDescription] {
         names.map { name in

@@ -25,7 +25,9 @@ extension ConfigurationValue {
         default: return [("", self)]
         }
     }
-    /// The keys whose values differ between this configuration and another. null is treated as absent.
+    /// The keys whose values differ between this configuration and another.
+    ///
+    /// null is treated as absent.
     public func differences(from other: ConfigurationValue) -> [ConfigurationDifference] {
         let mine = leaves.filter { $0.value != .null }, others = other.leaves.filter { $0.value != .null }
         let theirs = Dictionary(others.map { ($0.path, $0.value) }, uniquingKeysWith: { a, _ in a })
@@ -37,8 +39,9 @@ extension ConfigurationValue {
     /// The value as JSON on one line.
     public var short: String { json(indent: nil) }
 
-    /// This configuration with the values of another taking precedence: maps are merged key by key, other values are replaced. A
-    /// map with another `type` replaces this one as a whole, because the keys of one type are unknown to another.
+    /// This configuration with the values of another taking precedence: maps are merged key by key, other values are replaced.
+    ///
+    /// A map with another `type` replaces this one as a whole, because the keys of one type are unknown to another.
     public func overlaid(with other: ConfigurationValue?) -> ConfigurationValue {
         guard let other, other != .null else { return self }
         guard case .map(let own) = self, case .map(let upper) = other else { return other }

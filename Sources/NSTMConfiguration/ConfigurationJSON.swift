@@ -1,15 +1,19 @@
 // JSON is parsed and written here because Foundation's coders do not preserve the order of keys.
 
 extension ConfigurationValue {
-    /// The value of a JSON text (RFC 8259). A number with a fraction or an exponent, or too large for `Int`, is a double.
+    /// The value of a JSON text (RFC 8259).
+    ///
+    /// A number with a fraction or an exponent, or too large for `Int`, is a double.
     /// - Throws: `ConfigurationError` with the line and column of the first issue.
     public init(json text: String) throws(ConfigurationError) {
         var parser = JSONParser(text)
         self = try parser.document()
     }
 
-    /// The value as JSON, which reads back as the same value. Non-finite numbers, which JSON lacks, are written as the strings
-    /// `.inf`, `-.inf` and `.nan`; `ConfigurationReader.double` accepts them.
+    /// The value as JSON, which reads back as the same value.
+    ///
+    /// Non-finite numbers, which JSON lacks, are written as the strings `.inf`, `-.inf` and `.nan`; `ConfigurationReader.double`
+    /// accepts them.
     /// - Parameter indent: spaces per level; nil for one line.
     public func json(indent: Int? = 2) -> String {
         var out = ""

@@ -16,7 +16,9 @@ public final class ConfigurationReader {
     private let node: Node
     private let tree: Tree
 
-    /// A reader of a map. Any value other than a map or null is recorded as an issue.
+    /// A reader of a map.
+    ///
+    /// Any value other than a map or null is recorded as an issue.
     public convenience init(_ value: ConfigurationValue, path: String = "") {
         let tree = Tree(Node(path: path))
         self.init(tree.root, tree)
@@ -29,14 +31,18 @@ public final class ConfigurationReader {
 
     // MARK: Scalars
 
-    /// The integer of a key, in a range. A double without a fraction, such as `1e5`, is accepted.
+    /// The integer of a key, in a range.
+    ///
+    /// A double without a fraction, such as `1e5`, is accepted.
     /// - Parameters:
     ///   - default: the value of an absent key; nil makes the key required.
     ///   - range: valid values, such as `1...4096` or `0...`.
     public func int(_ key: String, default: Int? = nil, in range: some ConfigurationRange<Int>) -> Int {
         number(key, `default`, range, "int", zero: 0, ConfigurationReader.asInt, ConfigurationValue.int)
     }
-    /// The integer of a key. A double without a fraction, such as `1e5`, is accepted.
+    /// The integer of a key.
+    ///
+    /// A double without a fraction, such as `1e5`, is accepted.
     /// - Parameter default: the value of an absent key; nil makes the key required.
     public func int(_ key: String, default: Int? = nil) -> Int { int(key, default: `default`, in: Int.min...Int.max) }
     /// An integer, or the default for an absent key, which may be nil.
@@ -45,14 +51,18 @@ public final class ConfigurationReader {
         return isAbsent(key) && `default` == nil ? none(key) : int(key, default: `default`, in: range)
     }
 
-    /// The double of a key, in a range. An integer is accepted; NaN is out of every range.
+    /// The double of a key, in a range.
+    ///
+    /// An integer is accepted; NaN is out of every range.
     /// - Parameters:
     ///   - default: the value of an absent key; nil makes the key required.
     ///   - range: valid values, such as `0...1`.
     public func double(_ key: String, default: Double? = nil, in range: some ConfigurationRange<Double>) -> Double {
         number(key, `default`, range, "double", zero: 0, ConfigurationReader.asDouble, ConfigurationValue.double)
     }
-    /// The double of a key. An integer is accepted, NaN is not.
+    /// The double of a key.
+    ///
+    /// An integer is accepted, NaN is not.
     /// - Parameter default: the value of an absent key; nil makes the key required.
     public func double(_ key: String, default: Double? = nil) -> Double {
         double(key, default: `default`, in: -Double.infinity...Double.infinity)
@@ -74,8 +84,10 @@ public final class ConfigurationReader {
     public func string(_ key: String, default: String? = nil) -> String {
         scalar(key, `default`, "string", placeholder: "", ConfigurationReader.asString, ConfigurationValue.string)
     }
-    /// The path of a file. A relative one begins at the current folder, and the resolved configuration has the full path, so that it
-    /// means the same file from everywhere. Where a file is stored does not make a configuration another one: `fileKeys` names such keys.
+    /// The path of a file.
+    ///
+    /// A relative one begins at the current folder, and the resolved configuration has the full path, so that it means the same
+    /// file from everywhere. Where a file is stored does not make a configuration another one: `fileKeys` names such keys.
     /// - Parameters:
     ///   - default: nil: the key is required.
     ///   - locate: the full path of a file that is now stored elsewhere, by the one that the configuration has.
@@ -138,7 +150,9 @@ public final class ConfigurationReader {
     /// The list of integers of a key.
     /// - Parameter default: the value of an absent key; nil makes the key required.
     public func ints(_ key: String, default: [Int]? = nil) -> [Int] { ints(key, default: `default`, in: Int.min...Int.max) }
-    /// An integer that applies to all elements, or a list with an integer per element. The caller checks the length of the list.
+    /// An integer that applies to all elements, or a list with an integer per element.
+    ///
+    /// The caller checks the length of the list.
     public func intOrInts(_ key: String, default: Int, in range: some ConfigurationRange<Int>) -> IntOrInts {
         guard case .list? = present(key) else { return .one(int(key, default: `default`, in: range)) }
         let list = ints(key, in: range)
@@ -167,7 +181,9 @@ public final class ConfigurationReader {
 
     // MARK: Maps
 
-    /// The reader of a nested map, an empty one when the key is absent. All readers of a key share their record of read keys.
+    /// The reader of a nested map, an empty one when the key is absent.
+    ///
+    /// All readers of a key share their record of read keys.
     public func child(_ key: String) -> ConfigurationReader {
         if let known = node.children[key]?.first { return ConfigurationReader(known, tree) }
         node.note(key)
@@ -189,7 +205,9 @@ public final class ConfigurationReader {
 
     // MARK: Keys
 
-    /// Whether a key is present and not null. Does not count as reading it.
+    /// Whether a key is present and not null.
+    ///
+    /// Does not count as reading it.
     public func contains(_ key: String) -> Bool { present(key) != nil }
 
     /// Records that the value of a key violates a rule of the caller, such as a relation between two keys.
@@ -208,8 +226,9 @@ public final class ConfigurationReader {
         if !issues.isEmpty { throw ConfigurationError(issues) }
     }
 
-    /// All values as they were read, defaults included, in the order of reading; stored in checkpoints. Reading it again gives
-    /// the same values.
+    /// All values as they were read, defaults included, in the order of reading; stored in checkpoints.
+    ///
+    /// Reading it again gives the same values.
     public var resolved: ConfigurationValue { node.resolved }
 
     /// The keys of this map that have been read, in the order of first reading, without those of children.
@@ -355,8 +374,10 @@ public final class ConfigurationReader {
             }
             return .map(result)
         }
-        /// An issue per unread key. Computed on demand rather than in `finish()`, so that the order in which a map and its nested
-        /// maps are read and finished does not matter.
+        /// An issue per unread key.
+        ///
+        /// Computed on demand rather than in `finish()`, so that the order in which a map and its nested maps are read and
+        /// finished does not matter.
         func unknownKeys(finished: Bool) -> [ConfigurationIssue] {
             let finished = finished || isFinished
             let own = finished ? map.keys.filter { !keysRead.contains($0) } : []

@@ -1,6 +1,7 @@
 extension ConfigurationValue {
-    /// The value of a scalar or a `[list, of, scalars]` in the core schema of YAML 1.2 (section 10.3.2). A text that is not null,
-    /// a boolean or a number is a string; a quoted text is always a string.
+    /// The value of a scalar or a `[list, of, scalars]` in the core schema of YAML 1.2 (section 10.3.2).
+    ///
+    /// A text that is not null, a boolean or a number is a string; a quoted text is always a string.
     public init(yaml text: String) {
         let text = text.trimmed
         switch text {
@@ -18,7 +19,9 @@ extension ConfigurationValue {
         }
     }
 
-    /// A number in the notation of YAML; nil for other texts. An integer too large for `Int` is read as a double.
+    /// A number in the notation of YAML; nil for other texts.
+    ///
+    /// An integer too large for `Int` is read as a double.
     static func number(_ text: String) -> ConfigurationValue? {
         for (prefix, radix) in [("0x", 16), ("0o", 8)] where text.hasPrefix(prefix) {
             // `Int(_:radix:)` would accept a sign here.

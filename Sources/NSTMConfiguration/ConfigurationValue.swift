@@ -1,4 +1,6 @@
-/// A value of a configuration, independent of its source (YAML, JSON or the command line). Maps preserve the order of their keys.
+/// A value of a configuration, independent of its source (YAML, JSON or the command line).
+///
+/// Maps preserve the order of their keys.
 public indirect enum ConfigurationValue: Sendable, Equatable {
     case null
     case bool(Bool)
@@ -22,7 +24,9 @@ public indirect enum ConfigurationValue: Sendable, Equatable {
     }
 }
 
-/// A dictionary that preserves the order of insertion. Equality ignores the order, which has no meaning in a configuration.
+/// A dictionary that preserves the order of insertion.
+///
+/// Equality ignores the order, which has no meaning in a configuration.
 public struct ConfigurationMap: Sendable, Equatable, ExpressibleByDictionaryLiteral {
     /// All keys, in order of insertion.
     public private(set) var keys: [String] = []
@@ -38,7 +42,9 @@ public struct ConfigurationMap: Sendable, Equatable, ExpressibleByDictionaryLite
 
     public var count: Int { keys.count }
     public var isEmpty: Bool { keys.isEmpty }
-    /// The value of a key; nil when the key is absent. A new key is appended; assigning nil removes a key.
+    /// The value of a key; nil when the key is absent.
+    ///
+    /// A new key is appended; assigning nil removes a key.
     public subscript(key: String) -> ConfigurationValue? {
         get { values[key] }
         set {

@@ -1,9 +1,11 @@
-/// The types that the key `type` can name in one section of a configuration. A value: extend a copy.
+/// The types that the key `type` can name in one section of a configuration.
+///
+/// A value: extend a copy.
 ///
 ///     strategies.updates.register(MyRule.Configuration.self)
 ///
-/// `Value` is the existential of a protocol that refines `Configurable`. Each kind of value has an initializer without arguments and
-/// `register(_:)`, which takes the types of its protocol only.
+/// `Value` is the existential of a protocol that refines `Configurable`. Each kind of value has an initializer without arguments
+/// and `register(_:)`, which takes the types of its protocol only.
 public struct Registry<Value: Sendable, Scope>: Sendable {
     /// What is registered here, in the singular, for error messages.
     public let kind: String
@@ -24,7 +26,9 @@ public struct Registry<Value: Sendable, Scope>: Sendable {
         self.read = read
     }
 
-    /// Adds the type of a value with the defaults. Registering a name twice is a programmer's error and stops the program.
+    /// Adds the type of a value with the defaults.
+    ///
+    /// Registering a name twice is a programmer's error and stops the program.
     public mutating func register(_ value: Value) {
         let name = name(of: value)
         guard defaults[name] == nil else { fatalError("Registry: the \(kind) '\(name)' is registered twice") }

@@ -1,5 +1,6 @@
-/// A value that is decoded from a file. Decoding checks types; `issues` checks ranges, and the decoding code has to read it, as
-/// `CheckpointArchive.decode` does.
+/// A value that is decoded from a file.
+///
+/// Decoding checks types; `issues` checks ranges, and the decoding code has to read it, as `CheckpointArchive.decode` does.
 public protocol StoredValue: Codable {
     /// One text per value that is out of range, with its name; empty when the value is valid.
     var issues: [String] { get }
@@ -10,7 +11,9 @@ package struct RangeIssues {
     package private(set) var list: [String] = []
     package init() {}
 
-    /// Adds an issue if a value is outside a range. NaN is outside every range.
+    /// Adds an issue if a value is outside a range.
+    ///
+    /// NaN is outside every range.
     package mutating func check<T: Comparable>(_ name: String, _ value: T?, in range: ClosedRange<T>) {
         guard let value, !range.contains(value) else { return }
         list.append("\(name) is \(value), outside \(range.lowerBound)...\(range.upperBound)")
