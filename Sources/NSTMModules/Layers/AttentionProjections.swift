@@ -1,7 +1,7 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// Input and output projections of an attention-like mixer, [B, T, D] → [B, T, 3D] and [B, T, D] → [B, T, D]:
+/// Input and output projections of an attention-like mixer, [B, T, D] → [B, T, 3D] and [B, T, D] → [B, T, D].
 ///
 ///     q, k, v = x W, or silu(conv(x W));   y = o O, or (RMSNorm(o) ⊙ silu(x G)) O
 ///

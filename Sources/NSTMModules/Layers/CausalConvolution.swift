@@ -27,8 +27,10 @@ public final class CausalConvolution {
     public func initialState(batch: Int, _ context: ForwardContext) -> Variable {
         context.constant(.zeros([batch, width - 1, weight.value.shape[1]], dtype: weight.value.dtype))
     }
-    /// The convolution of the next tokens x [B, T, C] → [B, T, C]. It continues from the rows stored in the cache under `name`
-    /// and stores the last width − 1 rows there; without a cache, or without that name, x starts a sequence.
+    /// The convolution of the next tokens x [B, T, C] → [B, T, C].
+    ///
+    /// It continues from the rows stored in the cache under `name` and stores the last width − 1 rows there; without a cache, or
+    /// without that name, x starts a sequence.
     public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ name: String, _ context: ForwardContext) -> Variable {
         guard let history = state?[name] else { return self(x, context) }
         let joined = Variable.concatenate([history, x], axis: 1), length = joined.shape[1]

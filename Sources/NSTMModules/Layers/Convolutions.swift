@@ -4,7 +4,7 @@ import NSTMTensor
 /// Convolution along a sequence, [B, C, T] → [B, O, T']; see `Variable.conv1d`.
 ///
 /// Weight and bias are initialized as in PyTorch: U(±1/√fan_in) with fan_in = C/groups · kernel (Kaiming uniform with a = √5,
-/// He et al. 2015).
+/// He et al., 2015).
 public final class Conv1d {
     /// [O, C/groups, kernel].
     public let weight: Parameter
@@ -34,7 +34,9 @@ public final class Conv1d {
     }
 }
 
-/// Convolution over planes, [B, C, H, W] → [B, O, H', W']; see `Variable.conv2d`. Initialized as `Conv1d`.
+/// Convolution over planes, [B, C, H, W] → [B, O, H', W']; see `Variable.conv2d`.
+///
+/// Initialized as `Conv1d`.
 public final class Conv2d {
     /// [O, C/groups, rows, columns].
     public let weight: Parameter

@@ -1,7 +1,7 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// Dropout (Srivastava et al. 2014) of any shape; the identity in evaluation.
+/// Dropout (Srivastava et al., 2014) of any shape; the identity in evaluation.
 public final class Dropout {
     /// Probability that an element is set to zero, 0..<1.
     public let rate: Double

@@ -1,7 +1,9 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// A position-wise MLP of two linear maps without biases, [B, T, D] → [B, T, D]: down(act(up(x))). Its cache is empty.
+/// A position-wise MLP of two linear maps without biases, [B, T, D] → [B, T, D]: down(act(up(x))).
+///
+/// Its cache is empty.
 public final class FeedForward: SequenceMixer {
     /// D → hidden, followed by the activation.
     public let up: Linear
@@ -23,7 +25,9 @@ public final class FeedForward: SequenceMixer {
     }
 }
 
-/// A position-wise gated MLP without biases (Shazeer 2020), [B, T, D] → [B, T, D]: down(silu(x W) ⊙ x V). Its cache is empty.
+/// A position-wise gated MLP without biases (Shazeer 2020), [B, T, D] → [B, T, D]: down(silu(x W) ⊙ x V).
+///
+/// Its cache is empty.
 public final class SwiGLU: SequenceMixer {
     /// W and V concatenated, D → 2 · hidden.
     public let up: Linear

@@ -1,8 +1,9 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// Causal multi-head self-attention (Vaswani et al. 2017), [B, T, D] → [B, T, D]. Its cache holds the queries, keys and values of
-/// all earlier tokens, or of the last `window` − 1.
+/// Causal multi-head self-attention (Vaswani et al., 2017), [B, T, D] → [B, T, D].
+///
+/// Its cache holds the queries, keys and values of all earlier tokens, or of the last `window` − 1.
 public final class CausalSelfAttention: SequenceMixer {
     let projections: AttentionProjections
     /// Number of heads; divides D.

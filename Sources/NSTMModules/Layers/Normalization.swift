@@ -1,7 +1,7 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// LayerNorm (Ba et al. 2016) over the last axis, [..., width].
+/// LayerNorm (Ba et al., 2016) over the last axis, [..., width].
 public final class LayerNorm {
     /// γ, [width].
     public let gain: Parameter

@@ -3,7 +3,7 @@ import NSTMAutograd
 import NSTMTensor
 
 extension Variable {
-    /// Rotary position embedding (Su et al. 2021) of [B, T, heads · d], d even: the same shape.
+    /// Rotary position embedding (Su et al., 2021) of [B, T, heads · d], d even: the same shape.
     ///
     /// Channels i and i + d/2 of a head form a pair. The pair of the token at position p is rotated by the angle p ·
     /// base^(−2i/d), so that products of queries and keys depend on distances only.

@@ -48,7 +48,9 @@ extension AttentionProjections {
     }
 }
 extension CausalConvolution {
-    /// Multiply-adds of a pass. Without a cache, taps that reach before the first token are not computed.
+    /// Multiply-adds of a pass.
+    ///
+    /// Without a cache, taps that reach before the first token are not computed.
     package func multiplyAdds(_ pass: PassSize) -> Int {
         let missing = pass.carriesState ? 0 : (0..<min(width - 1, pass.tokens)).reduce(0) { $0 + width - 1 - $1 }
         return pass.batch * weight.value.shape[1] * (pass.tokens * width - missing)
@@ -73,7 +75,9 @@ package func windowMultiplyAdds(_ pass: PassSize, width: Int, window: Int?) -> I
 
 extension SequenceModel {
     /// Multiply-adds of a forward pass in evaluation, by formula; nil when a mixer has no formula (`CostReporting`) or the model
-    /// has several inputs. Equals the count of `Work.counting`.
+    /// has several inputs.
+    ///
+    /// Equals the count of `Work.counting`.
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         var sum = 0
         // The number of tokens of each input is not part of `PassSize`.

@@ -1,8 +1,9 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// The input embedding of a modality: maps an input to vectors of the model's width, one per position. Everything after it
-/// (states, blocks, heads) is independent of the modality.
+/// The input embedding of a modality: maps an input to vectors of the model's width, one per position.
+///
+/// Everything after it (states, blocks, heads) is independent of the modality.
 public protocol Embedder: AnyObject {
     /// The embedded input, [B, T', D], of int32 [B, T] or floats [B, T, F]. T' = T if the embedder is streamable.
     func callAsFunction(_ input: Tensor, _ context: ForwardContext) -> Variable
@@ -119,8 +120,9 @@ public final class ByteEmbedder: Embedder {
 }
 
 /// An embedding of several inputs as one sequence, [B, T₁ + T₂ + …, D]: the embedded inputs are concatenated, with a learned
-/// vector per input added (a segment embedding). The layers see one sequence, so that all inputs write to and read the same
-/// states.
+/// vector per input added (a segment embedding).
+///
+/// The layers see one sequence, so that all inputs write to and read the same states.
 final class StreamEmbedder {
     let streams: [any Embedder]
     private let kinds: Parameter

@@ -1,7 +1,9 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// The caches of all layers of a model, for streaming. A value type: a copy can be saved and resumed later.
+/// The caches of all layers of a model, for streaming.
+///
+/// A value type: a copy can be saved and resumed later.
 public struct ModelCache {
     /// One cache per block, in order.
     public var layers: [MixerCache]

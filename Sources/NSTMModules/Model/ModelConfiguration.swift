@@ -13,11 +13,13 @@ public enum NormKind: String, Sendable, CaseIterable {
     case biasedLayer = "biased-layer"
 }
 
-/// Architecture options of a model. The defaults give a pre-norm residual stack with a feed-forward layer in every block and tied
-/// embeddings.
+/// Architecture options of a model.
+///
+/// The defaults give a pre-norm residual stack with a feed-forward layer in every block and tied embeddings.
 public struct BlockOptions {
-    /// Builds the second sublayer of a block; nil for a `FeedForward` of `ModelConfiguration.hidden`. Its variables share the
-    /// cache of the mixer, so their names must differ; the mixer alone advances the position.
+    /// Builds the second sublayer of a block; nil for a `FeedForward` of `ModelConfiguration.hidden`.
+    ///
+    /// Its variables share the cache of the mixer, so their names must differ; the mixer alone advances the position.
     public var feedForward: ((_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> any SequenceMixer)?
     /// Whether the sublayers have residual connections.
     public var isResidual = true

@@ -106,8 +106,9 @@ extension SequenceModel {
         ModelSummary(self, kind: kind ?? "\(type(of: self))", context: context).text
     }
 
-    /// Random inputs for measurements, one tensor per input of the model: int32 [batch, T] or floats [batch, T, F]. A pure
-    /// function of its arguments.
+    /// Random inputs for measurements, one tensor per input of the model: int32 [batch, T] or floats [batch, T, F].
+    ///
+    /// A pure function of its arguments.
     /// - Parameter tokens: T of every input; clamped so that all inputs fit into `maxSequenceLength`, and replaced by
     ///   `Embedder.fixedLength` where there is one.
     public func samples(batch: Int, tokens: Int, seed: UInt64 = 1) -> [Tensor] {

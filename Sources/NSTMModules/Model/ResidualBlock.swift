@@ -35,7 +35,7 @@ open class SequenceModel {
 
     /// Builds a model and declares its parameters.
     /// - Parameter mixer: builds the mixer of a block; `residual` is the initializer for output projections into the residual
-    ///   stream, scaled down with the number of layers (Radford et al. 2019).
+    ///   stream, scaled down with the number of layers (Radford et al., 2019).
     public init(
         _ builder: ParameterBuilder, _ shape: ModelConfiguration, norm normKind: NormKind, style: BlockOptions = BlockOptions(),
         mixer: (_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> any SequenceMixer
@@ -116,7 +116,9 @@ open class SequenceModel {
     }
     private static func name(of input: ModelInput) -> String { if case .tokens = input { "embedding" } else { "input" } }
 
-    /// The cache before the first token, for streaming. Stops the program if the model has a `streamingLimitation`.
+    /// The cache before the first token, for streaming.
+    ///
+    /// Stops the program if the model has a `streamingLimitation`.
     /// - Parameter context: the forward pass that starts with the cache, if gradients are to reach learned initial states; nil
     ///   for evaluation.
     public func initialState(batch: Int, _ context: ForwardContext? = nil) -> ModelCache {
@@ -127,8 +129,10 @@ open class SequenceModel {
                 context.scope(blockNames[i]) { block.initialState(batch: batch, context) }
             })
     }
-    /// Output for the next tokens of sequences, which continue from a cache. The outputs do not depend on how a sequence is split
-    /// into calls, except that a pooled output is the mean over the tokens of one call.
+    /// Output for the next tokens of sequences, which continue from a cache.
+    ///
+    /// The outputs do not depend on how a sequence is split into calls, except that a pooled output is the mean over the tokens
+    /// of one call.
     /// - Parameter state: the cache; updated.
     public func callAsFunction(_ inputs: Tensor, state: inout ModelCache, _ context: ForwardContext) -> Variable {
         // Moved, not copied: uniquely referenced storage can be updated in place.

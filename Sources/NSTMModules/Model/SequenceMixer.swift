@@ -1,8 +1,9 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// The streaming cache of a layer: named variables and the number of tokens processed. A value type: a copy can be saved and
-/// resumed later. Use `detached` to truncate backpropagation between segments.
+/// The streaming cache of a layer: named variables and the number of tokens processed.
+///
+/// A value type: a copy can be saved and resumed later. Use `detached` to truncate backpropagation between segments.
 public struct MixerCache {
     // There are a few names at most: a linear search is faster than hashing. Variables are stored apart, so that it retains none.
     /// Names of the variables, in order of first assignment.
@@ -16,7 +17,9 @@ public struct MixerCache {
         self.position = position
         for (name, variable) in pairs { self[name] = variable }
     }
-    /// The variable of a name; nil when there is none. A variable cannot be removed.
+    /// The variable of a name; nil when there is none.
+    ///
+    /// A variable cannot be removed.
     public subscript(name: String) -> Variable? {
         get { index(of: name).map { variables[$0] } }
         set {

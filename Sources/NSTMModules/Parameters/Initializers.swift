@@ -17,8 +17,10 @@ extension Initializer {
             return Tensor((0..<s.count).map { f($0 % n, n) }, s).cast(to: t)
         }
     }
-    /// A matrix with orthonormal rows (columns if it has fewer columns than rows), times a gain (Saxe et al. 2014): a normal
-    /// random matrix, orthogonalized twice by the Gram–Schmidt process. Stops the program if the shape is not a matrix.
+    /// A matrix with orthonormal rows (columns if it has fewer columns than rows), times a gain (Saxe et al., 2014): a normal
+    /// random matrix, orthogonalized twice by the Gram–Schmidt process.
+    ///
+    /// Stops the program if the shape is not a matrix.
     public static func orthogonal(gain: Double = 1) -> Initializer {
         Initializer { s, key, t in
             guard s.rank == 2 else { nstmFatal(.other(op: "orthogonal", "needs a matrix, got \(s)")) }

@@ -2,7 +2,7 @@ import Foundation
 import NSTMAutograd
 import NSTMTensor
 
-/// A builder that names, initializes and registers the parameters of the module at a path:
+/// A builder that names, initializes and registers the parameters of the module at a path.
 ///
 /// ```swift
 /// weight = parameters("weight", [n, d], .fanIn)      // "blocks.0.router.weight"
@@ -23,8 +23,9 @@ public struct ParameterBuilder {
     public init(_ store: ParameterStore = ParameterStore(), seed: UInt64, dtype: DType = .float32) {
         self.init(store: store, path: "", key: RandomKey(seed).fold("parameters"), dtype: dtype, isOutline: false)
     }
-    /// A builder of parameters without memory: each one is a broadcast view of a single zero. A model built with it has the
-    /// names, shapes and limits of the real one, whatever its size, but cannot compute.
+    /// A builder of parameters without memory: each one is a broadcast view of a single zero.
+    ///
+    /// A model built with it has the names, shapes and limits of the real one, whatever its size, but cannot compute.
     public static func outline(dtype: DType = .float32) -> ParameterBuilder {
         ParameterBuilder(store: ParameterStore(), path: "", key: RandomKey(0), dtype: dtype, isOutline: true)
     }
@@ -44,7 +45,9 @@ public struct ParameterBuilder {
     /// The builder of element i of a list of submodules: `path.name.i`.
     public func child(_ name: String, _ i: Int) -> ParameterBuilder { child(name).child(String(i)) }
 
-    /// Declares a parameter. Stops the program if the path is already declared or the initializer gives another shape.
+    /// Declares a parameter.
+    ///
+    /// Stops the program if the path is already declared or the initializer gives another shape.
     /// - Parameters:
     ///   - decays: whether weight decay applies; nil for parameters with two axes or more.
     ///   - learningRateScale: factor of the learning rate of this parameter.

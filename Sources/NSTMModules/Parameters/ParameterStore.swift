@@ -2,7 +2,9 @@ import Foundation
 import NSTMAutograd
 import NSTMTensor
 
-/// All parameters of a model, by path. Checkpoints, the optimizer and summaries use the order of declaration.
+/// All parameters of a model, by path.
+///
+/// Checkpoints, the optimizer and summaries use the order of declaration.
 public final class ParameterStore {
     /// All parameters, in order of declaration.
     public private(set) var all: [Parameter] = []
