@@ -4,7 +4,9 @@ import NSTMTensor
 /// Number of steps of a training run, on which defaults of optimizers and schedules may depend.
 public typealias TrainingSteps = Int
 
-/// How an optimizer updates one parameter. A value that holds the settings; the moments are kept by `ParameterUpdater`.
+/// How an optimizer updates one parameter.
+///
+/// A value that holds the settings; the moments are kept by `ParameterUpdater`.
 ///
 ///     struct SignDescent: Optimizer {
 ///         static let type = "sign-descent"

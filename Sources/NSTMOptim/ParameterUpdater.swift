@@ -17,8 +17,9 @@ public struct ParameterGroup: Sendable {
     }
 }
 
-/// Updates parameters from gradients by an optimizer, whose moments it keeps. Moments are stored by parameter path, so that they can be
-/// saved and survive everything that keeps paths.
+/// Updates parameters from gradients by an optimizer, whose moments it keeps.
+///
+/// Moments are stored by parameter path, so that they can be saved and survive everything that keeps paths.
 public final class ParameterUpdater {
     public let optimizer: any Optimizer
     /// Weight decay of parameters that decay.
@@ -73,8 +74,9 @@ public final class ParameterUpdater {
             paths.compactMap { path in moments[path].map { ("\(name)/\(path)", $0[i]) } }
         }
     }
-    /// Replaces the moments by saved ones. Names that the optimizer does not have are ignored; checks of names and shapes are the
-    /// caller's.
+    /// Replaces the moments by saved ones.
+    ///
+    /// Names that the optimizer does not have are ignored; checks of names and shapes are the caller's.
     public func restore(step: Int, _ state: [(path: String, tensor: Tensor)]) {
         self.step = step
         moments = [:]

@@ -1,8 +1,8 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// RMSProp with a centered second moment and momentum (Graves 2013, "Generating sequences with recurrent neural networks", equations
-/// 38 to 41).
+/// RMSProp with a centered second moment and momentum (Graves 2013, "Generating sequences with recurrent neural networks",
+/// equations 38 to 41).
 public struct RMSProp: Optimizer {
     public static let type = "rmsprop"
     public static let summary = "RMSProp with a centered second moment and momentum"

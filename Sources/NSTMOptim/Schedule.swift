@@ -1,7 +1,9 @@
 import Foundation
 import NSTMConfiguration
 
-/// The learning rate as a function of the step. A value that holds the settings.
+/// The learning rate as a function of the step.
+///
+/// A value that holds the settings.
 public protocol Schedule: Configurable where Scope == TrainingSteps {
     /// - Parameter step: counted from 0.
     func learningRate(at step: Int) -> Double
@@ -121,7 +123,7 @@ public struct CosineSchedule: Schedule {
 private func warmingUp(_ learningRate: Double, _ step: Int, _ warmup: Int) -> Double? {
     step < warmup ? learningRate * Double(step + 1) / Double(warmup + 1) : nil
 }
-/// Share of the steps after the warm-up that are done, in 0 ... 1.
+/// Completed share of the steps after the warm-up, in 0 … 1.
 private func progress(_ step: Int, _ warmup: Int, _ steps: Int) -> Double {
     min(1, Double(step - warmup) / Double(max(1, steps - warmup)))
 }
