@@ -23,7 +23,9 @@ public struct Batch: Sendable {
     /// B·T: number of positions that a model reads, masked or not; for throughput.
     public var positionCount: Int { sequenceCount * length }
 
-    /// A batch of given tensors. Stops the program if their shapes or types do not match.
+    /// A batch of given tensors.
+    ///
+    /// Stops the program if their shapes or types do not match.
     /// - Parameter tokenCount: nil to count it from the mask and the targets.
     public init(inputs: Tensor, and others: [Tensor] = [], targets: Tensor, mask: Tensor? = nil, tokenCount: Int? = nil) {
         if let issue = Batch.issue(inputs, others, targets, mask) { nstmFatal(.other(op: "Batch", issue)) }
@@ -63,8 +65,9 @@ public struct Batch: Sendable {
 }
 
 extension Batch {
-    /// Number of correct tokens of each sequence, [B], over unmasked positions. A token is correct if its logit is strictly
-    /// greater than all others; ties and NaN count as errors.
+    /// Number of correct tokens of each sequence, [B], over unmasked positions.
+    ///
+    /// A token is correct if its logit is strictly greater than all others; ties and NaN count as errors.
     /// - Parameter logits: floating-point [B, T, vocabulary]. The targets must be int32 [B, T]; the program stops otherwise.
     public func correctTokens(logits: Tensor) -> [Int] {
         guard targets.dtype == .int32, targets.rank == 2, logits.dtype.isFloatingPoint, logits.rank == 3,
@@ -89,7 +92,9 @@ extension Batch {
         }
     }
 
-    /// Number of bit errors of each sequence, [B], over unmasked positions. A logit above 0 is read as 1; NaN counts as an error.
+    /// Number of bit errors of each sequence, [B], over unmasked positions.
+    ///
+    /// A logit above 0 is read as 1; NaN counts as an error.
     ///
     /// The metric of the copy experiments of Graves, Wayne and Danihelka, "Neural Turing Machines" (2014), section 4.1.
     /// - Parameter logits: floating-point [B, T, C], the shape of the targets, which must be float32; the program stops

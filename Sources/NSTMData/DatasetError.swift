@@ -1,6 +1,8 @@
 import NSTMTensor
 
-/// An error in the files or parameters of a dataset. The description has the reason, the path and a remedy.
+/// An error in the files or parameters of a dataset.
+///
+/// The description has the reason, the path and a remedy.
 public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The file is at none of the searched paths, and downloads are off.
     case notFound(dataset: String, file: String, lookedAt: [String], address: String)

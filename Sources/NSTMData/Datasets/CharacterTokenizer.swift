@@ -71,7 +71,9 @@ public struct CharacterTokenizer: Sendable, Equatable {
         return tokens
     }
 
-    /// The text of tokens. Bytes that are not valid UTF-8 become replacement characters.
+    /// The text of tokens.
+    ///
+    /// Bytes that are not valid UTF-8 become replacement characters.
     /// - Throws: `TokenizerError.unknownTokens` with every token outside the vocabulary.
     public func decode(_ tokens: some Sequence<Int32>) throws(TokenizerError) -> String {
         String(decoding: try utf8(tokens), as: UTF8.self)

@@ -90,8 +90,9 @@ public struct CopyTask: Dataset {
         return BatchSequence(total: each * perLength.count, limit: limit) { perLength[$0 / each][$0 % each] }
     }
 
-    /// An evaluation set of one length, which may exceed those of training. A sequence depends only on the number of bits, the
-    /// length and its index: a smaller set is a prefix of a larger one.
+    /// An evaluation set of one length, which may exceed those of training.
+    ///
+    /// A sequence depends only on the number of bits, the length and its index: a smaller set is a prefix of a larger one.
     /// - Parameters:
     ///   - length: L, at least 1.
     ///   - count: number of sequences, at least 1.

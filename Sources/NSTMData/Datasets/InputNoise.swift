@@ -1,7 +1,9 @@
 import Foundation
 import NSTMTensor
 
-/// A corruption of model inputs of a kind and strength. Targets are unchanged.
+/// A corruption of model inputs of a kind and strength.
+///
+/// Targets are unchanged.
 ///
 /// Strength 0 is no noise. The corruption of a sequence is a function of a key: with the same key, a stronger noise corrupts all
 /// elements that a weaker one corrupts, and more.
@@ -64,9 +66,11 @@ extension InputNoise.Kind {
         isOfTokens || self == .impulse ? 0...1 : 0...Double.greatestFiniteMagnitude
     }
 
-    /// Five default strengths of a robustness study. Those of features are the severities of CIFAR-10-C (Hendrycks & Dietterich,
-    /// "Benchmarking neural network robustness to common corruptions and perturbations", 2019, and their code); its shot noise of
-    /// 500, 250, 100, 75 and 50 particles is given as a variance here. Those of tokens are choices of this project.
+    /// Five default strengths of a robustness study.
+    ///
+    /// Those of features are the severities of CIFAR-10-C (Hendrycks & Dietterich, "Benchmarking neural network robustness to
+    /// common corruptions and perturbations", 2019, and their code); its shot noise of 500, 250, 100, 75 and 50 particles is
+    /// given as a variance here. Those of tokens are choices of this project.
     public var strengths: [Double] {
         switch self {
         case .dropped, .burst, .swapped, .replaced: [0.01, 0.02, 0.05, 0.1, 0.2]
@@ -98,12 +102,18 @@ extension InputNoise.Kind {
 
 /// The scaling of a dataset's features from values v in 0 … 1, such as the brightness of pixels: (v − mean) / standard deviation.
 public struct FeatureScale: Sendable, Equatable {
-    /// Mean of each feature. Feature i uses element i modulo the count.
+    /// Mean of each feature.
+    ///
+    /// Feature i uses element i modulo the count.
     public var means: [Float]
-    /// Standard deviation of each feature. Feature i uses element i modulo the count.
+    /// Standard deviation of each feature.
+    ///
+    /// Feature i uses element i modulo the count.
     public var standardDeviations: [Float]
 
-    /// A scaling per feature. Stops the program unless both lists have the same count, at least 1.
+    /// A scaling per feature.
+    ///
+    /// Stops the program unless both lists have the same count, at least 1.
     public init(means: [Float], standardDeviations: [Float]) {
         guard !means.isEmpty, means.count == standardDeviations.count else {
             nstmFatal(
@@ -187,7 +197,9 @@ extension RandomKey {
         let pair = normalPair(i / 2)
         return i % 2 == 0 ? pair.0 : pair.1
     }
-    /// A Poisson random number, by inversion. A mean above 500 is split into summands, because exp(−mean) would lose precision.
+    /// A Poisson random number, by inversion.
+    ///
+    /// A mean above 500 is split into summands, because exp(−mean) would lose precision.
     func poisson(_ mean: Double) -> Int {
         var rest = mean, sum = 0, part = 0
         while rest > 0 {

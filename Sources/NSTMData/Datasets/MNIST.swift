@@ -2,7 +2,9 @@ import Foundation
 import NSTMTensor
 
 /// Handwritten digits as sequences, with one class per image: LeCun, Cortes and Burges, "The MNIST database of handwritten
-/// digits", 60,000 training and 10,000 test images of 28 × 28 pixels. Any dataset in the same four files can be read.
+/// digits", 60,000 training and 10,000 test images of 28 × 28 pixels.
+///
+/// Any dataset in the same four files can be read.
 ///
 /// An image is cut into square patches. A position of the sequence is a patch and its features are the pixels, both in row-major
 /// order. Patches of 4 give 49 positions of 16 features; patches of 1 give the 784 single pixels of "sequential MNIST" (Le,

@@ -39,8 +39,9 @@ public struct MNISTFiles: Sendable, Equatable {
 }
 
 extension DatasetSource {
-    /// Training images, training labels, test images and test labels of MNIST, from the mirror of PyTorch. Copyright by Y. LeCun
-    /// and C. Cortes; the licence is commonly stated as CC BY-SA 3.0.
+    /// Training images, training labels, test images and test labels of MNIST, from the mirror of PyTorch.
+    ///
+    /// Copyright by Y. LeCun and C. Cortes; the licence is commonly stated as CC BY-SA 3.0.
     public static let mnist = [
         mnist(
             "train-images-idx3-ubyte", 9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",

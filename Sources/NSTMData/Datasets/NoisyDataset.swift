@@ -1,6 +1,8 @@
 import NSTMTensor
 
-/// A dataset with corrupted evaluation inputs. Targets, masks and training batches are those of the clean dataset.
+/// A dataset with corrupted evaluation inputs.
+///
+/// Targets, masks and training batches are those of the clean dataset.
 ///
 /// The corruption of a sequence is a function of the seed, the kind of noise and the index of the sequence in the split, so that
 /// it is the same for all models. Of several inputs, only those of the noise's type are corrupted.

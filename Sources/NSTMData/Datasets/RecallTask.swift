@@ -117,8 +117,10 @@ public struct RecallTask: Dataset {
         return BatchSequence(total: each * perForm.count, limit: limit) { perForm[$0 / each][$0 % each] }
     }
 
-    /// An evaluation set of one form. A sequence depends only on the task, the form and its index: a smaller set is a prefix of a
-    /// larger one. Stops the program if the form is invalid for the vocabulary.
+    /// An evaluation set of one form.
+    ///
+    /// A sequence depends only on the task, the form and its index: a smaller set is a prefix of a larger one. Stops the program
+    /// if the form is invalid for the vocabulary.
     /// - Parameters:
     ///   - count: number of sequences, at least 1.
     ///   - size: largest B, at least 1.

@@ -72,7 +72,9 @@ public struct TextDataset: Dataset {
         fingerprint = digest.finish().sha256
     }
 
-    /// The dataset of a UTF-8 text file. A byte order mark is not part of the text.
+    /// The dataset of a UTF-8 text file.
+    ///
+    /// A byte order mark is not part of the text.
     /// - Throws: the errors of the other initializer; `DatasetError.unreadable` and `DatasetError.invalidUTF8`. An estimate of
     ///   the memory is checked before the file is read (`DatasetError.noMemory`).
     public init(

@@ -24,7 +24,9 @@ public struct DatasetSource: Sendable, Equatable {
     /// The names of the file in a user's folder.
     var names: [String] { unpacked == nil ? [file] : [file, (file as NSString).deletingPathExtension] }
 
-    /// Tiny Shakespeare: about 40,000 lines from github.com/karpathy/char-rnn. The text is in the public domain.
+    /// Tiny Shakespeare: about 40,000 lines from github.com/karpathy/char-rnn.
+    ///
+    /// The text is in the public domain.
     public static let tinyShakespeare = DatasetSource(
         dataset: "tinyshakespeare", file: "input.txt",
         address: URL(string: "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt")!,
@@ -53,7 +55,7 @@ public struct DatasetFile: Sendable, Equatable {
     public let warning: DatasetWarning?
 }
 
-/// The search path for the files of datasets, in this order:
+/// The search path for the files of datasets, in this order.
 ///
 /// 1. the folder given with `--data`; if it is given, no other folder is searched;
 /// 2. the folder in `NSTM_DATA`;
@@ -64,7 +66,9 @@ public struct DatasetFile: Sendable, Equatable {
 /// may be decompressed, and may differ from the published one, with a warning. The cache must contain the published file; a
 /// damaged one is downloaded again.
 public struct DatasetFolder: Sendable {
-    /// A callback with the number of received bytes and the total. Called in order, from another thread.
+    /// A callback with the number of received bytes and the total.
+    ///
+    /// Called in order, from another thread.
     public typealias Progress = @Sendable (_ received: Int, _ total: Int) -> Void
 
     /// The folder of `--data`.
@@ -97,7 +101,9 @@ public struct DatasetFolder: Sendable {
         }
     }
 
-    /// Locates a file, and downloads it if necessary. Blocks until the download is complete.
+    /// Locates a file, and downloads it if necessary.
+    ///
+    /// Blocks until the download is complete.
     /// - Parameters:
     ///   - download: false to use local files only.
     ///   - progress: called while bytes arrive.
@@ -139,8 +145,9 @@ public struct DatasetFolder: Sendable {
         let reason = "no such file. If it was moved, pass its new location with --data FOLDER or --set data.file=PATH"
         throw .unreadable(path: path, reason: reason)
     }
-    /// The full path of the file that `file` locates; the given path when there is none. For `ConfigurationReader.file`, so that
-    /// a resolved configuration names the file that was read.
+    /// The full path of the file that `file` locates; the given path when there is none.
+    ///
+    /// For `ConfigurationReader.file`, so that a resolved configuration names the file that was read.
     public func location(of path: String) -> String { (try? file(path))?.standardizedFileURL.path ?? path }
     private func isFile(_ url: URL) -> Bool {
         var isFolder: ObjCBool = false

@@ -5,8 +5,10 @@ import NSTMSystem
     import FoundationNetworking
 #endif
 
-/// A download of one file. It is written to a hidden file in the destination's folder, which is renamed only if its digest is the
-/// published one. A failed download leaves nothing behind.
+/// A download of one file.
+///
+/// It is written to a hidden file in the destination's folder, which is renamed only if its digest is the published one. A failed
+/// download leaves nothing behind.
 struct Download {
     let source: DatasetSource
     let destination: URL
@@ -121,8 +123,10 @@ private final class FileSink {
     }
 }
 
-/// A session delegate that writes received data to a sink. It is safe to share because the session calls it from one serial queue
-/// and the waiting thread reads `failure` only after `done`.
+/// A session delegate that writes received data to a sink.
+///
+/// It is safe to share because the session calls it from one serial queue and the waiting thread reads `failure` only after
+/// `done`.
 private final class Receiver: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     enum Failure {
         case writing(DatasetError)

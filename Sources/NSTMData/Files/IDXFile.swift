@@ -17,7 +17,9 @@ public struct IDXFile: Sendable, Equatable {
         public let list: [String]
     }
 
-    /// The array of a file. Compression is detected by the first bytes, not by the name.
+    /// The array of a file.
+    ///
+    /// Compression is detected by the first bytes, not by the name.
     /// - Parameter rank: required number of axes.
     /// - Throws: `Issues` with all issues.
     public init(contentsOf file: URL, rank: Int) throws(Issues) {

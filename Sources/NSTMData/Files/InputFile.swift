@@ -1,8 +1,9 @@
 import Foundation
 import NSTMTensor
 
-/// Reading of files given by a user, up to a size limit. Only regular files are read, because a pipe or a device may block or
-/// never end.
+/// Reading of files given by a user, up to a size limit.
+///
+/// Only regular files are read, because a pipe or a device may block or never end.
 package enum InputFile {
     /// The reason why a file was not read.
     package struct Refusal: Error, Equatable {
@@ -25,7 +26,9 @@ package enum InputFile {
     /// Maximum size of a text or a file of images, in bytes.
     package static let largestData = 1 << 32
 
-    /// The content of a file. The available memory is checked before the file is read.
+    /// The content of a file.
+    ///
+    /// The available memory is checked before the file is read.
     /// - Parameters:
     ///   - limit: maximum size, in bytes.
     ///   - need: bytes of memory per byte of the file: at least 1, more if the content is copied or converted.
