@@ -33,7 +33,9 @@ package enum AtomicSave {
     }
 
     /// Deletes files `<name>.tmp-<pid>` of processes that no longer exist, if the name equals that of the target except for the
-    /// number in it. Best effort: a file that cannot be deleted does no harm.
+    /// number in it.
+    ///
+    /// Best effort: a file that cannot be deleted does no harm.
     private static func removeStaleTemporaries(in folder: String, of target: String) {
         let pattern = numberless(target)
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {

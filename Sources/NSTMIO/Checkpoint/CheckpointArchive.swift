@@ -23,8 +23,10 @@ public struct CheckpointArchive: Sendable {
 
     public init() {}
 
-    /// The tensor at a path; nil when there is none. A tensor at a new path is appended, one at a known path is replaced without
-    /// a change of the order; assigning nil removes it.
+    /// The tensor at a path; nil when there is none.
+    ///
+    /// A tensor at a new path is appended, one at a known path is replaced without a change of the order; assigning nil removes
+    /// it.
     public subscript(tensor path: String) -> Tensor? {
         get { tensorPositions[path].map { tensors[$0].tensor } }
         set {
@@ -41,7 +43,9 @@ public struct CheckpointArchive: Sendable {
             }
         }
     }
-    /// The integers at a path; nil when there are none. Assignment works as for tensors.
+    /// The integers at a path; nil when there are none.
+    ///
+    /// Assignment works as for tensors.
     public subscript(integers path: String) -> [Int64]? {
         get { integerPositions[path].map { integers[$0].values } }
         set {
@@ -85,7 +89,9 @@ public struct CheckpointArchive: Sendable {
             throw .invalidDocument(path: displayPath, name: name, reason: "cannot be encoded: \(error)")
         }
     }
-    /// The value of a JSON document. The ranges of a `StoredValue` are checked.
+    /// The value of a JSON document.
+    ///
+    /// The ranges of a `StoredValue` are checked.
     /// - Throws: `CheckpointError.invalidDocument` if the document is missing, cannot be decoded or has values out of range.
     public func decode<T: Decodable>(_ type: T.Type, document name: String) throws(CheckpointError) -> T {
         try CheckpointFile.decode(type, document: name, of: documents, path: displayPath)
@@ -99,7 +105,9 @@ public struct CheckpointArchive: Sendable {
 }
 
 extension CheckpointFile.Info {
-    /// The value of a JSON document. The ranges of a `StoredValue` are checked.
+    /// The value of a JSON document.
+    ///
+    /// The ranges of a `StoredValue` are checked.
     /// - Throws: `CheckpointError.invalidDocument` if the document is missing, cannot be decoded or has values out of range.
     public func decode<T: Decodable>(_ type: T.Type, document name: String) throws(CheckpointError) -> T {
         try CheckpointFile.decode(type, document: name, of: documents, path: url.path)

@@ -1,8 +1,9 @@
 import Foundation
 import NSTMTensor
 
-/// An error of writing, reading or using a checkpoint. Every description has the path, what was expected, what was found and a
-/// remedy.
+/// An error of writing, reading or using a checkpoint.
+///
+/// Every description has the path, what was expected, what was found and a remedy.
 public enum CheckpointError: Error, Sendable, Equatable, CustomStringConvertible {
     /// No file exists at the path.
     case notFound(path: String)

@@ -26,7 +26,9 @@ public enum CheckpointFile {
     package static let hdf5Signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
 
     /// Saves an archive durably and atomically: an existing file of that name is replaced only when the new one is complete,
-    /// verified and flushed to disk. After an error the old file is unchanged.
+    /// verified and flushed to disk.
+    ///
+    /// After an error the old file is unchanged.
     ///
     /// Temporary files that terminated processes of this host left in the folder are deleted. Only one process at a time may save
     /// under a name, and only one host into a folder.
@@ -59,7 +61,9 @@ public enum CheckpointFile {
         }
     }
 
-    /// Loads a checkpoint. The digest is verified before libhdf5 sees the file.
+    /// Loads a checkpoint.
+    ///
+    /// The digest is verified before libhdf5 sees the file.
     /// - Throws: `notFound`, `notCheckpoint`, `truncated`, `trailingData`, `digestMismatch`, `newerFormat`, `refused`,
     ///   `noMemory`, `ioError` or `hdf5`.
     public static func read(_ url: URL) throws(CheckpointError) -> CheckpointArchive {
@@ -67,7 +71,9 @@ public enum CheckpointFile {
             try archive(from: reader, formatVersion: header.formatVersion, path: url.path)
         }
     }
-    /// The archive that is received from a child process, which reads a file of `fileBytes` bytes. The data is not trusted.
+    /// The archive that is received from a child process, which reads a file of `fileBytes` bytes.
+    ///
+    /// The data is not trusted.
     package static func archive(from stream: ArchiveStream, fileBytes: Int) throws(CheckpointError) -> CheckpointArchive {
         try archive(
             from: try ArchiveReader.open(stream, fileBytes: fileBytes), formatVersion: CheckpointHeader.currentVersion,
@@ -85,7 +91,9 @@ public enum CheckpointFile {
         return archive
     }
 
-    /// The content of a checkpoint without the elements of its tensors. Digest and structure are verified.
+    /// The content of a checkpoint without the elements of its tensors.
+    ///
+    /// Digest and structure are verified.
     /// - Throws: the errors of `read`.
     public static func info(_ url: URL) throws(CheckpointError) -> Info {
         try verified(url) { reader, header throws(CheckpointError) in

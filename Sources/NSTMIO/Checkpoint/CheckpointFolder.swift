@@ -12,8 +12,9 @@ extension CheckpointFile {
         public let skipped: [SkippedCheckpoint]
     }
 
-    /// The newest intact checkpoint among the files `<prefix><number>.h5`, where the highest number is the newest. Files are
-    /// verified in this order until one is intact.
+    /// The newest intact checkpoint among the files `<prefix><number>.h5`, where the highest number is the newest.
+    ///
+    /// Files are verified in this order until one is intact.
     /// - Returns: nil when the folder has no such file or does not exist.
     /// - Throws: `noUsableCheckpoint` when there are such files but none is intact, so that a run is not silently restarted.
     public static func latest(in folder: URL, prefix: String = "step-") throws(CheckpointError) -> Latest? {

@@ -83,7 +83,9 @@ public struct CheckpointHeader: Sendable, Equatable {
         self.init(formatVersion: version, payloadBytes: payload, payloadDigest: Array(bytes[24..<56]))
     }
 
-    /// The header of an open file. The digest of the payload is verified, so that no other code reads damaged data.
+    /// The header of an open file.
+    ///
+    /// The digest of the payload is verified, so that no other code reads damaged data.
     init(verifying file: borrowing OpenFile) throws(CheckpointError) {
         let size = try file.byteCount()
         let header = try CheckpointHeader(

@@ -4,8 +4,8 @@ import NSTMTensor
 /// Translation of checkpoints of format version 1, whose configurations, documents and tensors have other names.
 ///
 /// Only names differ: values, shapes and their order are those of version 2. A resumed run continues bit-identically, with one
-/// exception: the noise on the L0 gate logits of a state that is allocated as a copy is a function of the parameter's path, which is
-/// another one now. Names that are not in these tables are kept.
+/// exception: the noise on the L0 gate logits of a state that is allocated as a copy is a function of the parameter's path, which
+/// is another one now. Names that are not in these tables are kept.
 enum FormatVersion1 {
     /// New names of configuration keys, by the map that has them; `*` stands for any key.
     private static let keys: [(path: [String], old: String, new: String)] = [
@@ -49,7 +49,9 @@ enum FormatVersion1 {
         return path[...dot] + new
     }
 
-    /// JSON documents with the names of version 2. A text that is not JSON is kept: its reader says what is wrong with it.
+    /// JSON documents with the names of version 2.
+    ///
+    /// A text that is not JSON is kept: its reader says what is wrong with it.
     static func documents(_ documents: [String: String]) -> [String: String] {
         var result = documents
         func translate(_ name: String, as new: String? = nil, _ change: (inout ConfigurationValue) -> Void) {

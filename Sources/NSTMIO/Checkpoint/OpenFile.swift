@@ -13,7 +13,9 @@ struct OpenFile: ~Copyable {
     }
     deinit { close(descriptor) }
 
-    /// Opens an existing regular file. `O_NONBLOCK` makes opening a pipe an error instead of a wait.
+    /// Opens an existing regular file.
+    ///
+    /// `O_NONBLOCK` makes opening a pipe an error instead of a wait.
     /// - Throws: `notFound`, `notCheckpoint` or `ioError`.
     static func at(_ path: String, writable: Bool = false) throws(CheckpointError) -> OpenFile {
         let descriptor = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK)

@@ -1,7 +1,9 @@
 import NSTMTensor
 
 extension CheckpointArchive {
-    /// The tensors whose paths start with `prefix/`, in the order of `expected`. They must match exactly.
+    /// The tensors whose paths start with `prefix/`, in the order of `expected`.
+    ///
+    /// They must match exactly.
     ///
     /// - Parameter expected: paths relative to `prefix`, each with its shape and element type.
     /// - Throws: one `CheckpointError.tensorMismatch` that lists every missing, unexpected and different tensor.

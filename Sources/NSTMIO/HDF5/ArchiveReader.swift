@@ -99,7 +99,9 @@ struct ArchiveReader {
         try read(entry, into: &values)
         return values
     }
-    /// The document of an entry. Its name is the last component of the path.
+    /// The document of an entry.
+    ///
+    /// Its name is the last component of the path.
     func document(_ entry: Entry) throws(CheckpointError) -> (name: String, text: String) {
         var bytes = [UInt8](repeating: 0, count: entry.shape.count)
         try read(entry, into: &bytes)

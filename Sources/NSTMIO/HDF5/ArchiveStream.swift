@@ -1,8 +1,9 @@
 internal import CHDF5
 import Foundation
 
-/// A stream of what libhdf5 finds in a file (`reading.h`): numbers, texts and the elements of datasets. A child process reads the
-/// file and sends it; only a file that this process has written is read in this process.
+/// A stream of what libhdf5 finds in a file (`reading.h`): numbers, texts and the elements of datasets.
+///
+/// A child process reads the file and sends it; only a file that this process has written is read in this process.
 ///
 /// The file may be malicious and may have taken control of the child. So every length is checked before memory is allocated for
 /// it, and missing, late or impossible data ends with the same error, `refused`.
@@ -27,7 +28,9 @@ package final class ArchiveStream {
         self.path = path
         self.patience = patience
     }
-    /// A stream from a file that this process has written. It must be used only inside the same `HDF5.locked`.
+    /// A stream from a file that this process has written.
+    ///
+    /// It must be used only inside the same `HDF5.locked`.
     init(own file: borrowing OpenFile) throws(CheckpointError) {
         own = try OwnFile(file)
         path = file.path
@@ -183,7 +186,9 @@ private final class OwnFile {
         taken += count
         return count
     }
-    /// Reads the elements of a dataset into memory. The stream continues with the status only.
+    /// Reads the elements of a dataset into memory.
+    ///
+    /// The stream continues with the status only.
     func read(_ dataset: String, _ type: Int, into memory: UnsafeMutableRawBufferPointer) {
         stream.used = 0
         taken = 0

@@ -2,7 +2,9 @@ internal import CHDF5
 import Foundation
 import NSTMTensor
 
-/// A writer of the HDF5 data of a checkpoint. The user block is left empty for the header.
+/// A writer of the HDF5 data of a checkpoint.
+///
+/// The user block is left empty for the header.
 struct ArchiveWriter: ~Copyable {
     private let file: HDF5Handle
     private let types: HDF5Types
@@ -65,7 +67,9 @@ struct ArchiveWriter: ~Copyable {
         return ArchiveWriter(file: file, types: types, groups: groups, path: path, systemError: systemError)
     }
 
-    /// Closes the file. Fails if a handle of the file is still open, because the file is then incomplete.
+    /// Closes the file.
+    ///
+    /// Fails if a handle of the file is still open, because the file is then incomplete.
     private consuming func close() throws(CheckpointError) { try file.close("finish the file", path) }
 
     private func write(_ archive: CheckpointArchive) throws(CheckpointError) {

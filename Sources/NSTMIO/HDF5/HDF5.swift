@@ -9,7 +9,9 @@ package enum HDF5 {
     static let defaults: hid_t = 0
     static let wholeExtent: hid_t = 0
 
-    /// The file driver for writing, registered at the first save; negative if that failed. See `sticky_driver.h`.
+    /// The file driver for writing, registered at the first save; negative if that failed.
+    ///
+    /// See `sticky_driver.h`.
     static let writeDriver = nstm_register_sticky_driver()
 
     /// Settings that must precede all other calls.

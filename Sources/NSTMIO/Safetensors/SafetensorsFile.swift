@@ -12,7 +12,9 @@ import NSTMTensor
 ///     archive.append(weights.tensors, under: "model")
 ///     try model.load(archive)
 public struct SafetensorsFile: Sendable {
-    /// Tensors with their names. Those of a file are in the order of their elements in it.
+    /// Tensors with their names.
+    ///
+    /// Those of a file are in the order of their elements in it.
     public var tensors: [(path: String, tensor: Tensor)]
     /// Texts by name, from `__metadata__`.
     public var metadata: [String: String]
@@ -24,7 +26,9 @@ public struct SafetensorsFile: Sendable {
     /// The first tensor of a name; nil when there is none.
     public subscript(name: String) -> Tensor? { tensors.first { $0.path == name }?.tensor }
 
-    /// Reads a file. F16 and BF16 are converted to float32; F32, F64, I32, U8 and BOOL keep their types.
+    /// Reads a file.
+    ///
+    /// F16 and BF16 are converted to float32; F32, F64, I32, U8 and BOOL keep their types.
     ///
     /// Strict, as the format requires: every byte must belong to the header or to exactly one tensor.
     /// - Throws: `CheckpointError.invalidSafetensors` with all issues, `noMemory`, `notFound` or `ioError`.
@@ -63,7 +67,9 @@ public struct SafetensorsFile: Sendable {
     }
 
     /// Writes a file durably and atomically: an existing file of that name is replaced only when the new one is complete and
-    /// flushed to disk. Tensors are sorted by the size of their element type, largest first, so that all elements are aligned.
+    /// flushed to disk.
+    ///
+    /// Tensors are sorted by the size of their element type, largest first, so that all elements are aligned.
     /// - Throws: `CheckpointError.invalidSafetensors` with all tensors that cannot be written, `noSpace` or `ioError`.
     public func write(to url: URL) throws(CheckpointError) {
         let path = url.path

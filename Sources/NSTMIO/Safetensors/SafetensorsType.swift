@@ -65,7 +65,9 @@ extension SafetensorsType {
         return out
     }
 
-    /// The bits of the float32 with the value of a binary16. `Float16` does not exist on every platform.
+    /// The bits of the float32 with the value of a binary16.
+    ///
+    /// `Float16` does not exist on every platform.
     private static func widened(_ half: UInt16) -> UInt32 {
         let sign = UInt32(half & 0x8000) << 16, exponent = UInt32(half >> 10 & 0x1F), fraction = UInt32(half & 0x3FF)
         return switch exponent {
