@@ -2,7 +2,8 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Stacked gated recurrent units (Cho et al. 2014) as PyTorch's `GRU`, whose reset gate is applied after the recurrent product.
+/// Stacked gated recurrent units (Cho et al., 2014) as PyTorch's `GRU`, whose reset gate is applied after the recurrent product.
+///
 /// Everything else is as in `LSTM`.
 ///
 ///     r, z = σ(W x + b + U h + b');  m = tanh(W x + b + r ⊙ (U h + b'));  h ← (1 − z) ⊙ m + z ⊙ h
@@ -15,7 +16,9 @@ public final class GRU: SequenceModel {
     }
 }
 
-/// A layer of a `GRU`, [B, T, width] → [B, T, width]. Its cache is h.
+/// A layer of a `GRU`, [B, T, width] → [B, T, width].
+///
+/// Its cache is h.
 public final class GRULayer: SequenceMixer {
     private let weights: CellWeights
 

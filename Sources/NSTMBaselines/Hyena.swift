@@ -3,7 +3,7 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Hyena of order 2 (Poli et al. 2023, "Hyena hierarchy: towards larger convolutional language models"): Transformer blocks with
+/// Hyena of order 2 (Poli et al., 2023, "Hyena hierarchy: towards larger convolutional language models"): Transformer blocks with
 /// long convolutions in place of attention, whose filters are functions of the position.
 ///
 ///     x₀, x₁, v = conv₃(u W + b);  y = (x₀ ⊙ (h ∗ (x₁ ⊙ v) + d ⊙ x₁ ⊙ v)) O + c
@@ -25,8 +25,9 @@ public final class Hyena: SequenceModel {
     public override var cacheGrowsWithLength: Bool { true }
 }
 
-/// The mixer of a `Hyena`, [B, T, width] → [B, T, width]. Its cache is the last inputs of the short convolution and all inputs of
-/// the long one.
+/// The mixer of a `Hyena`, [B, T, width] → [B, T, width].
+///
+/// Its cache is the last inputs of the short convolution and all inputs of the long one.
 public final class HyenaLayer: SequenceMixer {
     private let projection: Linear
     private let convolution: CausalConvolution
@@ -68,7 +69,9 @@ public final class HyenaLayer: SequenceMixer {
     }
 }
 
-/// The filters of a Hyena layer, one per channel, [length, width]. Weight decay applies to none of its parameters.
+/// The filters of a Hyena layer, one per channel, [length, width].
+///
+/// Weight decay applies to none of its parameters.
 public final class HyenaFilter {
     /// The sizes of the network that computes the filters.
     public struct Shape: Sendable {

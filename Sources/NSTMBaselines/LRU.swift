@@ -3,7 +3,7 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Linear recurrent units (Orvieto et al. 2023, "Resurrecting recurrent neural networks for long sequences"): pre-LayerNorm
+/// Linear recurrent units (Orvieto et al., 2023, "Resurrecting recurrent neural networks for long sequences"): pre-LayerNorm
 /// residual blocks of a complex diagonal recurrence shared by all channels, GELU and a GLU, without feed-forward layers.
 ///
 ///     λ = exp(−exp ν + i exp θ);  h ← λ ⊙ h + exp γ ⊙ (B x);  y = Re(C h) + D ⊙ x
@@ -24,7 +24,9 @@ public final class LRU: SequenceModel {
     }
 }
 
-/// The mixer of an `LRU`, [B, T, width] → [B, T, width]. Its cache is h.
+/// The mixer of an `LRU`, [B, T, width] → [B, T, width].
+///
+/// Its cache is h.
 ///
 /// γ is initialized to ½ log(1 − |λ|²), so that h has the scale of its input. ν, θ, γ and B have no weight decay and a scaled
 /// learning rate.

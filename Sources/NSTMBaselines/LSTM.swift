@@ -2,16 +2,17 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Stacked long short-term memories (Hochreiter & Schmidhuber 1997; forget gates: Gers et al. 2000) without norms, residual
-/// connections or feed-forward layers, as PyTorch's `LSTM`. The embedding and the untied output head with a bias are initialized
-/// as PyTorch's `Embedding`, N(0, 1), and `Linear`.
+/// Stacked long short-term memories (Hochreiter & Schmidhuber 1997; forget gates: Gers et al., 2000) without norms, residual
+/// connections or feed-forward layers, as PyTorch's `LSTM`.
+///
+/// The embedding and the untied output head with a bias are initialized as PyTorch's `Embedding`, N(0, 1), and `Linear`.
 ///
 ///     i, f, o = σ(W x + b + U h + b');  m = tanh(…);  c ← f ⊙ c + i ⊙ m;  h ← o ⊙ tanh c
 public final class LSTM: SequenceModel {
     /// - Parameters:
     ///   - shape: `width` is that of the embedding and the cells; `heads` and `hidden` are ignored.
-    ///   - forgetBias: initial value of the first bias of the forget gate (Jozefowicz et al. 2015 recommend 1); nil to initialize
-    ///     it as the other biases.
+    ///   - forgetBias: initial value of the first bias of the forget gate (Jozefowicz et al., 2015 recommend 1); nil to
+    ///     initialize it as the other biases.
     public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration, forgetBias: Double? = nil) {
         super.init(builder, shape.withoutFeedForward, norm: .none, style: .recurrent) { parameters, _, _ in
             LSTMLayer(parameters, width: shape.width, forgetBias: forgetBias)
@@ -19,7 +20,9 @@ public final class LSTM: SequenceModel {
     }
 }
 
-/// A layer of an `LSTM`, [B, T, width] → [B, T, width]. Its cache is h and c.
+/// A layer of an `LSTM`, [B, T, width] → [B, T, width].
+///
+/// Its cache is h and c.
 public final class LSTMLayer: SequenceMixer {
     private let weights: CellWeights
 

@@ -2,7 +2,7 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// The linear Transformer (Katharopoulos et al. 2020, "Transformers are RNNs"): a Transformer whose attention uses the feature
+/// The linear Transformer (Katharopoulos et al., 2020, "Transformers are RNNs"): a Transformer whose attention uses the feature
 /// map φ(x) = elu(x) + 1 instead of a softmax, and is therefore a recurrence over a matrix and a vector per head.
 ///
 ///     S ← S + φ(k)ᵀ v;  z ← z + φ(k);  o = φ(q) S / (φ(q) · z + 10⁻⁶)
@@ -24,7 +24,9 @@ public final class LinearTransformer: SequenceModel {
     }
 }
 
-/// The mixer of a `LinearTransformer`, [B, T, width] → [B, T, width]. Its cache is S with z as one more column, per head.
+/// The mixer of a `LinearTransformer`, [B, T, width] → [B, T, width].
+///
+/// Its cache is S with z as one more column, per head.
 public final class LinearAttention: SequenceMixer {
     private let projections: AttentionProjections
     /// Number of heads; divides the width.

@@ -24,7 +24,9 @@ public final class Mamba: SequenceModel {
     }
 }
 
-/// The mixer of a `Mamba`, [B, T, width] → [B, T, width]. Its cache is h and the last inputs of the convolution.
+/// The mixer of a `Mamba`, [B, T, width] → [B, T, width].
+///
+/// Its cache is h and the last inputs of the convolution.
 ///
 /// A is initialized to −1 … −N in every channel, D to 1, and the step sizes are log-uniform in 10⁻³ … 10⁻¹. A and D have no
 /// weight decay.
@@ -89,7 +91,9 @@ extension Initializer {
 }
 
 extension MambaLayer: CostReporting {
-    /// Multiply-adds of a pass. Those of the scan are Δ A, a ⊙ h, (Δ x) B and C · h per state, and Δ x and D x per channel.
+    /// Multiply-adds of a pass.
+    ///
+    /// Those of the scan are Δ A, a ⊙ h, (Δ x) B and C · h per state, and Δ x and D x per channel.
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let maps = [projection, selection, step, output].reduce(0) { $0 + $1.multiplyAdds(pass) }
         return maps + convolution.multiplyAdds(pass) + pass.rows * channels * (4 * states + 2)

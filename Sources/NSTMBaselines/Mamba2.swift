@@ -26,7 +26,9 @@ public final class Mamba2: SequenceModel {
     }
 }
 
-/// The mixer of a `Mamba2`, [B, T, width] → [B, T, width]. Its cache is S per head and the last inputs of the convolution.
+/// The mixer of a `Mamba2`, [B, T, width] → [B, T, width].
+///
+/// Its cache is S per head and the last inputs of the convolution.
 ///
 /// −A is initialized uniformly in 1 … 16, D to 1, and the step sizes are log-uniform in 10⁻³ … 10⁻¹. These three have no weight
 /// decay.

@@ -2,8 +2,10 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Minimal gated recurrent units (Feng et al. 2024, "Were RNNs all we needed?") in pre-RMSNorm residual blocks with feed-forward
-/// layers. Gates and candidates depend only on the token, so that the recurrence is a diagonal scan.
+/// Minimal gated recurrent units (Feng et al., 2024, "Were RNNs all we needed?") in pre-RMSNorm residual blocks with feed-forward
+/// layers.
+///
+/// Gates and candidates depend only on the token, so that the recurrence is a diagonal scan.
 ///
 ///     z = σ(W x + b);  m = V x + b';  h ← (1 − z) ⊙ h + z ⊙ m;  y = O h
 ///
@@ -20,7 +22,9 @@ public final class MinGRU: SequenceModel {
     }
 }
 
-/// The mixer of a `MinGRU`, [B, T, width] → [B, T, width]. Its cache is h and the last inputs of the convolution.
+/// The mixer of a `MinGRU`, [B, T, width] → [B, T, width].
+///
+/// Its cache is h and the last inputs of the convolution.
 public final class MinGRULayer: SequenceMixer {
     private let convolution: CausalConvolution?
     private let gates: Linear

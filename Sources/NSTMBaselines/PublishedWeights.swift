@@ -1,6 +1,7 @@
 import NSTMModules
 
 /// A model that can load weights of another framework, which have the same shapes and meanings under other names.
+///
 /// `SequenceModel.load` accepts such files.
 public protocol PublishedWeights: SequenceModel {
     /// The name of a parameter in such files.
@@ -34,7 +35,9 @@ private func recurrentName(of path: String) -> String {
 }
 
 extension Transformer: PublishedWeights {
-    /// The name in nanoGPT (`bias=False`). Hugging Face's GPT-2 has the same names, but transposed maps and biases.
+    /// The name in nanoGPT (`bias=False`).
+    ///
+    /// Hugging Face's GPT-2 has the same names, but transposed maps and biases.
     public func publishedName(of path: String) -> String {
         let parts = path.split(separator: ".", maxSplits: 2).map(String.init)
         switch parts[0] {

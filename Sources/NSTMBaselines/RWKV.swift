@@ -3,7 +3,7 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// RWKV-4 (Peng et al. 2023, "RWKV: reinventing RNNs for the Transformer era"): residual blocks of time mixing and channel
+/// RWKV-4 (Peng et al., 2023, "RWKV: reinventing RNNs for the Transformer era"): residual blocks of time mixing and channel
 /// mixing, with biased LayerNorms before each and after the embedding, and an untied head.
 ///
 ///     time:     k, v, r = W (μ ⊙ x + (1 − μ) ⊙ x⁻);  y = (σ(r) ⊙ wkv(k, v)) O
@@ -45,7 +45,9 @@ enum RWKVShift {
 }
 
 extension Variable {
-    /// The previous token of each, [B, T, D]. That of the first is stored in the cache under `name`; without a cache it is 0.
+    /// The previous token of each, [B, T, D].
+    ///
+    /// That of the first is stored in the cache under `name`; without a cache it is 0.
     func previous(_ state: inout MixerCache?, _ name: String) -> Variable {
         let T = shape[1]
         guard T > 0 else { return self }
@@ -55,7 +57,9 @@ extension Variable {
     }
 }
 
-/// The time mixing of RWKV-4, [B, T, width] → [B, T, width]. Its cache is the last token and the three sums of the scan.
+/// The time mixing of RWKV-4, [B, T, width] → [B, T, width].
+///
+/// Its cache is the last token and the three sums of the scan.
 public final class RWKVTimeMix: SequenceMixer {
     private let mixes: [Parameter]
     private let key: Linear
@@ -104,7 +108,9 @@ public final class RWKVTimeMix: SequenceMixer {
     }
 }
 
-/// The channel mixing of RWKV, [B, T, width] → [B, T, width]. Its cache is the last token.
+/// The channel mixing of RWKV, [B, T, width] → [B, T, width].
+///
+/// Its cache is the last token.
 public final class RWKVChannelMix: SequenceMixer {
     private let mixes: [Parameter]
     private let key: Linear

@@ -3,7 +3,7 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// RWKV-6 (Peng et al. 2024, "Eagle and Finch: RWKV with matrix-valued states and dynamic recurrence"): as `RWKV`, with a matrix
+/// RWKV-6 (Peng et al., 2024, "Eagle and Finch: RWKV with matrix-valued states and dynamic recurrence"): as `RWKV`, with a matrix
 /// per head instead of two sums per channel, and with decays and token-shift interpolations that depend on the token.
 ///
 ///     x̂ = x + (x⁻ − x) ⊙ μ;  mixed_j = x + (x⁻ − x) ⊙ (μ_j + tanh(x̂ A)_j B_j)           for j = w, k, v, r, g
@@ -24,7 +24,9 @@ public final class RWKV6: SequenceModel {
     }
 }
 
-/// The time mixing of RWKV-6, [B, T, width] → [B, T, width]. Its cache is the last token and S per head.
+/// The time mixing of RWKV-6, [B, T, width] → [B, T, width].
+///
+/// Its cache is the last token and S per head.
 public final class RWKV6TimeMix: SequenceMixer {
     /// The parameters of one of the five interpolations between a token and the previous one.
     private struct Mix {

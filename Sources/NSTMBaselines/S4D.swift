@@ -3,8 +3,8 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Diagonal structured state spaces (Gu et al. 2022, "On the parameterization and initialization of diagonal state space models")
-/// with the S4D-Lin initialization: pre-LayerNorm residual blocks of a state space per channel, GELU and a GLU, without
+/// Diagonal structured state spaces (Gu et al., 2022, "On the parameterization and initialization of diagonal state space
+/// models") with the S4D-Lin initialization: pre-LayerNorm residual blocks of a state space per channel, GELU and a GLU, without
 /// feed-forward layers.
 ///
 ///     Ā = exp(Δ A);  B̄ = (Ā − 1)/A;  h ← Ā ⊙ h + B̄ x;  y = 2 Re(C · h) + D x
@@ -22,7 +22,9 @@ public final class S4D: SequenceModel {
     }
 }
 
-/// The mixer of an `S4D`, [B, T, width] → [B, T, width]. Its cache is h.
+/// The mixer of an `S4D`, [B, T, width] → [B, T, width].
+///
+/// Its cache is h.
 ///
 /// A is initialized to Aₙ = −½ + iπn, B to 1, C is complex normal and D is normal. Δ and A have no weight decay and a learning
 /// rate of at most 10⁻³.

@@ -2,8 +2,8 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// A decoder-only Transformer (Vaswani et al. 2017) without biases: pre-norm, GELU, learned positions and tied embeddings as in
-/// GPT-2 (Radford et al. 2019), or rotary positions and SwiGLU as in LLaMA (Touvron et al. 2023).
+/// A decoder-only Transformer (Vaswani et al., 2017) without biases: pre-norm, GELU, learned positions and tied embeddings as in
+/// GPT-2 (Radford et al., 2019), or rotary positions and SwiGLU as in LLaMA (Touvron et al., 2023).
 public final class Transformer: SequenceModel {
     /// The type of the feed-forward layers.
     public enum FeedForwardKind: String, Sendable, CaseIterable { case gelu, swiglu }
