@@ -55,8 +55,9 @@ public enum Conformance {
     {
         run(Subject("readout \(kind(make))", Harness.around(readout: make)), options)
     }
-    /// The report on a layer of any kind. Inactive states are checked only if it is an `NSTMLayer`; a non-causal layer is not
-    /// checked for streaming.
+    /// The report on a layer of any kind.
+    ///
+    /// Inactive states are checked only if it is an `NSTMLayer`; a non-causal layer is not checked for streaming.
     public static func check(layer make: @escaping Make<any SequenceMixer>, _ options: Options = Options()) -> ConformanceReport {
         run(Subject("layer \(kind(make))", Harness.of(layer: make)), options)
     }

@@ -70,7 +70,9 @@ public enum Invariant: Int, CaseIterable, Sendable {
     }
 }
 
-/// The result of `Conformance.check`. Its description is a table.
+/// The result of `Conformance.check`.
+///
+/// Its description is a table.
 public struct ConformanceReport: Sendable, CustomStringConvertible {
     /// A measured quantity.
     public struct Measurement: Sendable {
@@ -104,7 +106,9 @@ public struct ConformanceReport: Sendable, CustomStringConvertible {
     /// The violated invariants.
     public var broken: Set<Invariant> { Set(failures.map(\.invariant)) }
 
-    /// Records a value of a quantity, of which the largest is kept. NaN counts as infinite.
+    /// Records a value of a quantity, of which the largest is kept.
+    ///
+    /// NaN counts as infinite.
     mutating func note(
         _ invariant: Invariant, _ subject: String, _ value: Double, bound: Double, at location: @autoclosure () -> String
     ) {

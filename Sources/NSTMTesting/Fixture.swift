@@ -3,8 +3,9 @@ import NSTMLayers
 import NSTMModules
 import NSTMTensor
 
-/// A layer under test. Its parameters are shifted away from special initial values (ones, zeros, tiny weights), which could hide
-/// errors.
+/// A layer under test.
+///
+/// Its parameters are shifted away from special initial values (ones, zeros, tiny weights), which could hide errors.
 struct Fixture {
     let mixer: any SequenceMixer
     let store: ParameterStore
@@ -82,7 +83,7 @@ struct Fixture {
     }
 }
 
-/// The sum of all elements, with random weights in 0.5 ... 1.5.
+/// The sum of all elements, with random weights in 0.5 … 1.5.
 func weighted(_ y: Variable, _ name: String) -> Variable {
     (y * Variable(.uniform(y.shape, low: 0.5, high: 1.5, key: RandomKey(17).fold(name), dtype: y.dtype))).sum()
 }

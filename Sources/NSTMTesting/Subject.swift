@@ -14,7 +14,9 @@ struct Subject {
 
     var isCausal: Bool { harnesses.allSatisfy { $0.fixture(Subject.smallDimensions, .float32).mixer.isCausal } }
 
-    /// The default dimensions. The number of states differs from all other sizes; with `Fixture.flags`, 8 of them are active.
+    /// The default dimensions.
+    ///
+    /// The number of states differs from all other sizes; with `Fixture.flags`, 8 of them are active.
     static let dimensions = LayerDimensions(width: 8, heads: 2, states: 11)
     /// `dimensions` without the inactive states.
     static let activeDimensions = LayerDimensions(width: 8, heads: 2, states: 8)
