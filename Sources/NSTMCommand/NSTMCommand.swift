@@ -14,8 +14,9 @@ import NSTMSystem
 /// NSTMCommand.main(registries)
 /// ```
 public enum NSTMCommand {
-    /// The registries of the commands. A task-local value because ArgumentParser creates the commands, so that it cannot be an
-    /// argument.
+    /// The registries of the commands.
+    ///
+    /// A task-local value because ArgumentParser creates the commands, so that it cannot be an argument.
     @TaskLocal static var registries = Registries.standard
 
     /// Runs the command given by the program's arguments and exits with its status.
@@ -93,7 +94,9 @@ extension String {
     }
 }
 
-/// A command whose results are files. Its output is only informational, so that failed writes to standard output are not errors.
+/// A command whose results are files.
+///
+/// Its output is only informational, so that failed writes to standard output are not errors.
 protocol WritesFiles: ParsableCommand {}
 
 struct Root: ParsableCommand {
@@ -121,14 +124,18 @@ struct Root: ParsableCommand {
 let checkpointHelp: ArgumentHelp = "A checkpoint, or the folder of a run, whose newest intact checkpoint is used."
 let dataHelp = ArgumentHelp("Folder with datasets; disables downloads.", valueName: "folder")
 
-/// The model of a checkpoint, or of the newest intact one in the folder of a run. Prints a warning if newer ones were skipped.
+/// The model of a checkpoint, or of the newest intact one in the folder of a run.
+///
+/// Prints a warning if newer ones were skipped.
 func savedModel(_ path: String) throws -> SavedModel {
     let saved = try SavedModel(fileURL(path), registries: NSTMCommand.registries)
     if let warning = saved.warning { NSTMCommand.printError(warning) }
     return saved
 }
 
-/// A nonempty path of the command line. An empty one, such as that of an unset shell variable, would mean the current folder.
+/// A nonempty path of the command line.
+///
+/// An empty one, such as that of an unset shell variable, would mean the current folder.
 func path(_ text: String) throws -> String {
     guard !text.isEmpty else { throw ValidationError("a path is empty; omit the option, or use '.' for the current folder") }
     return text

@@ -3,8 +3,9 @@ import NSTM
 import Yams
 
 extension ConfigurationValue {
-    /// The value of a configuration file in YAML with scalars, lists and maps. Tags, anchors and aliases are errors, because they
-    /// make configurations hard to read.
+    /// The value of a configuration file in YAML with scalars, lists and maps.
+    ///
+    /// Tags, anchors and aliases are errors, because they make configurations hard to read.
     /// - Throws: `ConfigurationError` with the file and line of every issue.
     init(yamlFile url: URL) throws {
         let bytes: Data
@@ -52,7 +53,9 @@ extension ConfigurationValue {
 private struct NodeReader {
     let name: String
     var issues: [ConfigurationIssue] = []
-    /// Types and positions of all nodes so far. An alias is parsed as a copy of its anchor's node, with the same position.
+    /// Types and positions of all nodes so far.
+    ///
+    /// An alias is parsed as a copy of its anchor's node, with the same position.
     private var positions: Set<String> = []
 
     init(name: String) { self.name = name }
