@@ -2,13 +2,13 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Two layers of states over a whole sequence, one from its beginning and one from its end, whose outputs are added (Schuster & Paliwal
-/// 1997, "Bidirectional recurrent neural networks"):
+/// Two layers of states over a whole sequence, one forward and one backward in time, whose outputs are added (Schuster & Paliwal
+/// 1997, "Bidirectional recurrent neural networks").
 ///
 ///     y = f(x) + reverse(b(reverse(x)))
 ///
-/// Each ends with a linear map of its own, so that the sum is a map of both reads side by side. For tasks that answer about whole
-/// sequences: it is not causal, and has no state to go on from.
+/// Each layer ends with its own linear map, so that the sum is a linear map of the concatenated reads. It is for tasks with one
+/// answer per sequence: it is not causal and has no cache for streaming.
 public final class BidirectionalLayer: SequenceMixer {
     public let forward: NSTMLayer
     public let backward: NSTMLayer
@@ -27,7 +27,7 @@ public final class BidirectionalLayer: SequenceMixer {
     }
     private func refuse(_ context: ForwardContext) -> Never {
         nstmFatal(
-            .other(op: "bidirectional layer", "it reads whole sequences and cannot go on from a state"), at: context.path)
+            .other(op: "bidirectional layer", "it reads whole sequences and cannot continue from a cache"), at: context.path)
     }
 }
 

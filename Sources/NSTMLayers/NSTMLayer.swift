@@ -2,7 +2,8 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// One layer of explicit states: tokens are routed to states, a rule updates the states, states interact at intervals, tokens read.
+/// One layer of explicit states: tokens are routed to states, a rule updates the states, states interact at intervals, tokens
+/// read.
 ///
 ///     q, k, v = silu(conv(x W))                      short causal convolution
 ///     w = policy(x)                                  where the token goes, one row for all heads
@@ -83,8 +84,8 @@ public final class NSTMLayer: SequenceMixer {
         if let count = lifecycle?.initialActive, count < states { manager.active = (0..<states).map { $0 < count } }
     }
 
-    /// Parameters for which this combination of strategies has no use: the first keys, where tokens read by routing alone and no other
-    /// part looks at keys.
+    /// Parameters for which this combination of strategies has no use: the first keys, where tokens read by routing alone and no
+    /// other part looks at keys.
     public var unusedParameters: [Parameter] {
         let isUnused =
             attention.readout is RoutedReadout && propagator.rule is any TokenDrivenUpdateRule && propagator.interaction == nil
@@ -94,7 +95,8 @@ public final class NSTMLayer: SequenceMixer {
     public var stateParameters: [Parameter] {
         store.all.filter { $0.stateAxis != nil && (path.isEmpty || $0.path.hasPrefix(path + ".")) }
     }
-    /// Copies the parameters of one state to another index, with noise of a standard deviation relative to that of each parameter.
+    /// Copies the parameters of one state to another index, with noise of a standard deviation relative to that of each
+    /// parameter.
     func copyState(from: Int, to: Int, noise: Double, _ key: RandomKey) {
         for p in stateParameters where p !== manager.mask && p !== manager.identityNumbers {
             let axis = p.stateAxis!, row = p.value.select(axis: axis, from),
@@ -157,8 +159,8 @@ public final class NSTMLayer: SequenceMixer {
         }
     }
 
-    /// Routes tokens, and runs them through the states: all at once, or from boundary to boundary, where sequences switch states on
-    /// as they need them, or the router looks at what states hold.
+    /// Routes tokens, and runs them through the states: all at once, or from boundary to boundary, where sequences switch states
+    /// on as they need them, or the router looks at what states hold.
     /// - Parameters:
     ///   - routing: what the policy carries from part to part.
     ///   - own: the activity of each sequence, [B, N].
@@ -239,8 +241,8 @@ extension NSTMLayer: CostReporting {
         return attention.window.map { sum + windowMultiplyAdds(pass, width: width, window: $0) } ?? sum
     }
 
-    /// Bytes that are carried after a pass: keys and values of the states, what a rule counts and a router carries, the activity of each
-    /// sequence, the last inputs of the convolution and the window.
+    /// Bytes that are carried after a pass: keys and values of the states, what a rule counts and a router carries, the activity
+    /// of each sequence, the last inputs of the convolution and the window.
     public func stateBytes(_ pass: PassSize) -> Int? {
         let dtype = manager.initialKeys.value.dtype, n = manager.count
         var elements = n * 2 * width + (convolution.width - 1) * 3 * width

@@ -4,7 +4,9 @@ import NSTMTensor
 
 /// The settings of the NSTM layers of a model: the strategies, and what is not a strategy.
 public struct NSTMLayerConfiguration: Sendable {
-    /// States of each layer; one number for all layers when the configuration gives one. A bidirectional block has two layers.
+    /// States of each layer; one number for all layers when the configuration gives one.
+    ///
+    /// A bidirectional block has two layers.
     public var states = [32]
     /// Whether every block reads the sequence from both ends (`BidirectionalLayer`).
     public var isBidirectional = false
@@ -127,7 +129,7 @@ extension NSTMLayerConfiguration {
 }
 
 extension NSTMLayer {
-    /// A layer of strategies with their settings (`NSTMLayerConfiguration`):
+    /// A layer of strategies with their settings (`NSTMLayerConfiguration`).
     ///
     ///     NSTMLayer(
     ///         parameters, width: 128, heads: 4, router: .topK(4), update: .gatedDelta, interaction: .attention(), window: 16)
@@ -147,7 +149,7 @@ extension NSTMLayer {
 }
 
 extension NSTMModel {
-    /// A model of strategies with their settings, the same in every block:
+    /// A model of strategies with their settings, the same in every block.
     ///
     ///     NSTMModel(ParameterBuilder(seed: 1), shape, states: 32, router: .topK(4), update: .gatedDelta)
     public convenience init(

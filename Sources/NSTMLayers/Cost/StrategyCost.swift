@@ -21,11 +21,12 @@ public struct StatePass: Sendable {
     var states: Int { dimensions.states }
 }
 
-/// A strategy that says what it costs: multiply-adds in evaluation by formula, which are what `Work.counting` counts. A strategy
-/// need not; the layer it is part of then does not say either.
+/// A strategy that says what it costs: multiply-adds in evaluation by formula, which are what `Work.counting` counts.
+///
+/// A strategy need not; the layer it is part of then does not say either.
 public protocol StrategyCost: AnyObject {
-    /// Of all tokens of a pass; of an interaction, of one conversation of all sequences. An update rule says it of the update alone,
-    /// whatever reads; one for which that makes a difference is an `UpdateCost`.
+    /// Of all tokens of a pass; of an interaction, of one conversation of all sequences. An update rule says it of the update
+    /// alone, whatever reads; one for which that makes a difference is an `UpdateCost`.
     func multiplyAdds(_ pass: StatePass) -> Int
 }
 
@@ -53,6 +54,6 @@ extension StatePass {
     var stepped: Int { 2 * max(1, reached) <= states ? max(1, reached) : states }
 }
 
-/// How often the gates of a token are computed step by step: when a scan is asked for and there is none, for the update, and for what is
-/// seen of it.
+/// How often the gates of a token are computed step by step: when a scan is asked for and there is none, for the update, and for
+/// what is seen of it.
 let stepwise = 3

@@ -3,7 +3,9 @@ import NSTMModules
 import NSTMTensor
 
 /// What keeps an interaction bounded and near the identity at the start: V ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(heard), γ = σ(b), b starts
-/// at 2. Inactive states stay as they are.
+/// at 2.
+///
+/// Inactive states stay as they are.
 final class GatedChange {
     private let outputNorm: RMSNorm
     private let balance: Parameter

@@ -2,9 +2,11 @@ import NSTMAutograd
 import NSTMConfiguration
 import NSTMModules
 
-/// States mix through r shared channels, each a learned combination of all states: heard = S Cᵀ norm(V) with C, S ∈ ℝᴺˣʳ, then
-/// V ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(heard). 4 N r D operations and 2 N r parameters instead of attention's; who talks to whom does
-/// not depend on what they hold. The token mixing of MLP-Mixer (Tolstikhin et al. 2021), linear and of rank r.
+/// States mix through r shared channels, each a learned combination of all states: heard = S Cᵀ norm(V) with C, S ∈ ℝᴺˣʳ, then V
+/// ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(heard).
+///
+/// 4 N r D operations and 2 N r parameters instead of attention's; who talks to whom does not depend on what they hold. The token
+/// mixing of MLP-Mixer (Tolstikhin et al., 2021), linear and of rank r.
 public final class LowRankInteraction: StateInteraction {
     /// C and S, [N, r].
     private let collect: Parameter

@@ -2,12 +2,12 @@ import NSTMAutograd
 import NSTMConfiguration
 import NSTMModules
 
-/// Attention among states and then a feed-forward part in each, both with a residual and a norm, as in the relational memory core
-/// (Santoro et al. 2018, "Relational recurrent neural networks"):
+/// Attention among states followed by a feed-forward layer, both with a residual and a norm, as in the relational memory core
+/// (Santoro et al., 2018, "Relational recurrent neural networks").
 ///
 ///     M = norm(V + identity);  M ← norm(M + MHA(M));  V ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(M + MLP(M))
 ///
-/// The paper's gates look at each input; there is none between tokens, so that γ = σ(b) is learned for each channel, as in
+/// The paper's gates depend on the input; between tokens there is none, so γ = σ(b) is learned per channel, as in
 /// `StateAttentionInteraction`, and starts near 1.
 public final class RelationalInteraction: StateInteraction {
     private let identity: Parameter

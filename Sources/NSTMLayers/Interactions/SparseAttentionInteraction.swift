@@ -4,8 +4,10 @@ import NSTMModules
 import NSTMTensor
 
 /// Gated attention among states in which each head of a state hears only the k states that score highest: sparse communication
-/// between recurrent modules (Goyal et al. 2019, "Recurrent independent mechanisms", with the choice on the hearing side, since
-/// there is no input between tokens to choose who listens). With k = N it is `StateAttentionInteraction`.
+/// between recurrent modules (Goyal et al., 2019, "Recurrent independent mechanisms", with the choice on the hearing side, since
+/// there is no input between tokens to choose who listens).
+///
+/// With k = N it is `StateAttentionInteraction`.
 public final class SparseAttentionInteraction: StateInteraction {
     public let k: Int
     private let heads: Int

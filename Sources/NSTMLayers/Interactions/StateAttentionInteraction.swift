@@ -6,7 +6,7 @@ import NSTMTensor
 /// Gated attention among states: Δ = MHA(norm(V + identity)), V ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(Δ), γ = σ(b).
 ///
 /// b starts at 2, so that the layer starts near the identity; the norm keeps states bounded. Learned identities tell states
-/// with equal contents apart (Hutchins et al. 2022, "Block-recurrent transformers"), weakly at the scale at which they start.
+/// with equal contents apart (Hutchins et al., 2022, "Block-recurrent transformers"), weakly at the scale at which they start.
 public final class StateAttentionInteraction: StateInteraction {
     private let identity: Parameter
     private let norm: RMSNorm

@@ -4,8 +4,10 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Pruning and allocation of one layer's states in training: collects the statistics that policies need, asks the policies at every
-/// interval, and activates and deactivates states. Deterministic: the same steps give the same events.
+/// Pruning and allocation of one layer's states in training: collects the statistics that policies need, asks the policies at
+/// every interval, and activates and deactivates states.
+///
+/// Deterministic: the same steps give the same events.
 public final class LayerLifecycle {
     public let layer: NSTMLayer
     public let plan: StateLifecycleConfiguration

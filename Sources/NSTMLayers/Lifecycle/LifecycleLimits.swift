@@ -1,5 +1,6 @@
-/// Limits on pruning and allocation that apply to all policies: when decisions are made and how much each may change. They keep
-/// policies from undoing each other's changes.
+/// Limits on pruning and allocation that apply to all policies: when decisions are made and how much each may change.
+///
+/// They keep policies from undoing each other's changes.
 public struct LifecycleLimits: Sendable, Equatable {
     /// Steps between two decisions.
     public var interval = 100
@@ -13,8 +14,10 @@ public struct LifecycleLimits: Sendable, Equatable {
     public var gracePeriod = 500
     /// Smallest number of active states.
     public var minActive = 1
-    /// Decisions without an allocation after a change. Doubled whenever a state is pruned that was allocated during the run: where
-    /// every new state is pruned again, allocations become rare.
+    /// Decisions without an allocation after a change.
+    ///
+    /// Doubled whenever a state is pruned that was allocated during the run: where every new state is pruned again, allocations
+    /// become rare.
     public var cooldown = 2
 
     public init() {}

@@ -27,8 +27,8 @@ public struct StateLifecycleConfiguration: Sendable {
 
     public init() {}
 
-    /// Reads `pruning`, `allocation`, `activation`, `initial-active`, `initialization`, `noise`, `smoothing` and the limits, with the
-    /// present values as defaults.
+    /// Reads `pruning`, `allocation`, `activation`, `initial-active`, `initialization`, `noise`, `smoothing` and the limits, with
+    /// the present values as defaults.
     mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions, _ strategies: Strategies) {
         let prune = reader.child("pruning"), allocate = reader.child("allocation"), activate = reader.child("activation")
         pruning = prune.optionalValue(in: strategies.prunings, default: pruning, layer)

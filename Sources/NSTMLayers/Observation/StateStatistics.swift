@@ -4,14 +4,17 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// What policies go by. Layers show it while they work (`ForwardContext.observe`).
+/// What policies go by.
+///
+/// Layers show it while they work (`ForwardContext.observe`).
 public enum StateObservation: String, Codable, Sendable, CaseIterable {
     /// Write weights [B, T, N].
     case write
     /// Read weights [B, H, T, N]; rules that do not run as a fused scan show them token by token.
     case read
-    /// Gradient of the loss by the logarithm of each state's activity, [B, N]: g · a at a = 1, the first-order change of the loss when
-    /// the state fades (Molchanov et al. 2019, "Importance estimation for neural network pruning"). Summed without its sign.
+    /// Gradient of the loss by the logarithm of each state's activity, [B, N]: g · a at a = 1, the first-order change of the loss
+    /// when the state fades (Molchanov et al., 2019, "Importance estimation for neural network pruning"). Summed without its
+    /// sign.
     case saliency
     /// 1 − max cos(key, Kₙ) of each token's key and the active states after the last token, [B, T].
     case novelty

@@ -9,7 +9,9 @@ public struct StateView: Sendable {
         public var age: Int
         /// Steps since it was last written to.
         public var idle: Int
-        /// Moving averages: write weight of a token; share of a read; |∂loss/∂log activity| summed over a batch. nil: not observed.
+        /// Moving averages: write weight of a token; share of a read; |∂loss/∂log activity| summed over a batch.
+        ///
+        /// nil: not observed.
         public var write: Double
         public var read: Double?
         public var saliency: Double?
@@ -64,8 +66,10 @@ public struct StateView: Sendable {
         self.lossDeviation = lossDeviation
         self.novelty = novelty
     }
-    /// How much each state is worth: what is learned times what is observed, as a multiple of the layer's mean: keep gate × share of
-    /// the reads (of the writes, where reads are not observed). 1 for each when all are alike.
+    /// How much each state is worth: what is learned times what is observed, as a multiple of the layer's mean: keep gate × share
+    /// of the reads (of the writes, where reads are not observed).
+    ///
+    /// 1 for each when all are alike.
     public var importance: [Double] {
         let seen = states.map { $0.l0Gate * ($0.read ?? $0.write) }, total = seen.reduce(0, +)
         return total > 0 ? seen.map { $0 * Double(seen.count) / total } : seen.map { _ in 1 }

@@ -3,8 +3,9 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// softmax over active states of q·Kₘ/√d by heads, then the mix of their values: what tokens read by default. It is fused with the
-/// scan of token-driven rules.
+/// softmax over active states of q·Kₘ/√d by heads, then the mix of their values: what tokens read by default.
+///
+/// It is fused with the scan of token-driven rules.
 public final class ContentReadout: WeightedReadout {
     public init() {}
     public func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable {

@@ -3,7 +3,9 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// o = Σ aₘ (q·Kₘ/√d) Vₘ by heads: the read of linear attention and its relatives. a is the activity of a state.
+/// o = Σ aₘ (q·Kₘ/√d) Vₘ by heads: the read of linear attention and its relatives.
+///
+/// a is the activity of a state.
 public final class LinearReadout: WeightedReadout {
     public init() {}
     public func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable {

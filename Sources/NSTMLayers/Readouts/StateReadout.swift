@@ -9,11 +9,12 @@ public protocol StateReadout: AnyObject {
     func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable
 }
 
-/// A readout that mixes the values of states, o = Σ rₘ Vₘ, with weights that do not depend on the values. That is all that the scans
-/// of rules that write no keys need to know of it.
+/// A readout that mixes the values of states, o = Σ rₘ Vₘ, with weights that do not depend on the values.
+///
+/// That is all that the scans of rules that write no keys need to know of it.
 public protocol WeightedReadout: StateReadout {
-    /// r for queries [B, T, D] of tokens that the routing policy lets read states by weights [B, T, N] (`RoutedTokens.readWeights`):
-    /// [B, H, T, N], or [B, 1, T, N] for all heads; 0 for inactive states.
+    /// r for queries [B, T, D] of tokens that the routing policy lets read states by weights [B, T, N]
+    /// (`RoutedTokens.readWeights`): [B, H, T, N], or [B, 1, T, N] for all heads; 0 for inactive states.
     func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable
 }
 

@@ -3,10 +3,12 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// Top-k routing whose states share the work. The k largest of z + s are chosen, z = x·R + b, where the selection bias s never
-/// enters the weights σ(z) of the chosen ones, and no gradient reaches it: after the backward pass of a training step
-/// sₙ ← sₙ + rate · sign(mean load − loadₙ), the load being the number of tokens that state n got (Wang et al. 2024,
-/// "Auxiliary-loss-free load balancing strategy for mixture-of-experts"). s is saved with the model.
+/// Top-k routing whose states share the work.
+///
+/// The k largest of z + s are chosen, z = x·R + b, where the selection bias s never enters the weights σ(z) of the chosen ones,
+/// and no gradient reaches it: after the backward pass of a training step sₙ ← sₙ + rate · sign(mean load − loadₙ), the load
+/// being the number of tokens that state n got (Wang et al., 2024, "Auxiliary-loss-free load balancing strategy for
+/// mixture-of-experts"). s is saved with the model.
 ///
 /// Optional losses, for each segment of tokens that is routed at once, with p = softmax(z):
 /// - balance: λ · A · Σₙ fₙ p̄ₙ, A active states, fₙ the share of choices that fell on n, p̄ₙ its mean probability; 1·λ when even

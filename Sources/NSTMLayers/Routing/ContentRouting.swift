@@ -11,9 +11,10 @@ public enum RoutingContent: String, Sendable, CaseIterable {
     case states
 }
 
-/// softmax over states of β cos(x·Q, eₙ): a token goes to the states whose learned identities eₙ it resembles. The
-/// content addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing machines", equations 5 and 6), of identities instead of
-/// contents, so that it depends on tokens only. With k the softmax is over the k most alike, and all others are exactly 0.
+/// softmax over states of β cos(x·Q, eₙ): a token goes to the states whose learned identities eₙ it resembles.
+///
+/// The content addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing machines", equations 5 and 6), of identities instead
+/// of contents, so that it depends on tokens only. With k the softmax is over the k most alike, and all others are exactly 0.
 public final class ContentRouting: RoutingPolicy {
     public let query: Linear
     /// e, [N, D].
@@ -37,17 +38,18 @@ public final class ContentRouting: RoutingPolicy {
     }
 }
 
-/// softmax over states of β cos(x·Q, Kₙ(τ)): a token goes to the states of its sequence that hold what it resembles. Kₙ(τ) is the key
-/// part of state n before token τ, the last multiple of the interval C; so the tokens of a segment are routed at once, and what they
-/// write is seen from the next multiple on. The addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing machines",
-/// equations 5 and 6), by contents that are up to C tokens old. With k the softmax is over the k most alike, and all others are
-/// exactly 0. Where keys are written by no token (matrix and selective rules), they are identities.
+/// softmax over states of β cos(x·Q, Kₙ(τ)): a token goes to the states of its sequence that hold what it resembles.
+///
+/// Kₙ(τ) is the key part of state n before token τ, the last multiple of the interval C; so the tokens of a segment are routed at
+/// once, and what they write is seen from the next multiple on. The addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing
+/// machines", equations 5 and 6), by contents that are up to C tokens old. With k the softmax is over the k most alike, and all
+/// others are exactly 0. Where keys are written by no token (matrix and selective rules), they are identities.
 public final class StateContentRouting: StateRoutingPolicy {
     public let query: Linear
     /// log β, [1].
     public let logInverseTemperature: Parameter
     public let k: Int?
-    /// C
+    /// Interval C, in tokens, at which the keys are refreshed.
     public let interval: Int
     private let states: Int
 

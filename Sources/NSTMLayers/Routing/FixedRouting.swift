@@ -6,7 +6,8 @@ import NSTMTensor
 // Policies that learn nothing: what a learned router must beat.
 
 /// Weights of one value for states chosen by position, the same for all sequences with the same active states: [B, T, N].
-/// - Parameter choose: indices of the chosen states, from the index of the token in this segment and the indices of the active states.
+/// - Parameter choose: indices of the chosen states, from the index of the token in this segment and the indices of the active
+///   states.
 private func chosen(
     _ tokens: Variable, states: Int, _ activity: StateActivity, strength: Double, _ context: ForwardContext,
     _ choose: (_ at: Int, _ active: [Int]) -> [Int]
@@ -24,7 +25,7 @@ private func chosen(
 
 /// Every token reaches every active state alike: for rules that choose among the states themselves.
 public final class AllRouting: RoutingPolicy {
-    /// Weight of the states, in 0 ... 1.
+    /// Weight of the states, in 0 … 1.
     public let strength: Double
     private let states: Int
 
@@ -43,7 +44,7 @@ public final class AllRouting: RoutingPolicy {
 /// The state of position t is the active one of number t mod N: where weights of 1 replace, N states are a window over the last N
 /// tokens.
 public final class RoundRobinRouting: RoutingPolicy {
-    /// Weight of the chosen state, in 0 ... 1.
+    /// Weight of the chosen state, in 0 … 1.
     public let strength: Double
     private let states: Int
 
@@ -64,7 +65,7 @@ public final class RoundRobinRouting: RoutingPolicy {
 /// k states drawn at random for every position, the same for all sequences, in training and evaluation alike.
 public final class RandomRouting: RoutingPolicy {
     public let k: Int
-    /// Weight of the chosen states, in 0 ... 1.
+    /// Weight of the chosen states, in 0 … 1.
     public let strength: Double
     private let states: Int
     private let key: RandomKey
@@ -89,12 +90,14 @@ public final class RandomRouting: RoutingPolicy {
 }
 
 /// The k states along whose fixed random directions a token points most: a locality-sensitive hash of one projection (Andoni et
-/// al. 2015; Kitaev, Kaiser & Levskaya 2020, "Reformer"). Tokens that resemble each other meet in the same states.
+/// al., 2015; Kitaev, Kaiser & Levskaya 2020, "Reformer").
+///
+/// Similar tokens are routed to the same states.
 public final class HashRouting: RoutingPolicy {
     /// [N, D], saved with the model, not learned.
     public let directions: Parameter
     public let k: Int
-    /// Weight of the chosen states, in 0 ... 1.
+    /// Weight of the chosen states, in 0 … 1.
     public let strength: Double
 
     public init(

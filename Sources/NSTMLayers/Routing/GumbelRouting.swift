@@ -5,8 +5,10 @@ import NSTMModules
 import NSTMTensor
 
 /// Draws k states for every token, without replacement and by their softmax probabilities, and writes to them with weight 1; all
-/// others have exactly 0. In training Gumbel noise g = −log(−log U) is added to z = x·R + b before the k largest are taken (Kool,
-/// van Hoof & Welling 2019, "Stochastic beams and where to find them"); evaluation takes the k largest of z.
+/// others have exactly 0.
+///
+/// In training Gumbel noise g = −log(−log U) is added to z = x·R + b before the k largest are taken (Kool, van Hoof & Welling
+/// 2019, "Stochastic beams and where to find them"); evaluation takes the k largest of z.
 ///
 /// The gradient is that of softmax((z + g)/τ) in place of the choice: straight-through Gumbel-softmax (Jang, Gu & Poole 2017). It
 /// is biased, and the scan of token-driven rules passes on the part of the chosen states only. A weight of 1 replaces a state

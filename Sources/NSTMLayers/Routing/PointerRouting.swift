@@ -3,23 +3,26 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// A write head and a read head that move over the states, so that a model can store a sequence item by item and read it back in any
-/// order it learns, at any length. Each head is a distribution over N + 1 positions: rest, in front of the first state, and the states.
-/// A token x chooses the moves a and e, the heads move, then the token writes and reads:
+/// A write head and a read head that move over the states, so that a model can store a sequence item by item and read it back in
+/// any order it learns, at any length.
+///
+/// Each head is a distribution over N + 1 positions: rest, in front of the first state, and the states. A token x chooses the
+/// moves a and e, the heads move, then the token writes and reads:
 ///
 ///     a = softmax(x·A + b)    stay, forward
 ///     e = softmax(x·E + f)    stay, forward, back, home (to rest), follow (to the write head)
 ///     w ← a₀ w + a₁ S w;      r ← e₀ r + e₁ S r + e₂ S' r + e₃ rest + e₄ w
 ///     weights = σ(x·g + c) w, reads = r, over the states
 ///
-/// S and S' move one position forward and back. Both heads start at rest, so that the first token that moves forward writes to the first
-/// state. A write head that moves beyond the last state writes nowhere: N states hold N items.
+/// S and S' move one position forward and back. Both heads start at rest, so that the first token that moves forward writes to
+/// the first state. A write head that moves beyond the last state writes nowhere: N states hold N items.
 ///
-/// The write head only appends; that, and the initial bias towards moving forward, are built in. Which tokens write, and how the read
-/// head moves, is learned.
+/// The write head only appends; that, and the initial bias towards moving forward, are built in. Which tokens write, and how the
+/// read head moves, is learned.
 ///
-/// In training heads are mixed from the probabilities of all moves. In evaluation the most likely move alone is made (`moves`), and
-/// heads stay at exactly one position however long the sequence is. No parameter depends on N. Inactive states are stepped over.
+/// In training heads are mixed from the probabilities of all moves. In evaluation the most likely move alone is made (`moves`),
+/// and heads stay at exactly one position however long the sequence is. No parameter depends on N. Inactive states are stepped
+/// over.
 ///
 /// Related: the location-based addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing machines", equations 7 to 9), whose
 /// interpolation, shift and sharpening are one choice among moves here; stack-augmented networks (Joulin & Mikolov 2015).

@@ -28,10 +28,10 @@ public protocol CarryingRoutingPolicy: RoutingPolicy {
 
 /// Where the tokens of a segment write and read.
 public struct Routing {
-    /// How strongly each token reaches each state, [B, T, N] in 0 ... 1.
+    /// How strongly each token reaches each state, [B, T, N] in 0 … 1.
     public var weights: Variable
-    /// How strongly each token reads each state, [B, T, N] in 0 ... 1, for readouts that read where a token is routed (`RoutedReadout`);
-    /// nil: tokens read where they write.
+    /// How strongly each token reads each state, [B, T, N] in 0 … 1, for readouts that read where a token is routed
+    /// (`RoutedReadout`); nil: tokens read where they write.
     public var reads: Variable?
     /// What the policy carries to the next segment, [B, ...]; nil for a policy that carries nothing.
     public var carried: Variable?
@@ -43,9 +43,10 @@ public struct Routing {
     }
 }
 
-/// A routing policy that looks at what the states of a sequence hold. What it carries are their keys as they were at the last multiple of
-/// an interval, zeros in place of inactive ones: at every multiple, before the token that stands there, the layer puts them in.
-/// Gradients go through them to the tokens that wrote them.
+/// A routing policy that looks at what the states of a sequence hold.
+///
+/// What it carries are their keys as they were at the last multiple of an interval, zeros in place of inactive ones: at every
+/// multiple, before the token that stands there, the layer puts them in. Gradients go through them to the tokens that wrote them.
 public protocol StateRoutingPolicy: CarryingRoutingPolicy {
     /// Tokens between two looks, counted from the start of a sequence, so that any split of it looks at the same.
     var interval: Int { get }
@@ -71,7 +72,8 @@ public protocol EstimatesGradient: AnyObject {}
 public protocol RoutingConfiguration: Configurable where Scope == LayerDimensions {
     /// The strategy for a layer, of settings that have been read for this layer or a larger one.
     func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy
-    /// The readout of a layer whose configuration names none, for a policy that says where tokens read; nil, the default: the rule's.
+    /// The readout of a layer whose configuration names none, for a policy that says where tokens read; nil, the default: the
+    /// rule's.
     var defaultReadout: (any ReadoutConfiguration)? { get }
 }
 

@@ -3,7 +3,7 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// Softmax routing, balanced over the states by Sinkhorn iterations (Sinkhorn & Knopp 1967; for routing: Clark et al. 2022,
+/// Softmax routing, balanced over the states by Sinkhorn iterations (Sinkhorn & Knopp 1967; for routing: Clark et al., 2022,
 /// "Unified scaling laws for routed language models") that stay causal.
 ///
 /// Sinkhorn's column step divides each state's weights by what all tokens send it, later ones too. Here a token sees a fading sum
@@ -15,7 +15,7 @@ import NSTMTensor
 /// tokens of a sequence as the softmax has them. The m of a sequence are carried from part to part.
 public final class SinkhornRouting: CarryingRoutingPolicy {
     public let projection: Linear
-    /// I
+    /// Number of iterations I.
     public let iterations: Int
     /// M, in tokens.
     public let memory: Double

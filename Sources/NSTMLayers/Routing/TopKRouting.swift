@@ -3,8 +3,9 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// Independent gates σ(x·R + b), of which the k largest of a token are kept and all others are exactly 0. The states that a token
-/// does not reach keep what they hold: sparse writes are what makes states remember.
+/// Independent gates σ(x·R + b), of which the k largest of a token are kept and all others are exactly 0.
+///
+/// The states that a token does not reach keep what they hold: sparse writes are what makes states remember.
 public final class TopKRouting: RoutingPolicy {
     public let projection: Linear
     /// Gates kept for a token; nil keeps all (dense independent gates).

@@ -3,8 +3,9 @@ public struct LayerDimensions: Sendable {
     public let width: Int
     public let heads: Int
     public let states: Int
-    /// Numbers of states that a setting may name (`k`). A layer that has lost states may have fewer than its settings name; those then
-    /// mean all.
+    /// Numbers of states that a setting may name (`k`).
+    ///
+    /// A layer that has lost states may have fewer than its settings name; those then mean all.
     public let choices: ClosedRange<Int>
     public init(width: Int, heads: Int, states: Int, choices: ClosedRange<Int>? = nil) {
         self.width = width

@@ -9,9 +9,9 @@ public struct RoutedToken {
     public let query: Variable
     public let key: Variable
     public let value: Variable
-    /// How strongly it reaches each state, [B, N] in 0 ... 1; 0 for inactive states.
+    /// How strongly it reaches each state, [B, N] in 0 … 1; 0 for inactive states.
     public let weights: Variable
-    /// How strongly it reads each state, [B, N] in 0 ... 1, where the routing policy says so; nil: as strongly as it reaches them.
+    /// How strongly it reads each state, [B, N] in 0 … 1, where the routing policy says so; nil: as strongly as it reaches them.
     public let reads: Variable?
 
     public init(
@@ -29,8 +29,10 @@ public struct RoutedToken {
 }
 
 extension RoutedToken {
-    /// Places of the states that the token reaches in each sequence, int32 [B, k], k the most in any; filled up with others, which have
-    /// weight 0. Nil when more than half of the states are reached.
+    /// Places of the states that the token reaches in each sequence, int32 [B, k], k the most in any; filled up with others,
+    /// which have weight 0.
+    ///
+    /// Nil when more than half of the states are reached.
     func reachedPlaces() -> Tensor? {
         let b = weights.shape[0], n = weights.shape[1], w = weights.value.doubles()
         let reached = (0..<b).map { i in (0..<n).filter { w[i * n + $0] != 0 } }
@@ -49,7 +51,7 @@ public struct RoutedTokens {
     public let features: Variable
     /// Queries, keys and values side by side, [B, T, 3·D]; keys of any length.
     public let qkv: Variable
-    /// [B, T, N] in 0 ... 1; 0 for inactive states.
+    /// [B, T, N] in 0 … 1; 0 for inactive states.
     public let weights: Variable
     /// How strongly the tokens read each state, [B, T, N], where the routing policy says so; nil: as strongly as they reach them.
     public let reads: Variable?
@@ -62,7 +64,7 @@ public struct RoutedTokens {
     }
     /// How strongly the tokens read each state, [B, T, N].
     public var readWeights: Variable { reads ?? weights }
-    /// D
+    /// Width D.
     public var width: Int { qkv.shape[2] / 3 }
     public var count: Int { qkv.shape[1] }
     /// The length that keys are given in every head, √d.

@@ -1,7 +1,9 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// Which states are active. An inactive state contributes exactly 0 to every read and is left exactly as it is.
+/// Which states are active.
+///
+/// An inactive state contributes exactly 0 to every read and is left exactly as it is.
 public struct StateActivity {
     /// In one place: whatever carries states hands the activity on, and copying it part by part cost more than a small operation.
     private final class Contents {
@@ -65,8 +67,10 @@ public struct StateActivity {
         let bias = readBias ?? context.constant(Tensor(repeating: 0, own.shape, dtype: own.dtype))
         return StateActivity(readBias: bias.keeping(own), mask: open, identities: identities, heads: heads)
     }
-    /// The identities of so many states. What is drawn at random for a state is drawn by identity and not by place, so that it stays
-    /// the same when others are removed.
+    /// The identities of so many states.
+    ///
+    /// What is drawn at random for a state is drawn by identity and not by place, so that it stays the same when others are
+    /// removed.
     public func identities(of count: Int) -> [Int] { identities?.doubles().map { Int($0) } ?? Array(0..<count) }
     /// Numbers of the active ones among so many states.
     /// - Parameter sequence: in which sequence of the batch; nil: in any.

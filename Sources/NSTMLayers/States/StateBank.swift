@@ -1,12 +1,14 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// The states of every sequence in a batch. State n of sequence b has a key part, by which it is found, and a value part, which is
-/// what it holds; both are viewed as H heads of d by what reads them.
+/// The states of every sequence in a batch.
+///
+/// State n of sequence b has a key part, by which it is found, and a value part, which is what it holds; both are viewed as H
+/// heads of d by what reads them.
 public struct StateBank {
-    /// [B, N, D]
+    /// Key parts, [B, N, D].
     public var keys: Variable
-    /// [B, N, D]
+    /// Value parts, [B, N, D].
     public var values: Variable
     /// What a rule counts for each state, [B, N]; nil for the rules that count nothing (`StateUpdateRule.initialUsage`).
     public var usage: Variable?
@@ -26,6 +28,7 @@ public struct StateBank {
     public var heads: Int { activity.heads }
 
     /// Lets strategies work on the states: they find zeros in place of inactive ones, which have back afterwards what they held.
+    ///
     /// Rows are chosen and not multiplied by the mask: an inactive state may hold anything, and 0 · NaN is NaN.
     public func hidingInactive(_ work: (StateBank) -> StateBank) -> StateBank {
         guard activity.mask != nil else { return work(self) }

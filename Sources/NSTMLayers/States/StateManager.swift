@@ -15,12 +15,13 @@ public final class StateManager {
     public let initialValues: Parameter
     /// 1 for active states, 0 for the others: [N], saved with the model, not learned.
     public let mask: Parameter
-    /// Who lies at each place, [N]: whole numbers, given once and never again, that a state keeps as long as it lives. Saved with the
-    /// model, not learned.
+    /// Who lies at each place, [N]: whole numbers, given once and never again, that a state keeps as long as it lives.
+    ///
+    /// Saved with the model, not learned.
     public let identityNumbers: Parameter
     /// How many identities have been given, [1].
     public let nextIdentity: Parameter
-    /// Log-odds of the hard-concrete keep gate (Louizos et al. 2018), [N]; nil without a gate.
+    /// Log-odds of the hard-concrete keep gate (Louizos et al., 2018), [N]; nil without a gate.
     public let gateLogits: Parameter?
     /// Weight λ of the expected number of open gates in the loss.
     public let l0Penalty: Double
@@ -40,7 +41,9 @@ public final class StateManager {
         self.l0Penalty = l0Penalty ?? 0
     }
 
-    /// Whether each state is active (set: switch states on and off). At least one must stay active.
+    /// Whether each state is active (set: switch states on and off).
+    ///
+    /// At least one must stay active.
     public var active: [Bool] {
         get { mask.value.doubles().map { $0 > 0 } }
         set {
@@ -54,7 +57,8 @@ public final class StateManager {
             mask.value = Tensor(newValue.map { $0 ? 1.0 : 0.0 }, [count]).cast(to: mask.value.dtype)
         }
     }
-    /// What is wrong with values that are to become those of the mask and the identities, which work as tables and not as numbers.
+    /// What is wrong with values that are to become those of the mask and the identities, which work as tables and not as
+    /// numbers.
     /// - Parameter value: the new value of a parameter, of the shape that it has.
     package func issues(of value: (Parameter) -> Tensor) -> [String] {
         var issues: [String] = []
@@ -97,14 +101,15 @@ public final class StateManager {
     }
     /// Who lies at each place.
     public var identities: [Int] { identityNumbers.value.doubles().map { Int($0) } }
-    /// The keep gates as evaluation sees them, in 0 ... 1 (all 1 without gates).
+    /// The keep gates as evaluation sees them, in 0 … 1 (all 1 without gates).
     public var l0Gates: [Double] {
         guard let gateLogits else { return Array(repeating: 1, count: count) }
         return gateLogits.value.doubles().map { max(0, min(1, HardConcrete.stretch(1 / (1 + exp(-$0))))) }
     }
 
-    /// What takes part in this pass. In training the keep gates are drawn anew, shared by the batch, and their price is added to
-    /// the context's losses.
+    /// What takes part in this pass.
+    ///
+    /// In training the keep gates are drawn anew, shared by the batch, and their price is added to the context's losses.
     public func activity(batch: Int, _ context: ForwardContext) -> StateActivity {
         var gate: Variable?
         if let gateLogits {
@@ -146,8 +151,9 @@ extension Tensor {
     }
 }
 
-/// The hard-concrete distribution of Louizos, Welling & Kingma, "Learning sparse neural networks through L0 regularization", 2018:
-/// z = clip(1.2 s − 0.1, 0, 1), s = σ((ln u − ln(1 − u) + logits)/β), β = 2/3; it is exactly 0 or 1 with finite probability.
+/// The hard-concrete distribution of Louizos, Welling & Kingma, "Learning sparse neural networks through L0 regularization",
+/// 2018: z = clip(1.2 s − 0.1, 0, 1), s = σ((ln u − ln(1 − u) + logits)/β), β = 2/3; it is exactly 0 or 1 with finite
+/// probability.
 public enum HardConcrete {
     public static let beta = 2.0 / 3.0
     static let low = -0.1, high = 1.1

@@ -2,8 +2,9 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Runs an update rule over tokens: as a scan when the rule has one for the readout, else step by step. Every `interval` tokens,
-/// counted from the start of the sequence, the states talk to each other.
+/// Runs an update rule over tokens: as a scan when the rule has one for the readout, else step by step.
+///
+/// Every `interval` tokens, counted from the start of the sequence, the states talk to each other.
 public final class StatePropagator {
     public let rule: any StateUpdateRule
     public let interaction: (any StateInteraction)?

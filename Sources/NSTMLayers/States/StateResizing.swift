@@ -2,8 +2,9 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Changes how many states the layers of a trained model have: removes inactive ones, or adds new ones. It resizes every parameter with
-/// a state axis, and whatever has a tensor for each of those, such as an optimizer's moments.
+/// Changes how many states the layers of a trained model have: removes inactive ones, or adds new ones.
+///
+/// It resizes every parameter with a state axis, and whatever has a tensor for each of those, such as an optimizer's moments.
 ///
 /// ```swift
 /// let resizing = StateResizing(removingInactive: model.stateLayers)      // or StateResizing(model.stateLayers, to: 128)
@@ -12,9 +13,9 @@ import NSTMTensor
 /// optimizer.restore(step: old.step, resizing.resize(old.state(order: paths), of: model.parameters))
 /// ```
 ///
-/// Without its inactive states a model computes what it computed with them masked, and learns alike. An added state begins where the
-/// active ones begin on average, and reaches tokens as they do on average: learned rows are the mean of theirs. For a routing policy that has
-/// no row for each state, such as `PointerRouting`, that makes a longer memory of the same kind.
+/// Without its inactive states a model computes what it computed with them masked, and learns alike. An added state begins where
+/// the active ones begin on average, and reaches tokens as they do on average: learned rows are the mean of theirs. For a routing
+/// policy that has no row for each state, such as `PointerRouting`, that makes a longer memory of the same kind.
 public struct StateResizing: Sendable {
     public struct Layer: Sendable, Equatable {
         /// The layer's path in its model.
@@ -56,7 +57,8 @@ public struct StateResizing: Sendable {
         }
     }
 
-    /// A tensor that has one row for each row of a parameter, with the rows of states that stay, and behind them those of added states.
+    /// A tensor that has one row for each row of a parameter, with the rows of states that stay, and behind them those of added
+    /// states.
     /// - Parameter added: rows of the added states, in the tensor's shape but for the state axis; nil: zeros.
     public func resize(_ tensor: Tensor, of parameter: Parameter, added: Tensor? = nil) throws(StateResizingError) -> Tensor {
         guard let axis = parameter.stateAxis, let layer = layer(of: parameter) else { return tensor }
@@ -70,8 +72,8 @@ public struct StateResizing: Sendable {
         let rows = added ?? .zeros(tensor.shape.replacing(axis, by: [layer.added]), dtype: tensor.dtype)
         return .concatenate([kept, rows], axis: axis)
     }
-    /// The same for tensors named by parameter, or by anything and a slash before it (`m/blocks.0.mixer.router.weight`); rows of added
-    /// states are zeros.
+    /// The same for tensors named by parameter, or by anything and a slash before it (`m/blocks.0.mixer.router.weight`); rows of
+    /// added states are zeros.
     public func resize(
         _ named: [(path: String, tensor: Tensor)], of parameters: ParameterStore
     ) throws(StateResizingError) -> [(path: String, tensor: Tensor)] {
@@ -83,10 +85,12 @@ public struct StateResizing: Sendable {
         }
         return result
     }
-    /// Gives the parameters of a model with `counts` states what this resizing makes of another's. Nothing is changed when they do not
-    /// fit. Of parameters that are not learned (masks, identities, random directions) added states keep what the new model has.
-    /// - Throws: `StateResizingError` naming all parameters that differ in shape: those whose strategies do not say which of their axes
-    ///   counts states.
+    /// Gives the parameters of a model with `counts` states what this resizing makes of another's.
+    ///
+    /// Nothing is changed when they do not fit. Of parameters that are not learned (masks, identities, random directions) added
+    /// states keep what the new model has.
+    /// - Throws: `StateResizingError` naming all parameters that differ in shape: those whose strategies do not say which of
+    ///   their axes counts states.
     public func move(_ model: SequenceModel, to new: SequenceModel) throws(StateResizingError) {
         try move(model.parameters, model.stateLayers, to: new.parameters, new.stateLayers)
     }

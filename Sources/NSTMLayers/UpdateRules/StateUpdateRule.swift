@@ -3,7 +3,9 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// How one routed token changes the states. `step` is the only thing a new rule must write.
+/// How one routed token changes the states.
+///
+/// `step` is the only thing a new rule must write.
 ///
 /// A rule must leave a state with weight 0 exactly as it was, and must keep states bounded.
 public protocol StateUpdateRule: AnyObject {

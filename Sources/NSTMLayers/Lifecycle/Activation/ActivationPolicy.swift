@@ -2,8 +2,9 @@ import NSTMAutograd
 import NSTMConfiguration
 import NSTMTensor
 
-/// Lets each sequence use only the states it needs: it begins with a few, and at every boundary more may be switched on. The others
-/// cost nothing in the scan, are neither read nor written, and stay at their learned beginnings.
+/// Lets each sequence use only the states it needs: it begins with a few, and at every boundary more may be switched on.
+///
+/// The others cost nothing in the scan, are neither read nor written, and stay at their learned beginnings.
 ///
 /// A decision sees one sequence and what came before, so it depends on nothing else in the batch and is causal. No gradient goes
 /// through it.

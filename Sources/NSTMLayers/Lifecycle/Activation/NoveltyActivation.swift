@@ -2,8 +2,8 @@ import NSTMAutograd
 import NSTMConfiguration
 import NSTMTensor
 
-/// A sequence switches a state on when the token at a boundary resembles none of those in use: 1 − max cos(k, Kₙ) > θ; of the others
-/// it takes the one whose learned key is most alike.
+/// A sequence switches a state on when the token at a boundary resembles none of those in use: 1 − max cos(k, Kₙ) > θ; of the
+/// others it takes the one whose learned key is most alike.
 public struct NoveltyActivation: ActivationPolicy {
     public static let type = "novelty"
     public static let summary = "a state more when the token at a boundary resembles none in use"
@@ -11,7 +11,7 @@ public struct NoveltyActivation: ActivationPolicy {
     public var interval = 8
     /// Active states before the first token.
     public var initialActive = 4
-    /// θ, in 0 ... 2.
+    /// θ, in 0 … 2.
     public var above = 0.5
     /// Largest number of active states of a sequence.
     public var maxActive = Int.max
@@ -49,7 +49,9 @@ public struct NoveltyActivation: ActivationPolicy {
     }
 }
 
-/// Cosines of keys [B, T, D] with those of states [B, N, D], → [B, T, N]. Keys count as states take them in: of one length in all heads.
+/// Cosines of keys [B, T, D] with those of states [B, N, D], → [B, T, N].
+///
+/// Keys count as states take them in: of one length in all heads.
 func keyCosines(_ keys: Tensor, _ states: Tensor, heads: Int) -> Tensor {
     let b = keys.shape[0], t = keys.shape[1], d = keys.shape[2]
     let byHead = Variable(keys.reshaped([b, t, heads, d / heads])).l2Normalized(scale: 1 / Double(heads).squareRoot()).value

@@ -1,7 +1,9 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// Decides when a layer gets new states. A value that holds its settings.
+/// Decides when a layer gets new states.
+///
+/// A value that holds its settings.
 public protocol AllocationPolicy: Configurable where Scope == LayerDimensions {
     associatedtype Memory: Codable = NoMemory
     var memory: Memory { get set }

@@ -5,7 +5,7 @@ import NSTMTensor
 public struct NoveltyAllocation: AllocationPolicy {
     public static let type = "novelty"
     public static let summary = "a new state when tokens resemble none"
-    /// In 0 ... 2.
+    /// In 0 … 2.
     public var above = 0.5
     public init() {}
     public init(above: Double) { self.above = above }

@@ -2,8 +2,10 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// A new state when the training loss has stopped falling: for so many decisions in a row it has not been lower than the best by a
-/// margin. After a proposal it counts anew.
+/// A new state when the training loss has stopped falling: for so many decisions in a row it has not been lower than the best by
+/// a margin.
+///
+/// After a proposal it counts anew.
 public struct PlateauAllocation: AllocationPolicy {
     public static let type = "plateau"
     public static let summary = "a new state when the loss has stopped falling"

@@ -1,9 +1,10 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// Prunes states by the growth of the loss when the state is masked, measured on a batch for one state after the other: those whose
-/// growth is below a bound; with `keep`, all but the K with the largest growth. Expensive: one forward pass of the model per state at
-/// each decision.
+/// Prunes states by the growth of the loss when the state is masked, measured on a batch for one state after the other: those
+/// whose growth is below a bound; with `keep`, all but the K with the largest growth.
+///
+/// Expensive: one forward pass of the model per state at each decision.
 public struct AblationPruning: PruningPolicy {
     public static let type = "ablation"
     public static let summary = "states without which the loss hardly grows, measured"

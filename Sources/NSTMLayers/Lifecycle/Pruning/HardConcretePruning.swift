@@ -2,7 +2,9 @@ import NSTMConfiguration
 import NSTMTensor
 
 /// Prunes states whose learned hard-concrete gate is closed, clip(1.2 σ(ln α) − 0.1, 0, 1) ≤ τ with τ = 0 (Louizos, Welling &
-/// Kingma 2018, "Learning sparse neural networks through L0 regularization", equation 13). Needs a layer with a `l0-penalty`.
+/// Kingma 2018, "Learning sparse neural networks through L0 regularization", equation 13).
+///
+/// Needs a layer with a `l0-penalty`.
 public struct HardConcretePruning: PruningPolicy {
     public static let type = "hard-concrete"
     public static let summary = "states whose learned gate is closed"

@@ -1,9 +1,10 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// Prunes states that nothing has been written to for a number of steps; with `keep`, all but the K last used. Of those used in the
-/// same step the one with the smaller load is pruned first. The rule of caches; for memories of networks Rae et al. 2016 ("Scaling memory-augmented neural
-/// networks with sparse reads and writes").
+/// Prunes states that nothing has been written to for a number of steps; with `keep`, all but the K last used.
+///
+/// Of those used in the same step the one with the smaller load is pruned first. The rule of caches; for memories of networks Rae
+/// et al., 2016 ("Scaling memory-augmented neural networks with sparse reads and writes").
 public struct LeastRecentlyUsedPruning: PruningPolicy {
     public static let type = "least-recently-used"
     public static let summary = "states that nothing has been written to for long"

@@ -1,8 +1,10 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// Selects the states of a layer that are candidates for pruning. A value that holds its settings; what it has to remember between
-/// decisions is its `memory`, which is saved with the run, and random numbers are drawn from the key.
+/// Selects the states of a layer that are candidates for pruning.
+///
+/// A value that holds its settings; what it has to remember between decisions is its `memory`, which is saved with the run, and
+/// random numbers are drawn from the key.
 ///
 /// `LifecycleLimits` determines when decisions are made and how many states one decision may prune, for all policies.
 public protocol PruningPolicy: Configurable where Scope == LayerDimensions {

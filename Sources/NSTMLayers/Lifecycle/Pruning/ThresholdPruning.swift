@@ -1,8 +1,10 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// Prunes states whose measure falls below τ. Hysteresis: a state that has been below remains a candidate until it is above a second,
-/// higher bound, so that a score that oscillates about τ does not restart the count of votes (`LifecycleLimits.consecutiveVotes`).
+/// Prunes states whose measure falls below τ.
+///
+/// Hysteresis: a state that has been below remains a candidate until it is above a second, higher bound, so that a score that
+/// oscillates about τ does not restart the count of votes (`LifecycleLimits.consecutiveVotes`).
 public struct ThresholdPruning: PruningPolicy {
     public static let type = "threshold"
     public static let summary = "states whose measure is below a bound"

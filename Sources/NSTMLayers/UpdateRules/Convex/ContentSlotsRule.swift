@@ -3,16 +3,19 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// States allocated by content, as part of the recurrence: a token whose key a state holds updates that state, a new one takes the
-/// first free state, and a learned rate frees states again. `usage` is how much of a state is taken, 0 at the beginning.
+/// States allocated by content, as part of the recurrence: a token whose key a state holds updates that state, a new one takes
+/// the first free state, and a learned rate frees states again.
+///
+/// `usage` is how much of a state is taken, 0 at the beginning.
 ///
 ///     sₘ = k·Kₘ/D;  μₘ = rₘ aₘ e^{β sₘ}/Z;  ν = e^{βθ}/Z;  Z = Σ r a e^{βs} + e^{βθ}
 ///     φₘ = rₘ (1 − aₘ) Π_{j<m} (1 − rⱼ (1 − aⱼ));  uₘ = σ(e(x)) (μₘ + ν φₘ)
 ///     Kₘ ← Kₘ + uₘ (k − Kₘ);  Vₘ ← Vₘ + uₘ (v − Vₘ);  aₘ ← (aₘ + uₘ (1 − aₘ)) (1 − rₘ σ(f(x)))
 ///
-/// The routing weight r says which states are in reach; with the policy `all` content alone decides. Matching and usage are shared by
-/// the heads. The weights depend on the states, so this is no token-driven rule, but it has a scan of its own for `ContentReadout`. The
-/// allocation is that of the DNC (Graves et al. 2016) in a form that has gradients: in the order of the states instead of sorted.
+/// The routing weight r says which states are in reach; with the policy `all` content alone decides. Matching and usage are
+/// shared by the heads. The weights depend on the states, so this is no token-driven rule, but it has a scan of its own for
+/// `ContentReadout`. The allocation is that of the DNC (Graves et al., 2016) in a form that has gradients: in the order of the
+/// states instead of sorted.
 public final class ContentSlotsRule: StateUpdateRule {
     private let strength: Linear
     private let forget: Linear
@@ -81,8 +84,10 @@ extension UpdateRuleConfiguration where Self == ContentSlotsRule.Configuration {
 // MARK: Cost
 
 extension ContentSlotsRule: UpdateCost {
-    /// Counted as if every state in reach were written to. A state that is wholly free, in reach with a weight of exactly 1, leaves
-    /// nothing for those behind it: with a router that gives such weights this is an upper bound.
+    /// Counted as if every state in reach were written to.
+    ///
+    /// A state that is wholly free, in reach with a weight of exactly 1, leaves nothing for those behind it: with a router that
+    /// gives such weights this is an upper bound.
     public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
         guard let read = readout as? any StrategyCost else { return nil }
         // Strength and forgetting; the match, and keys once more where what is found is written.

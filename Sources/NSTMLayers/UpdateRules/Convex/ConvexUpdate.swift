@@ -1,17 +1,17 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// Every token moves states towards what it offers:
+/// A family of updates in which every token moves states towards its key and value.
 ///
 ///     Kₘ ← Kₘ + uₘ (k − Kₘ);  Vₘ ← Vₘ + uₘ z ⊙ (v − Vₘ)
 ///
-/// A state is a convex combination of what it saw and its beginning, so it is bounded by construction. Fused with `ContentReadout`, where no
-/// gradient comes to a weight that is exactly 0, and without z with `RoutedReadout`.
+/// A state is a convex combination of its inputs and its initial value, so it is bounded by construction. Fused with
+/// `ContentReadout`, where a weight that is exactly 0 has no gradient, and, without z, with `RoutedReadout`.
 public struct ConvexUpdate: UpdateFamily {
-    /// u [B, T, N] in 0 ... 1.
+    /// u [B, T, N] in 0 … 1.
     public let write: Variable
 
-    /// z [B, T, D] in 0 ... 1, of the channels of values; nil: 1.
+    /// z [B, T, D] in 0 … 1, of the channels of values; nil: 1.
     public let gate: Variable?
 
     public init(write: Variable, gate: Variable? = nil) {
@@ -42,8 +42,8 @@ public struct ConvexUpdate: UpdateFamily {
         next.values = scan.values
         return (scan.output, next)
     }
-    /// Reads that depend on no key: values are one matrix state of N rows, whose row m decays by 1 − uₘ; keys are needed after the last
-    /// token only, when what is left of the write of a token is the product of the decays behind it.
+    /// Reads that depend on no key: values are one matrix state of N rows, whose row m decays by 1 − uₘ; keys are needed after
+    /// the last token only, when what is left of the write of a token is the product of the decays behind it.
     private func routedScan(
         _ tokens: RoutedTokens, _ states: StateBank, _ readout: RoutedReadout, _ context: ForwardContext
     ) -> (reads: Variable, states: StateBank) {

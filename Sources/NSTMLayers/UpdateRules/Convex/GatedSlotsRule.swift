@@ -4,11 +4,13 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// The flagship rule: every state is an exponential moving average of what was routed to it,
-/// K ← (1 − u) K + u k, V ← (1 − u) V + u v. A state is a convex combination of what it saw, so it is bounded by construction.
+/// The flagship rule: every state is an exponential moving average of what was routed to it, K ← (1 − u) K + u k, V ← (1 − u) V +
+/// u v.
+///
+/// A state is a convex combination of what it saw, so it is bounded by construction.
 ///
 /// u is the routing weight w, or 1 − (1 − w)^(1/c) with a timescale c, optionally times a second gate σ(x·G + b).
-/// Sources: gated slot attention (Zhang et al. 2024) for the recurrence, Raven for sparse routing over a fixed set of slots.
+/// Sources: gated slot attention (Zhang et al., 2024) for the recurrence, Raven for sparse routing over a fixed set of slots.
 public final class GatedSlotsRule: TokenDrivenUpdateRule {
     /// c: 1 leaves the routing weight as it is; larger values make states slower.
     public let timescale: Double

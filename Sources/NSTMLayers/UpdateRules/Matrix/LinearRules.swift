@@ -4,11 +4,11 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-// Rules whose states are the rows of a matrix (`MatrixUpdate`). What routing decides is how strongly a state takes part: a decay α
-// becomes exp(w log α) there, so that a state with weight 0 stays exactly as it is.
+// Rules whose states are the rows of a matrix (`MatrixUpdate`). What routing decides is how strongly a state takes part: a decay
+// α becomes exp(w log α) there, so that a state with weight 0 stays exactly as it is.
 
-/// Gated linear attention (Yang et al. 2024): V ← α^w V + w c v, log α = logsigmoid(x·G + b)/τ for each state, with the gate logit
-/// normalizer τ.
+/// Gated linear attention (Yang et al., 2024): V ← α^w V + w c v, log α = logsigmoid(x·G + b)/τ for each state, with the gate
+/// logit normalizer τ.
 public final class GatedLinearRule: TokenDrivenUpdateRule {
     private let gate: Linear
     /// τ.
@@ -26,9 +26,11 @@ public final class GatedLinearRule: TokenDrivenUpdateRule {
     }
 }
 
-/// One decay for a whole token or state. With a gate the form of Mamba-2 (Dao & Gu 2024): V ← exp(−w Δ eᴬ) V + w Δ c v, with one step
-/// Δ = softplus(x·g + b) for all states. Without one the retention of RetNet (Sun et al. 2023), whose decays 1 − 2⁻⁵ … 1 − 2⁻¹² are
-/// spread over the states instead of the heads: V ← γₘ^w V + w c v.
+/// One decay for a whole token or state.
+///
+/// With a gate the form of Mamba-2 (Dao & Gu 2024): V ← exp(−w Δ eᴬ) V + w Δ c v, with one step Δ = softplus(x·g + b) for all
+/// states. Without one the retention of RetNet (Sun et al., 2023), whose decays 1 − 2⁻⁵ … 1 − 2⁻¹² are spread over the states
+/// instead of the heads: V ← γₘ^w V + w c v.
 public final class ScalarDecayRule: TokenDrivenUpdateRule {
     let step: Linear?
     /// With a gate A, [1]; without one the logarithms of the decays, [N], which are not learned.
@@ -50,10 +52,11 @@ public final class ScalarDecayRule: TokenDrivenUpdateRule {
     }
 }
 
-/// Linear attention (Katharopoulos et al. 2020) without forgetting, as a running mean: a state holds what was written to it divided
-/// by the mass of its writes, V = Σ w c v/n with n = 1 + Σ w, the learned beginning counting as one token. So it is bounded,
-/// where the sum would grow with the sequence and its normalizer Σ q·k could vanish. `usage` is n, at most the window W: after a mass
-/// of W, old writes fade, and a state is the mean over a mass of about W.
+/// Linear attention (Katharopoulos et al., 2020) without forgetting, as a running mean: a state holds what was written to it
+/// divided by the mass of its writes, V = Σ w c v/n with n = 1 + Σ w, the learned beginning counting as one token.
+///
+/// So it is bounded, where the sum would grow with the sequence and its normalizer Σ q·k could vanish. `usage` is n, at most the
+/// window W: after a mass of W, old writes fade, and a state is the mean over a mass of about W.
 public final class LinearAttentionRule: TokenDrivenUpdateRule {
     /// The largest n, at least 1.
     public let window: Double
@@ -67,9 +70,10 @@ public final class LinearAttentionRule: TokenDrivenUpdateRule {
     }
 }
 
-/// The delta rule (Schlag et al. 2021, Yang et al. 2024), V ← V + β c (v − Σ c V) with ‖c‖ = 1 and a strength β = σ(x·W + b) for each
-/// head: a token replaces what is found under its key. With a gate (gated delta net: Yang et al. 2025) states fade by
-/// α^w first, log α = −eᴬ softplus(x·G + b) for each state.
+/// The delta rule (Schlag et al., 2021, Yang et al., 2024), V ← V + β c (v − Σ c V) with ‖c‖ = 1 and a strength β = σ(x·W + b)
+/// for each head: a token replaces what is found under its key.
+///
+/// With a gate (gated delta net: Yang et al., 2025) states fade by α^w first, log α = −eᴬ softplus(x·G + b) for each state.
 public final class DeltaRule: TokenDrivenUpdateRule {
     private let strength: Linear
     let gate: Linear?
@@ -89,8 +93,8 @@ public final class DeltaRule: TokenDrivenUpdateRule {
     }
 }
 
-/// RWKV-6 (Peng et al. 2024) with a decay for each state, V ← exp(−w e^(x·G + b)) V + w c v, where a token reads the states before its
-/// own update plus b w c v, b being a learned bonus of each state.
+/// RWKV-6 (Peng et al., 2024) with a decay for each state, V ← exp(−w e^(x·G + b)) V + w c v, where a token reads the states
+/// before its own update plus b w c v, b being a learned bonus of each state.
 public final class WKVRule: TokenDrivenUpdateRule {
     private let gate: Linear
     /// b, [N].

@@ -1,19 +1,22 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// The states of a head are the rows of a matrix, as in linear attention. Keys stay what they were at the beginning: addresses, with
-/// which the keys of tokens are compared,
+/// The states of a head are the rows of a matrix, as in linear attention. Keys stay what they were at the beginning: addresses,
+/// with which the keys of tokens are compared,
 ///
 ///     cₘ = wₘ k·Kₘ/√d, with a strength β also divided by ‖c‖ over the states
 ///     Vₘ ← aₘ Vₘ + cₘ v,  or with β the delta rule  Vₘ ← aₘ Vₘ + β cₘ (v − Σⱼ cⱼ aⱼ Vⱼ)
 ///
-/// by heads. With a bonus b a token reads the states before its own update plus bₘ cₘ v (RWKV). Fused with every `WeightedReadout`.
+/// by heads. With a bonus b a token reads the states before its own update plus bₘ cₘ v (RWKV). Fused with every
+/// `WeightedReadout`.
 public struct MatrixUpdate: UpdateFamily {
     /// w [B, T, N]; 0 writes nothing.
     public let write: Variable
-    /// a [B, T, N], usually in 0 ... 1; it must be exactly 1 wherever a state is to stay as it is. Nil: 1.
+    /// a [B, T, N], usually in 0 … 1; it must be exactly 1 wherever a state is to stay as it is.
+    ///
+    /// Nil: 1.
     public let decay: Variable?
-    /// β [B, T, H] in 0 ... 1; nil: no delta rule.
+    /// β [B, T, H] in 0 … 1; nil: no delta rule.
     public let beta: Variable?
     /// b [N]; not together with β.
     public let bonus: Variable?

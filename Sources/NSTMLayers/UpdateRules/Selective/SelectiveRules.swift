@@ -7,20 +7,21 @@ import NSTMTensor
 // Rules with a decay for each channel of each state (`SelectiveUpdate`).
 
 extension Initializer {
-    /// Logarithms of numbers spread evenly, in the logarithm, over 0.001 ... 0.1: steps Δ as Mamba and S4D begin with them.
+    /// Logarithms of log-uniformly spaced numbers in 0.001 … 0.1: the initial steps Δ of Mamba and S4D.
     static let logarithmsOfSteps = Initializer { shape, key, type in
         .uniform(shape, low: log(1e-3), high: log(1e-1), key: key, dtype: type)
     }
-    /// log(1 ... N) in every column of [N, D]: the rates −1 ... −N of S4D-real (Gu et al. 2022).
+    /// log(1 … N) in every column of [N, D]: the rates −1 … −N of S4D-real (Gu et al., 2022).
     static let logarithmsOfRates = Initializer { shape, _, type in
         Tensor((1...shape[0]).map { log(Double($0)) }, [shape[0], 1]).cast(to: type).broadcast(to: shape).contiguous()
     }
 }
 
 /// Mamba's rule (Gu & Dao 2023): Δ = softplus(x·R·W + b) through rank R for each channel, A = −e^L for each channel and state.
-/// The skip of Mamba's block is left out: the layer has a residual of its own.
+///
+/// The skip of Mamba's block is omitted, because the layer has its own residual.
 public final class SelectiveDiagonalRule: TokenDrivenUpdateRule {
-    /// R
+    /// Rank R of the projection to step sizes.
     public let rank: Int
     private let down: Linear
     private let up: Linear
@@ -42,8 +43,8 @@ public final class SelectiveDiagonalRule: TokenDrivenUpdateRule {
     }
 }
 
-/// A diagonal state space with real rates (S4D-real: Gu et al. 2022): Δ = e^s and A = −e^L are parameters, so that without routing it
-/// is the same linear system at every token.
+/// A diagonal state space with real rates (S4D-real: Gu et al., 2022): Δ = e^s and A = −e^L are parameters, so that without
+/// routing it is the same linear system at every token.
 public final class DiagonalSSM: TokenDrivenUpdateRule {
     /// s, [D].
     private let steps: Parameter

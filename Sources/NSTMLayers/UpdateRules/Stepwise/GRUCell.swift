@@ -2,7 +2,7 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// What a gated recurrent unit (Cho et al. 2014) adds to h: z ⊙ (tanh(a₃ + r ⊙ b₃) − h), r = σ(a₁ + b₁), z = σ(a₂ + b₂).
+/// What a gated recurrent unit (Cho et al., 2014) adds to h: z ⊙ (tanh(a₃ + r ⊙ b₃) − h), r = σ(a₁ + b₁), z = σ(a₂ + b₂).
 /// - Parameters:
 ///   - state: h [..., D].
 ///   - input, recurrent: a = W x + c and b = U h + d, [..., 3·D]: reset, update, candidate.

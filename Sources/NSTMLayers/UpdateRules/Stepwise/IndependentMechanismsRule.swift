@@ -3,8 +3,8 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// Recurrent independent mechanisms (Goyal et al. 2019): every state is a module with gated recurrent weights of its own. Modules
-/// attend to the token or to nothing, and the k that prefer the token most take it in; the others stay as they are:
+/// Recurrent independent mechanisms (Goyal et al., 2019): every state is a module with gated recurrent weights of its own.
+/// Modules attend to the token or to nothing, and the k that prefer the token most take it in; the others stay as they are:
 ///
 ///     aₙ = softmax over {token, nothing} of qₙ·{k, null}/√D, the token's part;   C = the k largest aₙ of active states
 ///     Vₙ ← Vₙ + wₙ (GRUₙ(Vₙ, aₙ v) − Vₙ)  and  Kₙ ← Kₙ + wₙ (k − Kₙ)  n ∈ C

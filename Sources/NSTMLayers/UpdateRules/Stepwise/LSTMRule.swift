@@ -3,13 +3,13 @@ import NSTMConfiguration
 import NSTMModules
 
 /// A long short-term memory (Hochreiter & Schmidhuber 1997) as the rule of every state, with coupled input and forget gates
-/// (CIFG: Greff et al. 2017, "LSTM: a search space odyssey"), which keep the cell bounded:
+/// (CIFG: Greff et al., 2017, "LSTM: a search space odyssey"), which keep the cell bounded.
 ///
 ///     f, o, g = W v + U h + b;  c' = σ(f + 1) ⊙ c + (1 − σ(f + 1)) ⊙ tanh(g);  h' = σ(o) ⊙ tanh(c')
 ///
-/// The first half of a state's value part is its cell c and the second its output h, D/2 channels each; both move to c', h' by as
-/// much as the token reaches the state, and the key part follows what was routed there. Not driven by tokens alone, so it runs
-/// step by step; weights are shared by the states.
+/// The first half of a state's value part is its cell c and the second its output h, D/2 channels each; both move to c', h' by
+/// the routing weight, and the key part is a moving average of the routed keys. The update depends on the states, so it runs step
+/// by step; weights are shared by the states.
 public final class LSTMRule: StateUpdateRule {
     private let input: Linear
     private let recurrent: Linear

@@ -2,15 +2,15 @@ import NSTMAutograd
 import NSTMConfiguration
 import NSTMModules
 
-/// One iteration of slot attention (Locatello et al. 2020, "Object-centric learning with slot attention", algorithm 1) for every
-/// token: states compete for it, and take it in through a gated recurrent unit and a residual feed-forward part,
+/// One iteration of slot attention (Locatello et al., 2020, "Object-centric learning with slot attention", algorithm 1) per
+/// token: states compete for the token and are updated by a gated recurrent unit and a residual feed-forward layer.
 ///
 ///     a = softmax over active states of q(norm(V))·k/√D;   V' = GRU(V, v);   V' ← tanh(V' + MLP(norm(V')))
 ///     V ← V + w ⊙ a ⊙ (V' − V);   K ← K + w ⊙ a ⊙ (k − K)
 ///
-/// The paper sees all inputs at once and divides the shares of a slot by their sum. One token after the other they would all be
-/// 1, so that here the share says how far a state moves. The tanh is added: it keeps states bounded over long streams. Not
-/// driven by tokens alone, so it runs step by step.
+/// In the paper all inputs are known at once, and the attention weights of a slot are divided by their sum. With one token at a
+/// time each would be 1, so here the weight itself is the step size of a state. The tanh is an addition that keeps states bounded
+/// over long streams. The update depends on the states, so it runs step by step.
 public final class SlotAttentionRule: StateUpdateRule {
     private let norm: RMSNorm
     private let query: Linear
