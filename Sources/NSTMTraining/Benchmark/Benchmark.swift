@@ -24,7 +24,9 @@ public struct Benchmark: Sendable {
 
     public init(lengths: [Int]) { self.lengths = lengths.sorted() }
 
-    /// The measurements of a model at a sequence length. Skipped ones are nil, with the reason in `notes`.
+    /// The measurements of a model at a sequence length.
+    ///
+    /// Skipped ones are nil, with the reason in `notes`.
     public struct Cell: Sendable, Equatable {
         /// Name of the model.
         public var model: String

@@ -4,8 +4,9 @@ import NSTMModules
 import NSTMOptim
 import NSTMTensor
 
-/// A benchmark of one very long sequence, streamed token by token or trained on in segments with a cache. It reports ten parts,
-/// over which speed, memory and states should be constant.
+/// A benchmark of one very long sequence, streamed token by token or trained on in segments with a cache.
+///
+/// It reports ten parts, over which speed, memory and states should be constant.
 ///
 /// The speed of a host varies more than the sequence length could cause: with other programs and virtual machines, and with its
 /// temperature. So segments of the long sequence are timed alternately with the same segments at the start of a new sequence.
@@ -21,8 +22,9 @@ public struct LongRun: Sendable {
         public var tokensPerSecond: Double
         /// Speed in tokens per second of processor time, summed over threads, which other programs affect less.
         public var tokensPerProcessorSecond: Double
-        /// Speed relative to that at the start of a new sequence: median over pairs of segments timed alternately. With few pairs
-        /// it depends on which segment of a pair is first. nil without pairs.
+        /// Speed relative to that at the start of a new sequence: median over pairs of segments timed alternately.
+        ///
+        /// With few pairs it depends on which segment of a pair is first. nil without pairs.
         public var speedVersusStart: Double?
         /// Largest absolute value in the state at its end.
         public var largest: Double
@@ -42,7 +44,9 @@ public struct LongRun: Sendable {
 
     /// Length of the sequence, in tokens.
     public var tokens: Int
-    /// Number of tokens of a segment. In training, gradients are truncated and parameters are updated after each segment.
+    /// Number of tokens of a segment.
+    ///
+    /// In training, gradients are truncated and parameters are updated after each segment.
     public var window = 512
     /// Whether a model streams with the weights of its linear maps in bfloat16.
     public var usesBFloat16Weights = false

@@ -1,5 +1,7 @@
 /// Colors that are distinguishable with the common kinds of color blindness (after Okabe and Ito, "Color Universal Design",
-/// 2008). Some are darker or lighter than the original, so that each has a contrast of at least 3:1 with the background.
+/// 2008).
+///
+/// Some are darker or lighter than the original, so that each has a contrast of at least 3:1 with the background.
 package enum ChartPalette {
     /// The colors of an element in light and dark mode.
     package struct Pair: Sendable {
@@ -19,8 +21,9 @@ package enum ChartPalette {
         Pair("#b97f00", "#e6a917"), Pair("#4d4d4d", "#c8c8c8"), Pair("#2f93cc", "#9fd8f8"),
     ]
 
-    /// The style sheet of dark mode. It overrides the light colors, which are attributes of the elements for viewers without
-    /// support for color schemes.
+    /// The style sheet of dark mode.
+    ///
+    /// It overrides the light colors, which are attributes of the elements for viewers without support for color schemes.
     static var style: String {
         func rules(_ name: String, _ pair: Pair) -> String {
             ".\(name)-f{fill:\(pair.dark)}.\(name)-s{stroke:\(pair.dark)}"

@@ -49,7 +49,9 @@ public struct LineChart: Sendable {
         public static func linear(_ label: String, range: ClosedRange<Double>? = nil) -> Axis {
             Axis(label: label, base: nil, range: range)
         }
-        /// A logarithmic axis. Values that are not above 0 are omitted.
+        /// A logarithmic axis.
+        ///
+        /// Values that are not above 0 are omitted.
         public static func log(_ label: String, base: Int = 10, range: ClosedRange<Double>? = nil) -> Axis {
             Axis(label: label, base: base, range: range)
         }
@@ -77,11 +79,15 @@ public struct LineChart: Sendable {
     public struct Series: Sendable {
         /// Name in the legend; empty for a series without a legend entry.
         public var name: String
-        /// Points in the order in which they are connected. A non-finite coordinate is a gap.
+        /// Points in the order in which they are connected.
+        ///
+        /// A non-finite coordinate is a gap.
         public var points: [Point]
         /// Style.
         public var drawing: Drawing
-        /// Index of the color; nil for the index of the series. A fit can thus have the color of its points.
+        /// Index of the color; nil for the index of the series.
+        ///
+        /// A fit can thus have the color of its points.
         public var color: Int?
         /// Whether the line is dashed.
         public var isDashed: Bool

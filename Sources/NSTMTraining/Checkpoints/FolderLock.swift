@@ -78,7 +78,9 @@ public final class FolderLock: @unchecked Sendable {
     /// Whether the folder has not been deleted, moved or replaced since it was locked.
     public var isInPlace: Bool { folderIdentity == FileIdentity(folder.path) }
 
-    /// Releases the lock. Further calls have no effect.
+    /// Releases the lock.
+    ///
+    /// Further calls have no effect.
     public func release() {
         guard descriptor >= 0 else { return }
         if FileIdentity(descriptor: descriptor) == FileIdentity(file.path) { unlink(file.path) }

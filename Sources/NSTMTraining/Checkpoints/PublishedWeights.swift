@@ -3,8 +3,9 @@ import NSTMIO
 import NSTMModules
 
 extension PublishedWeights {
-    /// Loads the weights of another framework, such as a `state_dict` of PyTorch, from a safetensors file. float32 and float64
-    /// are converted to the type of the model's parameters.
+    /// Loads the weights of another framework, such as a `state_dict` of PyTorch, from a safetensors file.
+    ///
+    /// float32 and float64 are converted to the type of the model's parameters.
     /// - Throws: `CheckpointError.tensorMismatch` with every missing, unexpected and different tensor, by the names in the file;
     ///   then the model is unchanged.
     public func load(_ weights: SafetensorsFile) throws(CheckpointError) {

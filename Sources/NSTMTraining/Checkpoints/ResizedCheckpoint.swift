@@ -11,7 +11,9 @@ extension SavedModel {
         return archive
     }
     /// The checkpoint without inactive states: parameters, the optimizer's moments, and the configuration, in which
-    /// `model.states` is a list. Resuming from it is equivalent to resuming with those states masked.
+    /// `model.states` is a list.
+    ///
+    /// Resuming from it is equivalent to resuming with those states masked.
     /// - Throws: `StateResizingError` when a strategy does not declare the state axes of its parameters, `SavedModelError`.
     public func compacted(registries: Registries = .standard) throws -> (archive: CheckpointArchive, resizing: StateResizing) {
         let resizing = StateResizing(removingInactive: try statefulLayers())

@@ -12,7 +12,9 @@ public struct RunFolder: Sendable {
     /// Path of the metrics log.
     public var metrics: URL { url.appendingPathComponent("metrics.jsonl") }
 
-    /// Locks the folder against other writing processes. It is created if it does not exist.
+    /// Locks the folder against other writing processes.
+    ///
+    /// It is created if it does not exist.
     /// - Throws: `TrainingError.folderLocked`, `TrainingError.folder`.
     public func lock() throws -> FolderLock { try FolderLock(url) }
 
@@ -21,7 +23,9 @@ public struct RunFolder: Sendable {
     public func newest() throws(CheckpointError) -> CheckpointFile.Latest? { try CheckpointFile.latest(in: url) }
 
     /// Checks that the files of a run that starts at `step` do not mix with those of another run: the folder may have checkpoints
-    /// of earlier steps only. Damaged ones are ignored when a run is resumed.
+    /// of earlier steps only.
+    ///
+    /// Damaged ones are ignored when a run is resumed.
     /// - Parameter overwriting: true to skip the check.
     /// - Throws: `TrainingError.folderInUse`.
     public func check(beginningAt step: Int, overwriting: Bool = false) throws {
@@ -51,8 +55,9 @@ public struct RunFolder: Sendable {
         }
     }
 
-    /// Writes the first checkpoint of a run that is derived from another one, and a metrics log. After an error the folder is
-    /// unchanged.
+    /// Writes the first checkpoint of a run that is derived from another one, and a metrics log.
+    ///
+    /// After an error the folder is unchanged.
     /// - Parameters:
     ///   - archive: the checkpoint.
     ///   - step: its step.

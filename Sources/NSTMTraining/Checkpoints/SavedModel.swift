@@ -4,7 +4,9 @@ import NSTMData
 import NSTMIO
 import NSTMModules
 
-/// A trained model from a checkpoint. It is built from the stored configuration; the training data is not needed.
+/// A trained model from a checkpoint.
+///
+/// It is built from the stored configuration; the training data is not needed.
 public struct SavedModel {
     /// Path of the checkpoint.
     public let url: URL
@@ -109,8 +111,10 @@ public struct FoundCheckpoint: Sendable {
         self.url = latest.info.url
         skipped = latest.skipped
     }
-    /// The checkpoint that a path refers to, with its content. A run that is still training may delete the newest checkpoint of
-    /// its folder before it is read, after it has saved a newer one; then the folder is searched again.
+    /// The checkpoint that a path refers to, with its content.
+    ///
+    /// A run that is still training may delete the newest checkpoint of its folder before it is read, after it has saved a newer
+    /// one; then the folder is searched again.
     /// - Throws: the errors of `init(at:)` and `CheckpointFile.read`.
     package static func read(at url: URL) throws -> (found: FoundCheckpoint, archive: CheckpointArchive) {
         for _ in 0..<100 {

@@ -3,8 +3,10 @@ import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// A comparison of models that are trained with the same budget. All results are written to one folder: the plan, a folder per
-/// run, and `results.json`, `table.md` and learning curves, which are updated after every run.
+/// A comparison of models that are trained with the same budget.
+///
+/// All results are written to one folder: the plan, a folder per run, and `results.json`, `table.md` and learning curves, which
+/// are updated after every run.
 public final class Comparison {
     /// A model on a dataset, with its final size and number of steps.
     public struct Candidate: Sendable {

@@ -2,8 +2,9 @@ import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// A plan of a comparison: models, datasets, seeds and budget (`Documentation/Comparing.md`). All issues are found before any
-/// data is opened.
+/// A plan of a comparison: models, datasets, seeds and budget (`Documentation/Comparing.md`).
+///
+/// All issues are found before any data is opened.
 public struct ComparisonPlan: Sendable {
     /// The budget that all runs have in common.
     public enum Budget: Sendable, Equatable {

@@ -9,7 +9,9 @@ struct LearningCurves {
         self.rows = rows
     }
 
-    /// The charts with their file names. Perplexity is omitted because it is the exponential of the loss.
+    /// The charts with their file names.
+    ///
+    /// Perplexity is omitted because it is the exponential of the loss.
     var charts: [(name: String, chart: LineChart)] {
         plan.datasets.flatMap { dataset in
             let rows = rows.filter { $0.candidate.dataset == dataset }

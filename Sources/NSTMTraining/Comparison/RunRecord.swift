@@ -86,7 +86,9 @@ struct RunHistory {
     /// Speed of each step, in positions per second.
     var speeds: [Double] = []
 
-    /// The history in a metrics log. Unreadable lines are skipped, because the last one may be truncated.
+    /// The history in a metrics log.
+    ///
+    /// Unreadable lines are skipped, because the last one may be truncated.
     init(_ log: URL) {
         for line in (try? MetricsLog.lines(of: log)) ?? [] {
             guard let map = line.fields, let step = line.step else { continue }

@@ -6,8 +6,10 @@ import NSTMIO
 import NSTMModules
 import NSTMSystem
 
-/// A series of sequential training runs in subfolders of one folder. A series that was stopped or killed continues with
-/// bit-identical results. Completed runs are not repeated, and a failed run does not stop the others.
+/// A series of sequential training runs in subfolders of one folder.
+///
+/// A series that was stopped or killed continues with bit-identical results. Completed runs are not repeated, and a failed run
+/// does not stop the others.
 public final class RunSeries {
     /// Folder of the series.
     public let folder: URL
@@ -35,7 +37,9 @@ public final class RunSeries {
     /// The record of a run; nil before it started.
     public func record(_ run: PlannedRun) -> RunRecord? { RunRecord.read(in: url(of: run)) }
 
-    /// Executes all runs except completed ones. Failed runs are repeated from their last checkpoint.
+    /// Executes all runs except completed ones.
+    ///
+    /// Failed runs are repeated from their last checkpoint.
     /// - Parameter report: called after every run.
     /// - Returns: false when `shouldStop` ended it.
     /// - Throws: `SeriesError.otherData` before the first run; errors of `report`.
@@ -205,7 +209,9 @@ public struct SeriesFolder: Sendable {
         }
         if resume { throw SeriesError.nothingToResume(folder: url.path) }
     }
-    /// Stores the plan, which marks the folder as in use. Called after all preparations that can fail.
+    /// Stores the plan, which marks the folder as in use.
+    ///
+    /// Called after all preparations that can fail.
     func claim(_ plan: ConfigurationValue) throws {
         if FileManager.default.fileExists(atPath: self.plan.path) { return }
         try write(plan.json() + "\n", to: "plan.json")

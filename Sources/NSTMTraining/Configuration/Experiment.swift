@@ -7,13 +7,17 @@ import NSTMModules
 import NSTMOptim
 import NSTMTensor
 
-/// What a training run is made of, read from one configuration. All issues are found before anything is built or opened.
+/// What a training run is made of, read from one configuration.
+///
+/// All issues are found before anything is built or opened.
 public struct Experiment {
     public let seed: Int
     public let settings: TrainingSettings
     /// The configuration with every default filled in; stored in checkpoints.
     public let resolved: ConfigurationValue
-    /// Keys that say where a file lies. A run whose data has moved is still the same: its fingerprint says whether the data is.
+    /// Keys that say where a file lies.
+    ///
+    /// A run whose data has moved is still the same: its fingerprint says whether the data is.
     public let fileKeys: Set<String>
     /// The model's settings; checked against the dataset when it is opened.
     public let modelConfiguration: any SequenceModelConfiguration

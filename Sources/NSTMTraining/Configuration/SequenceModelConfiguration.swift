@@ -5,7 +5,8 @@ import NSTMModules
 
 /// The settings of a model, which make it for the inputs and outputs of a dataset.
 public protocol SequenceModelConfiguration: Configurable where Scope == Strategies {
-    /// Settings that do not go with what the data has for inputs and outputs, with paths that begin below the model; none by default.
+    /// Settings that do not go with what the data has for inputs and outputs, with paths that begin below the model; none by
+    /// default.
     func issues(_ input: ModelInput, _ output: ModelOutput) -> [ConfigurationIssue]
     /// The model, of settings that have been read and have no issues.
     func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ output: ModelOutput) -> SequenceModel
@@ -36,7 +37,8 @@ public struct ModelSizes: Sendable, Equatable {
         self.heads = heads
     }
 
-    /// Reads `width`, `layers`, `heads`, `hidden`, `dropout` and `recompute`; heads and hidden width only for models that have them.
+    /// Reads `width`, `layers`, `heads`, `hidden`, `dropout` and `recompute`; heads and hidden width only for models that have
+    /// them.
     /// - Parameter usualHidden: default of the hidden width by the width; nil: the model has no feed-forward part.
     public mutating func read(_ reader: ConfigurationReader, hidden usualHidden: ((Int) -> Int)? = nil) {
         width = reader.int("width", default: width, in: 1...65_536)

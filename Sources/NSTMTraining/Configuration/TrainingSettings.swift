@@ -29,14 +29,15 @@ public struct TrainingSettings: Sendable {
     public var target: MetricTarget?
     /// Criterion that ends training when a validation metric no longer improves; nil: none.
     public var earlyStopping: EarlyStopping?
-    /// Minutes spent on training steps (evaluations do not count) after which training ends; nil: no limit. The learning rate schedule
-    /// ignores it, and where such a run ends depends on the machine, so that it cannot be reproduced.
+    /// Minutes spent on training steps (evaluations do not count) after which training ends; nil: no limit.
+    ///
+    /// The learning rate schedule ignores it, and where such a run ends depends on the machine, so that it cannot be reproduced.
     public var timeLimit: Double?
 
     public init() {}
 
-    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `matmul-precision`, `evaluation`, `checkpoint`, `target`, `early-stopping`
-    /// and `time-limit`.
+    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `matmul-precision`, `evaluation`, `checkpoint`, `target`,
+    /// `early-stopping` and `time-limit`.
     public init(_ config: ConfigurationReader, _ registries: Registries) {
         steps = config.int("steps", default: 2000, in: 1...1_000_000_000)
         batch = config.int("batch", default: 12, in: 1...1_000_000)

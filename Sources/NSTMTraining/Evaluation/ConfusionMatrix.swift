@@ -16,7 +16,9 @@ public struct ConfusionMatrix: Sendable, Equatable {
     /// The number of samples of class `target` that were predicted as class `prediction`.
     public subscript(target: Int, prediction: Int) -> Int { counts[target * classes + prediction] }
 
-    /// Adds a batch. The prediction is the class with the largest logit. Stops the program if the shapes do not match.
+    /// Adds a batch.
+    ///
+    /// The prediction is the class with the largest logit. Stops the program if the shapes do not match.
     /// - Parameters:
     ///   - logits: floating-point [B, classes].
     ///   - targets: int32 [B].
@@ -37,8 +39,9 @@ public struct ConfusionMatrix: Sendable, Equatable {
         let correct = (0..<classes).reduce(0) { $0 + self[$1, $1] }
         return Double(correct) / Double(max(1, counts.reduce(0, +)))
     }
-    /// Unweighted mean over classes of F1 = 2 · correct / (targets + predictions). Classes without targets and predictions are
-    /// excluded.
+    /// Unweighted mean over classes of F1 = 2 · correct / (targets + predictions).
+    ///
+    /// Classes without targets and predictions are excluded.
     public var macroF1: Double {
         let scores = (0..<classes).compactMap { c -> Double? in
             let targets = (0..<classes).reduce(0) { $0 + self[c, $1] }

@@ -39,7 +39,9 @@ public struct Metrics: Sendable, Equatable, CustomStringConvertible {
     /// Whether larger values of a metric are better.
     public static func rises(_ name: String) -> Bool { ["accuracy", "macro-f1"].contains(name) }
 
-    /// The value of a metric; nil when it is absent. Assigning nil removes it.
+    /// The value of a metric; nil when it is absent.
+    ///
+    /// Assigning nil removes it.
     public subscript(name: String) -> Double? {
         get { pairs.first { $0.name == name }?.value }
         set {

@@ -3,8 +3,9 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// A sampler of tokens from a language model by streaming. The cost per token does not depend on the number of earlier tokens,
-/// unless the model's cache grows with it.
+/// A sampler of tokens from a language model by streaming.
+///
+/// The cost per token does not depend on the number of earlier tokens, unless the model's cache grows with it.
 public struct Generator {
     /// The language model.
     public let model: SequenceModel

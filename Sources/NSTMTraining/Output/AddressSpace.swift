@@ -1,7 +1,8 @@
 import NSTMTensor
 
-/// An error for a limit of the address space (`ulimit -v`) that is too small. It is checked because OpenBLAS retries a failed
-/// allocation of its buffers forever.
+/// An error for a limit of the address space (`ulimit -v`) that is too small.
+///
+/// It is checked because OpenBLAS retries a failed allocation of its buffers forever.
 package struct AddressSpaceError: Error, CustomStringConvertible {
     /// Required address space, in bytes.
     package let needed: Int
@@ -12,8 +13,9 @@ package struct AddressSpaceError: Error, CustomStringConvertible {
             + "Raise the limit (ulimit -v), or use fewer threads (NSTM_NUM_THREADS)."
     }
 
-    /// Size of the buffer that OpenBLAS 0.3 maps per calling thread, in bytes. Those of its own threads are mapped before the
-    /// check.
+    /// Size of the buffer that OpenBLAS 0.3 maps per calling thread, in bytes.
+    ///
+    /// Those of its own threads are mapped before the check.
     private static let bufferBytes = 128 << 20
     /// Address space that the C library reserves for the heap of a thread, in bytes: of our threads, the main one and a system
     /// thread.

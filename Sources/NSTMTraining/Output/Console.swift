@@ -35,7 +35,9 @@ public enum Console {
         let code = bytes.withUnsafeBytes { writeAll($0, to: stream.rawValue) }
         if code != 0 { codes.withLock { if $0[stream.rawValue] == nil { $0[stream.rawValue] = code } } }
     }
-    /// Writes a text and a line feed. Control characters, which may come from a file or its name, are escaped.
+    /// Writes a text and a line feed.
+    ///
+    /// Control characters, which may come from a file or its name, are escaped.
     public static func line(_ text: String, to stream: Stream = .output) { write(text.printable + "\n", to: stream) }
 
     /// The system's text for the first failed write to a stream; nil when all writes succeeded.

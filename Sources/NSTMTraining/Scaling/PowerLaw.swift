@@ -1,9 +1,10 @@
 import Foundation
 import NSTMTensor
 
-/// A power law L(x) = a + b·x^(−c) of a loss by parameters, data or compute. With a = 0 it is that of Kaplan et al., "Scaling
-/// laws for neural language models" (2020); with a > 0 that of Henighan et al., "Scaling laws for autoregressive generative
-/// modeling" (2020), where a is the irreducible loss.
+/// A power law L(x) = a + b·x^(−c) of a loss by parameters, data or compute.
+///
+/// With a = 0 it is that of Kaplan et al., "Scaling laws for neural language models" (2020); with a > 0 that of Henighan et al.,
+/// "Scaling laws for autoregressive generative modeling" (2020), where a is the irreducible loss.
 public struct PowerLaw: Sendable, Equatable {
     /// a, the irreducible loss.
     public var floor: Double

@@ -2,8 +2,9 @@ import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// A plan of a scaling study: models of several sizes and amounts of data (`Documentation/Comparing.md`). All issues are found
-/// before any data is opened.
+/// A plan of a scaling study: models of several sizes and amounts of data (`Documentation/Comparing.md`).
+///
+/// All issues are found before any data is opened.
 public struct ScalingPlan: Sendable {
     /// A model of one size.
     struct Entry: Sendable {

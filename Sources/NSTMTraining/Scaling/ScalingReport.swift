@@ -15,7 +15,9 @@ package struct ScalingReport {
         /// Losses of completed runs.
         package var losses: [Double] { records.compactMap { $0?.isOver == true ? $0?.metrics["loss"] : nil } }
         /// Training compute 6·N·D in FLOPs: two operations per parameter and token in the forward pass, four in the backward pass
-        /// (Kaplan et al. 2020, section 2.1). Operations without parameters, such as attention scores, are not included.
+        /// (Kaplan et al., 2020, section 2.1).
+        ///
+        /// Operations without parameters, such as attention scores, are not included.
         package var compute: Double { 6 * Double(cell.parameters) * Double(cell.tokens) }
     }
     /// The quantity by which the loss is fitted.

@@ -3,8 +3,9 @@ import NSTMConfiguration
 import NSTMData
 import NSTMModules
 
-/// A scaling study: trains every size of every model on every amount of data and fits power laws of the loss. All results are
-/// written to one folder: the plan, a folder per run, `results.json`, `table.md` and charts.
+/// A scaling study: trains every size of every model on every amount of data and fits power laws of the loss.
+///
+/// All results are written to one folder: the plan, a folder per run, `results.json`, `table.md` and charts.
 public final class ScalingStudy {
     /// A size of a model on an amount of data.
     package struct Cell {

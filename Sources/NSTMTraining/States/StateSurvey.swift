@@ -90,7 +90,9 @@ public struct PruningRound: Sendable {
     /// The events of pruned states.
     public var events: [StateEvent] { decisions.filter(\.isPruned).map(\.event) }
 
-    /// Selects states and deactivates them. At least one state of each layer remains active.
+    /// Selects states and deactivates them.
+    ///
+    /// At least one state of each layer remains active.
     /// - Parameters:
     ///   - survey: measurements of the states.
     ///   - policy: the policy.

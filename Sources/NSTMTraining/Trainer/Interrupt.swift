@@ -1,13 +1,16 @@
 import Foundation
 import Synchronization
 
-/// Handling of Ctrl-C (SIGINT), SIGTERM and a closing terminal (SIGHUP) as a request to stop after the current step. A second
-/// SIGINT or SIGTERM terminates the process immediately; further SIGHUP are ignored, because a closing terminal often sends
-/// several.
+/// Handling of Ctrl-C (SIGINT), SIGTERM and a closing terminal (SIGHUP) as a request to stop after the current step.
+///
+/// A second SIGINT or SIGTERM terminates the process immediately; further SIGHUP are ignored, because a closing terminal often
+/// sends several.
 public enum Interrupt {
     private static let received = Atomic<Int32>(0)
 
-    /// Installs the signal handlers. Called by programs, not by the library.
+    /// Installs the signal handlers.
+    ///
+    /// Called by programs, not by the library.
     public static func install() {
         // The signals may be blocked by a mask that was inherited from the parent process.
         var wanted = sigset_t()

@@ -6,8 +6,9 @@ import NSTMLayers
 import NSTMModules
 import NSTMSystem
 
-/// A log of metrics with one JSON object per line. When a run resumes from a checkpoint, lines of later steps are removed first,
-/// so that the file is the log of one run.
+/// A log of metrics with one JSON object per line.
+///
+/// When a run resumes from a checkpoint, lines of later steps are removed first, so that the file is the log of one run.
 final class MetricsLog {
     private let descriptor: Int32
     private var url: URL
@@ -84,8 +85,10 @@ final class MetricsLog {
         let fields: ConfigurationMap?
         var step: Int? { if case .int(let n)? = fields?["step"] { n } else { nil } }
     }
-    /// The lines of a log; empty if the file does not exist. Lines may end with CR LF, and invalid UTF-8 affects only its line. A
-    /// last line without an end is incomplete and is omitted.
+    /// The lines of a log; empty if the file does not exist.
+    ///
+    /// Lines may end with CR LF, and invalid UTF-8 affects only its line. A last line without an end is incomplete and is
+    /// omitted.
     /// - Throws: `TrainingError.log` when the file cannot be read.
     static func lines(of url: URL) throws -> [Line] {
         let data: Data

@@ -45,8 +45,9 @@ public struct StepReport: Sendable {
     }
 }
 
-/// A reporter of the progress of a run: a line that is updated on a terminal; elsewhere a line every 10 seconds. Warnings are
-/// written to a separate stream.
+/// A reporter of the progress of a run: a line that is updated on a terminal; elsewhere a line every 10 seconds.
+///
+/// Warnings are written to a separate stream.
 public final class ProgressReporter {
     private let isTerminal: Bool
     private let write: (String) -> Void

@@ -8,7 +8,9 @@ import NSTMOptim
 import NSTMTensor
 
 extension SequenceModel {
-    /// Loads the parameters of a checkpoint. After an error the model is unchanged.
+    /// Loads the parameters of a checkpoint.
+    ///
+    /// After an error the model is unchanged.
     /// - Throws: `CheckpointError.tensorMismatch` with every missing, unexpected and different tensor; `invalidValues` for
     ///   invalid masks and identifiers of states.
     public func load(_ archive: CheckpointArchive) throws {
@@ -23,7 +25,9 @@ extension SequenceModel {
 }
 
 extension SequenceModel {
-    /// Checks that the model accepts the sequence lengths of a dataset. Nothing is computed, so that an outline suffices.
+    /// Checks that the model accepts the sequence lengths of a dataset.
+    ///
+    /// Nothing is computed, so that an outline suffices.
     /// - Throws: `TrainingError.unfit` with every length that the model does not accept.
     public func check(takes dataset: any Dataset) throws {
         var issues: [String] = []

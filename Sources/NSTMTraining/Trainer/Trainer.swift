@@ -30,13 +30,16 @@ public final class Trainer {
     public var tokenizer: CharacterTokenizer?
     /// Called with every event.
     public var onEvent: (TrainingEvent) -> Void = { _ in }
-    /// Called after every step and between the batches of an evaluation; true saves a checkpoint and ends the run. An interrupted
-    /// evaluation is repeated when the run resumes.
+    /// Called after every step and between the batches of an evaluation; true saves a checkpoint and ends the run.
+    ///
+    /// An interrupted evaluation is repeated when the run resumes.
     public var shouldStop: () -> Bool = { false }
     /// Whether `run` may delete checkpoints of another run in its folder.
     public var overwrites = false
-    /// Whether every value and gradient of a step is checked. The program stops at the first non-finite one and reports
-    /// operation, module path and index. Results are unchanged, but slower.
+    /// Whether every value and gradient of a step is checked.
+    ///
+    /// The program stops at the first non-finite one and reports operation, module path and index. Results are unchanged, but
+    /// slower.
     public var checksFinite = false
 
     /// Number of completed steps.
@@ -165,7 +168,9 @@ public final class Trainer {
         return ending ?? (step < settings.steps ? .stopped : .finished)
     }
 
-    /// Appends to the log. An error ends the run after the step, with a checkpoint.
+    /// Appends to the log.
+    ///
+    /// An error ends the run after the step, with a checkpoint.
     private func record(_ fields: [(String, ConfigurationValue)]) {
         guard logError == nil else { return }
         do { try log?.write(fields) } catch { logError = error }
@@ -270,7 +275,9 @@ public final class Trainer {
         if !untouched.isEmpty { onEvent(.note("warning: no gradient reaches \(untouched.joined(separator: ", "))")) }
     }
 
-    /// Evaluates and logs. If the run is stopped meanwhile or its log cannot be written, the evaluation remains pending.
+    /// Evaluates and logs.
+    ///
+    /// If the run is stopped meanwhile or its log cannot be written, the evaluation remains pending.
     private func evaluateNow() {
         var isStopped = logError != nil
         let batches = dataset.evaluationBatches(size: settings.evaluationBatch, limit: settings.evaluationLimit)
@@ -338,7 +345,9 @@ public final class Trainer {
         return a
     }
 
-    /// Restores the state of a run from a checkpoint. After an error the trainer is unchanged.
+    /// Restores the state of a run from a checkpoint.
+    ///
+    /// After an error the trainer is unchanged.
     /// - Throws: `CheckpointError` with every tensor that does not match, `TrainingError.otherData` when the dataset differs.
     public func restore(_ archive: CheckpointArchive) throws {
         let position = try archive.decode(Position.self, document: "training")
