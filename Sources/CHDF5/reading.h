@@ -3,13 +3,13 @@
 
 // Reading a file in a process of its own.
 //
-// A file with right digests may still have been made to harm, and libhdf5 (seen with 1.10.8) crashes on some of those. So the library
-// never reads a file of unknown origin in the process that needs it. A forked child opens the file, sends what the file holds through
-// a socket, and then the elements of the datasets that it is asked for. It decides nothing: `ArchiveReader.swift` checks everything
-// that comes. A file that the process has written itself needs no child, and gives the same stream in memory.
+// A file with right digests may still have been made to harm, and libhdf5 (seen with 1.10.8) crashes on some of those. So the
+// library never reads a file of unknown origin in the process that needs it. A forked child opens the file, sends what the file
+// holds through a socket, and then the elements of the datasets that it is asked for. It decides nothing: `ArchiveReader.swift`
+// checks everything that comes. A file that the process has written itself needs no child, and gives the same stream in memory.
 //
-// The stream is a sequence of 64-bit numbers in the machine's byte order, and of texts: a number of bytes, then the bytes. Whatever
-// libhdf5 can fail at begins with an answer: 1, or 0 with the failure, after which nothing follows.
+// The stream is a sequence of 64-bit numbers in the machine's byte order, and of texts: a number of bytes, then the bytes.
+// Whatever libhdf5 can fail at begins with an answer: 1, or 0 with the failure, after which nothing follows.
 //
 //     answer (open the file), answer (examine it), whether it is the file that was verified (1)
 //     creation date: 0 none, 1 with answer, 0 (not a short text) or 1 with answer and text

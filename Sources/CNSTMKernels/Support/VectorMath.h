@@ -1,9 +1,9 @@
 // Element functions that the compiler vectorizes: branch-free, without tables and calls.
 //
-// T(nstm_fast_…) computes in the element type; errors of the float versions are measured in KernelTests. T(nstm_precise_…) computes in
-// double for kernels whose float32 version rounds once at the end: `_f32` has a relative error of about 1e-13 for x that came from a
-// float, and results beyond the range of float are only large or small enough to round to what float makes of them (±∞, 0). All `_f64`
-// versions call libm.
+// T(nstm_fast_…) computes in the element type; errors of the float versions are measured in KernelTests. T(nstm_precise_…)
+// computes in double for kernels whose float32 version rounds once at the end: `_f32` has a relative error of about 1e-13 for x
+// that came from a float, and results beyond the range of float are only large or small enough to round to what float makes of
+// them (±∞, 0). All `_f64` versions call libm.
 #ifndef NSTM_VECTOR_MATH_H
 #define NSTM_VECTOR_MATH_H
 

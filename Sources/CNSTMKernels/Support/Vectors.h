@@ -1,12 +1,12 @@
-// Vectors of 64 bytes for both element types, and what kernels do with them: one register with AVX-512, two with AVX2, four with NEON
-// or SSE.
+// Vectors of 64 bytes for both element types, and what kernels do with them: one register with AVX-512, two with AVX2, four with
+// NEON or SSE.
 #ifndef NSTM_VECTORS_H
 #define NSTM_VECTORS_H
 
 #include "VectorMath.h"
 
-// Vectors are passed between inlined functions only, so their calling convention does not matter. A kernel that is compiled for several
-// instruction sets must not pass them itself: it is a thin function around an inlined body.
+// Vectors are passed between inlined functions only, so their calling convention does not matter. A kernel that is compiled for
+// several instruction sets must not pass them itself: it is a thin function around an inlined body.
 #pragma clang diagnostic ignored "-Wpsabi"
 
 typedef float nstm_vec_f32 __attribute__((vector_size(64)));
