@@ -1,6 +1,6 @@
-// The copy task: a model sees random bit vectors and has to repeat them from memory. A small model with explicit states learns it in
-// seconds on short sequences, and then copies sequences 15 times as long without a mistake, when it is given as many states. An LSTM
-// is trained beside it.
+// The copy task: a model sees random bit vectors and has to repeat them from memory. A small model with explicit states learns it
+// in seconds on short sequences, and then copies sequences 15 times as long without a mistake, when it is given as many states.
+// An LSTM is trained beside it.
 //
 //     swift run -c release CopyTask [--seed 1] [--steps 400] [--output runs/example-copy]
 //     swift run -c release CopyTask --seeds 20       the model with explicit states alone, with 20 seeds
@@ -150,7 +150,7 @@ func demonstrate() throws {
         """)
     if !isExact { throw Failure(text: "the model made mistakes; it is expected to make none with any seed") }
 }
-/// "  0.00 wrong, 200 exact"
+/// A table cell such as "  0.00 wrong, 200 exact".
 func cell(_ wrong: [Int]) -> String {
     let mean = Double(wrong.reduce(0, +)) / Double(wrong.count)
     return String(format: "%7.2f, %3d exact", mean, wrong.count { $0 == 0 })

@@ -1,12 +1,12 @@
 import NSTM
 
 /// The write of a neural Turing machine (Graves, Wayne & Danihelka 2014, equations 3 and 4): a token erases channels and adds to
-/// them,
+/// them.
 ///
 ///     V ← V ⊙ (1 − w e) + w e ⊙ a,   e = σ(x E + b),  a = tanh(v A + c)
 ///
-/// and the key part follows what was routed there. The paper adds w a, without a bound; here it is w e ⊙ a, so that a channel
-/// that is never erased is never added to, and states stay between ±1 and where they began.
+/// The key part is a moving average of the keys that were routed to the state. The paper adds w a, without a bound; here it is w
+/// e ⊙ a, so that a channel that is never erased is never added to, and states stay between ±1 and where they began.
 public final class EraseAdd: StateUpdateRule {
     private let erase: Linear
     private let add: Linear

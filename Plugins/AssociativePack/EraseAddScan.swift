@@ -1,7 +1,8 @@
 import CAssociativePack
 import NSTM
 
-/// The fused scan of `EraseAddUpdate`: an operation with several outputs and a kernel of its own, built with the public API alone.
+/// The fused scan of `EraseAddUpdate`: an operation with several outputs and a kernel of its own, built with the public API
+/// alone.
 ///
 /// - Parameters:
 ///   - write: w [B, T, N]; erase, add: e and a [B, T, D].
@@ -21,8 +22,10 @@ func eraseAddScan(
     return (outputs[0], outputs[1])
 }
 
-/// The work is split over sequences and heads. The values before every token are saved for the backward pass, [B, H, T, N, d]; a scan
-/// for long sequences would save some of them and recompute the others.
+/// The work is split over sequences and heads.
+///
+/// The values before every token are saved for the backward pass, [B, H, T, N, d]; a scan for long sequences would save some of
+/// them and recompute the others.
 private struct EraseAddScan {
     let write: Tensor, erase: Tensor, add: Tensor, reads: Tensor, values: Tensor
     var B: Int { write.shape[0] }

@@ -1,15 +1,15 @@
 import NSTM
 
-/// Erase and add by address (Graves, Wayne & Danihelka 2014, equations 3 and 4) for states whose keys do not change:
+/// Erase and add by address (Graves, Wayne & Danihelka 2014, equations 3 and 4) for states whose keys do not change.
 ///
 ///     Vₘ ← Vₘ + wₘ e ⊙ (a − Vₘ)
 ///
-/// A value is a convex combination of what was added and what it was at first, so it is bounded. Fused with every `WeightedReadout`, by
-/// a kernel of this package.
+/// A value is a convex combination of what was added and what it was at first, so it is bounded. Fused with every
+/// `WeightedReadout`, by a kernel of this package.
 public struct EraseAddUpdate: UpdateFamily {
     /// w [B, T, N]; 0 leaves a state as it was.
     public let write: Variable
-    /// e [B, T, D] in 0 ... 1, and a [B, T, D].
+    /// e [B, T, D] in 0 … 1, and a [B, T, D].
     public let erase: Variable, add: Variable
 
     public init(write: Variable, erase: Variable, add: Variable) {
@@ -36,8 +36,9 @@ public struct EraseAddUpdate: UpdateFamily {
     }
 }
 
-/// An update rule of this family, e = σ(x E + b) and a = tanh(x A + c) for a token x. The keys of the states are addresses that tokens
-/// read by; `EraseAdd` writes keys too, and runs token by token.
+/// An update rule of this family, e = σ(x E + b) and a = tanh(x A + c) for a token x.
+///
+/// The keys of the states are addresses that tokens read by; `EraseAdd` writes keys too, and runs token by token.
 public final class AddressedEraseAdd: TokenDrivenUpdateRule {
     private let erase: Linear
     private let add: Linear

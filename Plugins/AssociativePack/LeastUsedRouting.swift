@@ -1,12 +1,12 @@
 import NSTM
 
-/// Least recently used access (Santoro et al. 2016, "Meta-learning with memory-augmented neural networks", equations 5 to 8): a
-/// token goes where its content sends it, or to the state that was used least,
+/// Least recently used access (Santoro et al., 2016, "Meta-learning with memory-augmented neural networks", equations 5 to 8): a
+/// token is routed by its content, or to the least used state.
 ///
 ///     w = α p + (1 − α) l,  p = softmax(x R + b),  α = σ(x·g + c),  l = 1 for the state with the smallest u;  u ← (1 − 1/M) u + w
 ///
-/// In the paper p is where the last token read; a policy sees tokens only. No gradient goes through the choice of l. The usage u of
-/// a sequence is carried from part to part.
+/// In the paper p is where the last token read; a policy sees tokens only. No gradient goes through the choice of l. The usage u
+/// of a sequence is carried from part to part.
 public final class LeastUsedRouting: CarryingRoutingPolicy {
     private let projection: Linear
     private let gate: Linear

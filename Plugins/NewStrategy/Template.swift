@@ -107,8 +107,8 @@ struct Template {
         switch kind {
         case .updateRule:
             """
-            /// Say here what the rule does, and its source. As written: states move towards what is routed to them, at a rate that is
-            /// learned for each channel.
+            /// Say here what the rule does, and its source. As written: states move towards what is routed to them, at a rate
+            /// that is learned for each channel.
             public final class \(name): StateUpdateRule {
                 private let rate: Parameter
 
@@ -144,8 +144,8 @@ struct Template {
             """
         case .interaction:
             """
-            /// Say here how states talk, and the source. As written: each moves towards the mean of the active ones, by a gate that is
-            /// learned for each channel.
+            /// Say here how states talk, and the source. As written: each moves towards the mean of the active ones, by a gate
+            /// that is learned for each channel.
             public final class \(name): StateInteraction {
                 private let gate: Parameter
 

@@ -1,11 +1,13 @@
 import NSTM
 
-/// A clockwork (Koutník et al. 2014, "A clockwork RNN"): state n is reached by every 2ⁱ-th token, i = n mod P, whatever the token
-/// is. Slow states remember long ago, fast ones what was just said. Nothing is learned; periods are saved with the model.
+/// A clockwork (Koutník et al., 2014, "A clockwork RNN"): state n is reached by every 2ⁱ-th token, i = n mod P, whatever the
+/// token is.
+///
+/// Slow states remember long ago, fast ones what was just said. Nothing is learned; periods are saved with the model.
 public final class ClockworkRouting: RoutingPolicy {
-    /// [N]
+    /// Period of each state in tokens, [N].
     private let periods: Parameter
-    /// Weight of the states that are reached, in 0 ... 1.
+    /// Weight of the states that are reached, in 0 … 1.
     public let strength: Double
 
     /// - Parameter periods: P.

@@ -1,16 +1,16 @@
 import NSTM
 
-/// Echo states with leaky integration (Jaeger 2001; Jaeger et al. 2007): fixed random weights turn what a state holds and what
-/// reaches it into something new, and only what reads the states is learned,
+/// Echo states with leaky integration (Jaeger 2001; Jaeger et al., 2007): a recurrent network per state with fixed random
+/// weights, of which only the readout is learned.
 ///
 ///     V ← V + w a (tanh(V W + v U) − V)
 ///
-/// W and U are drawn once and saved with the model. W has normal entries of deviation ρ/√D, so that its spectral radius is about ρ;
-/// below 1 a state forgets where it began. The key part follows what was routed there.
+/// W and U are drawn once and saved with the model. W has normal entries of deviation ρ/√D, so that its spectral radius is about
+/// ρ; below 1 the influence of the initial state vanishes. The key part is a moving average of the routed keys.
 public final class EchoStates: StateUpdateRule {
     private let recurrent: Parameter
     private let input: Parameter
-    /// a, in 0 ... 1: how far a token that reaches a state with weight 1 moves it.
+    /// Leak rate a, in 0 … 1.
     public let leak: Double
 
     /// - Parameter radius: ρ.

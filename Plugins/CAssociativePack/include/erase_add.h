@@ -1,5 +1,5 @@
-// Erase-add by address: values V [N, d] of one head in one sequence, for which every token t has write weights w [N], read weights r [N],
-// an erase vector e [d] and an add vector a [d]:
+// Erase-add by address: values V [N, d] of one head in one sequence, for which every token t has write weights w [N], read
+// weights r [N], an erase vector e [d] and an add vector a [d]:
 //
 //     V[m] ← V[m] + w[m] e ⊙ (a − V[m]);  o = Σ r[m] V[m]
 //
