@@ -4,8 +4,9 @@ import NSTMTensor
 import Testing
 
 @Suite struct AttentionTests {
-    /// Attention from matrix products and exponentials: p = visible·exp(q·k/√d + bias) over its sum. Scores are small here, so
-    /// no maximum is taken off; a row that sees nothing is divided by 1.
+    /// Attention from matrix products and exponentials: p = visible·exp(q·k/√d + bias) over its sum.
+    ///
+    /// Scores are small here, so no maximum is taken off; a row that sees nothing is divided by 1.
     private func naive(
         _ qkv: Variable, heads: Int, mask: AttentionMask, queries: Int, bias: Variable?
     ) -> Variable {

@@ -3,7 +3,9 @@ import NSTMTensor
 import Testing
 
 @Suite struct GatedSlotTests {
-    /// The recurrence token by token, of primitive operations. `active` [B, N] (1 or 0) hides states from reading and writing.
+    /// The recurrence token by token, of primitive operations.
+    ///
+    /// `active` [B, N] (1 or 0) hides states from reading and writing.
     private func naive(_ x: [Variable], heads: Int, active: Tensor? = nil, gated: Bool = false) -> (
         o: Variable, keys: Variable, values: Variable
     ) {
@@ -46,7 +48,9 @@ import Testing
         Case(gated: true), Case(bias: false, gated: true), Case(B: 1, T: 5, heads: 2, d: 32, chunk: 2, gated: true),
         Case(heads: 3, d: 5, N: 6, chunk: 2, gated: true), Case(T: 0, gated: true),
     ]
-    /// qkv, write, keys, values and optionally bias and gate. A third of the write weights are exactly 0, some are 1.
+    /// qkv, write, keys, values and optionally bias and gate.
+    ///
+    /// A third of the write weights are exactly 0, some are 1.
     private func inputs(_ c: Case) -> [Tensor] {
         var random = TestRandom(UInt64(c.T * 100 + c.d * 10 + c.N))
         let D = c.heads * c.d, states = c.shared ? [c.N, D] : [c.B, c.N, D]

@@ -9,7 +9,9 @@ enum NaiveScan {
         outputs.isEmpty ? Variable(.zeros([B, 0, D], dtype: .float64)) : Variable.stack(outputs, axis: 1)
     }
 
-    /// Outputs [B, T, H · dv] and S [B, H, dk, dv]. `decay` has a number for each head or each key channel.
+    /// Outputs [B, T, H · dv] and S [B, H, dk, dv].
+    ///
+    /// `decay` has a number for each head or each key channel.
     static func matrix(
         _ q: Variable, _ k: Variable, _ v: Variable, decay: Variable? = nil, beta: Variable? = nil, bonus: Variable? = nil,
         state: Variable, heads H: Int

@@ -132,8 +132,8 @@ import Testing
         #expect(g[b]?.item() == 7 && g["b"]?.item() == 7 && g[last]?.item() == 1 && g[a]?.item() == 8)
     }
 
-    /// Operations that keep what their way back needs on the tape: recorded, and with a tape that looks at every value, for which they go
-    /// another way.
+    /// Operations that keep what their way back needs on the tape: recorded, and with a tape that looks at every value, for which
+    /// they go another way.
     private func keepingOperations(_ c: ForwardContext) -> (inputs: [Variable], loss: Variable) {
         var random = TestRandom(3)
         let x = c.input(random.tensor([2, 5, 12])), w = c.input(random.tensor([12, 12])), b = c.input(random.tensor([12]))

@@ -30,7 +30,7 @@ import Testing
         #expect(work.forward.multiplyAdds == 2 * 2 * 2 * 70 * 70 * 8 && work.backward.multiplyAdds == 5 * 2 * 2 * 70 * 70 * 8)
         #expect(work.forward.elements == 2 * 2 * 70 * 70)
     }
-    /// Half of the square and the diagonal blocks: 32²·(1 + 2 + ... + 8).
+    /// Half of the square and the diagonal blocks: 32²·(1 + 2 + … + 8).
     @Test func causalAttention() {
         let work = count([random([3, 256, 3 * 16])]) { $1[0].attention(heads: 2, mask: .causal) }
         let pairs = 32 * 32 * 8 * 9 / 2

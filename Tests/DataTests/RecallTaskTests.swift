@@ -38,8 +38,9 @@ extension DataTests {
             }
         }
 
-        /// The first pair's gap is the first that is drawn, so it follows the power law itself. Pearson's statistic has a mean of
-        /// k − 1 and a variance of 2(k − 1); the bound is four deviations.
+        /// The first pair's gap is the first that is drawn, so it follows the power law itself.
+        ///
+        /// Pearson's statistic has a mean of k − 1 and a variance of 2(k − 1); the bound is four deviations.
         @Test(arguments: [0.01, 1, -0.5]) func gapsFollowThePowerLaw(alpha: Double) throws {
             let task = try RecallTask(vocabulary: 64, length: 40, pairs: 4, alpha: alpha)
             let gaps = 16, samples = 20_000

@@ -166,7 +166,9 @@ struct HostileFileTests {
 
     // Values captured by an exit test need Swift 6.3.
     #if compiler(>=6.3)
-        /// Past the digest only libhdf5's checksums are left. They have to be enough: an error or the right values, and no crash.
+        /// Past the digest only libhdf5's checksums are left.
+        ///
+        /// They have to be enough: an error or the right values, and no crash.
         @Test func flippedBytesUnderARightDigestAreNeverBelieved() async throws {
             let url = scratch.file(), path = url.path
             try CheckpointFile.write(sampleArchive(), to: url)

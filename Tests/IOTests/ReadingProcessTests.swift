@@ -4,8 +4,8 @@ import NSTMIO
 import NSTMTensor
 import Testing
 
-/// Files whose digests are all right and whose structure is not: libhdf5 crashes on some of them, but never in this process, which
-/// gives it no file to read.
+/// Files whose digests are all right and whose structure is not: libhdf5 crashes on some of them, but never in this process,
+/// which gives it no file to read.
 struct ReadingProcessTests {
     /// Blocks of metadata: they begin with a signature and end with a checksum (Bob Jenkins' lookup3).
     static func blocks(_ file: [UInt8]) -> [Range<Int>] {
@@ -61,6 +61,7 @@ struct ReadingProcessTests {
     }
 
     /// Each file has one other byte of metadata, with the block's checksum, the digest and the header's digest made right.
+    ///
     /// The number of files is what a few seconds allow.
     @Test func changedMetadataNeverEndsTheProcess() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
@@ -93,8 +94,8 @@ struct ReadingProcessTests {
 
     // Values captured by an exit test need Swift 6.3.
     #if compiler(>=6.3)
-        /// Readings leave no process and no descriptor behind, however they end, however many there are at once, whether or not the program
-        /// hears of children that end, and while signals interrupt every wait.
+        /// Readings leave no process and no descriptor behind, however they end, however many there are at once, whether or not
+        /// the program hears of children that end, and while signals interrupt every wait.
         @Test(arguments: [false, true]) func nothingIsLeftBehind(ignoringChildren: Bool) async throws {
             let scratch = try Scratch(), whole = scratch.file("whole.h5"), broken = scratch.file("broken.h5")
             try CheckpointFile.write(sampleArchive(), to: whole)

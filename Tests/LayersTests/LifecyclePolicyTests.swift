@@ -56,7 +56,9 @@ import Testing
         // Of equal scores, the later index is first.
         #expect(candidates(TopKPruning(measure: .write, keep: 2), view()) == [12, 15])
     }
-    /// ln α = −2.5 gives 1.2 σ − 0.1 = −0.009 < 0: shut. ln α = −2 gives 0.043.
+    /// ln α = −2.5 gives 1.2 σ − 0.1 = −0.009 < 0: shut.
+    ///
+    /// ln α = −2 gives 0.043.
     @Test func hardConcrete() {
         #expect(candidates(HardConcretePruning(), view()) == [15])
         #expect(candidates(HardConcretePruning(atMost: 0.5), view()) == [15, 13])

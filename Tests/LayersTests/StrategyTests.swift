@@ -123,7 +123,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
 }
 
 @Suite struct KeepGateTests {
-    /// By Louizos et al. 2018 with β = 2/3 and the interval −0.1 ... 1.1.
+    /// By Louizos et al., 2018 with β = 2/3 and the interval −0.1 … 1.1.
     @Test(arguments: [(0.0, 0.8318221840, 0.5), (2, 0.9733666553, 0.9569564936), (-2, 0.4009752644, 0.0430435065)])
     func goldenValues(_ logit: Double, _ open: Double, _ gate: Double) {
         let x = Variable(Tensor([logit]))

@@ -119,7 +119,9 @@ struct Recipe: Sendable, CustomTestStringConvertible {
             ]
         }
     /// Of the combinations every 7th: 7 shares no factor with the number of choices, so that all choices and most pairs of them
-    /// occur. All alternatives.
+    /// occur.
+    ///
+    /// All alternatives.
     static let some = combinations.enumerated().filter { $0.offset % 7 == 3 }.map(\.element) + alternatives
 
     var testDescription: String {

@@ -11,7 +11,7 @@ import Testing
         return Transformer(ParameterBuilder(seed: 1), shape)
     }
 
-    /// Two blocks of 12 D² and, with 256 tokens in blocks of 32, 2 D · 32²·(1 + ... + 8) for attention; the head.
+    /// Two blocks of 12 D² and, with 256 tokens in blocks of 32, 2 D · 32²·(1 + … + 8) for attention; the head.
     @Test func aTransformerByHand() {
         let model = transformer(), (D, T) = (32, 256)
         let expected = 2 * (T * 12 * D * D + 2 * D * 32 * 32 * 36) + T * 65 * D

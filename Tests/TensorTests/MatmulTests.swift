@@ -95,7 +95,9 @@ import Testing
     }
 
     /// Operands that take much of the cache or more than it has, or that have long rows to be read across: parts are packed, and
-    /// what comes next is asked for early. Beside float64, which OpenBLAS multiplies.
+    /// what comes next is asked for early.
+    ///
+    /// Beside float64, which OpenBLAS multiplies.
     @Test(arguments: [false, true], [false, true]) func operandsThatLeaveTheCache(ta: Bool, tb: Bool) {
         var random = TestRandom(6)
         for (m, n, k) in [(389, 1100, 1003), (300, 290, 500), (389, 70, 300), (37, 300, 4000)] {

@@ -5,7 +5,9 @@ import NSTMTensor
 import Synchronization
 import Testing
 
-/// Counts how often each index was run. The thread sanitizer knows this lock; it takes what `Mutex` guards for races.
+/// Counts how often each index was run.
+///
+/// The thread sanitizer knows this lock; it takes what `Mutex` guards for races.
 private final class Tally: @unchecked Sendable {
     private var counts: [Int]
     private let lock = NSLock()
@@ -63,7 +65,9 @@ private final class Tally: @unchecked Sendable {
         }
     }
 
-    /// Results are the same bits for one and two threads. Runs in a process of its own, where no other test takes the pool.
+    /// Results are the same bits for one and two threads.
+    ///
+    /// Runs in a process of its own, where no other test takes the pool.
     @Test func bitsDoNotDependOnTheNumberOfThreads() async {
         await #expect(processExitsWith: .success) {
             func results() -> [[UInt64]] {

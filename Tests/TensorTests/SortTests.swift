@@ -76,7 +76,9 @@ import Testing
         }
     }
 
-    /// NaN is the largest: last ascending, first descending, and kept by topK. Signed zeros are equal.
+    /// NaN is the largest: last ascending, first descending, and kept by topK.
+    ///
+    /// Signed zeros are equal.
     @Test func notANumberAndZeros() {
         let x = Tensor([1, .nan, -.infinity, 0, -0.0, .infinity, -.nan] as [Float])
         #expect(x.argsort().doubles() == [2, 3, 4, 0, 5, 1, 6])

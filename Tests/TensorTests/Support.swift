@@ -1,8 +1,9 @@
 import NSTMTensor
 @_exported import TestSupport
 
-/// An array as a list of numbers with sizes: the model that views and reductions are compared with. Every operation is written
-/// as a map from an index of the result to an index of the source.
+/// An array as a list of numbers with sizes: the model that views and reductions are compared with.
+///
+/// Every operation is written as a map from an index of the result to an index of the source.
 struct Model: Equatable {
     var dims: [Int]
     var values: [Double]

@@ -101,8 +101,9 @@ import Testing
 }
 
 @Suite struct CopyOnWriteTests {
-    /// A pool of values, views of each other; each step makes a view, copies a value or writes one. A write must change the
-    /// value written and no other: all are compared with models after every step.
+    /// A pool of values, views of each other; each step makes a view, copies a value or writes one.
+    ///
+    /// A write must change the value written and no other: all are compared with models after every step.
     @Test(arguments: 0..<8) func writesNeverReachAnotherValue(seed: Int) {
         var random = TestRandom(UInt64(77 + seed))
         var pool = (0..<3).map { Viewed(random.positiveDims(rank: 1 + $0), start: 100 * $0) }

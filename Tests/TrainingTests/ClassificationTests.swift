@@ -8,7 +8,9 @@ import Testing
 import NSTMTraining
 
 struct ClassificationTests {
-    /// Four classes, one of which never occurs. F1 of the others by hand: 4/5, 2/3, 0.
+    /// Four classes, one of which never occurs.
+    ///
+    /// F1 of the others by hand: 4/5, 2/3, 0.
     @Test func macroF1CountsClassesAlike() {
         var confusion = ConfusionMatrix(classes: 4)
         func logits(_ answers: [Int]) -> Tensor {

@@ -3,8 +3,9 @@ import NSTMModules
 import NSTMTraining
 import Testing
 
-/// Random configurations over all registries and all datasets that need no download, through the commands. Each command has to succeed
-/// or to end with a message and status 1 or 64: no trap, no hang, no loss that is not a number.
+/// Random configurations over all registries and all datasets that need no download, through the commands.
+///
+/// Each command has to succeed or to end with a message and status 1 or 64: no trap, no hang, no loss that is not a number.
 ///
 /// `NSTM_FUZZ_COUNT` and `NSTM_FUZZ_SEED` make it longer (`Scripts/fuzz-configurations`).
 @Suite struct ConfigurationFuzzTests {

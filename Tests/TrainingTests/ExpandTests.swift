@@ -27,6 +27,7 @@ import NSTMTraining
         return try #require(Double(text.prefix { !$0.isWhitespace }))
     }
     /// Exact at 15 times the trained length, with as many states, and with no more states than were trained not beyond them.
+    ///
     /// Training resumes with the states that there are now.
     @Test func copiesWhatIsFifteenTimesAsLong() throws {
         let trained = try expectDone("train", Self.configuration, "--output", "copy")

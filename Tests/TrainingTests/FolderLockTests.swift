@@ -101,7 +101,8 @@ import NSTMTraining
         #expect(!scratch.listing("run").contains("run.lock"))
     }
 
-    /// A folder or log that somebody moves away, deletes or replaces while the run writes to it: an error, and the steps are saved.
+    /// A folder or log that somebody moves away, deletes or replaces while the run writes to it: an error, and the steps are
+    /// saved.
     @Test func movedFoldersAreNoticed() throws {
         let files = FileManager.default
         let meddling: [(name: String, isSaved: Bool, act: (URL) throws -> Void)] = [

@@ -26,8 +26,8 @@ struct FormatVersion1Tests {
         }
     }
 
-    /// A resumed run does what the older program did: every loss, metric and event of the remaining ten steps, up to rounding and,
-    /// in the run that allocates states, up to the noise on the gate logits of a copy.
+    /// A resumed run does what the older program did: every loss, metric and event of the remaining ten steps, up to rounding
+    /// and, in the run that allocates states, up to the noise on the gate logits of a copy.
     @Test(arguments: ["copy", "recall"]) func oldRunsContinue(_ name: String) throws {
         let folder = scratch[name]
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

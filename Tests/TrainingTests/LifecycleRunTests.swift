@@ -62,7 +62,9 @@ import NSTMTraining
         expectSame(try newest(scratch["t1"]), try newest(scratch["t2"]))
         #expect(try events("t1") == events("t2"))
     }
-    /// Pruned states are removed in the middle of the run. Without free states, no further ones can be allocated.
+    /// Pruned states are removed in the middle of the run.
+    ///
+    /// Without free states, no further ones can be allocated.
     @Test func compactedRunsLiveOn() throws {
         try scratch.write("c.yaml", configuration())
         #expect(try Tool.run(["train", "c.yaml", "--output", "a", "--until", "8"], in: scratch).status == 0)

@@ -4,8 +4,10 @@ import NSTMModules
 import NSTMTensor
 import NSTMTraining
 
-/// A random configuration with small sizes: most are valid, some break a rule that binds keys together. A function of the seed
-/// and the index. Every registered name comes up: models, update rules and routing policies in index, all others at random.
+/// A random configuration with small sizes: most are valid, some break a rule that binds keys together.
+///
+/// A function of the seed and the index. Every registered name comes up: models, update rules and routing policies in index, all
+/// others at random.
 struct RandomConfiguration {
     let value: ConfigurationValue
     /// A pruning policy and its settings, for `nstm prune`.

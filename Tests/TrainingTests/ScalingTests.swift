@@ -37,8 +37,10 @@ struct PowerLawTests {
         }
     }
 
-    /// The interval has the true exponent in it about as often as it says: 95 % of 200 samples are 190, a standardDeviation is
-    /// 3.1. A bootstrap of 15 points is a little too sure of itself.
+    /// The interval has the true exponent in it about as often as it says: 95 % of 200 samples are 190, a standard deviation is
+    /// 3.1.
+    ///
+    /// A bootstrap of 15 points is a little too sure of itself.
     @Test func intervalsCoverTheTruth() {
         let law = PowerLaw(scale: 40, exponent: 0.25)
         var hits = 0

@@ -58,8 +58,9 @@ struct StoppingTests {
         #expect(waits(falling, [.nan, 1, .nan]) == [1, 0, 1])
     }
 
-    /// With a rate of 0 nothing improves: the first evaluation is the best, and three more end the run. The waiting goes on in a
-    /// resumed run.
+    /// With a rate of 0 nothing improves: the first evaluation is the best, and three more end the run.
+    ///
+    /// The waiting goes on in a resumed run.
     @Test func runsSettle() throws {
         let scratch = try Scratch()
         func still(_ folder: String) throws -> Trainer {

@@ -7,7 +7,8 @@ import Testing
 
 import NSTMTraining
 
-/// Settings that are valid one by one and cannot work together, and models that are too large, are refused before anything is built.
+/// Settings that are valid one by one and cannot work together, and models that are too large, are refused before anything is
+/// built.
 @Suite struct UnfitConfigurationTests {
     private func experiment(_ text: String...) throws -> Experiment {
         var config = ConfigurationValue.map([:])
