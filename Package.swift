@@ -9,6 +9,7 @@ import PackageDescription
 #endif
 
 /// Targets in dependency order, lowest first.
+///
 /// `Documentation/Architecture.md` says what lives where.
 let package = Package(
     name: "NSTM",
