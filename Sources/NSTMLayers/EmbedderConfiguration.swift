@@ -1,15 +1,15 @@
 import NSTMConfiguration
 import NSTMModules
 
-/// The settings of an embedder, which make it.
+/// The configuration of an embedder, which creates it.
 public protocol EmbedderConfiguration: Configurable where Scope == ModelWidth {
-    /// Why the embedder does not take an input of the data; nil: it does. Lengths that it does not take are told by
+    /// The reason why the embedder does not accept an input; nil if it does. Accepted lengths are given by
     /// `Embedder.fixedLength`.
     func issue(with input: ModelInput) -> String?
     func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: ModelWidth) -> any Embedder
 }
 
-/// Channels of the vectors that an embedder gives to the first block.
+/// Number of channels of the vectors that an embedder passes to the first block.
 public typealias ModelWidth = Int
 
 extension EmbedderConfiguration {
@@ -25,7 +25,7 @@ extension Registry where Value == any EmbedderConfiguration, Scope == ModelWidth
     public mutating func register<Settings: EmbedderConfiguration>(_ type: Settings.Type) { register(type.init()) }
 }
 
-/// The embedders that configurations can name, by their input.
+/// The embedders that configurations can name, by kind of input.
 public struct EmbedderRegistries: Sendable {
     public var tokens = Registry<any EmbedderConfiguration, ModelWidth>(of: "tokens")
     public var features = Registry<any EmbedderConfiguration, ModelWidth>(of: "features")
@@ -38,8 +38,8 @@ public struct EmbedderRegistries: Sendable {
     }
 }
 
-/// The embedders of a model as a configuration names them: `embedders.tokens.type` for every input of tokens,
-/// `embedders.features.type` for every input of vectors.
+/// The embedders of a model as named in a configuration: `embedders.tokens.type` for all inputs of tokens,
+/// `embedders.features.type` for all inputs of vectors.
 public struct InputEmbedders: Sendable {
     public var tokens: any EmbedderConfiguration = TableEmbedding()
     public var features: any EmbedderConfiguration = LinearEmbedding()
@@ -52,7 +52,7 @@ public struct InputEmbedders: Sendable {
         features = ofFeatures.value(in: registries.features, default: features, width)
         for part in [ofTokens, ofFeatures, section] { part.finish() }
     }
-    /// What the embedders do not take of an input, with paths that begin below the model.
+    /// Issues with an input, with paths relative to the model.
     public func issues(with input: ModelInput) -> [ConfigurationIssue] {
         if case .streams(let all) = input { return all.flatMap(issues(with:)) }
         let name = if case .tokens = input { "tokens" } else { "features" }

@@ -2,11 +2,11 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// What tokens read: the states by content and, when there is a local window, the last W tokens by causal attention, mixed by a
-/// learned gate for each head.
+/// The read of a layer: the states by content and, with a local window, the last W tokens by causal attention, mixed by a learned
+/// gate per head.
 public final class HybridAttention {
     public let readout: any StateReadout
-    /// W; nil reads states only.
+    /// Window length W; nil to read states only.
     public let window: Int?
     public let heads: Int
     private let balance: Parameter?
@@ -19,7 +19,7 @@ public final class HybridAttention {
     }
 
     /// Mixes what was read of the states [B, T, D] with attention over the window; `history` is the carried part of the window.
-    /// - Returns: the reads and the window to carry on (nil without a window).
+    /// - Returns: the reads and the window for the next call (nil without a window).
     func mix(_ reads: Variable, qkv: Variable, history: Variable?, _ context: ForwardContext) -> (Variable, Variable?) {
         guard let window, let balance else { return (reads, nil) }
         let (local, tail) = windowAttention(qkv, history: history, heads: heads, window: window)

@@ -2,20 +2,19 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// One layer of explicit states: tokens are routed to states, a rule updates the states, states interact at intervals, tokens
-/// read.
+/// A layer of explicit states: tokens are routed to states, a rule updates the states, states interact at intervals, tokens read.
 ///
 ///     q, k, v = silu(conv(x W))                      short causal convolution
-///     w = policy(x)                                  where the token goes, one row for all heads
+///     w = policy(x)                                  routing weights, the same for all heads
 ///     states ← rule(states, k, v, w)
 ///     o = read(q, states, local window)
 ///     y = (RMSNorm(o) ⊙ silu(x G)) O
 ///
 /// `Documentation/Mathematics.md` has the details and the sources.
 public final class NSTMLayer: SequenceMixer {
-    /// What the paths of all its parameters begin with, such as `blocks.0.mixer`; empty for a layer by itself.
+    /// The prefix of the paths of all its parameters, such as `blocks.0.mixer`; empty for a layer outside a model.
     public let path: String
-    /// Pruning and allocation of states in training; nil: all states are active for ever.
+    /// Pruning and allocation of states in training; nil: all states are always active.
     public let lifecycle: StateLifecycleConfiguration?
     public let manager: StateManager
     public let router: TokenToStateRouter
@@ -28,12 +27,12 @@ public final class NSTMLayer: SequenceMixer {
     private let output: Linear
     let width: Int
     private let store: ParameterStore
-    /// How sequences switch states on as they need them; nil: they have all.
+    /// Activation of states within a sequence; nil: all states of the layer are active.
     private let activation: (any ActivationPolicy)?
-    /// Tokens between two boundaries at which something other than the propagator looks at the states.
+    /// Intervals in tokens at which parts other than the propagator inspect the states.
     let looks: [Int]
 
-    /// The parts that can be exchanged, each built from a parameter builder that carries its name.
+    /// The exchangeable parts, each created with a parameter builder for its path.
     public struct Parts {
         public var routing: (ParameterBuilder) -> any RoutingPolicy
         public var update: (ParameterBuilder) -> any StateUpdateRule
@@ -56,8 +55,8 @@ public final class NSTMLayer: SequenceMixer {
     ///   - states: number of states N.
     ///   - interval: tokens between two interactions of the states.
     ///   - window: local causal window W, nil for none.
-    ///   - l0Penalty: weight of the learned keep gate's price, nil for no gate.
-    ///   - lifecycle: pruning and allocation of states in training; nil: all states are active for ever.
+    ///   - l0Penalty: weight of the penalty of the learned L0 gates, nil for no gates.
+    ///   - lifecycle: pruning and allocation of states in training; nil: all states are always active.
     public init(
         _ parameters: ParameterBuilder, width: Int, heads: Int, states: Int, parts: Parts, interval: Int = 64, window: Int? = nil,
         convolutionWidth: Int = 4, l0Penalty: Double? = nil, lifecycle: StateLifecycleConfiguration? = nil,
@@ -84,14 +83,14 @@ public final class NSTMLayer: SequenceMixer {
         if let count = lifecycle?.initialActive, count < states { manager.active = (0..<states).map { $0 < count } }
     }
 
-    /// Parameters for which this combination of strategies has no use: the first keys, where tokens read by routing alone and no
-    /// other part looks at keys.
+    /// Parameters that this combination of strategies does not use: the initial keys, if tokens read by routing alone and no
+    /// other part reads keys.
     public var unusedParameters: [Parameter] {
         let isUnused =
             attention.readout is RoutedReadout && propagator.rule is any TokenDrivenUpdateRule && propagator.interaction == nil
         return isUnused ? [manager.initialKeys] : []
     }
-    /// The parameters that have one row for each state.
+    /// The parameters with one row per state.
     public var stateParameters: [Parameter] {
         store.all.filter { $0.stateAxis != nil && (path.isEmpty || $0.path.hasPrefix(path + ".")) }
     }
@@ -106,7 +105,7 @@ public final class NSTMLayer: SequenceMixer {
         }
     }
 
-    /// The states before the first token of new sequences, with what the rule counts.
+    /// The states before the first token of new sequences, with the usage counts of the rule.
     package func initialState(batch: Int, _ activity: StateActivity, _ context: ForwardContext) -> StateBank {
         var states = manager.initialState(batch: batch, activity, context)
         states.usage = propagator.rule.initialUsage.map {
@@ -116,7 +115,7 @@ public final class NSTMLayer: SequenceMixer {
     }
 
     public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
-        // Who is active does not matter yet; each pass over tokens asks the manager, and pays for the keep gates, once.
+        // The activity does not matter here; it is computed once per forward pass, with the penalty of the L0 gates.
         let bank = initialState(batch: batch, StateActivity(heads: manager.heads), context)
         let dtype = bank.keys.dtype
         var s = MixerCache()
@@ -159,10 +158,10 @@ public final class NSTMLayer: SequenceMixer {
         }
     }
 
-    /// Routes tokens, and runs them through the states: all at once, or from boundary to boundary, where sequences switch states
-    /// on as they need them, or the router looks at what states hold.
+    /// Routes tokens and runs them through the states: all at once, or segment by segment if states are activated within a
+    /// sequence or the router inspects the states.
     /// - Parameters:
-    ///   - routing: what the policy carries from part to part.
+    ///   - routing: what the policy carries from segment to segment.
     ///   - own: the activity of each sequence, [B, N].
     private func run(
         _ x: Variable, _ qkv: Variable, _ states: inout StateBank, _ routing: inout Variable?, _ own: inout Tensor?,
@@ -172,7 +171,7 @@ public final class NSTMLayer: SequenceMixer {
         if let policy = activation, own == nil { own = policy.initialState(batch: x.shape[0], manager, x.dtype) }
         if looks.isEmpty { return part(x, qkv, activity, &states, &routing, &own, position, context) }
         let lengths = StatePropagator.lengths(of: x.shape[1], from: position, looks)
-        // A sequence that is not streamed has parts all the same.
+        // A sequence that is not streamed is split into segments too.
         if routing == nil, lengths.count > 1 {
             routing = router.initialState(batch: x.shape[0], x.dtype).map { context.constant($0) }
         }
@@ -183,7 +182,7 @@ public final class NSTMLayer: SequenceMixer {
         }
         return Variable.concatenate(reads, axis: 1)
     }
-    /// A part of a sequence in which nothing is decided but at its first token.
+    /// Processes a segment; activity and routing keys are updated only at its first token.
     private func part(
         _ x: Variable, _ qkv: Variable, _ activity: StateActivity, _ states: inout StateBank, _ routing: inout Variable?,
         _ own: inout Tensor?, _ at: Int, _ context: ForwardContext
@@ -203,7 +202,7 @@ public final class NSTMLayer: SequenceMixer {
         let routed = context.scope("router") {
             router.route(x, states.activity, position: at, carried: routing, context)
         }
-        // A sequence as a whole carries nothing on.
+        // Without a cache nothing is carried.
         if routing != nil { routing = routed.carried }
         let result = propagator(
             tokens: x, qkv: qkv, routing: routed, states: states, readout: attention.readout, position: at, context)
@@ -215,7 +214,7 @@ public final class NSTMLayer: SequenceMixer {
 // MARK: Cost
 
 extension NSTMLayer: CostReporting {
-    /// nil also for a layer whose sequences switch states on as they need them: that depends on the tokens.
+    /// Multiply-adds of a pass; nil also if states are activated within a sequence, because the cost then depends on the tokens.
     public func multiplyAdds(_ pass: PassSize) -> Int? {
         let dimensions = LayerDimensions(width: width, heads: manager.heads, states: manager.count)
         let active = manager.activity(batch: 1, ForwardContext(.evaluate)).active(of: manager.count).count
@@ -224,16 +223,16 @@ extension NSTMLayer: CostReporting {
         let position = pass.carriesState ? pass.position : 0, interval = propagator.interval
         var sum = router.multiplyAdds(states), cuts = looks
         if let interaction = propagator.interaction {
-            guard let talk = interaction as? any StrategyCost else { return nil }
+            guard let exchange = interaction as? any StrategyCost else { return nil }
             // Multiples of the interval among the positions of this pass, without 0.
             let times = (position + pass.tokens - 1) / interval - max(0, position - 1) / interval
-            sum += times * talk.multiplyAdds(states)
+            sum += times * exchange.multiplyAdds(states)
             cuts.append(interval)
         }
         for length in StatePropagator.lengths(of: pass.tokens, from: position, cuts) {
-            var stretch = states
-            stretch.size.tokens = length
-            guard let cost = propagator.multiplyAdds(stretch, reading: attention.readout) else { return nil }
+            var segment = states
+            segment.size.tokens = length
+            guard let cost = propagator.multiplyAdds(segment, reading: attention.readout) else { return nil }
             sum += cost
         }
         // Projection, gate and output.
@@ -241,8 +240,8 @@ extension NSTMLayer: CostReporting {
         return attention.window.map { sum + windowMultiplyAdds(pass, width: width, window: $0) } ?? sum
     }
 
-    /// Bytes that are carried after a pass: keys and values of the states, what a rule counts and a router carries, the activity
-    /// of each sequence, the last inputs of the convolution and the window.
+    /// Bytes carried after a pass: keys, values and usage counts of the states, what the router carries, the activity of each
+    /// sequence, the last inputs of the convolution, and the window.
     public func stateBytes(_ pass: PassSize) -> Int? {
         let dtype = manager.initialKeys.value.dtype, n = manager.count
         var elements = n * 2 * width + (convolution.width - 1) * 3 * width

@@ -2,7 +2,7 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// The settings of the NSTM layers of a model: the strategies, and what is not a strategy.
+/// The configuration of the NSTM layers of a model: the strategies and the remaining settings.
 public struct NSTMLayerConfiguration: Sendable {
     /// States of each layer; one number for all layers when the configuration gives one.
     ///
@@ -12,19 +12,19 @@ public struct NSTMLayerConfiguration: Sendable {
     public var isBidirectional = false
     public var router: any RoutingConfiguration = TopKRouting.Configuration()
     public var update: any UpdateRuleConfiguration = GatedSlotsRule.Configuration()
-    /// nil: states do not interact.
+    /// Interaction among states; nil: states do not interact.
     public var interaction: (any InteractionConfiguration)?
     /// Tokens between two interactions.
     public var interval = 64
-    /// nil: the default of the routing policy, or else of the update rule.
+    /// Readout; nil: the default of the routing policy, or else of the update rule.
     public var readout: (any ReadoutConfiguration)?
-    /// Tokens of the local causal attention; nil: none.
+    /// Window of the local causal attention in tokens; nil: none.
     public var window: Int?
-    /// Tokens of the short convolution.
+    /// Width of the short convolution in tokens.
     public var convolution = 4
     /// Weight of the expected number of active states in the loss; nil: states have no gates.
     public var l0Penalty: Double?
-    /// nil: all states are active for ever.
+    /// Pruning, allocation and activation of states; nil: all states are always active.
     public var lifecycle: StateLifecycleConfiguration?
     private var width = 0
     private var heads = 0
@@ -32,12 +32,12 @@ public struct NSTMLayerConfiguration: Sendable {
     public init() {}
     /// Reads `states`, `router`, `update`, `interaction`, `read`, `convolution`, `l0-penalty`, `bidirectional` and `lifecycle`.
     ///
-    /// `states` is a number, or a list with one number for each layer, which is what remains when states have been removed.
+    /// `states` is a number, or a list with one number per layer, as after the removal of states.
     /// - Parameter layers: number of blocks of the model.
     public init(_ reader: ConfigurationReader, width: Int, heads: Int, layers: Int = 1, strategies: Strategies) {
         read(reader, width: width, heads: heads, layers: layers, strategies: strategies)
     }
-    /// Reads everything with the present values as defaults.
+    /// Reads all keys, with the current values as defaults.
     private mutating func read(_ reader: ConfigurationReader, width: Int, heads: Int, layers: Int, strategies: Strategies) {
         self.width = width
         self.heads = heads
@@ -54,22 +54,23 @@ public struct NSTMLayerConfiguration: Sendable {
         }
         // Defaults and ranges are those of the largest layer.
         let largest = LayerDimensions(width: width, heads: heads, states: states.max()!, choices: choices)
-        let route = reader.child("router"), write = reader.child("update"), talk = reader.child("interaction")
+        let route = reader.child("router"), write = reader.child("update"), exchange = reader.child("interaction")
         router = route.value(in: strategies.routings, default: router, largest)
         update = write.value(in: strategies.updates, default: update, largest)
-        interaction = talk.optionalValue(in: strategies.interactions, default: interaction, largest)
-        if interaction != nil { interval = talk.int("interval", default: interval, in: 1...1_000_000) }
+        interaction = exchange.optionalValue(in: strategies.interactions, default: interaction, largest)
+        if interaction != nil { interval = exchange.int("interval", default: interval, in: 1...1_000_000) }
         let read = reader.child("read"), usual = readout ?? router.defaultReadout ?? update.defaultReadout
         readout = read.value(in: strategies.readouts, default: usual, largest)
         window = read.optionalInt("window", default: window, in: 1...1_000_000)
-        for section in [route, write, talk, read] { section.finish() }
+        for section in [route, write, exchange, read] { section.finish() }
         convolution = reader.int("convolution", default: convolution, in: 1...64)
         l0Penalty = reader.optionalDouble("l0-penalty", default: l0Penalty, in: 0...1e6)
         if reader.contains("lifecycle") && lifecycle == nil { lifecycle = StateLifecycleConfiguration() }
         lifecycle?.read(reader.child("lifecycle"), largest, strategies)
     }
 
-    /// - Parameter layer: index of the layer in the model, for layers whose numbers of states differ.
+    /// The layer of a block.
+    /// - Parameter layer: index of the layer in the model, for layers with different numbers of states.
     public func layer(_ parameters: ParameterBuilder, layer: Int = 0, residual: Initializer) -> NSTMLayer {
         let n = states.count == 1 ? states[0] : states[layer]
         return NSTMLayer(
@@ -82,7 +83,7 @@ public struct NSTMLayerConfiguration: Sendable {
             routing: { router.make($0, size) }, update: { update.make($0, size) },
             interaction: interaction.map { interaction in { interaction.make($0, size) } }, readout: { read.make($0, size) })
     }
-    /// The mixer of a block of a model: a layer, or two that read the sequence from both ends.
+    /// The mixer of a block: a layer, or two that read the sequence in both directions.
     public func mixer(_ parameters: ParameterBuilder, block: Int, residual: Initializer) -> any SequenceMixer {
         guard isBidirectional else { return layer(parameters, layer: block, residual: residual) }
         return BidirectionalLayer(

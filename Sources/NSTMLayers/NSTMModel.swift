@@ -16,8 +16,7 @@ public final class NSTMModel: SequenceModel {
 }
 
 extension SequenceModel {
-    /// The layers of explicit states, first to last, of a block that reads both ways the forward one first; none in a model of
-    /// another kind.
+    /// The layers of explicit states in order, of a bidirectional block the forward one first; empty for a model of another kind.
     public var stateLayers: [NSTMLayer] {
         blocks.flatMap { block in
             if let both = block.mixer as? BidirectionalLayer { return [both.forward, both.backward] }

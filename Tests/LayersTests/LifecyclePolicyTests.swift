@@ -15,11 +15,11 @@ import Testing
         StateView(
             step: 100, layer: "l",
             states: [
-                State(place: 0, identity: 10, age: 100, idle: 0, write: 0.3, read: 0.1, saliency: 4, ablation: 0.02),
-                State(place: 2, identity: 12, age: 100, idle: 7, write: 0.1, read: 0.4, saliency: 1, ablation: -0.01),
+                State(index: 0, identity: 10, age: 100, idle: 0, write: 0.3, read: 0.1, saliency: 4, ablation: 0.02),
+                State(index: 2, identity: 12, age: 100, idle: 7, write: 0.1, read: 0.4, saliency: 1, ablation: -0.01),
                 State(
-                    place: 3, identity: 13, age: 100, idle: 0, write: 0.2, read: 0.3, saliency: 2, l0Gate: 0.5, ablation: 0.05),
-                State(place: 5, identity: 15, age: 20, idle: 3, write: 0.2, read: 0.2, saliency: 3, l0Gate: 0, ablation: 0.01),
+                    index: 3, identity: 13, age: 100, idle: 0, write: 0.2, read: 0.3, saliency: 2, l0Gate: 0.5, ablation: 0.05),
+                State(index: 5, identity: 15, age: 20, idle: 3, write: 0.2, read: 0.2, saliency: 3, l0Gate: 0, ablation: 0.01),
             ], free: 2)
     }
     private func candidates(_ policy: some PruningPolicy, _ view: StateView) -> [Int] {

@@ -115,27 +115,27 @@ import Testing
         })
         let life = try #require(StateLifecycle([m.layer])), manager = m.layer.manager
         #expect(manager.active == [true, true, true, true, false, false])
-        var allocations: [(step: Int, state: Int, place: Int)] = []
+        var allocations: [(step: Int, state: Int, index: Int)] = []
         for step in 1...8 {
             _ = pass(m, life, step: step)
             let before = life.layers[0].statistics
             for (layer, change) in life.finish(step: step, loss: 1, key: RandomKey(0), measure: { 0 }) {
-                allocations.append((step, change.event.state, change.place))
+                allocations.append((step, change.event.state, change.index))
                 _ = before
                 let rows = layer.stateParameters.filter { $0 !== manager.mask && $0 !== manager.identityNumbers }
                 #expect(rows.count == 4)
-                let models = (0..<6).filter { place in
-                    place != change.place
+                let models = (0..<6).filter { index in
+                    index != change.index
                         && rows.allSatisfy {
                             same(
-                                $0.value.select(axis: $0.stateAxis!, place).contiguous(),
-                                $0.value.select(axis: $0.stateAxis!, change.place).contiguous())
+                                $0.value.select(axis: $0.stateAxis!, index).contiguous(),
+                                $0.value.select(axis: $0.stateAxis!, change.index).contiguous())
                         }
                 }
                 #expect(!models.isEmpty)
             }
         }
-        #expect(allocations.map(\.step) == [2, 4] && allocations.map(\.place) == [4, 5])
+        #expect(allocations.map(\.step) == [2, 4] && allocations.map(\.index) == [4, 5])
         // New identifiers continue the sequence, and those of other states do not change.
         #expect(allocations.map(\.state) == [6, 7])
         #expect(manager.identities == [0, 1, 2, 3, 6, 7] && manager.nextIdentity.value.item() == 8)

@@ -2,12 +2,12 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// The pass of a layer, or of a stretch of tokens between two boundaries, for strategies that say what they cost in it.
+/// A pass of a layer, or of a segment of tokens between two boundaries, as strategies need it to state their cost.
 public struct StatePass: Sendable {
     public var size: PassSize
-    /// D, H and N.
+    /// Sizes of the layer: D, H and N.
     public var dimensions: LayerDimensions
-    /// States that are active, A, and those of them that a token is routed to.
+    /// Number of active states A, and of those to which a token is routed.
     public var active: Int
     public var reached: Int
     public init(size: PassSize, dimensions: LayerDimensions, active: Int, reached: Int) {
@@ -21,27 +21,27 @@ public struct StatePass: Sendable {
     var states: Int { dimensions.states }
 }
 
-/// A strategy that says what it costs: multiply-adds in evaluation by formula, which are what `Work.counting` counts.
+/// A strategy that states its cost: multiply-adds in evaluation by formula, equal to the count of `Work.counting`.
 ///
-/// A strategy need not; the layer it is part of then does not say either.
+/// Stating it is optional; without it the cost of the layer is not stated either.
 public protocol StrategyCost: AnyObject {
     /// Of all tokens of a pass; of an interaction, of one conversation of all sequences. An update rule says it of the update
     /// alone, whatever reads; one for which that makes a difference is an `UpdateCost`.
     func multiplyAdds(_ pass: StatePass) -> Int
 }
 
-/// An update rule that says what it costs together with what its tokens read: a scan does both at once.
+/// An update rule that states its cost together with that of the reads, because a scan computes both at once.
 public protocol UpdateCost: AnyObject {
-    /// Of a stretch of tokens and their reads; nil when it cannot say for this readout.
+    /// Multiply-adds of a segment of tokens and their reads; nil if the cost with this readout is unknown.
     func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int?
 }
 
-/// A readout that says what the weights of its reads cost by themselves: the mix of values is then part of a scan.
+/// A readout that states the cost of its read weights alone, for scans that include the mix of the values.
 public protocol ReadWeightCost: StrategyCost {
     func weightMultiplyAdds(_ pass: StatePass) -> Int
 }
 
-/// A routing policy that says what it costs and how many of so many active states it sends a token to.
+/// A routing policy that states its cost and how many of the active states it routes a token to.
 public protocol RoutingCost: StrategyCost {
     func reached(of active: Int) -> Int
 }
@@ -54,6 +54,6 @@ extension StatePass {
     var stepped: Int { 2 * max(1, reached) <= states ? max(1, reached) : states }
 }
 
-/// How often the gates of a token are computed step by step: when a scan is asked for and there is none, for the update, and for
-/// what is seen of it.
+/// How often the gates of a token are computed step by step when a scan is requested but not available: for the scan, for the
+/// update and for the view of the states.
 let stepwise = 3

@@ -2,11 +2,11 @@ import NSTMAutograd
 import NSTMConfiguration
 import NSTMModules
 
-/// States mix through r shared channels, each a learned combination of all states: heard = S Cᵀ norm(V) with C, S ∈ ℝᴺˣʳ, then V
-/// ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(heard).
+/// Mixing of the states through r shared channels, each a learned combination of all states: V ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(S Cᵀ
+/// norm(V)) with C, S ∈ ℝᴺˣʳ.
 ///
-/// 4 N r D operations and 2 N r parameters instead of attention's; who talks to whom does not depend on what they hold. The token
-/// mixing of MLP-Mixer (Tolstikhin et al., 2021), linear and of rank r.
+/// It has 4 N r D operations and 2 N r parameters instead of those of attention; the mixing weights do not depend on the values.
+/// This is the token mixing of MLP-Mixer (Tolstikhin et al., 2021), linear and of rank r.
 public final class LowRankInteraction: StateInteraction {
     /// C and S, [N, r].
     private let collect: Parameter
@@ -24,9 +24,9 @@ public final class LowRankInteraction: StateInteraction {
     }
     public func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
         var seen = norm(states.values, context)
-        // A state speaks as loudly as it is active.
+        // The contribution of a state is proportional to its activity.
         if let bias = states.activity.readBias { seen = seen * bias.exp().unsqueezed(axis: 2) }
-        return change(states, heard: context[spread].matmul(context[collect].matmul(seen, transposeSelf: true)), context)
+        return change(states, message: context[spread].matmul(context[collect].matmul(seen, transposeSelf: true)), context)
     }
 }
 
@@ -36,7 +36,7 @@ extension LowRankInteraction {
     public struct Configuration: InteractionConfiguration {
         public static let type = "low-rank"
         public static let summary = "mixing of states through r shared channels"
-        /// r; nil: 8, or the number of states where there are fewer.
+        /// Rank r; nil: 8, or the number of states if it is smaller.
         public var rank: Int?
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {

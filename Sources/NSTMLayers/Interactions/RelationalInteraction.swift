@@ -28,8 +28,8 @@ public final class RelationalInteraction: StateInteraction {
     }
     public func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
         let m = norm(states.values + context[identity], context)
-        let heard = attended(m + attention(m, keyBias: states.activity.readBias, context), context)
-        return change(states, heard: heard + feedForward(heard, context), context)
+        let message = attended(m + attention(m, keyBias: states.activity.readBias, context), context)
+        return change(states, message: message + feedForward(message, context), context)
     }
 }
 
@@ -41,7 +41,7 @@ extension RelationalInteraction {
         public static let summary = "attention among states with a feed-forward part"
         /// Heads of the attention; nil: those of the layer.
         public var heads: Int?
-        /// Width of the feed-forward part; nil: the width of the layer.
+        /// Width of the feed-forward layer; nil: the width of the layer.
         public var hidden: Int?
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {

@@ -3,11 +3,11 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// Gated attention among states in which each head of a state hears only the k states that score highest: sparse communication
-/// between recurrent modules (Goyal et al., 2019, "Recurrent independent mechanisms", with the choice on the hearing side, since
-/// there is no input between tokens to choose who listens).
+/// Gated attention among states in which each head of a state attends only to the k states with the highest scores.
 ///
-/// With k = N it is `StateAttentionInteraction`.
+/// This is the sparse communication between recurrent modules of Goyal et al., 2019, "Recurrent independent mechanisms", with the
+/// selection by the receiving states, because between tokens there is no input to select the receivers. With k = N it equals
+/// `StateAttentionInteraction`.
 public final class SparseAttentionInteraction: StateInteraction {
     public let k: Int
     private let heads: Int
@@ -30,7 +30,7 @@ public final class SparseAttentionInteraction: StateInteraction {
     }
     public func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
         let b = states.batch, n = states.count, width = states.values.shape[2], d = width / heads
-        // With nobody there, nobody hears anything.
+        // Without active states there is nothing to attend to.
         guard !states.activity.active(of: n).isEmpty else { return states }
         let seen = norm(states.values + context[identity], context)
         let parts = projection(seen, context).split(axis: 2, into: 3).map {
@@ -39,8 +39,8 @@ public final class SparseAttentionInteraction: StateInteraction {
         var scores = parts[0].matmul(parts[1], transposeOther: true) / Double(d).squareRoot()
         if let bias = states.activity.readBias { scores = scores + bias.unsqueezed(axis: 1).unsqueezed(axis: 1) }
         if k < n { scores = scores.keeping(scores.value.largest(k)) }
-        let heard = scores.softmax().matmul(parts[2]).permuted([0, 2, 1, 3]).reshaped([b, n, width])
-        return change(states, heard: output(heard, context), context)
+        let message = scores.softmax().matmul(parts[2]).permuted([0, 2, 1, 3]).reshaped([b, n, width])
+        return change(states, message: output(message, context), context)
     }
 }
 
@@ -52,7 +52,7 @@ extension SparseAttentionInteraction {
         public static let summary = "attention in which each state reads k others"
         /// Heads of the attention; nil: those of the layer.
         public var heads: Int?
-        /// States that each head of a state reads; nil: 4, or all where there are fewer.
+        /// Number of states that each head of a state attends to; nil: 4, or all if there are fewer.
         public var k: Int?
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
@@ -78,7 +78,7 @@ extension InteractionConfiguration where Self == SparseAttentionInteraction.Conf
 // MARK: Cost
 
 extension SparseAttentionInteraction: StrategyCost {
-    /// Only who is heard is sparse, not the work.
+    /// The work is that of dense attention; only the attention weights are sparse.
     public func multiplyAdds(_ pass: StatePass) -> Int {
         pass.active == 0 ? 0 : pass.size.batch * pass.states * pass.width * (4 * pass.width + 2 * pass.states)
     }

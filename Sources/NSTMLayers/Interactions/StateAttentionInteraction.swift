@@ -5,8 +5,8 @@ import NSTMTensor
 
 /// Gated attention among states: Δ = MHA(norm(V + identity)), V ← γ ⊙ V + (1 − γ) ⊙ RMSNorm(Δ), γ = σ(b).
 ///
-/// b starts at 2, so that the layer starts near the identity; the norm keeps states bounded. Learned identities tell states
-/// with equal contents apart (Hutchins et al., 2022, "Block-recurrent transformers"), weakly at the scale at which they start.
+/// b starts at 2, so that the layer starts close to the identity; the norm keeps states bounded. Learned identities distinguish
+/// states with equal contents (Hutchins et al., 2022, "Block-recurrent transformers"); their initial scale is small.
 public final class StateAttentionInteraction: StateInteraction {
     private let identity: Parameter
     private let norm: RMSNorm
@@ -21,7 +21,7 @@ public final class StateAttentionInteraction: StateInteraction {
     }
     public func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank {
         let seen = norm(states.values + context[identity], context)
-        return change(states, heard: attention(seen, keyBias: states.activity.readBias, context), context)
+        return change(states, message: attention(seen, keyBias: states.activity.readBias, context), context)
     }
 }
 

@@ -3,16 +3,17 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// Exchange of information among the states of a layer, after every interval of tokens.
+/// An exchange of information among the states of a layer, run at multiples of an interval of tokens.
 public protocol StateInteraction: AnyObject {
     func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank
 }
 
 // MARK: Configuration
 
-/// The settings of an interaction among states, which make it.
+/// The configuration of an interaction among states, which creates it.
 public protocol InteractionConfiguration: Configurable where Scope == LayerDimensions {
-    /// The strategy for a layer, of settings that have been read for this layer or a larger one.
+    /// The interaction for a layer, whose number of states may be smaller than that of the layer for which the settings were
+    /// read.
     func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateInteraction
 }
 

@@ -4,10 +4,10 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Pruning and allocation of one layer's states in training: collects the statistics that policies need, asks the policies at
-/// every interval, and activates and deactivates states.
+/// Pruning and allocation of the states of one layer in training.
 ///
-/// Deterministic: the same steps give the same events.
+/// It collects the statistics that the policies need, evaluates the policies at every interval, and activates and deactivates
+/// states. It is deterministic: the same steps give the same events.
 public final class LayerLifecycle {
     public let layer: NSTMLayer
     public let plan: StateLifecycleConfiguration
@@ -16,9 +16,9 @@ public final class LayerLifecycle {
     private var allocation: any AllocationPolicy
     private var history = DecisionHistory()
 
-    /// What is remembered between decisions.
+    /// The history that decisions depend on.
     struct DecisionHistory: StoredValue, Sendable {
-        /// Decisions in a row in which each identity was a candidate.
+        /// Number of consecutive decisions in which each identity was a candidate.
         var pruneVotes: [Int: Int] = [:]
         /// Identities allocated during the run.
         var allocated: [Int] = []
@@ -29,7 +29,7 @@ public final class LayerLifecycle {
         var loss = StateStatistics.Average(), square = StateStatistics.Average()
         var recent = 0.0, count = 0
 
-        /// A pause doubles with every mistake, up to this.
+        /// Upper limit of the cooldown, which is doubled when a new state is pruned again.
         static let longestCooldown = 1_000_000
 
         var issues: [String] {
@@ -48,7 +48,7 @@ public final class LayerLifecycle {
             return issues.list
         }
     }
-    /// Everything that a run needs to go on, as text for a checkpoint.
+    /// The state of the lifecycle that a resumed run needs.
     struct Memory: StoredValue {
         let statistics: StateStatistics
         let history: DecisionHistory
@@ -78,14 +78,14 @@ public final class LayerLifecycle {
     /// A change of one state, with its index.
     public struct Change: Sendable {
         public let event: StateEvent
-        public let place: Int
+        public let index: Int
     }
 
     /// Ends a training step; every `interval` steps policies decide.
     /// - Parameters:
     ///   - step: steps done, this one included.
     ///   - loss: the training loss of the step.
-    ///   - measure: the model's loss on a fixed batch, for policies that try what happens without a state.
+    ///   - measure: the model's loss on a fixed batch, for policies that mask states.
     func finish(step: Int, loss: Double, key: RandomKey, measure: () -> Double) -> [Change] {
         let manager = layer.manager
         statistics.finish(step: step, identities: manager.identities, active: manager.active)
@@ -105,7 +105,7 @@ public final class LayerLifecycle {
                 if !changes.isEmpty { history.cooldownLeft = history.nextCooldown ?? plan.limits.cooldown }
             }
         }
-        // The window of losses begins anew with every decision.
+        // The window of losses is restarted at every decision.
         let mean = history.recent / Double(history.count), weight = pow(plan.smoothing, Double(history.count))
         history.loss.add(mean, weight)
         history.square.add(mean * mean, weight)
@@ -113,8 +113,8 @@ public final class LayerLifecycle {
         return changes
     }
 
-    /// What policies see now.
-    /// - Parameter measure: asked for only if the pruning policy wants an ablation.
+    /// What policies observe now.
+    /// - Parameter measure: the model's loss on a fixed batch; called only if the pruning policy needs an ablation.
     func view(step: Int, _ measure: () -> Double) -> StateView {
         let ablations = pruning?.needs.contains(.ablation) ?? false ? LayerLifecycle.ablation(layer, measure) : [:]
         let mean = history.loss.value
@@ -124,16 +124,16 @@ public final class LayerLifecycle {
         view.lossDeviation = max(0, history.square.value - mean * mean).squareRoot()
         return view
     }
-    /// Growth of the loss without each active state, by identity.
+    /// Increase of the loss without each active state, by identity.
     package static func ablation(_ layer: NSTMLayer, _ measure: () -> Double) -> [Int: Double] {
         let manager = layer.manager, active = manager.active, identities = manager.identities
         guard active.count(where: { $0 }) > 1 else { return [:] }
         let base = measure()
         var growth: [Int: Double] = [:]
-        for place in active.indices where active[place] {
-            manager.active[place] = false
-            growth[identities[place]] = measure() - base
-            manager.active[place] = true
+        for index in active.indices where active[index] {
+            manager.active[index] = false
+            growth[identities[index]] = measure() - base
+            manager.active[index] = true
         }
         return growth
     }
@@ -146,7 +146,7 @@ public final class LayerLifecycle {
         var active = layer.manager.active
         let changes = pruned.map { index, reason in
             let state = view.states[index]
-            active[state.place] = false
+            active[state.index] = false
             statistics.end(state.identity)
             if let i = history.allocated.firstIndex(of: state.identity) {
                 history.allocated.remove(at: i)
@@ -156,7 +156,7 @@ public final class LayerLifecycle {
             return Change(
                 event: StateEvent(
                     step: view.step, layer: path, state: state.identity, kind: .pruned, score: scores[index], reason: reason),
-                place: state.place)
+                index: state.index)
         }
         layer.manager.active = active
         return changes
@@ -165,9 +165,9 @@ public final class LayerLifecycle {
         guard let proposal = allocation.propose(view, key.fold("allocation")) else { return [] }
         let wanted = min(proposal.count, plan.limits.maxChanges, view.free), manager = layer.manager
         return (0..<max(0, wanted)).map { i in
-            let place = manager.active.firstIndex(of: false)!, identity = manager.allocate(at: place)
+            let index = manager.active.firstIndex(of: false)!, identity = manager.allocate(at: index)
             if plan.initialization == .copy, let model = zip(view.states, view.importance).max(by: { $0.1 < $1.1 })?.0 {
-                layer.copyState(from: model.place, to: place, noise: plan.noise, key.fold("birth").fold(i))
+                layer.copyState(from: model.index, to: index, noise: plan.noise, key.fold("birth").fold(i))
             }
             statistics.begin(identity, step: view.step)
             history.allocated.append(identity)
@@ -175,7 +175,7 @@ public final class LayerLifecycle {
                 event: StateEvent(
                     step: view.step, layer: path, state: identity, kind: .allocated, score: proposal.score,
                     reason: proposal.reason),
-                place: place)
+                index: index)
         }
     }
 
@@ -190,8 +190,8 @@ public final class LayerLifecycle {
         return Memory(
             statistics: statistics, history: history, pruning: pruning.map { text(of: $0) }, allocation: text(of: allocation))
     }
-    /// What takes a saved memory over.
-    /// - Throws: `StoredValueError` when it is not one of this layer's policies; nothing is changed then.
+    /// A closure that restores a saved memory.
+    /// - Throws: `StoredValueError` if the memory is not that of this layer's policies; nothing is changed in this case.
     func restoration(of memory: Memory) throws -> () -> Void {
         func decoded<M: Codable>(_ type: M.Type, _ text: String, _ name: String) throws -> M {
             do {

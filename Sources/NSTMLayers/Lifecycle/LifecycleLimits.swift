@@ -14,18 +14,18 @@ public struct LifecycleLimits: Sendable, Equatable {
     public var gracePeriod = 500
     /// Smallest number of active states.
     public var minActive = 1
-    /// Decisions without an allocation after a change.
+    /// Number of decisions without an allocation after a change.
     ///
-    /// Doubled whenever a state is pruned that was allocated during the run: where every new state is pruned again, allocations
-    /// become rare.
+    /// It is doubled whenever a state that was allocated during the run is pruned, so that allocations become rare where every
+    /// new state is pruned again.
     public var cooldown = 2
 
     public init() {}
 
     /// The candidates that are pruned now.
     /// - Parameters:
-    ///   - candidates: indices into the view's states, those that are worth least first.
-    ///   - pruneVotes: decisions in a row in which each identity was a candidate; updated.
+    ///   - candidates: indices into the view's states, lowest score first.
+    ///   - pruneVotes: number of consecutive decisions in which each identity was a candidate; updated.
     package func selectPruned(
         _ candidates: [(index: Int, reason: String)], _ view: StateView, _ pruneVotes: inout [Int: Int]
     ) -> [(index: Int, reason: String)] {

@@ -1,7 +1,7 @@
 import NSTMTensor
 
-/// Of a policy that goes by what it sees alone.
+/// The memory of a stateless policy.
 public struct NoMemory: Codable, Sendable { public init() {} }
 
-/// A number as reasons write it.
+/// A number with few digits, for the reasons of decisions.
 func short(_ x: Double) -> String { String(describing: Float(x)) }

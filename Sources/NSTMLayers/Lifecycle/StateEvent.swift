@@ -1,14 +1,14 @@
-/// A state was born or has died.
+/// The allocation or pruning of a state.
 public struct StateEvent: Codable, Sendable, Equatable {
     public enum Kind: String, Codable, Sendable { case allocated, pruned }
-    /// Training steps done.
+    /// Number of training steps done.
     public let step: Int
     /// Path of the layer.
     public let layer: String
-    /// Who: an identity that stays when others are removed.
+    /// Identity of the state, which does not change when others are removed.
     public let state: Int
     public let kind: Kind
-    /// What the policy went by.
+    /// The score on which the policy based its decision.
     public let score: Double
     public let reason: String
 

@@ -4,33 +4,34 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// The lives of the states of all layers of a model. A training loop sets it as the observer of each pass, ends each step with
-/// `finish`, and saves `memory`:
+/// The lifecycles of the states of all layers of a model.
+///
+/// A training loop sets it as the observer of each pass, ends each step with `finish`, and saves `memory`:
 ///
 /// ```swift
-/// let life = StateLifecycle(model)
-/// context.observer = life
+/// let lifecycle = StateLifecycle(model)
+/// context.observer = lifecycle
 /// … forward, backward, update …
-/// for change in life.finish(step: step, loss: loss, key: key, measure: { … }) { … }
+/// for change in lifecycle.finish(step: step, loss: loss, key: key, measure: { … }) { … }
 /// ```
 public final class StateLifecycle: PassObserver {
     public let layers: [LayerLifecycle]
-    private let places: LayerIndices
+    private let layerIndices: LayerIndices
 
-    /// Layers whose settings let states be pruned or allocated; nil when there are none.
+    /// The lifecycles of the layers whose settings allow pruning or allocation; nil if there are none.
     public init?(_ layers: [NSTMLayer]) {
         self.layers = layers.compactMap { layer in layer.lifecycle.flatMap { $0.isEventful ? LayerLifecycle(layer, $0) : nil } }
-        places = LayerIndices(self.layers.map(\.path))
+        layerIndices = LayerIndices(self.layers.map(\.path))
         guard !self.layers.isEmpty else { return nil }
     }
     public convenience init?(_ model: SequenceModel) { self.init(model.stateLayers) }
 
     public func wants(_ name: String, at path: String) -> Bool {
-        guard let i = places[path], let name = StateObservation(rawValue: name) else { return false }
+        guard let i = layerIndices[path], let name = StateObservation(rawValue: name) else { return false }
         return layers[i].needs.contains(name)
     }
     public func observe(_ name: String, _ value: Tensor, at path: String) {
-        guard let i = places[path], let name = StateObservation(rawValue: name) else { return }
+        guard let i = layerIndices[path], let name = StateObservation(rawValue: name) else { return }
         layers[i].observe(name, value)
     }
     /// Ends a training step.
@@ -47,7 +48,7 @@ public final class StateLifecycle: PassObserver {
         }
     }
 
-    /// Everything that a run needs to go on, by layer.
+    /// The state of the lifecycles that a resumed run needs, by layer.
     public struct Memory: StoredValue {
         let layers: [String: LayerLifecycle.Memory]
 
@@ -58,8 +59,9 @@ public final class StateLifecycle: PassObserver {
         }
     }
     public var memory: Memory { Memory(layers: Dictionary(uniqueKeysWithValues: layers.map { ($0.path, $0.saved) })) }
-    /// What takes a saved memory over.
-    /// - Throws: `StoredValueError` when a policy's memory is of another kind or out of range; nothing is changed then.
+    /// A closure that restores a saved memory.
+    /// - Throws: `StoredValueError` if the memory of a policy is of another kind or out of range; nothing is changed in this
+    ///   case.
     public func restoration(of memory: Memory) throws -> () -> Void {
         let parts = try layers.compactMap { life in try memory.layers[life.path].map { try life.restoration(of: $0) } }
         return { for part in parts { part() } }

@@ -1,20 +1,20 @@
 import NSTMConfiguration
 import NSTMModules
 
-/// The settings of pruning and allocation of states in training, and of the activation of states within a sequence.
+/// The configuration of pruning and allocation of states in training, and of their activation within a sequence.
 public struct StateLifecycleConfiguration: Sendable {
     public var limits = LifecycleLimits()
     public var pruning: (any PruningPolicy)?
     public var allocation: any AllocationPolicy = StaticAllocation()
-    /// Which states a sequence uses, in training and afterwards; nil: all that are active.
+    /// Activation of states within a sequence, in training and afterwards; nil: all active states are used.
     public var activation: (any ActivationPolicy)?
     /// Whether states can change between training steps.
     var isEventful: Bool { pruning != nil || !(allocation is StaticAllocation) }
     /// Initial parameters of a new state.
     public enum Initialization: String, Sendable, CaseIterable {
-        /// The most important state's parameters, and noise.
+        /// The parameters of the most important state, with noise.
         case copy
-        /// The stored parameters of the index, those that the state before had.
+        /// The stored parameters at the index, those of the previous state there.
         case stored
     }
     public var initialization = Initialization.copy
@@ -22,13 +22,13 @@ public struct StateLifecycleConfiguration: Sendable {
     public var noise = 0.1
     /// Number of active states before the first step; nil: all.
     public var initialActive: Int?
-    /// β of the moving averages, for each step.
+    /// Decay β of the moving averages, per step.
     public var smoothing = 0.99
 
     public init() {}
 
     /// Reads `pruning`, `allocation`, `activation`, `initial-active`, `initialization`, `noise`, `smoothing` and the limits, with
-    /// the present values as defaults.
+    /// the current values as defaults.
     mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions, _ strategies: Strategies) {
         let prune = reader.child("pruning"), allocate = reader.child("allocation"), activate = reader.child("activation")
         pruning = prune.optionalValue(in: strategies.prunings, default: pruning, layer)

@@ -4,25 +4,26 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// What policies go by.
+/// The quantities on which policies base their decisions.
 ///
-/// Layers show it while they work (`ForwardContext.observe`).
+/// Layers report them during a pass (`ForwardContext.observe`).
 public enum StateObservation: String, Codable, Sendable, CaseIterable {
     /// Write weights [B, T, N].
     case write
-    /// Read weights [B, H, T, N]; rules that do not run as a fused scan show them token by token.
+    /// Read weights [B, H, T, N]; rules that do not run as a fused scan report them token by token.
     case read
-    /// Gradient of the loss by the logarithm of each state's activity, [B, N]: g · a at a = 1, the first-order change of the loss
-    /// when the state fades (Molchanov et al., 2019, "Importance estimation for neural network pruning"). Summed without its
-    /// sign.
+    /// Gradient of the loss with respect to the logarithm of each state's activity, [B, N].
+    ///
+    /// This is g · a at a = 1, the first-order change of the loss when the state fades (Molchanov et al., 2019, "Importance
+    /// estimation for neural network pruning"). Absolute values are summed.
     case saliency
     /// 1 − max cos(key, Kₙ) of each token's key and the active states after the last token, [B, T].
     case novelty
-    /// How much the loss grows without a state. Measured when it is asked for, not observed.
+    /// Increase of the loss without a state. Measured on request, not observed.
     case ablation
 }
 
-/// 1 − max cos(key, Kₙ) over active states, [B, T]; a layer without active states has only novel tokens.
+/// 1 − max cos(key, Kₙ) over active states, [B, T]; 1 in a layer without active states.
 /// - Parameters:
 ///   - keys: [B, T, D].
 ///   - states: [B, N, D].
@@ -31,9 +32,9 @@ func noveltyOfKeys(_ keys: Tensor, _ states: Tensor, _ activity: StateActivity) 
     return activity.hidingInactive(Variable(cosines)).value.maximum(axes: [2]).affine(-1, 1)
 }
 
-/// Moving averages of what the states of a layer do, by identity.
+/// Moving averages of the observations of a layer's states, by identity.
 public struct StateStatistics: StoredValue, Sendable {
-    /// An exponential mean that forgets its beginning: Σ βⁱ x / Σ βⁱ.
+    /// A bias-corrected exponential moving average: Σ βⁱ x / Σ βⁱ.
     struct Average: StoredValue, Sendable {
         var sum = 0.0, weight = 0.0
         var value: Double { weight > 0 ? sum / weight : 0 }
@@ -44,14 +45,14 @@ public struct StateStatistics: StoredValue, Sendable {
         var issues: [String] {
             var issues = RangeIssues()
             issues.check("sum", sum, in: StoredRange.finite)
-            // One and what rounding adds.
+            // 1 plus rounding errors.
             issues.check("weight", weight, in: 0...1.001)
             return issues.list
         }
     }
     struct Entry: StoredValue, Sendable {
         var write = Average(), read = Average(), saliency = Average()
-        /// Step in which the state was allocated; 0 for those that were there from the start.
+        /// Step in which the state was allocated; 0 for initial states.
         var allocationStep = 0
         /// Last step at which the state was written to.
         var used = 0
@@ -66,20 +67,20 @@ public struct StateStatistics: StoredValue, Sendable {
             return issues.list
         }
     }
-    /// A state counts as used in a step when a token's mean write weight is above this.
+    /// Mean write weight of a token above which a state counts as used in a step.
     public static let usedAbove = 1e-3
 
-    /// β of the averages, for each step.
+    /// Decay β of the averages, per step.
     public let smoothing: Double
     var entries: [Int: Entry] = [:]
     var novelty = Average()
-    // Sums of the pass at work.
+    // Sums of the current pass.
     private var writes: [Double] = [], reads: [Double] = [], gradients: [Double] = []
     private var writeCount = 0, readCount = 0, sequences = 0
     private var novelties = 0.0, noveltyCount = 0
 
     public init(smoothing: Double = 0.99) { self.smoothing = smoothing }
-    /// Sums of a pass are not saved: steps end before anything is.
+    /// Sums of a pass are not saved, because a checkpoint is written only after the end of a step.
     private enum CodingKeys: CodingKey { case smoothing, entries, novelty }
 
     public var issues: [String] {
@@ -93,7 +94,7 @@ public struct StateStatistics: StoredValue, Sendable {
         return issues.list
     }
 
-    /// Takes in what one layer shows; several parts of a pass add up.
+    /// Adds an observation of the layer; those of several segments of a pass are summed.
     public mutating func observe(_ name: StateObservation, _ value: Tensor) {
         func add(_ sums: inout [Double], _ axes: [Int]) {
             let new = value.sum(axes: axes).doubles()
@@ -117,17 +118,17 @@ public struct StateStatistics: StoredValue, Sendable {
         case .ablation: break
         }
     }
-    /// Ends a step: what was shown goes into the averages of the states at these places.
+    /// Ends a step: adds its observations to the averages of the states at the given indices.
     public mutating func finish(step: Int, identities: [Int], active: [Bool]) {
-        for (place, identity) in identities.enumerated() where active[place] {
+        for (index, identity) in identities.enumerated() where active[index] {
             var entry = entries[identity] ?? Entry()
             if writeCount > 0 {
-                let mean = writes[place] / Double(writeCount)
+                let mean = writes[index] / Double(writeCount)
                 entry.write.add(mean, smoothing)
                 if mean > StateStatistics.usedAbove { entry.used = step }
             }
-            if readCount > 0 { entry.read.add(reads[place] / Double(readCount), smoothing) }
-            if sequences > 0 { entry.saliency.add(gradients[place], smoothing) }
+            if readCount > 0 { entry.read.add(reads[index] / Double(readCount), smoothing) }
+            if sequences > 0 { entry.saliency.add(gradients[index], smoothing) }
             entries[identity] = entry
         }
         if noveltyCount > 0 { novelty.add(novelties / Double(noveltyCount), smoothing) }
@@ -142,13 +143,13 @@ public struct StateStatistics: StoredValue, Sendable {
         of layer: NSTMLayer, step: Int, pruneVotes: [Int: Int] = [:], ablation: [Int: Double] = [:]
     ) -> StateView {
         let manager = layer.manager, identities = manager.identities, active = manager.active, gates = manager.l0Gates
-        let states = active.indices.filter { active[$0] }.map { place in
-            let identity = identities[place], entry = entries[identity] ?? Entry()
+        let states = active.indices.filter { active[$0] }.map { index in
+            let identity = identities[index], entry = entries[identity] ?? Entry()
             return StateView.State(
-                place: place, identity: identity, age: step - entry.allocationStep, idle: step - entry.used,
+                index: index, identity: identity, age: step - entry.allocationStep, idle: step - entry.used,
                 write: entry.write.value,
                 read: entry.read.weight > 0 ? entry.read.value : nil,
-                saliency: entry.saliency.weight > 0 ? entry.saliency.value : nil, l0Gate: gates[place],
+                saliency: entry.saliency.weight > 0 ? entry.saliency.value : nil, l0Gate: gates[index],
                 ablation: ablation[identity], pruneVotes: pruneVotes[identity] ?? 0)
         }
         return StateView(

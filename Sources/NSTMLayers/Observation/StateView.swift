@@ -1,33 +1,34 @@
-/// What policies see of a layer when they decide.
+/// The information about a layer on which policies base a decision.
 public struct StateView: Sendable {
     /// An active state.
     public struct State: Sendable {
-        /// Row of the layer's parameters.
-        public var place: Int
+        /// Index of the state: its row in the layer's parameters.
+        public var index: Int
+        /// Identity of the state, which is never reused.
         public var identity: Int
         /// Steps since it was allocated.
         public var age: Int
         /// Steps since it was last written to.
         public var idle: Int
-        /// Moving averages: write weight of a token; share of a read; |∂loss/∂log activity| summed over a batch.
-        ///
-        /// nil: not observed.
+        /// Moving average of the write weight per token.
         public var write: Double
+        /// Moving average of the share of the reads; nil: not observed.
         public var read: Double?
+        /// Moving average of |∂loss/∂log activity| summed over a batch; nil: not observed.
         public var saliency: Double?
-        /// The learned keep gate as evaluation sees it, 1 without one.
+        /// Value of the L0 gate in evaluation; 1 without a gate.
         public var l0Gate: Double
-        /// Growth of the loss without this state, where a policy asked for it.
+        /// Increase of the loss without this state; nil unless a policy requested it.
         public var ablation: Double?
-        /// Decisions in a row in which a policy wanted it gone.
+        /// Number of consecutive decisions in which the state was a candidate for pruning.
         public var pruneVotes: Int
 
         public init(
-            place: Int, identity: Int, age: Int = 0, idle: Int = 0, write: Double = 0, read: Double? = nil,
+            index: Int, identity: Int, age: Int = 0, idle: Int = 0, write: Double = 0, read: Double? = nil,
             saliency: Double? = nil,
             l0Gate: Double = 1, ablation: Double? = nil, pruneVotes: Int = 0
         ) {
-            self.place = place
+            self.index = index
             self.identity = identity
             self.age = age
             self.idle = idle
@@ -39,16 +40,19 @@ public struct StateView: Sendable {
             self.pruneVotes = pruneVotes
         }
     }
+    /// Number of training steps done.
     public var step: Int
+    /// Path of the layer.
     public var layer: String
-    /// The active ones, by place.
+    /// The active states, by index.
     public var states: [State]
-    /// Places without an active state.
+    /// Number of indices without an active state.
     public var free: Int
-    /// Mean training loss since the decision before, in nats.
+    /// Mean training loss since the previous decision, in nats.
     public var loss: Double
-    /// Mean and deviation of the loss of a step before that, moving.
+    /// Moving mean of the training loss before that.
     public var usualLoss: Double
+    /// Moving standard deviation of the training loss before that.
     public var lossDeviation: Double
     /// Mean of 1 − max cos(key, K) over tokens; nil: not observed.
     public var novelty: Double?
@@ -66,10 +70,10 @@ public struct StateView: Sendable {
         self.lossDeviation = lossDeviation
         self.novelty = novelty
     }
-    /// How much each state is worth: what is learned times what is observed, as a multiple of the layer's mean: keep gate × share
-    /// of the reads (of the writes, where reads are not observed).
+    /// Importance of each state as a multiple of the layer's mean: L0 gate × share of the reads (of the writes if reads are not
+    /// observed).
     ///
-    /// 1 for each when all are alike.
+    /// It is 1 for each if all are equally important.
     public var importance: [Double] {
         let seen = states.map { $0.l0Gate * ($0.read ?? $0.write) }, total = seen.reduce(0, +)
         return total > 0 ? seen.map { $0 * Double(seen.count) / total } : seen.map { _ in 1 }
@@ -81,10 +85,10 @@ public struct StateView: Sendable {
     }
 }
 
-/// What a state's worth is measured by.
+/// The measure of the value of a state.
 public enum StateMeasure: String, Sendable, CaseIterable {
     case importance, write, read, saliency
-    /// One number for each state of a view.
+    /// The measure of each state of a view.
     public func callAsFunction(_ view: StateView) -> [Double] {
         switch self {
         case .importance: view.importance

@@ -3,7 +3,7 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// softmax over active states of q·Kₘ/√d by heads, then the mix of their values: what tokens read by default.
+/// The default readout: softmax over active states of q·Kₘ/√d by heads, then the weighted sum of their values.
 ///
 /// It is fused with the scan of token-driven rules.
 public final class ContentReadout: WeightedReadout {
@@ -11,7 +11,7 @@ public final class ContentReadout: WeightedReadout {
     public func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable {
         var scores = queries.scores(against: states.keys, heads: states.heads)
         if let bias = states.activity.readBias { scores = scores + bias.unsqueezed(axis: 1).unsqueezed(axis: 1) }
-        // With no active state there is nothing to choose from.
+        // Without active states there is nothing to read.
         if states.activity.active(of: states.count).isEmpty { return Variable(Tensor.zeros(scores.shape, dtype: scores.dtype)) }
         return scores.softmax()
     }
@@ -43,8 +43,8 @@ extension ReadoutConfiguration where Self == ContentReadout.Configuration {
 // MARK: Cost
 
 extension ContentReadout: ReadWeightCost {
-    /// Scores of the active states and the mix of their values.
+    /// Multiply-adds of the scores of the active states and of the weighted sum of their values.
     public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * 2 * pass.width * pass.active }
-    /// Scores of all states: a product.
+    /// Multiply-adds of the scores of all states, a matrix product.
     public func weightMultiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.width * pass.states }
 }

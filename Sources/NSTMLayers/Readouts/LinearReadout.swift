@@ -3,7 +3,7 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// o = Σ aₘ (q·Kₘ/√d) Vₘ by heads: the read of linear attention and its relatives.
+/// The readout of linear attention and related rules: o = Σ aₘ (q·Kₘ/√d) Vₘ by heads.
 ///
 /// a is the activity of a state.
 public final class LinearReadout: WeightedReadout {

@@ -3,10 +3,10 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// o = Σ aₘ rₘ Vₘ: a token reads where it was routed, in all heads alike.
+/// A readout by routing: o = Σ aₘ rₘ Vₘ, with the same weights for all heads.
 ///
-/// r are the read weights of the routing policy, and where it has none of its own its weights w; a is the activity of a state. It
-/// is fused with the scan of convex updates without a channel gate.
+/// r are the read weights of the routing policy, or its weights w if it has no read weights; a is the activity of a state. It is
+/// fused with the scan of convex updates without a channel gate.
 public final class RoutedReadout: WeightedReadout {
     public init() {}
     public func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable {

@@ -3,18 +3,23 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// A token reads the states.
+/// A readout: how a token reads the states.
 public protocol StateReadout: AnyObject {
-    /// What is read, [B, D].
+    /// The read of a token, [B, D].
+    /// - Parameters:
+    ///   - token: the token after routing.
+    ///   - states: the states as the token sees them (`StateUpdateRule.view`).
     func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable
 }
 
-/// A readout that mixes the values of states, o = Σ rₘ Vₘ, with weights that do not depend on the values.
+/// A readout that mixes the values of states, o = Σ rₘ Vₘ, with weights r that do not depend on the values.
 ///
-/// That is all that the scans of rules that write no keys need to know of it.
+/// The scans of rules that do not write keys need only these weights.
 public protocol WeightedReadout: StateReadout {
-    /// r for queries [B, T, D] of tokens that the routing policy lets read states by weights [B, T, N]
-    /// (`RoutedTokens.readWeights`): [B, H, T, N], or [B, 1, T, N] for all heads; 0 for inactive states.
+    /// Read weights r of tokens: [B, H, T, N], or [B, 1, T, N] for all heads; 0 for inactive states.
+    /// - Parameters:
+    ///   - queries: [B, T, D].
+    ///   - routing: read weights of the routing policy, [B, T, N] (`RoutedTokens.readWeights`).
     func weights(_ queries: Variable, routing: Variable, _ states: StateBank) -> Variable
 }
 
@@ -26,7 +31,7 @@ extension WeightedReadout {
 }
 
 extension StateActivity {
-    /// Weights of states [B, ..., N] times their activities; exactly 0 for inactive ones.
+    /// Weights of states [B, ..., N] times their activities; exactly 0 for inactive states.
     public func weighing(_ weights: Variable) -> Variable {
         readBias.map { weights * $0.exp().unsqueezed(axis: 1).unsqueezed(axis: 1) } ?? weights
     }
@@ -34,9 +39,9 @@ extension StateActivity {
 
 // MARK: Configuration
 
-/// The settings of a readout, which make it.
+/// The configuration of a readout, which creates it.
 public protocol ReadoutConfiguration: Configurable where Scope == LayerDimensions {
-    /// The strategy for a layer, of settings that have been read for this layer or a larger one.
+    /// The readout for a layer, whose number of states may be smaller than that of the layer for which the settings were read.
     func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateReadout
 }
 

@@ -3,23 +3,23 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// Top-k routing whose states share the work.
+/// Top-k routing with a balanced load.
 ///
-/// The k largest of z + s are chosen, z = x·R + b, where the selection bias s never enters the weights σ(z) of the chosen ones,
-/// and no gradient reaches it: after the backward pass of a training step sₙ ← sₙ + rate · sign(mean load − loadₙ), the load
-/// being the number of tokens that state n got (Wang et al., 2024, "Auxiliary-loss-free load balancing strategy for
+/// The k largest of z + s are selected, z = x·R + b. The selection bias s does not enter the weights σ(z) of the selected states
+/// and has no gradient: after the backward pass of a training step sₙ ← sₙ + rate · sign(mean load − loadₙ), where the load is
+/// the number of tokens routed to state n (Wang et al., 2024, "Auxiliary-loss-free load balancing strategy for
 /// mixture-of-experts"). s is saved with the model.
 ///
 /// Optional losses, for each segment of tokens that is routed at once, with p = softmax(z):
-/// - balance: λ · A · Σₙ fₙ p̄ₙ, A active states, fₙ the share of choices that fell on n, p̄ₙ its mean probability; 1·λ when even
-///   (Fedus, Zoph & Shazeer 2022, "Switch transformers", equation 4).
-/// - entropy: λ · the mean entropy of p in nats: a price on undecided tokens.
+/// - balance: λ · A · Σₙ fₙ p̄ₙ, A active states, fₙ the share of selections of n, p̄ₙ its mean probability; λ if the load is
+///   balanced (Fedus, Zoph & Shazeer 2022, "Switch transformers", equation 4).
+/// - entropy: λ · the mean entropy of p in nats, a penalty on undecided tokens.
 public final class BalancedTopKRouting: RoutingPolicy {
     public let projection: Linear
-    /// s, [N].
+    /// Selection bias s, [N].
     public let selectionBias: Parameter
     public let k: Int
-    /// How far s moves in a training step; 0: never.
+    /// Change of s in a training step; 0: none.
     public let rate: Double
     public let balanceLoss: Double
     public let entropyLoss: Double
@@ -41,12 +41,12 @@ public final class BalancedTopKRouting: RoutingPolicy {
         let logits = activity.hidingInactive(projection(tokens, context))
         let chosen = (logits.value + selectionBias.value).largest(k), weights = logits.sigmoid() * context.constant(chosen)
         guard context.isTraining, tokens.shape[1] > 0 else { return weights }
-        // Rows may choose inactive states where fewer than k are active.
+        // Rows may select inactive states if fewer than k are active.
         let load = activity.masking(context.constant(chosen), context).value.sum(axes: [0, 1]).doubles(),
             active = activity.active(of: load.count)
         addLosses(logits, load, active, context)
         guard rate > 0 else { return weights }
-        // In the backward pass, when all choices of the forward pass, recomputed ones included, have been made.
+        // In the backward pass, after all selections of the forward pass, including recomputed ones.
         return record(
             "load balance", [weights], weights.value,
             .pullback { [self] g, to in
@@ -70,7 +70,7 @@ public final class BalancedTopKRouting: RoutingPolicy {
                 "balance", (p.mean(axes: [0, 1]) * context.constant(share)).sum() * (balanceLoss * Double(active.count)))
         }
         if entropyLoss > 0 {
-            // Of inactive states p is 0, and so is p log p.
+            // p of inactive states is 0, and so is p log p.
             let rows = Double(logits.shape[0] * logits.shape[1])
             context.addLoss("entropy", (p * p.clamped(min: 1e-30, max: 1).log()).sum() * (-entropyLoss / rows))
         }
@@ -83,7 +83,7 @@ extension BalancedTopKRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "balanced-top-k"
         public static let summary = "top-k gates whose load is balanced by a selection bias"
-        /// States that a token reaches; nil: 4, or all where there are fewer.
+        /// Number of states that a token reaches; nil: 4, or all if there are fewer.
         public var k: Int?
         /// Change of the selection bias in a training step.
         public var rate = 0.001

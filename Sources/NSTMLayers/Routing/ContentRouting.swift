@@ -3,21 +3,22 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// What content routing compares tokens with.
+/// The vectors that content routing compares tokens with.
 public enum RoutingContent: String, Sendable, CaseIterable {
     /// Learned identities of the states.
     case identities
-    /// The keys that the states of the sequence hold.
+    /// The keys stored in the states of the sequence.
     case states
 }
 
-/// softmax over states of β cos(x·Q, eₙ): a token goes to the states whose learned identities eₙ it resembles.
+/// Routing by similarity with learned identities eₙ of the states: softmax over states of β cos(x·Q, eₙ).
 ///
-/// The content addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing machines", equations 5 and 6), of identities instead
-/// of contents, so that it depends on tokens only. With k the softmax is over the k most alike, and all others are exactly 0.
+/// This is the content addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing machines", equations 5 and 6), with
+/// identities instead of contents, so that it depends on tokens only. With k the softmax is over the k most similar states, and
+/// all other weights are exactly 0.
 public final class ContentRouting: RoutingPolicy {
     public let query: Linear
-    /// e, [N, D].
+    /// Identities e, [N, D].
     public let identities: Parameter
     /// log β, [1].
     public let logInverseTemperature: Parameter
@@ -38,12 +39,13 @@ public final class ContentRouting: RoutingPolicy {
     }
 }
 
-/// softmax over states of β cos(x·Q, Kₙ(τ)): a token goes to the states of its sequence that hold what it resembles.
+/// Routing by similarity with the contents of the states of a sequence: softmax over states of β cos(x·Q, Kₙ(τ)).
 ///
 /// Kₙ(τ) is the key part of state n before token τ, the last multiple of the interval C; so the tokens of a segment are routed at
-/// once, and what they write is seen from the next multiple on. The addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing
-/// machines", equations 5 and 6), by contents that are up to C tokens old. With k the softmax is over the k most alike, and all
-/// others are exactly 0. Where keys are written by no token (matrix and selective rules), they are identities.
+/// once, and their writes are visible from the next multiple on. This is the addressing of Graves, Wayne & Danihelka 2014
+/// ("Neural Turing machines", equations 5 and 6), by contents that are up to C tokens old. With k the softmax is over the k most
+/// similar states, and all other weights are exactly 0. For rules that do not write keys (matrix and selective rules) the keys
+/// are learned identities.
 public final class StateContentRouting: StateRoutingPolicy {
     public let query: Linear
     /// log β, [1].
@@ -74,7 +76,7 @@ public final class StateContentRouting: StateRoutingPolicy {
     }
 }
 
-/// A softmax over the k largest of the scores of active states; nil: over all.
+/// A softmax over the k largest scores of active states; nil: over all.
 private func shares(_ scores: Variable, _ k: Int?, _ activity: StateActivity) -> Variable {
     let scores = activity.hidingInactive(scores)
     guard let k, k < scores.shape[-1] else { return scores.softmax() }
@@ -87,11 +89,11 @@ extension ContentRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "content"
         public static let summary = "a softmax over the similarity of a token with each state"
-        /// States that a token reaches; nil: all.
+        /// Number of states that a token reaches; nil: all.
         public var k: Int?
-        /// What a token is compared with.
+        /// The vectors that tokens are compared with.
         public var against = RoutingContent.identities
-        /// Tokens between two reads of the states, where tokens are compared with those.
+        /// Tokens between two reads of the keys of the states, if tokens are compared with these.
         public var interval = 64
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {

@@ -3,7 +3,7 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-// Policies that learn nothing: what a learned router must beat.
+// Policies without learned parameters: baselines for learned routers.
 
 /// Weights of one value for states chosen by position, the same for all sequences with the same active states: [B, T, N].
 /// - Parameter choose: indices of the chosen states, from the index of the token in this segment and the indices of the active
@@ -23,7 +23,7 @@ private func chosen(
     return context.constant(rows.broadcast(to: [tokens.shape[0], length, states]))
 }
 
-/// Every token reaches every active state alike: for rules that choose among the states themselves.
+/// Routing of every token to every active state with the same weight, for rules that select states themselves.
 public final class AllRouting: RoutingPolicy {
     /// Weight of the states, in 0 … 1.
     public let strength: Double
@@ -41,8 +41,9 @@ public final class AllRouting: RoutingPolicy {
     }
 }
 
-/// The state of position t is the active one of number t mod N: where weights of 1 replace, N states are a window over the last N
-/// tokens.
+/// Routing of the token at position t to the active state of index t mod N.
+///
+/// With weight 1, where writes replace, N states are a window over the last N tokens.
 public final class RoundRobinRouting: RoutingPolicy {
     /// Weight of the chosen state, in 0 … 1.
     public let strength: Double
@@ -62,7 +63,7 @@ public final class RoundRobinRouting: RoutingPolicy {
     }
 }
 
-/// k states drawn at random for every position, the same for all sequences, in training and evaluation alike.
+/// Routing to k random states per position, the same for all sequences, in training and in evaluation.
 public final class RandomRouting: RoutingPolicy {
     public let k: Int
     /// Weight of the chosen states, in 0 … 1.
@@ -89,12 +90,12 @@ public final class RandomRouting: RoutingPolicy {
     }
 }
 
-/// The k states along whose fixed random directions a token points most: a locality-sensitive hash of one projection (Andoni et
-/// al., 2015; Kitaev, Kaiser & Levskaya 2020, "Reformer").
+/// Routing to the k states along whose fixed random directions the projection of a token is largest: a locality-sensitive hash
+/// (Andoni et al., 2015; Kitaev, Kaiser & Levskaya 2020, "Reformer").
 ///
 /// Similar tokens are routed to the same states.
 public final class HashRouting: RoutingPolicy {
-    /// [N, D], saved with the model, not learned.
+    /// Random directions [N, D], saved with the model, not learned.
     public let directions: Parameter
     public let k: Int
     /// Weight of the chosen states, in 0 … 1.
@@ -122,7 +123,7 @@ extension AllRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "all"
         public static let summary = "all states alike"
-        /// Weight of the states that a token reaches.
+        /// Weight of the selected states.
         public var strength = 1.0
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
@@ -138,7 +139,7 @@ extension RoundRobinRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "round-robin"
         public static let summary = "one state after the other"
-        /// Weight of the states that a token reaches.
+        /// Weight of the selected states.
         public var strength = 1.0
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
@@ -154,9 +155,9 @@ extension RandomRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "random"
         public static let summary = "k states drawn for each position"
-        /// States that a token reaches.
+        /// Number of states that a token reaches.
         public var k = 1
-        /// Weight of the states that a token reaches.
+        /// Weight of the selected states.
         public var strength = 1.0
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
@@ -173,9 +174,9 @@ extension HashRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "hash"
         public static let summary = "the k nearest of fixed random directions"
-        /// States that a token reaches.
+        /// Number of states that a token reaches.
         public var k = 1
-        /// Weight of the states that a token reaches.
+        /// Weight of the selected states.
         public var strength = 1.0
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {

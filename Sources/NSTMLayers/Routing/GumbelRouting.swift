@@ -4,19 +4,19 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// Draws k states for every token, without replacement and by their softmax probabilities, and writes to them with weight 1; all
-/// others have exactly 0.
+/// Routing to k random states per token with weight 1, drawn without replacement by their softmax probabilities; all other
+/// weights are exactly 0.
 ///
-/// In training Gumbel noise g = −log(−log U) is added to z = x·R + b before the k largest are taken (Kool, van Hoof & Welling
-/// 2019, "Stochastic beams and where to find them"); evaluation takes the k largest of z.
+/// In training Gumbel noise g = −log(−log U) is added to z = x·R + b before the k largest are selected (Kool, van Hoof & Welling
+/// 2019, "Stochastic beams and where to find them"); evaluation selects the k largest of z.
 ///
-/// The gradient is that of softmax((z + g)/τ) in place of the choice: straight-through Gumbel-softmax (Jang, Gu & Poole 2017). It
-/// is biased, and the scan of token-driven rules passes on the part of the chosen states only. A weight of 1 replaces a state
-/// wholly; a second gate (`GatedSlotsRule`) makes that less.
+/// The gradient is that of softmax((z + g)/τ) instead of the selection: straight-through Gumbel-softmax (Jang, Gu & Poole 2017).
+/// It is biased, and the scan of token-driven rules propagates only the gradient of the selected states. A weight of 1 replaces
+/// the content of a state; a second gate (`GatedSlotsRule`) reduces the weight.
 public final class GumbelRouting: RoutingPolicy, EstimatesGradient {
     public let projection: Linear
     public let k: Int
-    /// τ: smaller values bring the gradient closer to that of the choice, and make it larger.
+    /// Temperature τ: smaller values bring the gradient closer to that of the selection, and make it larger.
     public let temperature: Double
 
     public init(
@@ -36,7 +36,8 @@ public final class GumbelRouting: RoutingPolicy, EstimatesGradient {
         }
         return (scores / temperature).softmax().straightThrough(scores.value.largest(k))
     }
-    /// One row for each sequence and position, however the sequence is split; a state's number is that of its identity.
+    /// Gumbel noise with a row per sequence and position, independent of how the sequence is split; a state is indexed by its
+    /// identity.
     private func noise(
         _ shape: Shape, _ dtype: DType, _ activity: StateActivity, _ position: Int, _ context: ForwardContext
     ) -> Tensor {
@@ -60,9 +61,9 @@ extension GumbelRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "gumbel"
         public static let summary = "k states drawn by Gumbel-softmax"
-        /// States that a token reaches.
+        /// Number of states that a token reaches.
         public var k = 1
-        /// τ.
+        /// Temperature τ.
         public var temperature = 1.0
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {

@@ -15,23 +15,23 @@ import NSTMTensor
 ///     weights = σ(x·g + c) w, reads = r, over the states
 ///
 /// S and S' move one position forward and back. Both heads start at rest, so that the first token that moves forward writes to
-/// the first state. A write head that moves beyond the last state writes nowhere: N states hold N items.
+/// the first state. After a move beyond the last state the write head does not write: N states hold N items.
 ///
-/// The write head only appends; that, and the initial bias towards moving forward, are built in. Which tokens write, and how the
+/// Built in are that the write head only appends, and the initial bias towards moving forward. Which tokens write, and how the
 /// read head moves, is learned.
 ///
-/// In training heads are mixed from the probabilities of all moves. In evaluation the most likely move alone is made (`moves`),
-/// and heads stay at exactly one position however long the sequence is. No parameter depends on N. Inactive states are stepped
+/// In training heads are mixtures by the probabilities of all moves. In evaluation only the most likely move is made (`moves`),
+/// so that a head has exactly one position for any length of the sequence. No parameter depends on N. Inactive states are stepped
 /// over.
 ///
 /// Related: the location-based addressing of Graves, Wayne & Danihelka 2014 ("Neural Turing machines", equations 7 to 9), whose
 /// interpolation, shift and sharpening are one choice among moves here; stack-augmented networks (Joulin & Mikolov 2015).
 public final class PointerRouting: CarryingRoutingPolicy {
-    /// How heads move in evaluation.
+    /// The moves of the heads in evaluation.
     public enum Moves: String, Sendable, CaseIterable {
-        /// By the most likely move alone.
+        /// Only the most likely move.
         case hard
-        /// By the probabilities of all moves, as in training.
+        /// A mixture by the probabilities of all moves, as in training.
         case soft
     }
     /// A and b: logits of stay, forward.
@@ -44,8 +44,8 @@ public final class PointerRouting: CarryingRoutingPolicy {
     private let states: Int
 
     /// - Parameters:
-    ///   - forwardBias: what the logits of moving forward begin with, of both heads; all other biases begin with 0.
-    ///   - gateBias: what c begins with.
+    ///   - forwardBias: initial logit of moving forward, of both heads; all other biases are initially 0.
+    ///   - gateBias: initial value of c.
     public init(
         _ parameters: ParameterBuilder, width: Int, states: Int, forwardBias: Double = Configuration().forwardBias,
         gateBias: Double = Configuration().gateBias, moves: Moves = Configuration().moves
@@ -72,21 +72,21 @@ public final class PointerRouting: CarryingRoutingPolicy {
     ) -> Routing {
         let count = tokens.shape[1]
         let heads = chosen(writeMoves(tokens, context), context).pointerScan(
-            readMoves: chosen(readMoves(tokens, context), context), heads: carried, order: places(activity))
+            readMoves: chosen(readMoves(tokens, context), context), heads: carried, order: positions(activity))
         func states(_ head: Variable) -> Variable { head.slice(axis: 2, 1..<self.states + 1) }
         func last(_ head: Variable) -> Variable { head.slice(axis: 1, count - 1..<count) }
         return Routing(
             weights: writeGate(tokens, context).sigmoid() * states(heads.writes), reads: states(heads.reads),
             carried: count == 0 ? carried : .concatenate([last(heads.writes), last(heads.reads)], axis: 1))
     }
-    /// The shares of moves [B, T, M], all in one where evaluation makes the most likely move.
+    /// Probabilities of the moves [B, T, M]; one-hot if evaluation makes the most likely move.
     private func chosen(_ logits: Variable, _ context: ForwardContext) -> Variable {
         guard moves == .hard, !context.isTraining else { return logits.softmax() }
         return context.constant(
             .oneHot(logits.value.argmax(axis: -1), classes: logits.shape[2], dtype: logits.dtype))
     }
-    /// Rest and the active states; nil: all.
-    private func places(_ activity: StateActivity) -> [[Int32]]? {
+    /// Rest and the active states as positions; nil: all.
+    private func positions(_ activity: StateActivity) -> [[Int32]]? {
         guard let mask = activity.mask else { return nil }
         let sequences: [Int?] = mask.rank == 2 ? (0..<mask.shape[0]).map { $0 } : [nil]
         return sequences.map { b in [0] + activity.active(of: states, sequence: b).map { Int32($0 + 1) } }
@@ -103,7 +103,7 @@ extension PointerRouting {
         public var forwardBias = 1.0
         /// Initial logit of writing.
         public var gateBias = 3.0
-        /// How heads move in evaluation.
+        /// The moves of the heads in evaluation.
         public var moves = Moves.hard
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
@@ -135,7 +135,7 @@ extension RoutingConfiguration where Self == PointerRouting.Configuration {
 // MARK: Cost
 
 extension PointerRouting: RoutingCost {
-    /// The moves and the gate of a token, and six products for each active state and rest.
+    /// Multiply-adds of the moves and the gate of a token, and six products for rest and each active state.
     public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * (8 * pass.width + 6 * (pass.active + 1)) }
     public func reached(of active: Int) -> Int { moves == .hard ? min(1, active) : active }
 }

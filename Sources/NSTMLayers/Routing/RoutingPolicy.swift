@@ -3,37 +3,37 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// Which states a token reaches, and how strongly.
+/// A routing policy: which states a token reaches, and how strongly.
 public protocol RoutingPolicy: AnyObject {
-    /// tokens [B, T, D] → weights [B, T, N] in 0 ... 1. A weight of exactly 0 saves the work of that state.
+    /// Routing weights [B, T, N] in 0 … 1 of tokens [B, T, D]. A weight of exactly 0 saves the work of that state.
     ///
-    /// Where states compete, inactive ones must not: the weights of the others are as if they were not there
-    /// (`activity.hidingInactive`). The router sets their own weights to 0 in any case.
+    /// If states compete, the result must not depend on inactive ones (`activity.hidingInactive`). The router sets their weights
+    /// to 0 in any case.
     ///
-    /// - Parameter position: tokens of this sequence that came before. What a token gets may depend on its own position and on
-    ///   nothing that comes later; random numbers are drawn by position, so that any split of a sequence draws the same.
+    /// - Parameter position: number of earlier tokens of the sequence. The weights of a token may depend on its position and on
+    ///   earlier tokens only; random numbers are drawn by position, so that they do not depend on how a sequence is split.
     func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext) -> Variable
 }
 
-/// A routing policy that looks back at earlier tokens of the sequence, through what it carries from one part to the next.
+/// A routing policy that depends on earlier tokens of the sequence through a value carried from segment to segment.
 public protocol CarryingRoutingPolicy: RoutingPolicy {
-    /// What is carried before the first token, [B, ...].
+    /// The carried value before the first token, [B, ...].
     func initialState(batch: Int, _ dtype: DType) -> Tensor
-    /// - Parameter carried: what the segment before left.
-    /// - Returns: where the tokens write and read, and what the next segment needs (`Routing.carried`).
+    /// Routes the tokens of a segment.
+    /// - Parameter carried: the value carried from the previous segment.
+    /// - Returns: write and read weights, and the value for the next segment (`Routing.carried`).
     func route(
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable, _ context: ForwardContext
     ) -> Routing
 }
 
-/// Where the tokens of a segment write and read.
+/// The write and read weights of the tokens of a segment.
 public struct Routing {
-    /// How strongly each token reaches each state, [B, T, N] in 0 … 1.
+    /// Write weights [B, T, N] in 0 … 1.
     public var weights: Variable
-    /// How strongly each token reads each state, [B, T, N] in 0 … 1, for readouts that read where a token is routed
-    /// (`RoutedReadout`); nil: tokens read where they write.
+    /// Read weights [B, T, N] in 0 … 1, for readouts by routing (`RoutedReadout`); nil: the write weights.
     public var reads: Variable?
-    /// What the policy carries to the next segment, [B, ...]; nil for a policy that carries nothing.
+    /// The value carried to the next segment, [B, ...]; nil for a policy that carries nothing.
     public var carried: Variable?
 
     public init(weights: Variable, reads: Variable? = nil, carried: Variable? = nil) {
@@ -43,17 +43,19 @@ public struct Routing {
     }
 }
 
-/// A routing policy that looks at what the states of a sequence hold.
+/// A routing policy that depends on the contents of the states.
 ///
-/// What it carries are their keys as they were at the last multiple of an interval, zeros in place of inactive ones: at every
-/// multiple, before the token that stands there, the layer puts them in. Gradients go through them to the tokens that wrote them.
+/// The carried value is the keys of the states, with zeros for inactive ones, as they were at the last multiple of an interval.
+/// The layer updates it before every token whose position is such a multiple. Gradients flow through the keys to the tokens that
+/// wrote them.
 public protocol StateRoutingPolicy: CarryingRoutingPolicy {
-    /// Tokens between two looks, counted from the start of a sequence, so that any split of it looks at the same.
+    /// Number of tokens between two updates of the keys, counted from the start of a sequence, so that it does not matter how a
+    /// sequence is split.
     var interval: Int { get }
 }
 
 extension CarryingRoutingPolicy {
-    /// Routes from the beginning.
+    /// Routes from the start of a sequence.
     public func callAsFunction(
         _ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext
     ) -> Variable {
@@ -62,18 +64,18 @@ extension CarryingRoutingPolicy {
     }
 }
 
-/// Declares that the gradient a strategy passes back is an estimate (straight-through, a score function …) and not the derivative
-/// of its value, so that finite differences say nothing about it.
+/// A declaration that the gradient of a strategy is an estimate (straight-through, score function, …) instead of the derivative
+/// of its value, so that it cannot be checked by finite differences.
 public protocol EstimatesGradient: AnyObject {}
 
 // MARK: Configuration
 
-/// The settings of a routing policy, which make it.
+/// The configuration of a routing policy, which creates it.
 public protocol RoutingConfiguration: Configurable where Scope == LayerDimensions {
-    /// The strategy for a layer, of settings that have been read for this layer or a larger one.
+    /// The policy for a layer, whose number of states may be smaller than that of the layer for which the settings were read.
     func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any RoutingPolicy
-    /// The readout of a layer whose configuration names none, for a policy that says where tokens read; nil, the default: the
-    /// rule's.
+    /// The readout of a layer whose configuration does not name one, for a policy with read weights; nil, the default: that of
+    /// the rule.
     var defaultReadout: (any ReadoutConfiguration)? { get }
 }
 

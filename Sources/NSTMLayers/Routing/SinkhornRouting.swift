@@ -3,21 +3,22 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// Softmax routing, balanced over the states by Sinkhorn iterations (Sinkhorn & Knopp 1967; for routing: Clark et al., 2022,
-/// "Unified scaling laws for routed language models") that stay causal.
+/// Softmax routing, balanced over the states by causal Sinkhorn iterations (Sinkhorn & Knopp 1967; for routing: Clark et al.,
+/// 2022, "Unified scaling laws for routed language models").
 ///
-/// Sinkhorn's column step divides each state's weights by what all tokens send it, later ones too. Here a token sees a fading sum
-/// over itself and the tokens before it instead: w⁰ = softmax(x·R + b), then for i = 1 ... I
+/// Sinkhorn's column step divides the weights of each state by their sum over all tokens, including later ones. Here the sum is a
+/// decaying one over the token and earlier ones: w⁰ = softmax(x·R + b), then for i = 1 … I
 ///
 ///     mᵢ ← (1 − 1/M) mᵢ + wⁱ⁻¹;    wⁱ ∝ wⁱ⁻¹/(1 + mᵢ)
 ///
-/// and the weights of a token add up to 1. M is about the number of tokens over which the work evens out; the 1 leaves the first
-/// tokens of a sequence as the softmax has them. The m of a sequence are carried from part to part.
+/// and the weights of a token add up to 1. M is about the number of tokens over which the load is balanced; because of the 1, the
+/// weights of the first tokens of a sequence are close to those of the softmax. The m of a sequence are carried from segment to
+/// segment.
 public final class SinkhornRouting: CarryingRoutingPolicy {
     public let projection: Linear
     /// Number of iterations I.
     public let iterations: Int
-    /// M, in tokens.
+    /// Decay time M, in tokens.
     public let memory: Double
 
     public init(
@@ -54,9 +55,9 @@ extension SinkhornRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "sinkhorn"
         public static let summary = "a softmax balanced by causal Sinkhorn iterations"
-        /// I.
+        /// Number of iterations I.
         public var iterations = 3
-        /// M, in tokens.
+        /// Decay time M, in tokens.
         public var memory = 64.0
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
@@ -81,7 +82,7 @@ extension RoutingConfiguration where Self == SinkhornRouting.Configuration {
 // MARK: Cost
 
 extension SinkhornRouting: RoutingCost {
-    /// Each iteration keeps a fading sum for every state.
+    /// Multiply-adds of the projection, and one per state and iteration for the decaying sums.
     public func multiplyAdds(_ pass: StatePass) -> Int { pass.rows * pass.states * (pass.width + iterations) }
     public func reached(of active: Int) -> Int { active }
 }

@@ -3,7 +3,7 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// softmax(x·R + b): states compete for a token; its weights add up to 1.
+/// Softmax routing: weights softmax(x·R + b), so that states compete for a token.
 public final class SoftmaxRouting: RoutingPolicy {
     public let projection: Linear
     public init(_ parameters: ParameterBuilder, width: Int, states: Int) {

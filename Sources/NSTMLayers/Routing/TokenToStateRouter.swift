@@ -2,21 +2,21 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Asks the policy where tokens go, and keeps inactive states out: their weights become exactly 0.
+/// Applies a routing policy and sets the weights of inactive states to exactly 0.
 public final class TokenToStateRouter {
     public let policy: any RoutingPolicy
     public init(_ policy: any RoutingPolicy) { self.policy = policy }
 
-    /// Tokens between two looks of the policy at the states; nil when it does not look.
+    /// Tokens between two updates of the keys that the policy depends on; nil if it does not depend on states.
     var interval: Int? { (policy as? any StateRoutingPolicy)?.interval }
-    /// What the policy carries before the first token; nil when it carries nothing.
+    /// The carried value of the policy before the first token; nil if it carries nothing.
     func initialState(batch: Int, _ dtype: DType) -> Tensor? {
         (policy as? any CarryingRoutingPolicy)?.initialState(batch: batch, dtype)
     }
-    /// Where tokens [B, T, D] write and read.
+    /// The write and read weights of tokens [B, T, D].
     /// - Parameters:
-    ///   - position: of the first of them.
-    ///   - carried: what the policy carried from the segment before; nil: the sequence begins here.
+    ///   - position: position of the first token.
+    ///   - carried: the value carried from the previous segment; nil at the start of a sequence.
     package func route(
         _ tokens: Variable, _ activity: StateActivity, position: Int, carried: Variable?, _ context: ForwardContext
     ) -> Routing {

@@ -5,10 +5,10 @@ import NSTMTensor
 
 /// Independent gates σ(x·R + b), of which the k largest of a token are kept and all others are exactly 0.
 ///
-/// The states that a token does not reach keep what they hold: sparse writes are what makes states remember.
+/// States that a token does not reach are unchanged, so that sparse writes preserve information.
 public final class TopKRouting: RoutingPolicy {
     public let projection: Linear
-    /// Gates kept for a token; nil keeps all (dense independent gates).
+    /// Number of gates kept per token; nil keeps all (dense independent gates).
     public let k: Int?
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int?) {
         projection = Linear(parameters, in: width, out: states, initializer: .normal(standardDeviation: 0.02), stateAxis: 0)
@@ -29,7 +29,7 @@ extension TopKRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "top-k"
         public static let summary = "the k largest of independent gates"
-        /// States that a token reaches; nil: 4, or all where there are fewer.
+        /// Number of states that a token reaches; nil: 4, or all if there are fewer.
         public var k: Int?
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {

@@ -1,11 +1,11 @@
-/// Sizes of the layer that a strategy is made for.
+/// Sizes of the layer for which a strategy is created.
 public struct LayerDimensions: Sendable {
     public let width: Int
     public let heads: Int
     public let states: Int
-    /// Numbers of states that a setting may name (`k`).
+    /// Allowed numbers of states of a setting (`k`).
     ///
-    /// A layer that has lost states may have fewer than its settings name; those then mean all.
+    /// After pruning a layer may have fewer states than its settings select; the settings are then clamped to all states.
     public let choices: ClosedRange<Int>
     public init(width: Int, heads: Int, states: Int, choices: ClosedRange<Int>? = nil) {
         self.width = width
@@ -13,6 +13,6 @@ public struct LayerDimensions: Sendable {
         self.states = states
         self.choices = choices ?? 1...states
     }
-    /// Default of settings that choose a few states: 4, or all where there are fewer.
+    /// Default of settings that select a few states: 4, or all if there are fewer.
     var fewStates: Int { min(4, states) }
 }

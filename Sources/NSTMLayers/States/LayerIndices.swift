@@ -1,13 +1,13 @@
-/// Which of several layers shows something to an observer of a pass.
+/// The indices of layers by path, for observers of a pass.
 public struct LayerIndices: Sendable {
-    private let places: [String: Int]
+    private let indices: [String: Int]
 
-    /// - Parameter paths: of the layers, no two alike.
+    /// - Parameter paths: distinct paths of the layers.
     public init(_ paths: [String]) {
-        places = Dictionary(uniqueKeysWithValues: paths.enumerated().map { ($1, $0) })
+        indices = Dictionary(uniqueKeysWithValues: paths.enumerated().map { ($1, $0) })
     }
-    /// The layer that has this path, or a part with this path, such as its rule; nil for others.
+    /// Index of the layer with this path, or with a part with this path, such as its rule; nil for other paths.
     public subscript(path: String) -> Int? {
-        places[path] ?? path.lastIndex(of: ".").flatMap { places[String(path[..<$0])] }
+        indices[path] ?? path.lastIndex(of: ".").flatMap { indices[String(path[..<$0])] }
     }
 }

@@ -3,16 +3,16 @@ import NSTMTensor
 
 /// The states of every sequence in a batch.
 ///
-/// State n of sequence b has a key part, by which it is found, and a value part, which is what it holds; both are viewed as H
-/// heads of d by what reads them.
+/// State n of sequence b has a key part, by which it is addressed, and a value part, its content; readouts view both as H heads
+/// of d channels.
 public struct StateBank {
     /// Key parts, [B, N, D].
     public var keys: Variable
     /// Value parts, [B, N, D].
     public var values: Variable
-    /// What a rule counts for each state, [B, N]; nil for the rules that count nothing (`StateUpdateRule.initialUsage`).
+    /// Usage count of each state by the rule, [B, N]; nil for rules without counts (`StateUpdateRule.initialUsage`).
     public var usage: Variable?
-    /// Which states take part, and how strongly they are read.
+    /// The activity of the states.
     public let activity: StateActivity
 
     public init(keys: Variable, values: Variable, usage: Variable? = nil, activity: StateActivity) {
@@ -24,12 +24,12 @@ public struct StateBank {
     public var batch: Int { keys.shape[0] }
     /// Number of states N.
     public var count: Int { keys.shape[1] }
-    /// Number of heads that readers see.
+    /// Number of heads of the readouts.
     public var heads: Int { activity.heads }
 
-    /// Lets strategies work on the states: they find zeros in place of inactive ones, which have back afterwards what they held.
+    /// Applies an update to the states with zeros in place of inactive ones, whose contents are restored afterwards.
     ///
-    /// Rows are chosen and not multiplied by the mask: an inactive state may hold anything, and 0 · NaN is NaN.
+    /// Rows are selected instead of multiplied by the mask, because an inactive state may contain anything and 0 · NaN is NaN.
     public func hidingInactive(_ work: (StateBank) -> StateBank) -> StateBank {
         guard activity.mask != nil else { return work(self) }
         let next = work(
@@ -39,7 +39,7 @@ public struct StateBank {
             keys: activity.choosing(next.keys, else: keys), values: activity.choosing(next.values, else: values),
             usage: next.usage, activity: activity)
     }
-    /// The same for work that also gives what tokens read.
+    /// As `hidingInactive`, for an update that also returns the reads.
     public func scanningActive(_ work: (StateBank) -> (reads: Variable, states: StateBank)) -> (
         reads: Variable, states: StateBank
     ) {

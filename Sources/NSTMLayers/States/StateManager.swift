@@ -4,30 +4,29 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Owns the states of a layer: who they are, where they begin, which of them are active, and the learned gate that says how much
-/// each is worth.
+/// The states of a layer: their identities, learned initial values, mask of active states, and learned L0 gates.
 public final class StateManager {
     /// Number of states N, active or not.
     public var count: Int { mask.value.count }
     public let heads: Int
-    /// Learned beginnings, [N, D] each.
+    /// Learned initial keys, [N, D].
     public let initialKeys: Parameter
     public let initialValues: Parameter
     /// 1 for active states, 0 for the others: [N], saved with the model, not learned.
     public let mask: Parameter
-    /// Who lies at each place, [N]: whole numbers, given once and never again, that a state keeps as long as it lives.
+    /// Identity of the state at each index, [N]: integers that are never reused.
     ///
     /// Saved with the model, not learned.
     public let identityNumbers: Parameter
-    /// How many identities have been given, [1].
+    /// Number of identities used so far, [1].
     public let nextIdentity: Parameter
-    /// Log-odds of the hard-concrete keep gate (Louizos et al., 2018), [N]; nil without a gate.
+    /// Log-odds of the hard-concrete L0 gates (Louizos et al., 2018), [N]; nil without gates.
     public let gateLogits: Parameter?
     /// Weight λ of the expected number of open gates in the loss.
     public let l0Penalty: Double
 
     /// - Parameters:
-    ///   - l0Penalty: nil for no keep gate; else λ ≥ 0.
+    ///   - l0Penalty: λ ≥ 0; nil for no L0 gates.
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, heads: Int, l0Penalty: Double? = nil) {
         self.heads = heads
         initialKeys = parameters("initialKeys", [states, width], .normal(standardDeviation: 1), decays: false, stateAxis: 0)
@@ -41,9 +40,11 @@ public final class StateManager {
         self.l0Penalty = l0Penalty ?? 0
     }
 
-    /// Whether each state is active (set: switch states on and off).
+    /// Whether each state is active.
     ///
-    /// At least one must stay active.
+    /// Setting it activates and deactivates states.
+    ///
+    /// At least one must remain active.
     public var active: [Bool] {
         get { mask.value.doubles().map { $0 > 0 } }
         set {
@@ -57,9 +58,8 @@ public final class StateManager {
             mask.value = Tensor(newValue.map { $0 ? 1.0 : 0.0 }, [count]).cast(to: mask.value.dtype)
         }
     }
-    /// What is wrong with values that are to become those of the mask and the identities, which work as tables and not as
-    /// numbers.
-    /// - Parameter value: the new value of a parameter, of the shape that it has.
+    /// Issues with new values of the mask and the identities, which are tables rather than numbers.
+    /// - Parameter value: the new value of a parameter, of the same shape.
     package func issues(of value: (Parameter) -> Tensor) -> [String] {
         var issues: [String] = []
         let flags = value(mask).doubles(), numbers = value(identityNumbers).doubles(), given = value(nextIdentity).doubles()
@@ -77,14 +77,14 @@ public final class StateManager {
         }
         return issues
     }
-    /// A new state at a place where none is active.
+    /// Activates a new state at an index without an active state.
     /// - Returns: its identity.
-    func allocate(at place: Int) -> Int {
-        giveIdentities(to: place..<place + 1)
-        active[place] = true
-        return identities[place]
+    func allocate(at index: Int) -> Int {
+        giveIdentities(to: index..<index + 1)
+        active[index] = true
+        return identities[index]
     }
-    /// Gives the states at these indices identities that no state of the layer has had.
+    /// Assigns new identities to the states at these indices.
     func giveIdentities(to range: Range<Int>) {
         var numbers = identities, given = Int(nextIdentity.value.item())
         for n in range {
@@ -99,23 +99,23 @@ public final class StateManager {
         let active = active
         return active.indices.filter { active[$0] }
     }
-    /// Who lies at each place.
+    /// Identity of the state at each index.
     public var identities: [Int] { identityNumbers.value.doubles().map { Int($0) } }
-    /// The keep gates as evaluation sees them, in 0 … 1 (all 1 without gates).
+    /// The L0 gates in evaluation, in 0 … 1 (all 1 without gates).
     public var l0Gates: [Double] {
         guard let gateLogits else { return Array(repeating: 1, count: count) }
-        return gateLogits.value.doubles().map { max(0, min(1, HardConcrete.stretch(1 / (1 + exp(-$0))))) }
+        return gateLogits.value.doubles().map { max(0, min(1, HardConcrete.stretched(1 / (1 + exp(-$0))))) }
     }
 
-    /// What takes part in this pass.
+    /// The activity of the states in a pass.
     ///
-    /// In training the keep gates are drawn anew, shared by the batch, and their price is added to the context's losses.
+    /// In training the L0 gates are drawn, shared by the batch, and their penalty is added to the losses of the context.
     public func activity(batch: Int, _ context: ForwardContext) -> StateActivity {
         var gate: Variable?
         if let gateLogits {
             let logits = context[gateLogits]
             gate = HardConcrete.gate(logits, identities: identities, context)
-            // Once a pass, in how many parts it may read its tokens.
+            // Once per pass, however many segments it has.
             let name = context.path.isEmpty ? "keep" : context.path + ".keep"
             if context.isTraining && l0Penalty > 0 && !context.auxiliaryLosses.contains(where: { $0.name == name }) {
                 context.addLoss("keep", HardConcrete.expectedOpen(logits).sum() * l0Penalty)
@@ -126,7 +126,7 @@ public final class StateManager {
             gate = gate.map { $0 * m } ?? m
         }
         guard let gate else { return StateActivity(identities: identityNumbers.value, heads: heads) }
-        // A gate drawn shut keeps its state out of this pass altogether.
+        // A state whose gate is drawn closed is inactive in this pass.
         let open = gate.value.doubles().map { $0 > 0 ? 1.0 : 0.0 }
         return StateActivity(
             readBias: HardConcrete.logarithm(gate).broadcast(to: [batch, count]),
@@ -157,10 +157,10 @@ extension Tensor {
 public enum HardConcrete {
     public static let beta = 2.0 / 3.0
     static let low = -0.1, high = 1.1
-    static func stretch(_ s: Double) -> Double { low + (high - low) * s }
+    static func stretched(_ s: Double) -> Double { low + (high - low) * s }
 
-    /// Drawn in training, its middle value in evaluation.
-    /// - Parameter identities: the number by which each gate is drawn; nil: its place.
+    /// Gates drawn at random in training; their median in evaluation.
+    /// - Parameter identities: the number by which each gate is drawn; nil: its index.
     public static func gate(_ logits: Variable, identities: [Int]? = nil, _ context: ForwardContext) -> Variable {
         var s = logits
         if context.isTraining {
@@ -180,7 +180,7 @@ public enum HardConcrete {
     static func logarithm(_ gate: Variable) -> Variable {
         let z = gate.value
         let y = Tensor(z.doubles().map { $0 > 0 ? log($0) : -.infinity }, z.shape).cast(to: z.dtype)
-        // The −∞ come in as a mask: they are meant.
+        // The −∞ are a mask, so that the check for non-finite values accepts them.
         let mask = Variable(Tensor(z.doubles().map { $0 > 0 ? 0 : -Double.infinity }, z.shape).cast(to: z.dtype))
         return record(
             "log activity", [gate, mask], y,

@@ -2,9 +2,9 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Runs an update rule over tokens: as a scan when the rule has one for the readout, else step by step.
+/// Runs an update rule over tokens: as a scan if the rule has one for the readout, else step by step.
 ///
-/// Every `interval` tokens, counted from the start of the sequence, the states talk to each other.
+/// States interact before every token whose position is a multiple of `interval`, counted from the start of the sequence.
 public final class StatePropagator {
     public let rule: any StateUpdateRule
     public let interaction: (any StateInteraction)?
@@ -16,9 +16,10 @@ public final class StatePropagator {
         self.interval = interval
     }
 
+    /// Runs the rule over tokens.
     /// - Parameters:
-    ///   - tokens: features [B, T, D]; qkv: queries, keys, values [B, T, 3·D]; routing: where they write and read.
-    ///   - position: tokens of this sequence that came before.
+    ///   - tokens: features [B, T, D]; qkv: queries, keys, values [B, T, 3·D]; routing: write and read weights.
+    ///   - position: number of earlier tokens of the sequence.
     /// - Returns: what each token read after its own update, [B, T, D], and the states after the last one.
     public func callAsFunction(
         tokens: Variable, qkv: Variable, routing: Routing, states: StateBank, readout: any StateReadout, position: Int,
@@ -27,7 +28,7 @@ public final class StatePropagator {
         let all = RoutedTokens(features: tokens, qkv: qkv, weights: routing.weights, reads: routing.reads)
         guard let interaction else { return segment(all, states, readout, context) }
         let t = tokens.shape[1]
-        // Boundaries lie at multiples of the interval: before a token whose position is one, states talk.
+        // States interact before every token whose position is a multiple of the interval.
         let lengths = StatePropagator.lengths(of: t, from: position, [interval])
         var states = states, reads: [Variable] = [], at = position
         for (tokens, n) in zip(all.split(lengths), lengths) {
@@ -42,7 +43,7 @@ public final class StatePropagator {
         return (Variable.concatenate(reads, axis: 1), states)
     }
 
-    /// Lengths of the parts into which multiples of any interval cut the next tokens.
+    /// Lengths of the segments into which multiples of the intervals split the next tokens.
     static func lengths(of count: Int, from position: Int, _ intervals: [Int]) -> [Int] {
         var lengths: [Int] = [], start = 0
         while start < count {
@@ -52,7 +53,7 @@ public final class StatePropagator {
         }
         return lengths
     }
-    /// Tokens between two boundaries.
+    /// Processes the tokens between two boundaries.
     private func segment(
         _ all: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext
     ) -> (reads: Variable, states: StateBank) {
@@ -63,25 +64,25 @@ public final class StatePropagator {
         }
         return result
     }
-    /// A step of the states that a token reaches, where the rule takes each by itself and they are few; else of all.
+    /// Updates the states that a token reaches if they are few and the rule updates each separately; else all states.
     private func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
-        guard rule.stepsStatesAlone, states.usage == nil, let places = token.reachedPlaces() else {
+        guard rule.stepsStatesAlone, states.usage == nil, let indices = token.reachedIndices() else {
             return rule.step(states, token, context)
         }
         let reached = StateBank(
-            keys: states.keys.batchRows(places), values: states.values.batchRows(places),
+            keys: states.keys.batchRows(indices), values: states.values.batchRows(indices),
             activity: StateActivity(heads: states.heads))
         let moved = rule.step(
             reached,
             RoutedToken(
                 features: token.features, query: token.query, key: token.key, value: token.value,
-                weights: token.weights.batchRows(places)), context)
+                weights: token.weights.batchRows(indices)), context)
         var next = states
-        next.keys = states.keys.replacingBatchRows(places, with: moved.keys)
-        next.values = states.values.replacingBatchRows(places, with: moved.values)
+        next.keys = states.keys.replacingBatchRows(indices, with: moved.keys)
+        next.values = states.values.replacingBatchRows(indices, with: moved.values)
         return next
     }
-    /// Token by token.
+    /// Processes tokens one by one.
     private func loop(
         _ all: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext
     ) -> (reads: Variable, states: StateBank) {
@@ -105,7 +106,7 @@ public final class StatePropagator {
 // MARK: Cost
 
 extension StatePropagator {
-    /// Of a stretch of tokens and what they read; nil when a part does not say.
+    /// Multiply-adds of a segment of tokens and their reads; nil if a part does not state its cost.
     func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
         if let rule = rule as? any UpdateCost { return rule.multiplyAdds(pass, reading: readout) }
         guard let rule = rule as? any StrategyCost, let readout = readout as? any StrategyCost else { return nil }

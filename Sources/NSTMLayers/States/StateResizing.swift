@@ -2,9 +2,9 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// Changes how many states the layers of a trained model have: removes inactive ones, or adds new ones.
+/// Changes the number of states of the layers of a trained model: removes inactive ones or adds new ones.
 ///
-/// It resizes every parameter with a state axis, and whatever has a tensor for each of those, such as an optimizer's moments.
+/// It resizes every parameter with a state axis, and tensors that correspond to these parameters, such as an optimizer's moments.
 ///
 /// ```swift
 /// let resizing = StateResizing(removingInactive: model.stateLayers)      // or StateResizing(model.stateLayers, to: 128)
@@ -13,37 +13,37 @@ import NSTMTensor
 /// optimizer.restore(step: old.step, resizing.resize(old.state(order: paths), of: model.parameters))
 /// ```
 ///
-/// Without its inactive states a model computes what it computed with them masked, and learns alike. An added state begins where
-/// the active ones begin on average, and reaches tokens as they do on average: learned rows are the mean of theirs. For a routing
-/// policy that has no row for each state, such as `PointerRouting`, that makes a longer memory of the same kind.
+/// Without its inactive states a model computes the same as with them masked, and trains in the same way. Learned rows of an
+/// added state, its initial values and router rows among them, are the mean over the active states. For a routing policy without
+/// a row per state, such as `PointerRouting`, this extends the memory.
 public struct StateResizing: Sendable {
     public struct Layer: Sendable, Equatable {
         /// The layer's path in its model.
         public let path: String
-        /// States there were.
+        /// Number of states before the resizing.
         public let count: Int
-        /// Indices of those that stay, in order.
+        /// Indices of the kept states, in order.
         public let kept: [Int]
-        /// Indices of those whose mean the added states begin with.
+        /// Indices of the states whose mean initializes the added ones.
         public let active: [Int]
-        /// States that are added behind those that stay.
+        /// Number of states that are added after the kept ones.
         public let added: Int
-        /// States there are then.
+        /// Number of states after the resizing.
         public var newCount: Int { kept.count + added }
     }
     public let layers: [Layer]
-    /// States of each layer after it.
+    /// Number of states of each layer after the resizing.
     public var counts: [Int] { layers.map(\.newCount) }
 
-    /// The active states stay.
+    /// Keeps the active states.
     public init(removingInactive layers: [NSTMLayer]) {
         self.layers = layers.map { layer in
             let active = layer.manager.activeIndices
             return Layer(path: layer.path, count: layer.manager.count, kept: active, active: active, added: 0)
         }
     }
-    /// All states stay, and each layer gets as many more as it takes to have `count`.
-    /// - Throws: `StateResizingError` naming every layer that has more.
+    /// Keeps all states and adds new ones up to `count` per layer.
+    /// - Throws: `StateResizingError` naming every layer with more states.
     public init(_ layers: [NSTMLayer], to count: Int) throws(StateResizingError) {
         let tooLarge = layers.filter { $0.manager.count > count }.map {
             "\($0.path) has \($0.manager.count) states, more than \(count)"
@@ -57,9 +57,8 @@ public struct StateResizing: Sendable {
         }
     }
 
-    /// A tensor that has one row for each row of a parameter, with the rows of states that stay, and behind them those of added
-    /// states.
-    /// - Parameter added: rows of the added states, in the tensor's shape but for the state axis; nil: zeros.
+    /// A tensor with a row per row of a parameter, reduced to the rows of kept states, followed by those of added states.
+    /// - Parameter added: rows of the added states, in the tensor's shape except for the state axis; nil: zeros.
     public func resize(_ tensor: Tensor, of parameter: Parameter, added: Tensor? = nil) throws(StateResizingError) -> Tensor {
         guard let axis = parameter.stateAxis, let layer = layer(of: parameter) else { return tensor }
         guard tensor.shape == parameter.value.shape, tensor.shape[axis] == layer.count else {
@@ -72,8 +71,8 @@ public struct StateResizing: Sendable {
         let rows = added ?? .zeros(tensor.shape.replacing(axis, by: [layer.added]), dtype: tensor.dtype)
         return .concatenate([kept, rows], axis: axis)
     }
-    /// The same for tensors named by parameter, or by anything and a slash before it (`m/blocks.0.mixer.router.weight`); rows of
-    /// added states are zeros.
+    /// As `resize(_:of:added:)`, for tensors named by parameter, optionally with a prefix and a slash
+    /// (`m/blocks.0.mixer.router.weight`); rows of added states are zeros.
     public func resize(
         _ named: [(path: String, tensor: Tensor)], of parameters: ParameterStore
     ) throws(StateResizingError) -> [(path: String, tensor: Tensor)] {
@@ -85,16 +84,16 @@ public struct StateResizing: Sendable {
         }
         return result
     }
-    /// Gives the parameters of a model with `counts` states what this resizing makes of another's.
+    /// Sets the parameters of a model with `counts` states to the resized ones of another model.
     ///
-    /// Nothing is changed when they do not fit. Of parameters that are not learned (masks, identities, random directions) added
-    /// states keep what the new model has.
-    /// - Throws: `StateResizingError` naming all parameters that differ in shape: those whose strategies do not say which of
-    ///   their axes counts states.
+    /// Nothing is changed if they do not fit. Parameters that are not learned (masks, identities, random directions) of added
+    /// states keep the values of the new model.
+    /// - Throws: `StateResizingError` naming all parameters with different shapes: those whose strategies do not declare the
+    ///   state axis.
     public func move(_ model: SequenceModel, to new: SequenceModel) throws(StateResizingError) {
         try move(model.parameters, model.stateLayers, to: new.parameters, new.stateLayers)
     }
-    /// The same for layers by themselves.
+    /// As `move(_:to:)`, for layers outside a model.
     public func move(
         _ parameters: ParameterStore, _ layers: [NSTMLayer], to new: ParameterStore, _ newLayers: [NSTMLayer]
     ) throws(StateResizingError) {
@@ -119,7 +118,7 @@ public struct StateResizing: Sendable {
             target.manager.giveIdentities(to: layer.kept.count..<layer.newCount)
         }
     }
-    /// What the added states begin with; nil: nothing is added, or the new model's shape is another.
+    /// The initial rows of the added states; nil if none are added or the new model has another shape.
     private func addedRows(of old: Parameter, in new: Parameter) -> Tensor? {
         guard let axis = old.stateAxis, let layer = layer(of: old), layer.added > 0, new.value.shape.rank == old.value.shape.rank
         else { return nil }
@@ -141,7 +140,7 @@ extension Tensor {
     }
 }
 
-/// Why the number of states of a model cannot be changed: all reasons.
+/// The reasons why the number of states of a model cannot be changed.
 public struct StateResizingError: Error, Sendable, Equatable, CustomStringConvertible {
     public let issues: [String]
     public var description: String {

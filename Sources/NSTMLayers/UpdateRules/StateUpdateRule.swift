@@ -3,24 +3,28 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// How one routed token changes the states.
+/// An update rule: how one routed token changes the states.
 ///
-/// `step` is the only thing a new rule must write.
-///
-/// A rule must leave a state with weight 0 exactly as it was, and must keep states bounded.
+/// `step` is the only requirement without a default. A rule must leave a state with weight 0 exactly unchanged, and must keep
+/// states bounded.
 public protocol StateUpdateRule: AnyObject {
+    /// The states after a token. It must be a pure function of its arguments and the parameters.
+    /// - Parameters:
+    ///   - states: the states before the token; inactive ones are zeros.
+    ///   - token: features, query, key and value [B, D] and write weights [B, N].
     func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank
     /// The states as the token itself reads them; by default those after its own update.
     func view(before: StateBank, after: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank
-    /// Many steps and reads at once, for the readouts that a rule is fused with; nil, the default, for all others, which go step
-    /// by step.
-    /// - Returns: what the tokens read, [B, T, D], and the states after the last one, as the steps would give them.
+    /// All steps and reads of a segment at once, for readouts with which the rule is fused; nil, the default, for others, which
+    /// are run step by step.
+    /// - Returns: the reads of the tokens, [B, T, D], and the states after the last one, both equal to the results of the steps.
     func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
         -> (reads: Variable, states: StateBank)?
-    /// Whether the step of a state looks at that state and the token alone, with weights that all states share; false by default.
-    /// Only the states that a token reaches are stepped then, a few of them at the indices of others.
+    /// Whether `step` treats states independently with shared parameters; false by default.
+    ///
+    /// If true, only the states that a token reaches are stepped, together with padding, so that a state may be at another index.
     var stepsStatesAlone: Bool { get }
-    /// What `StateBank.usage` begins with for every state; nil, the default, for a rule that counts nothing.
+    /// Initial `StateBank.usage` of every state; nil, the default, for rules without counts.
     var initialUsage: Double? { get }
 }
 
@@ -33,13 +37,14 @@ extension StateUpdateRule {
     public var initialUsage: Double? { nil }
 }
 
-/// A rule whose gates depend on tokens only: it gives the update of a whole segment of tokens as one of the families
-/// `ConvexUpdate`, `MatrixUpdate` and `SelectiveUpdate`, and has from it `step` and a fused, differentiable scan.
+/// A rule whose gates depend only on tokens: it returns the update of a segment of tokens as one of the families `ConvexUpdate`,
+/// `MatrixUpdate` and `SelectiveUpdate`, from which `step` and a fused, differentiable scan are derived.
 public protocol TokenDrivenUpdateRule: StateUpdateRule {
+    /// The update of a segment of tokens.
     /// - Parameters:
     ///   - tokens: features [B, T, D].
-    ///   - routing: weights [B, T, N].
-    ///   - usage: what was counted before the first token, [B, N]; nil for a rule that counts nothing.
+    ///   - routing: write weights [B, T, N].
+    ///   - usage: usage counts before the first token, [B, N]; nil for rules without counts.
     func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily
 }
 
@@ -62,9 +67,9 @@ extension TokenDrivenUpdateRule {
 
 // MARK: Configuration
 
-/// The settings of an update rule, which make it.
+/// The configuration of an update rule, which creates it.
 public protocol UpdateRuleConfiguration: Configurable where Scope == LayerDimensions {
-    /// The strategy for a layer, of settings that have been read for this layer or a larger one.
+    /// The rule for a layer, whose number of states may be smaller than that of the layer for which the settings were read.
     func make(_ parameters: ParameterBuilder, _ layer: LayerDimensions) -> any StateUpdateRule
     /// The readout of a layer whose configuration names none; `content` by default.
     var defaultReadout: any ReadoutConfiguration { get }
@@ -76,6 +81,6 @@ extension UpdateRuleConfiguration {
 
 extension Registry where Value == any UpdateRuleConfiguration, Scope == LayerDimensions {
     public init() { self.init("update rule", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) }) }
-    /// Adds the settings of a update rule under the name of their type.
+    /// Adds the settings of an update rule under the name of their type.
     public mutating func register<Settings: UpdateRuleConfiguration>(_ type: Settings.Type) { register(type.init()) }
 }

@@ -1,12 +1,12 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// One form of recurrence, with what its tokens need.
+/// A form of recurrence together with the values that its tokens need.
 public protocol UpdateFamily {
-    /// One token, with plain operations; the numbers are those of a stretch of one.
+    /// The states after one token, by plain operations; for a segment of one token.
     func step(_ states: StateBank, _ token: RoutedToken) -> StateBank
     func view(before: StateBank, after: StateBank, _ token: RoutedToken) -> StateBank
-    /// All tokens of the stretch; nil when it is not fused with the readout.
+    /// The reads and states of all tokens of the segment by a fused scan; nil if it is not fused with the readout.
     func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
         -> (reads: Variable, states: StateBank)?
 }

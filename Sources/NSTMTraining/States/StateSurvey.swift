@@ -110,7 +110,7 @@ public struct PruningRound: Sendable {
                 uniqueKeysWithValues: candidates.prefix(max(0, scores.count - 1)).map { ($0.index, $0.reason) })
             for i in order {
                 let state = view.states[i]
-                active[state.place] = reasons[i] == nil
+                active[state.index] = reasons[i] == nil
                 let event = StateEvent(
                     step: step, layer: layer.path, state: state.identity, kind: .pruned, score: scores[i],
                     reason: reasons[i] ?? "kept")

@@ -258,7 +258,7 @@ public final class Trainer {
         for (layer, change) in changes {
             let e = change.event
             if e.kind == .allocated {
-                for p in layer.stateParameters { optimizer.resetMoments(at: change.place, axis: p.stateAxis!, of: p) }
+                for p in layer.stateParameters { optimizer.resetMoments(at: change.index, axis: p.stateAxis!, of: p) }
             }
             onEvent(.lifecycle(e))
             record(MetricsLog.fields(e))

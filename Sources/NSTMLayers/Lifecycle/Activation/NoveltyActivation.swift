@@ -2,8 +2,9 @@ import NSTMAutograd
 import NSTMConfiguration
 import NSTMTensor
 
-/// A sequence switches a state on when the token at a boundary resembles none of those in use: 1 − max cos(k, Kₙ) > θ; of the
-/// others it takes the one whose learned key is most alike.
+/// Activates a state when the token at a boundary is novel: 1 − max cos(k, Kₙ) > θ over active states.
+///
+/// Of the other states, the one whose learned key is most similar to the token is activated.
 public struct NoveltyActivation: ActivationPolicy {
     public static let type = "novelty"
     public static let summary = "a state more when the token at a boundary resembles none in use"
@@ -11,7 +12,7 @@ public struct NoveltyActivation: ActivationPolicy {
     public var interval = 8
     /// Active states before the first token.
     public var initialActive = 4
-    /// θ, in 0 … 2.
+    /// The threshold θ, in 0 … 2.
     public var above = 0.5
     /// Largest number of active states of a sequence.
     public var maxActive = Int.max
@@ -31,8 +32,8 @@ public struct NoveltyActivation: ActivationPolicy {
         above = reader.double("above", default: above, in: 0...2)
         maxActive = reader.int("max-active", default: min(maxActive, layer.states), in: 1...65_536)
     }
-    /// The first of the available ones.
-    public func beginning(available: [Bool]) -> [Bool] {
+    /// The first available states.
+    public func initiallyActive(available: [Bool]) -> [Bool] {
         var left = initialActive
         return available.map { isAvailable in
             guard isAvailable, left > 0 else { return false }
@@ -49,9 +50,9 @@ public struct NoveltyActivation: ActivationPolicy {
     }
 }
 
-/// Cosines of keys [B, T, D] with those of states [B, N, D], → [B, T, N].
+/// Cosines of keys [B, T, D] with those of states [B, N, D]: [B, T, N].
 ///
-/// Keys count as states take them in: of one length in all heads.
+/// Keys of tokens are first scaled to the same length in all heads, as in an update.
 func keyCosines(_ keys: Tensor, _ states: Tensor, heads: Int) -> Tensor {
     let b = keys.shape[0], t = keys.shape[1], d = keys.shape[2]
     let byHead = Variable(keys.reshaped([b, t, heads, d / heads])).l2Normalized(scale: 1 / Double(heads).squareRoot()).value

@@ -1,7 +1,7 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// Decides when a layer gets new states.
+/// A policy that decides when a layer gets new states.
 ///
 /// A value that holds its settings.
 public protocol AllocationPolicy: Configurable where Scope == LayerDimensions {
@@ -34,6 +34,6 @@ extension AllocationPolicy { public var needs: Set<StateObservation> { [.write] 
 
 extension Registry where Value == any AllocationPolicy, Scope == LayerDimensions {
     public init() { self.init("allocation policy", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) }) }
-    /// Adds a allocation policy under the name of its type.
+    /// Adds an allocation policy under the name of its type.
     public mutating func register<Policy: AllocationPolicy>(_ type: Policy.Type) { register(type.init()) }
 }

@@ -1,11 +1,11 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// A new state when tokens resemble no state: the mean of 1 − max cos(key, Kₙ) over tokens is above a threshold.
+/// Allocates a state when tokens are novel: the mean of 1 − max cos(key, Kₙ) over tokens is above a threshold.
 public struct NoveltyAllocation: AllocationPolicy {
     public static let type = "novelty"
     public static let summary = "a new state when tokens resemble none"
-    /// In 0 … 2.
+    /// The threshold, in 0 … 2.
     public var above = 0.5
     public init() {}
     public init(above: Double) { self.above = above }

@@ -2,10 +2,10 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// A new state when the training loss has stopped falling: for so many decisions in a row it has not been lower than the best by
-/// a margin.
+/// Allocates a state when the training loss has stopped falling: it was not lower than its best value by a margin in a number of
+/// consecutive decisions.
 ///
-/// After a proposal it counts anew.
+/// The count restarts after a proposal.
 public struct PlateauAllocation: AllocationPolicy {
     public static let type = "plateau"
     public static let summary = "a new state when the loss has stopped falling"
@@ -24,9 +24,9 @@ public struct PlateauAllocation: AllocationPolicy {
         }
     }
     public var memory = Memory()
-    /// Decisions in a row without a lower loss.
+    /// Number of consecutive decisions without a lower loss.
     public var decisions = 5
-    /// In nats.
+    /// Smallest decrease of the loss that counts, in nats.
     public var margin = 0.005
     public init() {}
     public init(decisions: Int = Self().decisions, margin: Double = Self().margin) {

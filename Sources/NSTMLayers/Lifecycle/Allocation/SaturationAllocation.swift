@@ -1,11 +1,12 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// A new state when none is idle: even the state written to least gets more than a share of the mean load (1: all alike).
+/// Allocates a state when all states are in use: even the smallest load is above a share of the mean load (1: all loads are
+/// equal).
 public struct SaturationAllocation: AllocationPolicy {
     public static let type = "saturation"
     public static let summary = "a new state when none is idle"
-    /// A share of the mean load.
+    /// The threshold, as a share of the mean load.
     public var above = 0.5
     public init() {}
     public init(above: Double) { self.above = above }

@@ -1,11 +1,12 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// A new state when the loss is higher than usual: (mean since the last decision − moving mean)/moving deviation is above z.
+/// Allocates a state when the loss is unusually high: (mean since the last decision − moving mean) / moving standard deviation is
+/// above z.
 public struct SurpriseAllocation: AllocationPolicy {
     public static let type = "surprise"
     public static let summary = "a new state when the loss is higher than usual"
-    /// z, in standard deviations.
+    /// The threshold z, in standard deviations.
     public var above = 3.0
     public init() {}
     public init(above: Double) { self.above = above }

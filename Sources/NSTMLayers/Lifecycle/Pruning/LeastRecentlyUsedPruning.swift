@@ -1,10 +1,10 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// Prunes states that nothing has been written to for a number of steps; with `keep`, all but the K last used.
+/// Prunes states that were not written to for a number of steps; with `keep`, all but the K last used.
 ///
-/// Of those used in the same step the one with the smaller load is pruned first. The rule of caches; for memories of networks Rae
-/// et al., 2016 ("Scaling memory-augmented neural networks with sparse reads and writes").
+/// Of states last used in the same step, the one with the smaller load is pruned first. This is the replacement rule of caches;
+/// for memories of networks see Rae et al., 2016, "Scaling memory-augmented neural networks with sparse reads and writes".
 public struct LeastRecentlyUsedPruning: PruningPolicy {
     public static let type = "least-recently-used"
     public static let summary = "states that nothing has been written to for long"
@@ -21,7 +21,7 @@ public struct LeastRecentlyUsedPruning: PruningPolicy {
         keep = reader.optionalInt("keep", default: keep, in: layer.choices)
         after = reader.optionalInt("after", default: after ?? (keep == nil ? 1000 : nil), in: 1...1_000_000_000)
     }
-    /// −idle steps, and less than one step for the load.
+    /// Minus the number of idle steps, plus less than one step for the load.
     public func scores(_ view: StateView, _ key: RandomKey) -> [Double] {
         zip(view.states, view.load).map { state, load in -Double(state.idle) + load / (1 + load) }
     }

@@ -1,18 +1,18 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// Selects the states of a layer that are candidates for pruning.
+/// A policy that selects the candidates for pruning among the states of a layer.
 ///
-/// A value that holds its settings; what it has to remember between decisions is its `memory`, which is saved with the run, and
+/// A value that holds its settings. Information that it keeps between decisions is its `memory`, which is saved with the run;
 /// random numbers are drawn from the key.
 ///
 /// `LifecycleLimits` determines when decisions are made and how many states one decision may prune, for all policies.
 public protocol PruningPolicy: Configurable where Scope == LayerDimensions {
     associatedtype Memory: Codable = NoMemory
     var memory: Memory { get set }
-    /// What has to be observed or measured.
+    /// The observations and measurements that the policy needs.
     var needs: Set<StateObservation> { get }
-    /// A score of each of the view's states; all finite.
+    /// A finite score of each state of the view.
     func scores(_ view: StateView, _ key: RandomKey) -> [Double]
     /// Candidates by index into the view's states, smallest score first.
     mutating func candidates(_ scores: [Double], _ view: StateView) -> [(index: Int, reason: String)]
@@ -27,7 +27,7 @@ extension PruningPolicy where Memory == NoMemory {
 
 extension PruningPolicy { public var needs: Set<StateObservation> { [.write, .read] } }
 
-/// Indices of all scores but the largest `count`, smallest first; of equal ones the later goes first.
+/// Indices of all scores except the largest `count`, smallest first; of equal scores the later one comes first.
 func beyond(_ count: Int, _ scores: [Double]) -> [Int] {
     let order = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] < scores[$1] : $0 > $1 }
     return Array(order.prefix(max(0, scores.count - count)))

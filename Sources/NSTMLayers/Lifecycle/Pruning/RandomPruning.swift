@@ -1,7 +1,7 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// Keeps K states drawn at random: what every other policy must beat.
+/// Keeps K random states: a baseline for all other policies.
 public struct RandomPruning: PruningPolicy {
     public static let type = "random"
     public static let summary = "all but K states drawn at random"
@@ -17,7 +17,7 @@ public struct RandomPruning: PruningPolicy {
         keep = reader.int("keep", default: keep, in: layer.choices)
         seed = reader.int("seed", default: seed, in: 0...Int.max)
     }
-    /// One draw for each identity, the same at every decision.
+    /// One random number per identity, the same at every decision.
     public func scores(_ view: StateView, _ key: RandomKey) -> [Double] {
         let own = RandomKey(UInt64(seed)).fold("random pruning").fold(view.layer)
         return view.states.map { own.uniform($0.identity) }

@@ -1,11 +1,11 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// The first-order change of the loss when a state fades, Σ over sequences of |∂ℓ/∂log a| at activity a = 1, that is |g · a|,
-/// averaged over steps (Molchanov et al., 2019, "Importance estimation for neural network pruning", equation 8, with a gate on
-/// the state).
+/// Prunes states by the first-order change of the loss when a state fades, Σ over sequences of |∂ℓ/∂log a| = |g · a| at activity
+/// a = 1, averaged over steps.
 ///
-/// Those below a share of the layer's mean are pruned; with `keep`, all but the K largest.
+/// States below a share of the layer's mean are pruned; with `keep`, all but the K largest. Source: Molchanov et al., 2019,
+/// "Importance estimation for neural network pruning", equation 8, with a gate on the state.
 public struct TaylorPruning: PruningPolicy {
     public static let type = "taylor"
     public static let summary = "states whose removal changes the loss least, to first order"

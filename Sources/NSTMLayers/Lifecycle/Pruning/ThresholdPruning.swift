@@ -3,7 +3,7 @@ import NSTMTensor
 
 /// Prunes states whose measure falls below τ.
 ///
-/// Hysteresis: a state that has been below remains a candidate until it is above a second, higher bound, so that a score that
+/// It has hysteresis: a state that was below τ remains a candidate until it is above a second, higher bound, so that a score that
 /// oscillates about τ does not restart the count of votes (`LifecycleLimits.consecutiveVotes`).
 public struct ThresholdPruning: PruningPolicy {
     public static let type = "threshold"
@@ -11,7 +11,7 @@ public struct ThresholdPruning: PruningPolicy {
     public var measure = StateMeasure.importance
     /// τ.
     public var below = 0.1
-    /// The bound above which a candidate is none any more, at least τ; nil: 1.5 τ.
+    /// The bound above which a state ceases to be a candidate, at least τ; nil: 1.5 τ.
     public var above: Double?
     private var upper: Double { max(below, above ?? 1.5 * below) }
     public init() {}

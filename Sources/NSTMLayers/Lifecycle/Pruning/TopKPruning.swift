@@ -1,7 +1,7 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// The K states of the largest measure live.
+/// Keeps the K states with the largest measure and prunes the others.
 public struct TopKPruning: PruningPolicy {
     public static let type = "top-k"
     public static let summary = "all but the K states of the largest measure"

@@ -3,19 +3,19 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// States allocated by content, as part of the recurrence: a token whose key a state holds updates that state, a new one takes
-/// the first free state, and a learned rate frees states again.
+/// States allocated by content as part of the recurrence: a token updates the state with a matching key, or else the first free
+/// state, and a learned rate frees states.
 ///
-/// `usage` is how much of a state is taken, 0 at the beginning.
+/// `usage` is the occupied share of a state, initially 0.
 ///
 ///     sₘ = k·Kₘ/D;  μₘ = rₘ aₘ e^{β sₘ}/Z;  ν = e^{βθ}/Z;  Z = Σ r a e^{βs} + e^{βθ}
 ///     φₘ = rₘ (1 − aₘ) Π_{j<m} (1 − rⱼ (1 − aⱼ));  uₘ = σ(e(x)) (μₘ + ν φₘ)
 ///     Kₘ ← Kₘ + uₘ (k − Kₘ);  Vₘ ← Vₘ + uₘ (v − Vₘ);  aₘ ← (aₘ + uₘ (1 − aₘ)) (1 − rₘ σ(f(x)))
 ///
-/// The routing weight r says which states are in reach; with the policy `all` content alone decides. Matching and usage are
-/// shared by the heads. The weights depend on the states, so this is no token-driven rule, but it has a scan of its own for
-/// `ContentReadout`. The allocation is that of the DNC (Graves et al., 2016) in a form that has gradients: in the order of the
-/// states instead of sorted.
+/// The routing weight r determines which states are reached; with the policy `all` only the content decides. Matching and usage
+/// are shared by the heads. The weights depend on the states, so the rule is not token-driven, but it has its own scan for
+/// `ContentReadout`. The allocation is a differentiable form of that of the DNC (Graves et al., 2016): in the order of the states
+/// instead of sorted by usage.
 public final class ContentSlotsRule: StateUpdateRule {
     private let strength: Linear
     private let forget: Linear
@@ -25,7 +25,7 @@ public final class ContentSlotsRule: StateUpdateRule {
 
     public init(_ parameters: ParameterBuilder, width: Int) {
         strength = Linear(parameters.child("strength"), in: width, out: 1, biasInitializer: .constant(2))
-        // σ(−5) = 0.007: a state that nobody comes back to is half free after 100 tokens.
+        // σ(−5) = 0.007: a state that is not written again is half free after 100 tokens.
         forget = Linear(parameters.child("forget"), in: width, out: 1, biasInitializer: .constant(-5))
         logInverseTemperature = parameters("logInverseTemperature", [1], .constant(2))
         threshold = parameters("threshold", [1], .constant(0.5))
@@ -36,7 +36,7 @@ public final class ContentSlotsRule: StateUpdateRule {
         guard let a = states.usage else { fatalError("ContentSlotsRule: states without usage") }
         let r = token.weights, beta = context[logInverseTemperature].exp(), key = token.key.unsqueezed(axis: 1)
         let scores = (states.keys * key).sum(axes: [2]) / Double(states.keys.shape[2]) * beta, none = beta * context[threshold]
-        // The same number everywhere changes nothing; this one keeps the exponentials in range.
+        // Subtracting the same number from all scores does not change the softmax; the maximum avoids overflow.
         let top = Tensor.maximum(scores.value.maximum(axes: [1], keepDims: true), none.value)
         let known = r * a * (scores - Variable(top)).exp(), new = (none - Variable(top)).exp()
         let free = r * (1 - a), ones = context.constant(Tensor.ones([a.shape[0], 1], dtype: a.dtype))
@@ -84,13 +84,13 @@ extension UpdateRuleConfiguration where Self == ContentSlotsRule.Configuration {
 // MARK: Cost
 
 extension ContentSlotsRule: UpdateCost {
-    /// Counted as if every state in reach were written to.
+    /// Multiply-adds, counted as if every reached state were written.
     ///
-    /// A state that is wholly free, in reach with a weight of exactly 1, leaves nothing for those behind it: with a router that
-    /// gives such weights this is an upper bound.
+    /// A wholly free state with weight exactly 1 leaves no allocation for later states: with a router that gives such weights
+    /// this is an upper bound.
     public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
         guard let read = readout as? any StrategyCost else { return nil }
-        // Strength and forgetting; the match, and keys once more where what is found is written.
+        // Strength and forgetting; the match, and the keys again if the scan writes them.
         let found = readout is ContentReadout ? 4 * pass.width * pass.reached : 0
         return pass.rows * (2 * pass.width + found) + read.multiplyAdds(pass)
     }

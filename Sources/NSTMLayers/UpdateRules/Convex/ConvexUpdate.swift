@@ -8,10 +8,10 @@ import NSTMTensor
 /// A state is a convex combination of its inputs and its initial value, so it is bounded by construction. Fused with
 /// `ContentReadout`, where a weight that is exactly 0 has no gradient, and, without z, with `RoutedReadout`.
 public struct ConvexUpdate: UpdateFamily {
-    /// u [B, T, N] in 0 … 1.
+    /// Write weights u, [B, T, N] in 0 … 1.
     public let write: Variable
 
-    /// z [B, T, D] in 0 … 1, of the channels of values; nil: 1.
+    /// Gate z of the value channels, [B, T, D] in 0 … 1; nil: 1.
     public let gate: Variable?
 
     public init(write: Variable, gate: Variable? = nil) {
@@ -42,8 +42,10 @@ public struct ConvexUpdate: UpdateFamily {
         next.values = scan.values
         return (scan.output, next)
     }
-    /// Reads that depend on no key: values are one matrix state of N rows, whose row m decays by 1 − uₘ; keys are needed after
-    /// the last token only, when what is left of the write of a token is the product of the decays behind it.
+    /// A scan for reads that do not depend on keys.
+    ///
+    /// Values are one matrix state of N rows, whose row m decays by 1 − uₘ. Keys are needed only after the last token, where the
+    /// remaining share of the write of a token is the product of the later decays.
     private func routedScan(
         _ tokens: RoutedTokens, _ states: StateBank, _ readout: RoutedReadout, _ context: ForwardContext
     ) -> (reads: Variable, states: StateBank) {
@@ -67,9 +69,9 @@ public struct ConvexUpdate: UpdateFamily {
 // MARK: Cost
 
 extension ConvexUpdate {
-    /// What a rule of this family costs with its reads; nil when the readout does not say.
+    /// Multiply-adds of a rule of this family with its reads; nil if the readout does not state its cost.
     /// - Parameters:
-    ///   - gates: multiply-adds of what the rule computes of a token.
+    ///   - gates: multiply-adds per token of the gates of the rule.
     ///   - hasChannelGate: whether the update has a gate z.
     public static func multiplyAdds(
         _ pass: StatePass, reading readout: any StateReadout, gates: Int, hasChannelGate: Bool = false

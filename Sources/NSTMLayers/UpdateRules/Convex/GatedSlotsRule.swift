@@ -4,15 +4,15 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// The flagship rule: every state is an exponential moving average of what was routed to it, K ← (1 − u) K + u k, V ← (1 − u) V +
-/// u v.
+/// The default rule: every state is an exponential moving average of the keys and values routed to it, K ← (1 − u) K + u k, V ←
+/// (1 − u) V + u v.
 ///
-/// A state is a convex combination of what it saw, so it is bounded by construction.
+/// A state is a convex combination of its inputs, so it is bounded by construction. u is the routing weight w, or 1 − (1 −
+/// w)^(1/c) with a timescale c, optionally times a second gate σ(x·G + b).
 ///
-/// u is the routing weight w, or 1 − (1 − w)^(1/c) with a timescale c, optionally times a second gate σ(x·G + b).
 /// Sources: gated slot attention (Zhang et al., 2024) for the recurrence, Raven for sparse routing over a fixed set of slots.
 public final class GatedSlotsRule: TokenDrivenUpdateRule {
-    /// c: 1 leaves the routing weight as it is; larger values make states slower.
+    /// Timescale c: 1 keeps the routing weight; larger values make updates slower.
     public let timescale: Double
     private let gate: Linear?
     var hasSecondGate: Bool { gate != nil }
@@ -42,9 +42,9 @@ extension GatedSlotsRule {
     public struct Configuration: UpdateRuleConfiguration {
         public static let type = "gated-slots"
         public static let summary = "moving averages of what is routed to each state"
-        /// c: larger values make states slower.
+        /// Timescale c: larger values make updates slower.
         public var timescale = 1.0
-        /// Whether a gate of the token multiplies the routing weight.
+        /// Whether a gate that depends on the token multiplies the routing weight.
         public var hasSecondGate = false
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {

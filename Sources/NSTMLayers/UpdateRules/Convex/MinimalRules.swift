@@ -4,8 +4,8 @@ import NSTMModules
 import NSTMTensor
 
 // Recurrent units whose gates see tokens only (Feng et al. 2024, "Were RNNs all we needed?"), as the rule of every state: the key
-// part follows what is routed there, and the value part by as much as the gate of each channel lets in. The candidate h̃ is the
-// token's value.
+// part is a moving average of the routed keys, and so is the value part, with a gate per channel. The candidate h̃ is the token's
+// value.
 
 /// minGRU: V ← V + w z ⊙ (v − V), z = σ(x·W + b).
 public final class MinGRURule: TokenDrivenUpdateRule {

@@ -4,14 +4,14 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-// Rules whose states are the rows of a matrix (`MatrixUpdate`). What routing decides is how strongly a state takes part: a decay
-// α becomes exp(w log α) there, so that a state with weight 0 stays exactly as it is.
+// Rules whose states are the rows of a matrix (`MatrixUpdate`). The routing weight w scales the update of a state: a decay α
+// becomes exp(w log α), so that a state with weight 0 is left exactly unchanged.
 
-/// Gated linear attention (Yang et al., 2024): V ← α^w V + w c v, log α = logsigmoid(x·G + b)/τ for each state, with the gate
-/// logit normalizer τ.
+/// Gated linear attention (Yang et al., 2024): V ← α^w V + w c v, log α = logsigmoid(x·G + b)/τ per state, with the gate logit
+/// normalizer τ.
 public final class GatedLinearRule: TokenDrivenUpdateRule {
     private let gate: Linear
-    /// τ.
+    /// Gate logit normalizer τ.
     public let gateLogitNormalizer: Double
 
     public init(
@@ -26,11 +26,11 @@ public final class GatedLinearRule: TokenDrivenUpdateRule {
     }
 }
 
-/// One decay for a whole token or state.
+/// A rule with one decay per token or per state.
 ///
-/// With a gate the form of Mamba-2 (Dao & Gu 2024): V ← exp(−w Δ eᴬ) V + w Δ c v, with one step Δ = softplus(x·g + b) for all
-/// states. Without one the retention of RetNet (Sun et al., 2023), whose decays 1 − 2⁻⁵ … 1 − 2⁻¹² are spread over the states
-/// instead of the heads: V ← γₘ^w V + w c v.
+/// With a gate it is the form of Mamba-2 (Dao & Gu 2024): V ← exp(−w Δ eᴬ) V + w Δ c v, with one step size Δ = softplus(x·g + b)
+/// for all states. Without a gate it is the retention of RetNet (Sun et al., 2023), with the decays 1 − 2⁻⁵ … 1 − 2⁻¹² spread
+/// over the states instead of the heads: V ← γₘ^w V + w c v.
 public final class ScalarDecayRule: TokenDrivenUpdateRule {
     let step: Linear?
     /// With a gate A, [1]; without one the logarithms of the decays, [N], which are not learned.
@@ -52,13 +52,13 @@ public final class ScalarDecayRule: TokenDrivenUpdateRule {
     }
 }
 
-/// Linear attention (Katharopoulos et al., 2020) without forgetting, as a running mean: a state holds what was written to it
-/// divided by the mass of its writes, V = Σ w c v/n with n = 1 + Σ w, the learned beginning counting as one token.
+/// Linear attention (Katharopoulos et al., 2020) without decay, as a running mean: a state is the sum of its writes divided by
+/// their mass, V = Σ w c v/n with n = 1 + Σ w, where the learned initial state counts as one token.
 ///
-/// So it is bounded, where the sum would grow with the sequence and its normalizer Σ q·k could vanish. `usage` is n, at most the
-/// window W: after a mass of W, old writes fade, and a state is the mean over a mass of about W.
+/// The mean is bounded, whereas the sum would grow with the sequence and its normalizer Σ q·k could vanish. `usage` is n, at most
+/// the window W: after a mass of W, old writes decay, and a state is the mean over a mass of about W.
 public final class LinearAttentionRule: TokenDrivenUpdateRule {
-    /// The largest n, at least 1.
+    /// Window W, the largest n, at least 1.
     public let window: Double
     public init(window: Double = Configuration().window) { self.window = window }
     public var initialUsage: Double? { 1 }
@@ -71,9 +71,9 @@ public final class LinearAttentionRule: TokenDrivenUpdateRule {
 }
 
 /// The delta rule (Schlag et al., 2021, Yang et al., 2024), V ← V + β c (v − Σ c V) with ‖c‖ = 1 and a strength β = σ(x·W + b)
-/// for each head: a token replaces what is found under its key.
+/// per head: a token replaces the value stored under its key.
 ///
-/// With a gate (gated delta net: Yang et al., 2025) states fade by α^w first, log α = −eᴬ softplus(x·G + b) for each state.
+/// With a gate (gated delta net: Yang et al., 2025) states first decay by α^w, log α = −eᴬ softplus(x·G + b) per state.
 public final class DeltaRule: TokenDrivenUpdateRule {
     private let strength: Linear
     let gate: Linear?
@@ -93,8 +93,9 @@ public final class DeltaRule: TokenDrivenUpdateRule {
     }
 }
 
-/// RWKV-6 (Peng et al., 2024) with a decay for each state, V ← exp(−w e^(x·G + b)) V + w c v, where a token reads the states
-/// before its own update plus b w c v, b being a learned bonus of each state.
+/// RWKV-6 (Peng et al., 2024) with a decay per state, V ← exp(−w e^(x·G + b)) V + w c v.
+///
+/// A token reads the states before its own update plus b w c v, where b is a learned bonus per state.
 public final class WKVRule: TokenDrivenUpdateRule {
     private let gate: Linear
     /// b, [N].
@@ -150,7 +151,7 @@ extension LinearAttentionRule {
     public struct Configuration: UpdateRuleConfiguration {
         public static let type = "linear-attention"
         public static let summary = "running means of what is written to each state"
-        /// Writes over which the mean is taken.
+        /// Mass of writes over which the mean is taken.
         public var window = 256.0
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {

@@ -1,26 +1,26 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// The states of a head are the rows of a matrix, as in linear attention. Keys stay what they were at the beginning: addresses,
-/// with which the keys of tokens are compared,
+/// A family of updates in which the states of a head are the rows of a matrix, as in linear attention.
+///
+/// Keys keep their learned initial values; they are addresses with which the keys of tokens are compared. By heads:
 ///
 ///     cₘ = wₘ k·Kₘ/√d, with a strength β also divided by ‖c‖ over the states
 ///     Vₘ ← aₘ Vₘ + cₘ v,  or with β the delta rule  Vₘ ← aₘ Vₘ + β cₘ (v − Σⱼ cⱼ aⱼ Vⱼ)
 ///
-/// by heads. With a bonus b a token reads the states before its own update plus bₘ cₘ v (RWKV). Fused with every
-/// `WeightedReadout`.
+/// With a bonus b a token reads the states before its own update plus bₘ cₘ v (RWKV). Fused with every `WeightedReadout`.
 public struct MatrixUpdate: UpdateFamily {
-    /// w [B, T, N]; 0 writes nothing.
+    /// Write weights w, [B, T, N]; 0 writes nothing.
     public let write: Variable
-    /// a [B, T, N], usually in 0 … 1; it must be exactly 1 wherever a state is to stay as it is.
+    /// Decays a [B, T, N], usually in 0 … 1; exactly 1 for states that must be left unchanged.
     ///
-    /// Nil: 1.
+    /// nil: 1.
     public let decay: Variable?
-    /// β [B, T, H] in 0 … 1; nil: no delta rule.
+    /// Strength β [B, T, H] in 0 … 1; nil: no delta rule.
     public let beta: Variable?
-    /// b [N]; not together with β.
+    /// Bonus b, [N]; not together with β.
     public let bonus: Variable?
-    /// What is counted after the last token, [B, N]; nil: as before.
+    /// Usage counts after the last token, [B, N]; nil: unchanged.
     public let usage: Variable?
 
     public init(
@@ -86,9 +86,9 @@ public struct MatrixUpdate: UpdateFamily {
 // MARK: Cost
 
 extension MatrixUpdate {
-    /// What a rule of this family costs with its reads; nil when the readout does not say.
+    /// Multiply-adds of a rule of this family with its reads; nil if the readout does not state its cost.
     /// - Parameters:
-    ///   - gates: multiply-adds of what the rule computes of a token.
+    ///   - gates: multiply-adds per token of the gates of the rule.
     ///   - decays: whether the rule has decays.
     ///   - delta: whether it is a delta rule.
     ///   - bonus: whether it has a bonus.

@@ -1,18 +1,20 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// Mamba's selective scan (Gu & Dao 2023), a decay for each channel of each state, in which routing slows the clock of a state:
-/// with the step Δ of a token, that of state m is wₘ Δ. Keys stay what they were at the beginning,
+/// A family of updates by Mamba's selective scan (Gu & Dao 2023), with a decay per channel and state; routing scales the step
+/// size: with the step Δ of a token, that of state m is wₘ Δ.
+///
+/// Keys keep their learned initial values. By heads:
 ///
 ///     Vₘ ← exp(wₘ Δ ⊙ Aₘ) ⊙ Vₘ + wₘ (k·Kₘ/√d) Δ ⊙ v
 ///
-/// by heads. Fused with every `WeightedReadout` for up to 256 states; no gradient comes to a weight that is exactly 0.
+/// Fused with every `WeightedReadout` for up to 256 states; a weight that is exactly 0 has no gradient.
 public struct SelectiveUpdate: UpdateFamily {
-    /// w [B, T, N]; 0 leaves a state exactly as it was.
+    /// Write weights w, [B, T, N]; 0 leaves a state exactly unchanged.
     public let write: Variable
-    /// Δ [B, T, D], positive.
+    /// Step sizes Δ [B, T, D], positive.
     public let delta: Variable
-    /// A [N, D], negative.
+    /// Rates A [N, D], negative.
     public let rates: Variable
 
     public init(write: Variable, delta: Variable, rates: Variable) {
@@ -40,7 +42,7 @@ public struct SelectiveUpdate: UpdateFamily {
         let heads = states.heads, (queries, keys, values) = tokens.split(heads: heads)
         return states.scanningActive { states in
             let reads = readout.weights(queries, routing: tokens.readWeights, states), c = strengths(keys, states)
-            // The kernel's channels share what they are given and how they are read: a scan for each head.
+            // All channels of a kernel call share the inputs B and C: one scan per head.
             let r = reads.split(axis: 1, into: reads.shape[1]), written = c.split(axis: 1, into: heads)
             let x = values.split(axis: 2, into: heads), deltas = delta.split(axis: 2, into: heads),
                 a = rates.transposed().split(axis: 0, into: heads)
@@ -61,8 +63,8 @@ public struct SelectiveUpdate: UpdateFamily {
 // MARK: Cost
 
 extension SelectiveUpdate {
-    /// What a rule of this family costs with its reads; nil when the readout does not say.
-    /// - Parameter gates: multiply-adds of what the rule computes of a token.
+    /// Multiply-adds of a rule of this family with its reads; nil if the readout does not state its cost.
+    /// - Parameter gates: multiply-adds per token of the gates of the rule.
     public static func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout, gates: Int) -> Int? {
         let matching = pass.width * pass.states
         if readout is any WeightedReadout, pass.states <= 256 {

@@ -3,11 +3,11 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// A gated recurrent unit (Cho et al., 2014) as the rule of every state: the value part moves towards GRU(V, v), by as much as
-/// the token reaches it; the key part follows what was routed there.
+/// A gated recurrent unit (Cho et al., 2014) as the rule of every state: the value part moves towards GRU(V, v) by the routing
+/// weight; the key part is a moving average of the routed keys.
 ///
-/// Not driven by tokens alone, so it runs step by step; the weights are shared by the states, whose identities lie in their
-/// learned beginnings.
+/// The update depends on the states, so it runs step by step. The weights are shared by the states, which differ by their learned
+/// initial values.
 public final class GRURule: StateUpdateRule {
     private let input: Linear
     private let recurrent: Linear

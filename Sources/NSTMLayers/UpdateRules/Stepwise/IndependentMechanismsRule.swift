@@ -3,15 +3,16 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// Recurrent independent mechanisms (Goyal et al., 2019): every state is a module with gated recurrent weights of its own.
-/// Modules attend to the token or to nothing, and the k that prefer the token most take it in; the others stay as they are:
+/// Recurrent independent mechanisms (Goyal et al., 2019): every state is a module with its own gated recurrent weights.
 ///
-///     aₙ = softmax over {token, nothing} of qₙ·{k, null}/√D, the token's part;   C = the k largest aₙ of active states
+/// Modules attend to the token or to a null input, and the k with the largest attention to the token are updated by it:
+///
+///     aₙ = softmax over {token, null} of qₙ·{k, null}/√D, the token's part;   C = the k largest aₙ of active states
 ///     Vₙ ← Vₙ + wₙ (GRUₙ(Vₙ, aₙ v) − Vₙ)  and  Kₙ ← Kₙ + wₙ (k − Kₙ)  n ∈ C
 ///
-/// with q = norm(V) Q shared by the modules. No gradient goes through the choice. The weights of all modules have 6 N D²
-/// elements, and a token costs as many multiply-adds: all are computed, and those not chosen are dropped. Communication among
-/// modules is a `StateInteraction`. Not driven by tokens alone, so it runs step by step.
+/// with q = norm(V) Q shared by the modules. No gradient flows through the selection. The weights of all modules have 6 N D²
+/// elements, and a token costs as many multiply-adds, because the results of modules that are not selected are computed and
+/// discarded. Communication among modules is a `StateInteraction`. The update depends on the states, so it runs step by step.
 public final class IndependentMechanismsRule: StateUpdateRule {
     public let k: Int
     private let norm: RMSNorm
@@ -54,7 +55,7 @@ extension IndependentMechanismsRule {
     public struct Configuration: UpdateRuleConfiguration {
         public static let type = "independent-mechanisms"
         public static let summary = "recurrent units with weights of their own, of which k take in a token"
-        /// States that take in a token; nil: 4, or all where there are fewer.
+        /// Number of states that a token updates; nil: 4, or all if there are fewer.
         public var k: Int?
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {

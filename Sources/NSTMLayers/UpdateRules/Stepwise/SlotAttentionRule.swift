@@ -49,7 +49,7 @@ extension SlotAttentionRule {
     public struct Configuration: UpdateRuleConfiguration {
         public static let type = "slot-attention"
         public static let summary = "states that compete for each token"
-        /// Width of the feed-forward part; nil: the width of the layer.
+        /// Width of the feed-forward layer; nil: the width of the layer.
         public var hidden: Int?
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
