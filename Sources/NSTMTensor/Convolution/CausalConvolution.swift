@@ -1,7 +1,7 @@
 import CNSTMKernels
 
-/// Causal depthwise convolution along sequences x [B, h + T, C], of which the first h rows are earlier tokens that only feed the
-/// others; then silu when asked.
+/// Causal depthwise convolution along sequences x [B, h + T, C], whose first h rows are earlier tokens that are only inputs;
+/// optionally followed by SiLU.
 ///
 /// The work is split over sequences and blocks of channels.
 package struct DepthwiseConvolution {
@@ -19,14 +19,14 @@ package struct DepthwiseConvolution {
     private var B: Int { x.shape[0] }
     private var rows: Int { x.shape[1] }
     private var C: Int { x.shape[2] }
-    /// What a kernel is told of one sequence and a block of channels.
+    /// The kernel's description of one sequence and a block of channels.
     private func geometry(_ channels: Int) -> nstm_causal_conv {
         nstm_causal_conv(
             width: weight.shape[0], length: rows - history, channels: channels, left: history, x_stride: C, w_stride: C,
             y_stride: C, silu: activation)
     }
 
-    /// [B, T, C].
+    /// The result, [B, T, C].
     package func forward() -> Tensor {
         let (B, rows, C) = (B, rows, C), T = rows - history, width = weight.shape[0], real = x.dtype.real,
             size = x.dtype.byteCount

@@ -1,34 +1,34 @@
-/// One axis of a convolution: output o reads the inputs o·stride − low + k·dilation for k = 0 ..< kernel; what lies outside is 0.
+/// One axis of a convolution: output o reads the inputs o·stride − low + k·dilation for k in 0 ..< kernel; inputs outside are 0.
 package struct ConvolutionAxis: Sendable {
     package let input: Int
     package let kernel: Int
     package let stride: Int
     package let dilation: Int
-    /// Zeros before the first and after the last input.
+    /// Number of zeros before the first and after the last input.
     package let low: Int
     package let high: Int
 
     package init(input: Int, kernel: Int, stride: Int = 1, dilation: Int = 1, low: Int = 0, high: Int = 0) {
         (self.input, self.kernel, self.stride, self.dilation, self.low, self.high) = (input, kernel, stride, dilation, low, high)
     }
-    /// Inputs that one output spans.
+    /// Number of inputs that one output spans.
     var reach: Int { dilation * (kernel - 1) + 1 }
     package var output: Int { (input + low + high - reach) / stride + 1 }
-    /// Whether every number makes sense and the kernel fits into the padded input.
+    /// Whether all numbers are valid and the kernel fits into the padded input.
     package var isValid: Bool {
         kernel >= 1 && stride >= 1 && dilation >= 1 && low >= 0 && high >= 0 && input + low + high >= reach
     }
 
-    /// The taps that reach one class of targets.
+    /// The taps that contribute to one class of targets.
     ///
-    /// Targets first, first + step, ... (`count` of them, from the start of a range); the q-th reads source positions
+    /// The targets are first, first + step, … (`count` of them, from the start of a range); the q-th reads source positions
     /// q·sourceStep + shift.
     struct Phase {
         let first: Int, step: Int, count: Int, sourceStep: Int
         let taps: [(kernel: Int, shift: Int)]
     }
 
-    /// How `count` outputs from `start` on are made of inputs: one phase with every tap.
+    /// The phases of `count` outputs from `start` on: one phase with every tap.
     func forwardPhases(_ start: Int, _ count: Int) -> [Phase] {
         [
             Phase(
@@ -36,8 +36,8 @@ package struct ConvolutionAxis: Sendable {
                 taps: (0..<kernel).map { ($0, start * stride - low + $0 * dilation) })
         ]
     }
-    /// How the gradients of `count` inputs from `start` on are made of those of the outputs: a phase for each remainder of the
-    /// stride, with the taps whose outputs exist (no zeros are put between outputs).
+    /// The phases of the gradients of `count` inputs from `start` on: one per remainder of the stride, with the taps whose
+    /// outputs exist, so that no zeros are inserted between outputs.
     func backwardPhases(_ start: Int, _ count: Int) -> [Phase] {
         (0..<min(stride, count)).map { p in
             let reached = (0..<kernel).map { ($0, start + p + low - $0 * dilation) }.filter { $1 % stride == 0 }
@@ -68,12 +68,13 @@ package struct ConvolutionGeometry: Sendable {
     package var weightShape: Shape { [outputs, inputs / max(1, groups), rows.kernel, columns.kernel] }
 }
 
-/// What a kernel call needs to know about one block: which pixels of the packed source make which pixels of the target.
+/// The description of one block for a kernel call: which pixels of the packed source contribute to which pixels of the target.
 struct BlockPlan {
-    /// One phase of rows × columns: pixels and taps are offsets into the region (in pixels), places index pixels of the target.
+    /// One phase of rows × columns: `pixels` and `taps` are offsets into the region (in pixels), `targets` are indices of pixels
+    /// of the target.
     struct Part {
         var pixels: [Int32] = []
-        var places: [Int32] = []
+        var targets: [Int32] = []
         var taps: [Int32] = []
         var which: [Int32] = []
     }
@@ -81,7 +82,7 @@ struct BlockPlan {
     let top: Int, left: Int, height: Int, width: Int
     let parts: [Part]
 
-    /// - Parameter pixel: elements that one pixel of the region takes.
+    /// - Parameter pixel: number of elements of one pixel of the region.
     init(_ g: ConvolutionGeometry, rows: Int, columns: Int, images: Int, pixel: Int, backward: Bool) {
         let rowPhases = backward ? g.rows.backwardPhases(0, rows) : g.rows.forwardPhases(0, rows)
         let columnPhases = backward ? g.columns.backwardPhases(0, columns) : g.columns.forwardPhases(0, columns)
@@ -103,7 +104,7 @@ struct BlockPlan {
                             let source = image * regionPixels + i * p.sourceStep * regionWidth + j * q.sourceStep
                             let target = (image * rows + p.first + i * p.step) * columns + q.first + j * q.step
                             part.pixels.append(Int32(source * pixel))
-                            part.places.append(Int32(target))
+                            part.targets.append(Int32(target))
                         }
                     }
                 }
@@ -120,9 +121,9 @@ struct BlockPlan {
     }
 }
 
-/// How the pixels of a target are cut into blocks, so that a block's source, result and weights stay in a core's cache.
+/// The partition of the pixels of a target into blocks whose source, result and weights fit into the cache of a core.
 ///
-/// The cut depends on sizes only.
+/// The partition depends on sizes only.
 struct BlockGrid {
     let images: Int, rows: Int, columns: Int
     let imageBlocks: Int, rowBlocks: Int, columnBlocks: Int
@@ -139,14 +140,14 @@ struct BlockGrid {
     init(_ g: ConvolutionGeometry, source: Int, target: Int, pixel: Int, backward: Bool) {
         let height = backward ? g.rows.input : g.rows.output, width = backward ? g.columns.input : g.columns.output
         let rowStride = g.rows.stride, columnStride = g.columns.stride
-        /// Source positions that n targets read.
+        /// Number of source positions that n targets read.
         func spread(_ n: Int, _ axis: ConvolutionAxis) -> Int {
             backward ? (n + axis.reach - 2) / axis.stride + 1 : (n - 1) * axis.stride + axis.reach
         }
         func fits(_ r: Int, _ c: Int) -> Bool {
             spread(r, g.rows) * spread(c, g.columns) * source <= BlockGrid.budget && r * c * target <= BlockGrid.budget
         }
-        /// Even parts of `n`, in whole strides on the way back, so that all blocks have the same phases.
+        /// Equal parts of `n`, in the backward pass multiples of the stride, so that all blocks have the same phases.
         func part(_ n: Int, _ parts: Int, _ stride: Int) -> Int {
             let size = (n + parts - 1) / parts
             return max(1, backward ? (size + stride - 1) / stride * stride : size)
@@ -162,7 +163,7 @@ struct BlockGrid {
             cuts *= 2
             c = part(width, cuts, columnStride)
         }
-        // Few blocks are cut further, so that there is work for several threads.
+        // Few blocks are split further, so that there is work for several threads.
         let work = g.inputs / max(1, g.groups) * g.outputs * g.taps
         while g.batch * ((height + r - 1) / r) * ((width + c - 1) / c) < 8, r * c * work > 1_000_000 {
             let smaller = r > rowStride ? (part(r, 2, rowStride), c) : (r, part(c, 2, columnStride))
@@ -205,7 +206,7 @@ struct BlockGrid {
         let plan = plans[(r == rowBlocks - 1 ? 2 : 0) + (c == columnBlocks - 1 ? 1 : 0)]
         let height = backward ? geometry.rows.input : geometry.rows.output
         let width = backward ? geometry.columns.input : geometry.columns.output
-        // Blocks start at whole strides on the way back.
+        // In the backward pass blocks start at multiples of the stride.
         let top = backward ? r * rows / geometry.rows.stride : r * rows * geometry.rows.stride
         let left = backward ? c * columns / geometry.columns.stride : c * columns * geometry.columns.stride
         return Block(

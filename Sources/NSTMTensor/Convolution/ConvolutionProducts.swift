@@ -1,7 +1,7 @@
 import CNSTMKernels
 
-/// Convolution over planes: value and the two derivatives. Blocks of pixels are packed with their channels side by side, padding
-/// included, and a register tile runs over all taps (the indirect convolution of Dukhan 2019), so no matrix of windows is made.
+/// Convolution over planes: value and the two derivatives. Blocks of pixels are packed with adjacent channels, padding included,
+/// and a register tile runs over all taps (the indirect convolution of Dukhan 2019), so that no matrix of windows is needed.
 extension ConvolutionGeometry {
     /// Lengths in elements of rows of channels: whole vectors of 64 bytes, with room for the last group's.
     private func pixelLength(_ channels: Int, _ lanes: Int) -> Int {
@@ -10,22 +10,20 @@ extension ConvolutionGeometry {
     }
     func roundUp(_ n: Int, _ to: Int) -> Int { (n + to - 1) / to * to }
 
-    /// y = x ∗ weight + bias.
-    ///
-    /// All operands dense.
+    /// y = x ∗ weight + bias, for dense operands.
     package func forward(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) -> Tensor {
         let y = Tensor(uninitialized: outputShape, x.dtype)
         gather(x, weight, bias, to: y, backward: false)
         return y
     }
-    /// dx: every input's share of the gradients of the outputs that read it.
+    /// dx, the gradient of the inputs.
     package func inputGradient(_ dy: Tensor, _ weight: Tensor) -> Tensor {
         let dx = Tensor(uninitialized: inputShape, dy.dtype)
         gather(dy, weight, nil, to: dx, backward: true)
         return dx
     }
 
-    /// Target pixels from packed source pixels: the way forth, and (with weights transposed) the way back to the input.
+    /// Target pixels from packed source pixels: the forward pass, and with transposed weights the gradient of the input.
     private func gather(_ source: Tensor, _ weight: Tensor, _ bias: Tensor?, to target: Tensor, backward: Bool) {
         if target.count == 0 { return }
         if winogradPays(target.dtype) {
@@ -63,17 +61,17 @@ extension ConvolutionGeometry {
                         count: pixels, tap_count: part.taps.count, channels: 1, columns: row, output_row: row,
                         weight_stride: row)
                     nstm_depthwise_pixels(
-                        real, &products, region.base, part.pixels, part.taps, part.which, packed.base, sums.base, part.places)
+                        real, &products, region.base, part.pixels, part.taps, part.which, packed.base, sums.base, part.targets)
                     continue
                 }
-                // A group writes whole vectors; what it writes too much is overwritten by the next.
+                // A group writes whole vectors; elements beyond its end are overwritten by the next group.
                 for group in 0..<groups {
                     var products = nstm_pixel_products(
                         count: pixels, tap_count: part.taps.count, channels: depth, columns: roundUp(count, lanes),
                         output_row: row, weight_stride: panel)
                     nstm_conv_pixels(
                         real, &products, region.base + group * depth * size, part.pixels, part.taps, part.which,
-                        packed.base + group * panels * panel * size, sums.base + group * count * size, part.places)
+                        packed.base + group * panels * panel * size, sums.base + group * count * size, part.targets)
                 }
             }
             for (i, image) in block.images.enumerated() {
@@ -140,11 +138,12 @@ extension ConvolutionGeometry {
         let regions = Storage(byteCount: chunk * regionBytes), gradients = Storage(byteCount: chunk * blockBytes)
         defer { withExtendedLifetime((regions, gradients)) {} }
         let panelColumns = 2 * lanes, panels = isDepthwise ? 1 : (count + panelColumns - 1) / panelColumns
-        // Sums lie as [groups, panels, taps, depth, panel], so that a tile's are neighbors; depthwise: [taps, row].
+        // The layout of the sums is [groups, panels, taps, depth, panel], so that those of a tile are adjacent; depthwise: [taps,
+        // row].
         let panelSize = taps * depth * panelColumns
         let sums = Storage(byteCount: (isDepthwise ? taps * row : groups * panels * panelSize) * size)
         defer { withExtendedLifetime(sums) {} }
-        // A unit of work is one tap of one panel, and where there are few of these a part of the input channels.
+        // A unit of work is one tap of one panel, and if these are few, a part of the input channels.
         let pieces = isDepthwise || groups * panels * taps >= 16 ? 1 : max(1, min(depth / 24, 16 / (groups * panels * taps)))
         let piece = (depth + pieces - 1) / pieces
         let units = (isDepthwise ? 1 : groups) * panels * taps * pieces
@@ -182,7 +181,7 @@ extension ConvolutionGeometry {
                                 count: block.pixels, tap_count: 1, channels: 1, columns: row, output_row: row,
                                 weight_stride: row)
                             nstm_depthwise_weights(
-                                real, &products, region + Int(part.taps[tap]) * size, part.pixels, dys, part.places,
+                                real, &products, region + Int(part.taps[tap]) * size, part.pixels, dys, part.targets,
                                 sums.base + tap * row * size, accumulate)
                             continue
                         }
@@ -193,7 +192,7 @@ extension ConvolutionGeometry {
                             weight_stride: panelColumns)
                         nstm_conv_weights(
                             real, &products, region + (Int(part.taps[tap]) + group * depth + first) * size, part.pixels,
-                            dys + (group * count + column) * size, part.places,
+                            dys + (group * count + column) * size, part.targets,
                             sums.base + ((group * panels + panel) * panelSize + (tap * depth + first) * panelColumns) * size,
                             accumulate)
                     }

@@ -40,13 +40,13 @@ enum FourierPlans {
     }
 }
 
-/// y[b, t, c] = Σ_s h[s, c]·u[b, t − s, c] for filters as long as the sequence, in O(T log T): u [B, T, C], h [L, C].
+/// Causal depthwise convolution with long filters, y[b, t, c] = Σ_s h[s, c]·u[b, t − s, c], in O(T log T): u [B, T, C], h [L, C].
 ///
-/// Eight channels (float64: four) are transformed at a time where they lie, and two sequences share a transform as its real and
-/// imaginary part: both meet the same real filter, so they come apart again by themselves.
+/// Eight channels (float64: four) are transformed in place at a time, and two sequences share a transform as its real and
+/// imaginary parts: both are multiplied by the same real filter, so that they remain separate.
 package struct LongConvolution: Sendable {
     let batch: Int, time: Int, channels: Int
-    /// All taps, and those that reach the sequence.
+    /// Number of taps, and of those within the length of the sequence.
     let taps: Int, used: Int
     private let length: Int
 
@@ -107,7 +107,7 @@ package struct LongConvolution: Sendable {
     package func gradients(_ u: Tensor, _ h: Tensor, _ dy: Tensor) -> (u: Tensor, h: Tensor) {
         if u.count == 0 || used == 0 { return (.zeros(u.shape, dtype: u.dtype), .zeros(h.shape, dtype: u.dtype)) }
         let du = Tensor(uninitialized: u.shape, u.dtype)
-        // Taps that lie beyond the sequence have no gradient.
+        // Taps beyond the length of the sequence have no gradient.
         let dh = used < taps ? Tensor.zeros(h.shape, dtype: u.dtype) : Tensor(uninitialized: h.shape, u.dtype)
         let real = u.dtype.real, size = u.dtype.byteCount, toU = du.uninitializedPointer, toH = dh.uninitializedPointer,
             n = length
@@ -124,7 +124,7 @@ package struct LongConvolution: Sendable {
                 nstm_fourier_run(forth, signal.base, input.base)
                 nstm_lanes_load(real, gRe, gIm, channels, time, width, n, signal.base)
                 nstm_fourier_run(forth, signal.base, gradient.base)
-                // The real part of (g₁ + i g₂)·conj(u₁ + i u₂) is the sum that is wanted, of both sequences.
+                // The real part of (g₁ + i g₂)·conj(u₁ + i u₂) is the required sum over both sequences.
                 nstm_lanes_multiply(real, gradient.base, input.base, 1, b > 0 ? 1 : 0, sum.base, n)
                 nstm_lanes_multiply(real, gradient.base, filter.base, 1, 0, gradient.base, n)
                 nstm_fourier_run(back, gradient.base, signal.base)

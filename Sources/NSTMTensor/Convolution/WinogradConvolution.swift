@@ -1,18 +1,18 @@
 import CNSTMKernels
 
-/// Convolutions of 3 × 3 weights by Winograd's F(2 × 2, 3 × 3) (Lavin & Gray 2016): 16 products a channel for four outputs, not
-/// 36. An input that is not finite reaches all four outputs of the tiles that read it, also those that its weights do not.
+/// Convolutions of 3 × 3 weights by Winograd's F(2 × 2, 3 × 3) (Lavin & Gray 2016): 16 products per channel for four outputs
+/// instead of 36. A non-finite input affects all four outputs of the tiles that read it, even those that do not depend on it.
 extension ConvolutionGeometry {
-    /// Whether the products that are saved outweigh the transforms: with enough channels on both sides.
+    /// Whether the saved products outweigh the transforms, which needs enough channels on both sides.
     ///
-    /// Only float32, so that float64 stays the plain sum that everything is compared with.
+    /// Only for float32, so that float64 remains the plain sum that serves as a reference.
     func winogradPays(_ dtype: DType) -> Bool {
         func isPlain(_ axis: ConvolutionAxis) -> Bool { axis.kernel == 3 && axis.stride == 1 && axis.dilation == 1 }
         return dtype == .float32 && groups == 1 && min(inputs, outputs) >= 32 && isPlain(rows) && isPlain(columns)
     }
 
-    /// Target pixels from source pixels in tiles of 2 × 2, the way forth, and (with weights transposed and turned) the way back
-    /// to the input.
+    /// Target pixels from source pixels in tiles of 2 × 2: the forward pass, and with transposed and rotated weights the gradient
+    /// of the input.
     func gatherTiles(_ source: Tensor, _ weight: Tensor, _ bias: Tensor?, to target: Tensor, backward: Bool) {
         let from = backward ? outputs : inputs, to = backward ? inputs : outputs, lanes = 16
         let pixel = roundUp(from, lanes), row = roundUp(to, lanes)
@@ -21,13 +21,14 @@ extension ConvolutionGeometry {
         let height = target.shape[2], width = target.shape[3], plane = height * width
         let sourceHeight = source.shape[2], sourceWidth = source.shape[3], sourcePlane = sourceHeight * sourceWidth
         let top = backward ? 2 - rows.low : rows.low, left = backward ? 2 - columns.low : columns.low
-        // A block is whole images or some rows of tiles of one, so much that both sides of the products stay in the second cache.
+        // A block is whole images or some rows of tiles of one image, so that both operands of the products fit into the L2
+        // cache.
         let tileRows = (height + 1) / 2, tileColumns = (width + 1) / 2, most = 48
         let images = max(1, min(batch, most / (tileRows * tileColumns)))
         let bandRows = images > 1 ? tileRows : min(tileRows, max(1, most / tileColumns))
         let bands = (tileRows + bandRows - 1) / bandRows, tilesAtMost = images * bandRows * tileColumns
         let regionColumns = 2 * tileColumns + 2
-        let pixels = (0..<tilesAtMost).map { Int32($0 * pixel) }, places = (0..<tilesAtMost).map { Int32($0) }
+        let pixels = (0..<tilesAtMost).map { Int32($0 * pixel) }, targets = (0..<tilesAtMost).map { Int32($0) }
         let x = source.pointer, limit = x + source.count * 4, out = target.uninitializedPointer, shift = bias?.pointer
         Parallel.for((batch + images - 1) / images * bands) { index in
             let firstImage = index / bands * images, own = min(images, batch - firstImage)
@@ -54,7 +55,7 @@ extension ConvolutionGeometry {
                     count: tiles, tap_count: 1, channels: from, columns: row, output_row: row, weight_stride: panel)
                 nstm_conv_pixels(
                     NSTM_F32, &products, factors + f * tiles * pixel, pixels, &tap, &which, weights.base,
-                    sums.base + f * tiles * row * 4, places)
+                    sums.base + f * tiles * row * 4, targets)
             }
             for i in 0..<own {
                 nstm_winograd_output(
@@ -76,7 +77,7 @@ extension ConvolutionGeometry {
         let lanes = 16, pixel = roundUp(inputs, lanes), row = roundUp(outputs, lanes)
         let height = dy.shape[2], width = dy.shape[3], tileRows = (height + 1) / 2, tileColumns = (width + 1) / 2
         let regionColumns = 2 * tileColumns + 2
-        // As many tiles as the shared cache holds of both sides.
+        // As many tiles as fit into the L3 cache with both operands.
         let most = max(tileColumns, 4_194_304 / (16 * (pixel + row) * 4)), bandRows = min(tileRows, max(1, most / tileColumns))
         let bands = (tileRows + bandRows - 1) / bandRows, parts = batch * bands
         let chunk = max(1, min(parts, most / (bandRows * tileColumns))), room = chunk * bandRows * tileColumns
@@ -85,8 +86,8 @@ extension ConvolutionGeometry {
         let panels = (outputs + 2 * lanes - 1) / (2 * lanes), panel = 16 * inputs * 2 * lanes
         let sums = Storage(byteCount: panels * panel * 4)
         defer { withExtendedLifetime(sums) {} }
-        let pixels = (0..<room).map { Int32($0 * pixel) }, places = (0..<room).map { Int32($0) }
-        // A unit of work is one frequency of one panel, and where there are few of these a part of the input channels.
+        let pixels = (0..<room).map { Int32($0 * pixel) }, targets = (0..<room).map { Int32($0) }
+        // A unit of work is one frequency of one panel, and if these are few, a part of the input channels.
         let pieces = panels >= 2 ? 1 : 2, piece = (inputs + pieces - 1) / pieces, units = 16 * panels * pieces
         let factors = spectrum.base.assumingMemoryBound(to: Float.self),
             others = gradients.base.assumingMemoryBound(to: Float.self)
@@ -127,7 +128,7 @@ extension ConvolutionGeometry {
                         columns: min(2 * lanes, row - column), output_row: row, weight_stride: 2 * lanes)
                     nstm_conv_weights(
                         NSTM_F32, &products, factors + f * count * pixel + first, pixels, others + f * count * row + column,
-                        places, sums.base + (p * panel + (f * inputs + first) * 2 * lanes) * 4, start > 0 ? 1 : 0)
+                        targets, sums.base + (p * panel + (f * inputs + first) * 2 * lanes) * 4, start > 0 ? 1 : 0)
                 }
             }
         }

@@ -1,16 +1,16 @@
 import Foundation
 
-/// The memory that this process can still take, in bytes: sizes that come from outside (files, configurations) are compared with
-/// it before anything is allocated.
+/// The memory in bytes that this process can still allocate, with which sizes from outside (files, configurations) are compared
+/// before an allocation.
 public enum AvailableMemory {
-    /// The smallest of the limits that hold: free and reclaimable memory of the machine with its swap, what the process's control
-    /// groups leave, and what its address space leaves (`ulimit -v`).
+    /// The smallest of the limits: free and reclaimable memory of the host with its swap, the rest of the process's control
+    /// groups, and the rest of its address space (`ulimit -v`).
     ///
-    /// `Int.max` where the system says nothing.
+    /// `Int.max` if the system does not report any.
     public static var bytes: Int {
         assumed ?? min(machine ?? physical, controlGroups ?? .max, addressSpace ?? .max)
     }
-    /// Instead of what the system says, for tests.
+    /// A value to use instead of that of the system, for tests.
     @TaskLocal package static var assumed: Int?
 
     /// - Parameters:
@@ -28,7 +28,7 @@ public enum AvailableMemory {
 
     private static var physical: Int { Int(clamping: ProcessInfo.processInfo.physicalMemory) }
 
-    /// `MemAvailable` and free swap of the machine.
+    /// `MemAvailable` and free swap of the host.
     private static var machine: Int? {
         guard let text = text("/proc/meminfo") else { return nil }
         let fields = keyed(text)
@@ -36,7 +36,7 @@ public enum AvailableMemory {
         return fields["MemAvailable:"].map { ($0 + (fields["SwapFree:"] ?? 0)) << 10 }
     }
 
-    /// What the limit on the address space leaves; nil without one.
+    /// The rest of the limit on the address space; nil without a limit.
     package static var addressSpace: Int? {
         var limit = rlimit()
         #if canImport(Darwin)
@@ -50,7 +50,7 @@ public enum AvailableMemory {
         return max(0, Int(limit.rlim_cur) - pages * Int(sysconf(Int32(_SC_PAGESIZE))))
     }
 
-    /// What the process's control group and those above it leave.
+    /// The rest of the limits of the process's control group and of its ancestors.
     private static var controlGroups: Int? {
         guard let text = text("/proc/self/cgroup") else { return nil }
         var rooms: [Int] = []
@@ -71,7 +71,7 @@ public enum AvailableMemory {
         }
         return rooms.min()
     }
-    /// The smallest room of a group and all above it.
+    /// The smallest rest of the limits of a group and of its ancestors.
     package static func room(_ group: Substring, in root: String, limit: String, use: String) -> Int? {
         var names = group.split(separator: "/" as Character).map { String($0) }
         var least: Int?
@@ -79,7 +79,7 @@ public enum AvailableMemory {
             let folder = ([root] + names).joined(separator: "/")
             // Version 2 says "max" where there is no limit.
             if let most = number("\(folder)/\(limit)"), let used = number("\(folder)/\(use)") {
-                // Pages of files that nobody has used for a while are given up before anything is refused.
+                // Inactive pages of files are reclaimed before an allocation fails.
                 let idle = text("\(folder)/memory.stat").map(keyed)?["inactive_file"] ?? 0
                 least = min(least ?? .max, max(0, most - max(0, used - idle)))
             }
@@ -104,13 +104,13 @@ public enum AvailableMemory {
     }
 }
 
-/// More memory is needed than this process can get.
+/// An error for an allocation that exceeds the available memory.
 public struct MemoryError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// What the memory is for.
+    /// The purpose of the memory.
     public let purpose: String
-    /// In bytes; `Int.max` stands for more than that.
+    /// Required bytes; `Int.max` for more than a number can represent.
     public let needed: Int
-    /// In bytes.
+    /// Available bytes.
     public let available: Int
 
     public init(purpose: String, needed: Int, available: Int) {

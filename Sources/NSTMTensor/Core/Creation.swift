@@ -3,13 +3,13 @@ import CNSTMKernels
 // Tensors made from a rule.
 
 extension Tensor {
-    /// One number everywhere.
+    /// A tensor with one number in every element.
     public static func full(_ shape: Shape, _ value: Double, dtype: DType = .float32) -> Tensor {
         Tensor(repeating: value, shape, dtype: dtype)
     }
-    /// start, start + step, … up to, and without, end; empty when the step leads away from it.
+    /// start, start + step, … up to, but not including, end; empty if the step leads away from it.
     ///
-    /// Each number is start + i·step, calculated in double.
+    /// Each number is start + i·step, computed in double.
     public static func arange(_ start: Double, _ end: Double, step: Double = 1, dtype: DType = .float32) -> Tensor {
         guard step != 0, step.isFinite, start.isFinite, end.isFinite else {
             nstmFatal(.other(op: "arange", "\(start) ..< \(end) step \(step)"))
@@ -17,11 +17,11 @@ extension Tensor {
         let n = max(0, Int(((end - start) / step).rounded(.up)))
         return generate([n], dtype) { start + Double($0) * step }
     }
-    /// 0, 1, … up to, and without, end.
+    /// 0, 1, … up to, but not including, end.
     public static func arange(_ end: Double, dtype: DType = .float32) -> Tensor { arange(0, end, dtype: dtype) }
-    /// `count` numbers at equal distances, the first `start` and the last `end`.
+    /// `count` evenly spaced numbers from `start` to `end`, both included.
     public static func linspace(_ start: Double, _ end: Double, count: Int, dtype: DType = .float32) -> Tensor {
-        // From both ends, so that both are met exactly.
+        // Computed from both ends, so that both are exact.
         generate([count], dtype) { i in
             if count == 1 { return start }
             let t = Double(i) / Double(count - 1)

@@ -1,6 +1,6 @@
-/// What is wrong with the operands of an operation.
+/// An error in the operands of an operation.
 ///
-/// Operations stop with it; validators throw it.
+/// Operations stop the program with it.
 public enum ShapeError: Error, Sendable, Equatable, CustomStringConvertible {
     case broadcast(op: String, Shape, Shape)
     case inner(op: String, lhs: Shape, rhs: Shape, lhsInner: Int, rhsInner: Int)
@@ -19,9 +19,9 @@ public enum ShapeError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// Stops the program for a programmer's error, naming the module path.
+/// Stops the program for a programming error, with the module path.
 ///
-/// `fatalError`, not `precondition`: under -O a precondition's message is dropped.
+/// It uses `fatalError`, because optimized builds drop the message of a `precondition`.
 @inline(never)
 public func nstmFatal(_ error: ShapeError, at path: String = "", file: StaticString = #fileID, line: UInt = #line) -> Never {
     fatalError("\(path.isEmpty ? "" : "in '\(path)': ")\(error)", file: file, line: line)

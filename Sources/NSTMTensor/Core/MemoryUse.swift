@@ -6,7 +6,7 @@ public struct MemoryUse: Sendable {
     public var live: Int
     public var peak: Int
     public var cached: Int
-    /// Blocks that had to come from the operating system because the cache had none.
+    /// Number of blocks allocated from the operating system because the cache had none.
     public var systemAllocations: Int
 }
 
@@ -16,11 +16,10 @@ extension MemoryUse {
         return MemoryUse(
             live: Int(now.live), peak: Int(now.peak), cached: Int(now.cached), systemAllocations: Int(now.system_allocations))
     }
-    /// Bytes of the tensors that this thread has made, less those of the tensors it was the last to hold: what other threads do
-    /// at the same time does not show.
+    /// Bytes of tensors allocated on this thread minus those of tensors released on it, so that other threads have no effect.
     public static var onThisThread: Int { Int(nstm_memory_of_thread()) }
     /// Starts a new measurement of the peak.
     public static func resetPeak() { nstm_memory_reset_peak() }
-    /// Gives cached blocks back to the operating system.
+    /// Returns cached blocks to the operating system.
     public static func releaseCached() { nstm_memory_release_cached() }
 }

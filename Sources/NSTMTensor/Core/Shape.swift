@@ -9,7 +9,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
         rank = 0
         for size in dims { append(size) }
     }
-    // Inlined, so that the list of a literal needs no memory of its own.
+    // Inlined, so that the list of a literal needs no allocation.
     @inlinable @inline(__always) public init(arrayLiteral dims: Int...) {
         var sizes = SIMD8<Int32>(repeating: 1)
         var rank = 0
@@ -57,7 +57,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
     public var isEmpty: Bool { count == 0 }
     public var dims: [Int] { (0..<rank).map { Int(sizes[$0]) } }
 
-    /// Turns an axis counted from the end (negative) into one counted from the start.
+    /// The index from the start of an axis that may be negative, counted from the end.
     @inline(__always) public func normalized(axis: Int) -> Int {
         let a = axis < 0 ? axis + rank : axis
         guard a >= 0, a < rank else { fatalError("axis \(axis) is out of range for shape \(self)") }

@@ -12,7 +12,7 @@ package final class Storage: @unchecked Sendable {
         isCached = true
         base = nstm_memory_allocate(byteCount)
     }
-    /// Memory for what stays, on pages as large as the system has.
+    /// Long-lived memory on the largest pages of the system.
     package init(onLargePages byteCount: Int) {
         self.byteCount = byteCount
         isCached = false

@@ -3,19 +3,18 @@ import CNSTMKernels
 /// A multi-dimensional array with value semantics over shared storage.
 ///
 /// Copies are free until one of them is written. Views (`transposed`, `slice`, `broadcast`) are strided and share storage;
-/// kernels that need dense rows ask for `contiguous()`, which is free when the tensor already is. Operations are eager.
+/// kernels that need dense rows call `contiguous()`, which is free if the tensor is contiguous. Operations are eager.
 public struct Tensor: @unchecked Sendable {
-    /// Everything there is to know of it.
+    /// The reference to the storage, layout and type of the tensor.
     ///
-    /// One reference, so that a copy costs one count.
+    /// It is a single reference, so that a copy needs one reference count.
     @usableFromInline package private(set) var body: nstm_tensor
     /// Number of elements.
     ///
-    /// It lies beside the reference because the compiler (Swift 6.3) fails at optionals of a type that is one such reference and
-    /// nothing else.
+    /// Stored beside the reference because the compiler (Swift 6.3) fails at optionals of a type that is only such a reference.
     public let count: Int
 
-    /// Distances of neighbors along each axis, in elements.
+    /// Strides of the axes, in elements.
     @inlinable package var strides: SIMD8<Int32> {
         var strides = SIMD8<Int32>()
         nstm_tensor_strides(body, &strides)
@@ -28,7 +27,7 @@ public struct Tensor: @unchecked Sendable {
     }
     // The type's raw value is what it is in memory.
     @inlinable public var dtype: DType { unsafeBitCast(nstm_tensor_type(body), to: DType.self) }
-    /// Whether the elements lie densely in row-major order.
+    /// Whether the elements are stored densely in row-major order.
     @inlinable public var isContiguous: Bool { nstm_tensor_contiguous(body) }
     @inlinable public var rank: Int { Int(nstm_tensor_rank(body)) }
 
@@ -55,9 +54,9 @@ public struct Tensor: @unchecked Sendable {
             }
         }
     }
-    /// Unwritten memory: every element must be written before it is read.
+    /// Uninitialized memory: every element must be written before it is read.
     package init(uninitialized shape: Shape, _ dtype: DType) { self.init(dense: shape, Tensor.denseStrides(shape), dtype) }
-    /// Unwritten memory of the shape and type of a contiguous tensor.
+    /// Uninitialized memory of the shape and type of a contiguous tensor.
     package init(uninitializedLike other: Tensor) { self.init(dense: other.shape, other.strides, other.dtype) }
 
     /// A new tensor whose elements the closure writes, all of them, in row-major order.
@@ -116,7 +115,7 @@ public struct Tensor: @unchecked Sendable {
 
     /// The same values, densely stored in row-major order.
     ///
-    /// Free when they already are.
+    /// Free if they already are.
     public func contiguous() -> Tensor {
         if isContiguous { return self }
         let out = Tensor(uninitialized: shape, dtype)
@@ -136,12 +135,12 @@ public struct Tensor: @unchecked Sendable {
     ///
     /// Valid while this tensor is alive; see `withExtendedLifetime`.
     @inlinable package var pointer: UnsafeRawPointer { UnsafeRawPointer(nstm_tensor_base(body)) }
-    /// Address of the first element of a tensor made a moment ago, which nothing else refers to.
+    /// Address of the first element of a new tensor that no other value refers to.
     @inlinable package var uninitializedPointer: UnsafeMutableRawPointer { nstm_tensor_base(body) }
-    /// What holds the memory: the same address for all tensors that share it.
+    /// The identity of the memory: the same address for all tensors that share it.
     package var storage: UnsafeRawPointer { nstm_tensor_memory(body) }
-    /// Whether it keeps more memory alive than its elements take.
-    package var holdsMore: Bool { nstm_tensor_is_partial_view(body) }
+    /// Whether it keeps more memory alive than its elements need.
+    package var isPartialView: Bool { nstm_tensor_is_partial_view(body) }
 
     /// The elements in row-major order.
     public func withElements<T: Element, R>(of type: T.Type, _ body: (UnsafeBufferPointer<T>) throws -> R) rethrows -> R {
@@ -209,13 +208,13 @@ public struct Tensor: @unchecked Sendable {
         case .uint8, .bool: return Double(pointer.load(as: UInt8.self))
         }
     }
-    /// The elements as raw bytes in row-major order, in the machine's byte order.
+    /// The elements as raw bytes in row-major order, in the byte order of the host.
     public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         let dense = contiguous()
         defer { withExtendedLifetime(dense) {} }
         return try body(UnsafeRawBufferPointer(start: dense.pointer, count: count * dtype.byteCount))
     }
-    /// A tensor from raw bytes in row-major order, in the machine's byte order.
+    /// A tensor from raw bytes in row-major order, in the byte order of the host.
     public init(bytes: UnsafeRawBufferPointer, _ shape: Shape, _ dtype: DType) {
         guard bytes.count == shape.count * dtype.byteCount else {
             nstmFatal(.other(op: "Tensor(bytes:)", "\(bytes.count) bytes do not fill shape \(shape) of \(dtype)"))

@@ -5,9 +5,9 @@ extension Tensor {
         Tensor(of: self, shape, strides, offset: offset)
     }
 
-    /// The same values in storage of exactly their size.
+    /// The same values in storage of exactly their size, so that no other memory is kept alive.
     public var owned: Tensor {
-        if isContiguous && !holdsMore { return self }
+        if isContiguous && !isPartialView { return self }
         return isContiguous ? withBytes { Tensor(bytes: $0, shape, dtype) } : contiguous()
     }
 
@@ -31,7 +31,7 @@ extension Tensor {
     }
     public func flattened() -> Tensor { reshaped([count] as Shape) }
 
-    /// Axes in another order.
+    /// The tensor with its axes in another order.
     public func permuted(_ axes: [Int]) -> Tensor {
         guard axes.count == rank, Set(axes.map { shape.normalized(axis: $0) }).count == rank else {
             nstmFatal(.other(op: "permuted", "\(axes) is not an order of the axes of \(shape)"))
@@ -44,7 +44,7 @@ extension Tensor {
         }
         return view(newShape, newStrides)
     }
-    /// Two axes exchanged.
+    /// The tensor with two axes exchanged.
     public func transposed(_ a: Int = -2, _ b: Int = -1) -> Tensor {
         let a = shape.normalized(axis: a), b = shape.normalized(axis: b)
         var newShape = shape, newStrides = strides
@@ -76,7 +76,7 @@ extension Tensor {
         }
         return slice(axis: a, i..<i + 1).squeezed(axis: a)
     }
-    /// Axes in reverse order of positions (all axes when nil).
+    /// The tensor with reversed axes (all when nil).
     public func flipped(axes: [Int]? = nil) -> Tensor {
         let axes = axes.map { $0.map { shape.normalized(axis: $0) } } ?? Array(0..<rank)
         guard Set(axes).count == axes.count else { nstmFatal(.other(op: "flipped", "\(axes) names an axis twice")) }
@@ -119,9 +119,7 @@ extension Tensor {
 }
 
 extension Tensor {
-    /// A tensor of the same layout (strides included) with other elements, given in row-major order.
-    ///
-    /// For checks of strided code.
+    /// A tensor of the same layout (strides included) with other elements, given in row-major order, for checks of strided code.
     package func replacingElements(_ elements: [Double]) -> Tensor {
         var order = Array(0..<rank)
         order.sort { strides[$0] > strides[$1] }

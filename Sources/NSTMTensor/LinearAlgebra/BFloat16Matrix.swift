@@ -8,11 +8,11 @@ package final class BFloat16Matrix: Sendable {
     private let memory: Storage
     private let offset: Int
 
-    /// What the rounded copy of a matrix takes.
+    /// Number of bytes of the rounded copy of a matrix.
     package static func byteCount(of weight: Tensor) -> Int { nstm_bf16_bytes(weight.shape[0], weight.shape[1]) }
     /// - Parameters:
     ///   - weight: float32, [rows, columns].
-    ///   - memory: where the rounded copy goes, from an offset on.
+    ///   - memory: memory for the rounded copy, which starts at an offset.
     package init(_ weight: Tensor, in memory: Storage, at offset: Int) {
         rows = weight.shape[0]
         columns = weight.shape[1]
@@ -25,7 +25,7 @@ package final class BFloat16Matrix: Sendable {
 
     /// act(x Wᵀ + b) for float32 x [..., columns] → [..., rows].
     ///
-    /// Sums are in float32, over even and odd columns first.
+    /// Sums are in float32, first over even and over odd columns.
     package func linear(_ x: Tensor, bias: Tensor?, _ activation: nstm_unary_fast_op?) -> Tensor {
         let x = x.contiguous(), bias = bias?.contiguous(), count = x.shape.dropLast().count, n = rows
         let y = Tensor(uninitialized: x.shape.dropLast().appending(n), .float32)

@@ -1,4 +1,4 @@
-/// What `einsum` needs of its operands.
+/// The operations that `einsum` needs of its operands.
 package protocol EinsumOperand {
     var shape: Shape { get }
     func permuted(_ axes: [Int]) -> Self
@@ -10,10 +10,10 @@ package protocol EinsumOperand {
     static func * (a: Self, b: Self) -> Self
 }
 
-/// Sums of products after Einstein's convention.
+/// A sum of products in Einstein's convention.
 ///
-/// Operands are taken from left to right; each step is a batched matrix product over views, or an element-wise product where
-/// nothing is summed.
+/// Operands are contracted from left to right; each step is a batched matrix product over views, or an element-wise product if no
+/// index is summed.
 package struct Einsum {
     private let subscripts: String
     private let path: String
@@ -48,7 +48,7 @@ package struct Einsum {
                 if output[..<i].contains(label) { fail("\(name(label)) is repeated in the result") }
                 if !inputs.joined().contains(label) { fail("\(name(label)) of the result is in no operand") }
             }
-            if !ellipsis.isEmpty && hidden.isEmpty { fail("the result leaves out the ellipsis") }
+            if !ellipsis.isEmpty && hidden.isEmpty { fail("the result has no ellipsis") }
         } else {
             // Implicit result: the ellipsis, then what occurs once, in order of the alphabet.
             var times: [Int: Int] = [:]
@@ -113,14 +113,14 @@ package struct Einsum {
             let later = inputs[(i + 1)...].joined() + output
             let (x, labels) = simplified(operand, inputs[i], size, keeping: Set(later).union(result?.labels ?? []))
             result = result.map { contracted($0.x, $0.labels, x, labels, keeping: Set(later)) } ?? (x, labels)
-            // What neither a later operand nor the result asks for.
+            // Labels that neither a later operand nor the result needs.
             result = simplified(result!.x, result!.labels, size, keeping: Set(later))
         }
         let (x, labels) = result!
         return labels == output ? x : x.permuted(output.map { labels.firstIndex(of: $0)! })
     }
 
-    /// Takes diagonals where a label is repeated, drops axes that broadcast, and sums over labels that nobody else has.
+    /// Takes diagonals of repeated labels, removes broadcast axes, and sums over labels that no other operand has.
     private func simplified<X: EinsumOperand>(_ x: X, _ labels: [Int], _ size: [Int: Int], keeping: Set<Int>) -> (
         x: X, labels: [Int]
     ) {
@@ -158,11 +158,11 @@ package struct Einsum {
             for _ in left { y = y.unsqueezed(axis: batch.count) }
             return (x * y, labels)
         }
-        // The order of the last two groups is the one they lie in, so that a matrix product can read them without a copy.
-        func lies(_ group: [Int], after other: [Int], in labels: [Int]) -> Bool {
+        // The last two groups keep their order in memory, so that a matrix product can read them without a copy.
+        func isOrdered(_ group: [Int], after other: [Int], in labels: [Int]) -> Bool {
             (group.first.flatMap(labels.firstIndex) ?? 0) > (other.first.flatMap(labels.firstIndex) ?? 0)
         }
-        let ta = lies(left, after: summed, in: la), tb = !lies(right, after: summed, in: lb)
+        let ta = isOrdered(left, after: summed, in: la), tb = !isOrdered(right, after: summed, in: lb)
         let x = matrix(
             view(a, order(batch + (ta ? summed + left : left + summed), la)), batch.count, ta ? summed.count : left.count)
         let y = matrix(
@@ -186,8 +186,8 @@ extension Tensor: EinsumOperand {}
 
 /// Sum of products by subscripts (Einstein's convention), as in NumPy and PyTorch: `einsum("bqd,bkd->bqk", q, k)`.
 ///
-/// Every operand has a term with a letter for each axis. Letters that the result leaves out are summed over; a letter repeated in
+/// Every operand has a term with a letter for each axis. Letters that are not in the result are summed over; a letter repeated in
 /// a term takes the diagonal; `...` stands for axes that broadcast. Without `->` the result has the letters that occur once, in
 /// order of the alphabet, after the ellipsis. Operands are contracted from left to right.
-/// - Returns: axes in the order of the result's letters. Stops, naming the subscript at issue, when the sizes do not fit.
+/// - Returns: axes in the order of the result's letters. Stops the program with the subscript if the sizes do not fit.
 public func einsum(_ subscripts: String, _ operands: Tensor...) -> Tensor { Einsum.evaluate(subscripts, operands, path: "") }

@@ -1,10 +1,11 @@
 import CNSTMKernels
 import COpenBLAS
 
-/// Matrix products by the project's own kernels, or by OpenBLAS where it is the faster or there is none; OpenBLAS runs on one
-/// thread, and rows or columns are split into parts over `Parallel`.
+/// Matrix products by the project's own kernels, or by OpenBLAS where it is faster or there are none.
+///
+/// OpenBLAS runs on one thread; rows or columns are split over `Parallel`.
 package enum Gemm {
-    /// Done before the first product, whether or not the thread pool exists by then.
+    /// Set before the first product, whether or not the thread pool exists by then.
     private static let singleThreaded: Void = openblas_set_num_threads(1)
 
     /// C[m,n] ← alpha · op(A) op(B) + beta · C, all row-major; lda, ldb, ldc are the lengths of their rows in elements.
@@ -32,10 +33,10 @@ package enum Gemm {
         }
     }
 
-    /// The same, split over threads along the longer side of C.
+    /// The product of `serial`, split over threads along the longer side of C.
     ///
-    /// The parts depend on the sizes only. When the product is followed by an `epilogue`, the split is by rows, and it runs after
-    /// each part while that is still in cache.
+    /// The parts depend only on the sizes. If the product is followed by an `epilogue`, the split is by rows, and the epilogue
+    /// runs after each part while the part is in the cache.
     package static func run(
         _ real: nstm_real, _ ta: Bool, _ tb: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Double, _ a: UnsafeRawPointer,
         _ lda: Int,
@@ -76,40 +77,43 @@ package enum Gemm {
         nstm_work_add(0, 0, Int64((m * k + k * n + (accumulate ? 2 : 1) * m * n) * (real == NSTM_F32 ? 4 : 8)))
     }
 
-    /// One row times a matrix, which is read once: OpenBLAS packs it first.
+    /// One row times a matrix, without packing: the matrix is read once, whereas OpenBLAS packs it first.
     private static func row(
         _ real: nstm_real, _ tb: Bool, _ n: Int, _ k: Int, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ ldb: Int,
         _ c: UnsafeMutableRawPointer
     ) {
         let size = real == NSTM_F32 ? 4 : 8
-        // Blocks of whole vectors, each with enough to read to be worth a thread. Smaller ones made streaming slower on a machine
-        // that had other work: every one of some ten regions a token waits when the system puts the other thread aside.
+        // Blocks of whole vectors, each large enough to amortize a thread. Smaller ones made streaming slower on a busy host:
+        // each of about ten regions per token waits if the other thread is descheduled.
         Parallel.blocks(n, of: max(64, (65_536 / max(1, k) + 63) & ~63)) { r in
             nstm_gemv(
                 real, tb ? 1 : 0, a, b + r.lowerBound * (tb ? ldb : 1) * size, ldb, c + r.lowerBound * size, r.count, k)
         }
     }
 
-    /// Whether the project's own product beats OpenBLAS: on AVX-512 and AVX2, with enough rows to repay packing B, as long as the
-    /// packed copy of B is no burden.
+    /// Whether the project's own product is faster than OpenBLAS: on AVX-512 and AVX2, with enough rows to amortize the packing
+    /// of B, unless the packed copy of B is large.
     @inline(__always) private static func packedPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
         m >= 4 && n >= 8 && k >= 8 && panel > 0 && n * k <= 16_777_216
     }
-    /// Whether products of two bfloat16 parts are allowed here, there are matrix tiles for them, and operands are large enough to
-    /// repay being taken apart.
+    /// Whether products of two bfloat16 parts are allowed, matrix tiles are available, and operands are large enough to amortize
+    /// the splitting.
     @inline(__always) private static func splitPays(_ m: Int, _ n: Int, _ k: Int) -> Bool {
         m >= 32 && n >= 48 && k >= 32 && hasMatrixTiles && n * k <= 16_777_216 && MatmulPrecision.current == .high
     }
     static let hasMatrixTiles = nstm_gemm_split_bytes(1) > 0
-    /// Whether rows of B are read where they lie: short enough not to crowd the same few cache sets, and few enough to stay in
-    /// cache; on AVX2, where a panel is one line wide, in the first cache (32 KB), as far as the kernel goes down at a time.
+    /// Whether B is used unpacked: its row stride causes few conflicts of cache sets and its rows are few enough to stay in the
+    /// cache.
+    ///
+    /// On AVX2, where a panel is one cache line wide, this is the L1 cache (32 KB), for the depth that the kernel processes at a
+    /// time.
     @inline(__always) static func readsInPlace(_ ldb: Int, depth: Int) -> Bool {
         panel == 32 ? ldb <= 512 && ldb * depth <= 524_288 : ldb * min(depth, 256) <= 8192
     }
-    /// Columns of a panel of the project's own product: 32 on AVX-512, 16 on AVX2, 0 where there is none.
+    /// Number of columns of a panel of the project's own product: 32 on AVX-512, 16 on AVX2, 0 elsewhere.
     static let panel = Int(nstm_gemm_panel())
 
-    /// B packed once for all threads, then blocks of rows.
+    /// A product with B packed once for all threads, then computed by blocks of rows.
     ///
     /// Every element of C is one sum in order of k.
     private static func packed(
@@ -121,8 +125,8 @@ package enum Gemm {
         let c = c.assumingMemoryBound(to: Float.self)
         let isSplit = splitPays(m, n, k), inPlace = !isSplit && !tb && readsInPlace(ldb, depth: k)
         let width = panel, panels = (n + width - 1) / width, panelBytes = isSplit ? nstm_gemm_split_bytes(k) : 4 * width * k
-        // Multiply-adds and additions that are worth a thread: more where B has just been packed by one, from whose cache the
-        // others would get it, unless a bias or an activation follows, which is shared as well.
+        // Multiply-adds and additions that amortize a thread: more if B was just packed by one thread, from whose cache the
+        // others read it, unless a bias or an activation follows, which is split as well.
         let least = isSplit ? 1_500_000 : (inPlace || isFollowed ? 200_000 : 500_000)
         nstm_work_add(0, 0, Int64(4 * k * n))
         if inPlace {
@@ -146,7 +150,8 @@ package enum Gemm {
     }
     /// Blocks of rows of C from B in panels (see `nstm_gemm_rows`).
     ///
-    /// They shrink towards the end, so that threads finish together; how rows are cut does not change a bit of the result.
+    /// Blocks get smaller towards the end, so that threads finish together; the partition of the rows does not change a bit of
+    /// the result.
     private static func rows(
         _ ta: Bool, _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Float>, _ lda: Int, _ right: UnsafePointer<Float>,
         _ stride: Int, _ step: Int, _ accumulate: Bool, _ c: UnsafeMutablePointer<Float>, _ ldc: Int, isSplit: Bool,
@@ -168,10 +173,10 @@ package enum Gemm {
         }
     }
 
-    /// Cuts rows into blocks of whole tiles: half of what is left for each thread, at most what its cache holds of A, and at
-    /// least so many multiply-adds and additions.
+    /// Splits rows into blocks of whole tiles: half of the remaining rows per thread, at most as much of A as fits into its
+    /// cache, and at least a minimum of multiply-adds and additions.
     ///
-    /// Returns their number; `starts` gets one more.
+    /// Returns the number of blocks; `starts` has one more element.
     private static func cut(
         rows m: Int, _ n: Int, _ k: Int, tile: Int, least work: Int, into starts: UnsafeMutablePointer<Int>
     ) -> Int {
@@ -181,7 +186,7 @@ package enum Gemm {
         starts[0] = 0
         while done < tiles {
             done += max(least, min(most, (tiles - done) / (2 * threads)))
-            // A rest that is less than that goes with the last block.
+            // A smaller rest is part of the last block.
             if tiles - done < least { done = tiles }
             count += 1
             starts[count] = min(m, done * tile)
@@ -189,7 +194,7 @@ package enum Gemm {
         return count
     }
 
-    /// Length of a part of `long` rows (or columns): at most eight parts, each with enough work (4 MFLOP) to be worth a thread.
+    /// Number of rows (or columns) of a part: at most eight parts, each with enough work (4 MFLOP) to amortize a thread.
     @inline(__always) private static func partSize(_ long: Int, work: Int) -> Int {
         var parts = 1
         while parts < 8 && work / (parts * 2) >= 4_000_000 { parts *= 2 }

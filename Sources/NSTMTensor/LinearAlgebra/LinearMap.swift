@@ -8,13 +8,13 @@ package struct LinearMap {
 
     private var rows: Int { x.shape.dropLast().count }
 
-    /// The result [..., out], and the derivative of the activation at each of its elements when it is wanted and there is one.
+    /// The result [..., out], and on request the derivative of the activation at each of its elements.
     package func forward(bias: Tensor?, activation: UnaryFunction?, savesDerivative: Bool) -> (y: Tensor, derivative: Tensor?) {
         let bias = bias?.contiguous(), n = weight.shape[0], k = weight.shape[1], type = x.dtype, real = type.real,
             size = type.byteCount, rows = rows
         let shape = x.shape.dropLast().appending(n), product = Tensor(uninitialized: shape, type)
-        // With an activation the product becomes its derivative, in place: all that the backward pass needs of it. Otherwise it
-        // becomes the result.
+        // With an activation the product is replaced by the derivative, which is all that the backward pass needs. Otherwise it
+        // is replaced by the result.
         let saves = activation != nil && savesDerivative, y = saves ? Tensor(uninitialized: shape, type) : product
         let pre = product.uninitializedPointer, out = saves ? y.uninitializedPointer : nil
         Gemm.run(

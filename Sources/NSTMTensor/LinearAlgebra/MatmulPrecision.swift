@@ -1,13 +1,13 @@
 import CNSTMKernels
 
-/// How exact products of float32 matrices have to be, as PyTorch's `set_float32_matmul_precision` says it.
+/// The precision of products of float32 matrices, as PyTorch's `set_float32_matmul_precision`.
 ///
 /// ```swift
 /// MatmulPrecision.$current.withValue(.high) { loss = model.step() }
 /// ```
 ///
-/// It counts for `matmul` of single matrices, `linear`, and the gradients of both, on the thread and task that it is set for.
-/// Sums are always in float32, and the same bits come out whatever the number of threads.
+/// It applies to `matmul` of single matrices, `linear`, and the gradients of both, on the thread and task for which it is set.
+/// Sums are always in float32, and results are bit-identical for any number of threads.
 public enum MatmulPrecision: String, Sendable, CaseIterable {
     /// Products of float32 numbers.
     case highest
@@ -18,6 +18,6 @@ public enum MatmulPrecision: String, Sendable, CaseIterable {
 
     @TaskLocal public static var current = MatmulPrecision.highest
 
-    /// Whether this processor has a faster way for `high`.
+    /// Whether this processor has matrix tiles, which accelerate `high`.
     public static var hasMatrixTiles: Bool { Gemm.hasMatrixTiles }
 }

@@ -47,7 +47,9 @@ extension Tensor {
         return (dense, transpose)
     }
 
-    /// Distance of neighboring rows; an axis of size 1 may carry any stride, and BLAS wants at least the length of a row.
+    /// Stride of the rows.
+    ///
+    /// An axis of size 1 may have any stride, and BLAS requires at least the length of a row.
     private var rowLength: Int { shape[-2] <= 1 ? max(1, shape[-1]) : Int(strides[rank - 2]) }
 
     /// Offsets in elements of each matrix of a batch, broadcast to `lead`.

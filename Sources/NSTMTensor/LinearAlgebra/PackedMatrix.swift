@@ -1,7 +1,7 @@
 import CNSTMKernels
 import COpenBLAS
 
-/// A right operand op(B) [k, n] made ready once for several products on one thread, parts of it included.
+/// A right operand op(B) [k, n] prepared once for several products on one thread, including products with parts of it.
 package struct PackedMatrix {
     private let real: nstm_real
     private let transposed: Bool
@@ -10,10 +10,10 @@ package struct PackedMatrix {
     private let k: Int
     private let panels: Storage?
     private let width: Int
-    /// The project's kernel reads B, packed or where it lies; otherwise OpenBLAS does.
+    /// Whether the project's kernel is used, with B packed or in place; otherwise OpenBLAS is used.
     private let own: Bool
 
-    /// - Parameter transposed: B lies as [n, k]. The memory must outlive the products.
+    /// - Parameter transposed: B is stored as [n, k]. The memory must outlive the products.
     package init(_ real: nstm_real, _ b: UnsafeRawPointer, _ ldb: Int, transposed: Bool, k: Int, n: Int) {
         (self.real, self.b, self.ldb, self.transposed, self.k) = (real, b, ldb, transposed, k)
         width = Gemm.panel
@@ -33,7 +33,7 @@ package struct PackedMatrix {
 
     /// C [m, columns] ← op(A) · op(B)[depth, columns] (+ C).
     ///
-    /// `columns` starts at a multiple of 32. A lies as [m, depth], or as [depth, m] when transposed.
+    /// `columns` starts at a multiple of 32. A is stored as [m, depth], or as [depth, m] if transposed.
     package func multiply(
         _ a: UnsafeRawPointer, _ lda: Int, transposed ta: Bool = false, rows m: Int, columns: Range<Int>, depth: Range<Int>,
         accumulate: Bool = false, _ c: UnsafeMutableRawPointer, _ ldc: Int
@@ -60,7 +60,7 @@ package struct PackedMatrix {
             c: c.assumingMemoryBound(to: Float.self), ldc: ldc, m: m, n: columns.count, k: depth.count,
             accumulate: accumulate ? 1 : 0)
         nstm_gemm_rows(&product)
-        // A packed matrix that is made for one product may be gone as soon as its address is known.
+        // A packed matrix for a single product may otherwise be released as soon as its address has been read.
         withExtendedLifetime(panels) {}
     }
 }

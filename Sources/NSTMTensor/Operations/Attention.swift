@@ -2,18 +2,18 @@ import CNSTMKernels
 
 /// Scaled dot-product attention by heads (Vaswani et al., 2017) over queries, keys and values concatenated, [B, T, 3·D].
 ///
-/// Scores are computed again in the backward pass, in blocks of a fixed size: memory is linear in T. Work is split over sequences
-/// and heads, and where these are few and long over segments of the queries (forward) or keys (backward). How it is split depends
-/// on sizes alone.
+/// Scores are recomputed in the backward pass, in blocks of a fixed size, so that memory is linear in T. Work is split over
+/// sequences and heads, and if these are few and long, over segments of the queries (forward) or keys (backward). The partition
+/// depends only on sizes.
 package struct DotProductAttention {
     private let x: Tensor
-    /// What is added to the scores of a key, [B, T].
+    /// Bias added to the scores of a key, [B, T].
     private let bias: Tensor?
     private let B: Int, T: Int, Q: Int, D: Int, H: Int, d: Int
     private let causal: Bool, window: Int?
     private let real: nstm_real
     private let size: Int
-    /// Number of segments of a head, and the keys, or queries, of a segment: whole blocks, so that the same pairs are computed.
+    /// Number of segments per head, and of keys or queries per segment: whole blocks, so that the same pairs are computed.
     private let parts: Int, part: Int
 
     /// - Parameters:
@@ -68,10 +68,10 @@ package struct DotProductAttention {
     package func forward() -> (o: Tensor, lse: Tensor) {
         let o = Tensor(uninitialized: [B, Q, D], x.dtype), lse = Tensor(uninitialized: [B, H, Q], x.dtype)
         let toO = o.uninitializedPointer, toLse = lse.uninitializedPointer
-        // Without the causal mask queries see keys behind them.
+        // Without the causal mask queries attend to later keys.
         let parts = causal ? max(1, (Q + part - 1) / part) : 1
         Parallel.for(B * H * parts) { piece in
-            // The last segment sees most keys: it is computed first, so that threads finish together.
+            // The last segment has the most keys: it is computed first, so that threads finish together.
             let i = piece % (B * H), b = i / H, h = i % H, p = parts - 1 - piece / (B * H)
             let first = p * part, rows = T - Q + first..<(p == parts - 1 ? T : T - Q + first + part)
             withMemory(head(b, h, rows), backward: false) {
@@ -89,7 +89,7 @@ package struct DotProductAttention {
         // The bias is shared by the heads: one row per head, summed in order afterwards.
         let dbias = wantsBias ? Tensor(uninitialized: [B, H, T], x.dtype) : nil
         let toBias = dbias?.uninitializedPointer
-        // Every segment of the keys has a share in the gradient of the queries.
+        // Every segment of the keys contributes to the gradient of the queries.
         let shares = parts > 1 ? Tensor(uninitialized: [parts, B, Q, D], x.dtype) : nil
         let toShares = shares?.uninitializedPointer
         Parallel.for(B * H * parts) { piece in
@@ -106,7 +106,7 @@ package struct DotProductAttention {
         }
         let dq = shares?.sum(axes: [0])
         for b in 0..<B {
-            // Rows that are no queries (a carried window) have no gradient of queries.
+            // Rows that are not queries (of a carried window) have no gradient of queries.
             for t in 0..<T - Q { nstm_fill(real, to + offset(b, t, 0, 0), 0, D) }
             if let dq {
                 nstm_move_rows(

@@ -1,17 +1,17 @@
 import CNSTMKernels
 
-/// A reduction over some axes of a tensor: its elements seen densely as [outer, reduce, inner], and back to its shape.
+/// A reduction over some axes of a tensor, viewed as dense [outer, reduce, inner].
 ///
-/// Results are computed in double for both element types and rounded once. How the work is cut depends on the sizes only, so that
-/// they are the same bits for any number of threads.
+/// Results are computed in double for both element types and rounded once. The partition of the work depends only on the sizes,
+/// so that results are bit-identical for any number of threads.
 package struct AxisReduction {
     private let x: Tensor
     private let outer: Int, inner: Int
-    /// Number of elements that make one result.
+    /// Number of elements per result.
     package let reduce: Int
     private let shape: Shape
     private let kept: Shape, final: Shape
-    /// The axes in the order in which `x` lies, when it had to be rearranged.
+    /// The axes in the memory order of `x`, if it had to be rearranged.
     private let order: [Int]?
 
     package init(_ x: Tensor, _ axes: [Int]?) {
@@ -54,7 +54,7 @@ package struct AxisReduction {
 
     /// The reduction in double, [results].
     ///
-    /// `shift`: one number for each result, for the kinds that take one.
+    /// `shift` has one number per result, for the kinds that need one.
     package func run(_ op: nstm_reduction, shift: Tensor? = nil) -> Tensor {
         let y = Tensor(uninitialized: [resultCount], .float64), to = y.uninitializedPointer.assumingMemoryBound(to: Double.self)
         let by = shift?.pointer.assumingMemoryBound(to: Double.self)
@@ -93,7 +93,7 @@ package struct AxisReduction {
     }
     /// Elements that one thread reduces at a time.
     private static let part = 65_536
-    /// What makes one result of the results of parts.
+    /// The reduction that combines the results of parts.
     private static func combining(_ op: nstm_reduction) -> nstm_reduction {
         switch op {
         case NSTM_REDUCE_PRODUCT, NSTM_REDUCE_MAX, NSTM_REDUCE_MIN: op
@@ -110,7 +110,7 @@ package struct AxisReduction {
     /// Numbers in double, [results], as the result of the reduction.
     package func result(_ y: Tensor, keepDims: Bool) -> Tensor { y.cast(to: x.dtype).reshaped(keepDims ? kept : final) }
 
-    /// Gradients of the results as doubles, [results].
+    /// The gradients of the results in double, [results].
     package func gradient(_ g: Tensor) -> Tensor { g.cast(to: .float64).flattened() }
 
     /// The gradient of the elements from a number for each result (`factor`) and another (`shift`), both in double.
@@ -158,20 +158,20 @@ package struct AxisReduction {
         return dx.permuted(inverse)
     }
 
-    /// Stops where there is nothing to choose from.
+    /// Stops the program if there are no elements to select from.
     package func requireElements(_ op: String) {
         if reduce == 0 && resultCount > 0 { nstmFatal(.other(op: op, "nothing to choose from: shape \(shape) is empty")) }
     }
 }
 
 extension Tensor {
-    /// A function of every element of a float64 tensor: for the few numbers that a reduction leaves.
+    /// A function of every element of a float64 tensor, for the few results of a reduction.
     package func mapped(_ body: (Double) -> Double) -> Tensor {
         withElements(of: Double.self) { p in
             Tensor(shape, initializing: Double.self) { q in for i in 0..<p.count { q[i] = body(p[i]) } }
         }
     }
-    /// The same of two.
+    /// A function of the elements of two float64 tensors.
     package static func mapped(_ a: Tensor, _ b: Tensor, _ body: (Double, Double) -> Double) -> Tensor {
         a.withElements(of: Double.self) { p in
             b.withElements(of: Double.self) { q in

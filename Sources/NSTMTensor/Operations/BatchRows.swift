@@ -3,24 +3,25 @@ import CNSTMKernels
 // Rows of every element of a batch by index: self [B, N, ...], indices [B, k] of int32, rows [B, k, ...].
 
 extension Tensor {
-    private func rowBytes(_ places: Tensor, op: String) -> Int {
-        guard rank >= 2, places.rank == 2, places.shape[0] == shape[0], places.dtype == .int32 else {
-            nstmFatal(.other(op: op, "indices \(places.shape) \(places.dtype) of rows of \(shape); needs [B, k] and [B, N, ...]"))
+    private func rowBytes(_ indices: Tensor, op: String) -> Int {
+        guard rank >= 2, indices.rank == 2, indices.shape[0] == shape[0], indices.dtype == .int32 else {
+            nstmFatal(
+                .other(op: op, "indices \(indices.shape) \(indices.dtype) of rows of \(shape); needs [B, k] and [B, N, ...]"))
         }
         return shape.count(of: 2..<rank) * dtype.byteCount
     }
-    private func requireRows(_ rows: Tensor, _ places: Tensor, op: String) {
+    private func requireRows(_ rows: Tensor, _ indices: Tensor, op: String) {
         var expected = shape
-        expected[1] = places.shape[1]
+        expected[1] = indices.shape[1]
         guard rows.shape == expected, rows.dtype == dtype else {
             nstmFatal(.other(op: op, "rows \(rows.shape) \(rows.dtype), needs \(expected) \(dtype)"))
         }
     }
 
-    /// The rows at given places, [B, k, ...].
-    package func batchRows(_ places: Tensor) -> Tensor {
-        let bytes = rowBytes(places, op: "batchRows"), index = places.checkedIndices(below: shape[1], op: "batchRows")
-        let x = contiguous(), n = shape[1], k = places.shape[1]
+    /// The rows at given indices, [B, k, ...].
+    package func batchRows(_ indices: Tensor) -> Tensor {
+        let bytes = rowBytes(indices, op: "batchRows"), index = indices.checkedIndices(below: shape[1], op: "batchRows")
+        let x = contiguous(), n = shape[1], k = indices.shape[1]
         var size = shape
         size[1] = k
         let out = Tensor(uninitialized: size, dtype), to = out.uninitializedPointer
@@ -29,26 +30,26 @@ extension Tensor {
         }
         return out
     }
-    /// Writes rows to given places; nil: zeros.
-    package mutating func setBatchRows(_ places: Tensor, _ rows: Tensor?) {
-        let bytes = rowBytes(places, op: "setBatchRows"), index = places.checkedIndices(below: shape[1], op: "setBatchRows")
-        if let rows { requireRows(rows, places, op: "setBatchRows") }
-        let x = rows?.contiguous(), to = mutablePointer(), n = shape[1], k = places.shape[1]
+    /// Writes rows at given indices; nil: zeros.
+    package mutating func setBatchRows(_ indices: Tensor, _ rows: Tensor?) {
+        let bytes = rowBytes(indices, op: "setBatchRows"), index = indices.checkedIndices(below: shape[1], op: "setBatchRows")
+        if let rows { requireRows(rows, indices, op: "setBatchRows") }
+        let x = rows?.contiguous(), to = mutablePointer(), n = shape[1], k = indices.shape[1]
         for i in 0..<shape[0] * k {
-            let place = to + (i / k * n + Int(index.indexBase[i])) * bytes
+            let row = to + (i / k * n + Int(index.indexBase[i])) * bytes
             if let x {
-                nstm_move_rows(1, bytes, x.pointer + i * bytes, bytes, place, bytes)
+                nstm_move_rows(1, bytes, x.pointer + i * bytes, bytes, row, bytes)
             } else {
-                nstm_fill(dtype.real, place, 0, bytes / dtype.byteCount)
+                nstm_fill(dtype.real, row, 0, bytes / dtype.byteCount)
             }
         }
         withExtendedLifetime((x, index)) {}
     }
-    /// Adds rows at given places.
-    package mutating func addBatchRows(_ places: Tensor, _ rows: Tensor) {
-        let bytes = rowBytes(places, op: "addBatchRows"), index = places.checkedIndices(below: shape[1], op: "addBatchRows")
-        requireRows(rows, places, op: "addBatchRows")
-        let x = rows.contiguous(), to = mutablePointer(), n = shape[1], k = places.shape[1]
+    /// Adds rows at given indices.
+    package mutating func addBatchRows(_ indices: Tensor, _ rows: Tensor) {
+        let bytes = rowBytes(indices, op: "addBatchRows"), index = indices.checkedIndices(below: shape[1], op: "addBatchRows")
+        requireRows(rows, indices, op: "addBatchRows")
+        let x = rows.contiguous(), to = mutablePointer(), n = shape[1], k = indices.shape[1]
         for b in 0..<shape[0] {
             nstm_add_rows(
                 dtype.real, 1, x.pointer + b * k * bytes, index.indexBase + b * k, k, 0, Int32(n), to + b * n * bytes,

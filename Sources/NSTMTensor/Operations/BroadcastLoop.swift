@@ -2,7 +2,7 @@ import CNSTMKernels
 
 /// A part of a broadcast loop: rows × columns elements.
 ///
-/// Strides and offsets count elements of the operand of the same number.
+/// Strides and offsets are those of the operand with the same index, in elements.
 package struct BroadcastPlane {
     package var start: SIMD4<Int>
     package let outer: SIMD4<Int>, inner: SIMD4<Int>
@@ -23,8 +23,8 @@ extension Shape {
         return shape
     }
 
-    /// Runs a kernel over this shape for up to four operands of any layout, which broadcast to it, without copies of them: axes
-    /// through which all operands go evenly are merged; the two innermost are the kernel's.
+    /// Runs a kernel over this shape for up to four operands of any layout, which are broadcast without copies: adjacent axes
+    /// with a common stride in all operands are merged, and the two innermost are the kernel's.
     ///
     /// Parts have fixed sizes.
     package func broadcastLoop(_ operands: [Tensor], _ body: (BroadcastPlane) -> Void) {

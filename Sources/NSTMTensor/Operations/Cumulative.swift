@@ -1,6 +1,6 @@
 import CNSTMKernels
 
-// Scans along an axis. `reversed` runs from the end, so that every element sees itself and those after it.
+// Scans along an axis. `reversed` runs from the end, so that the result of an element includes it and later ones.
 
 extension Tensor {
     /// Running sum.
@@ -16,11 +16,11 @@ extension Tensor {
     public func cumulativeProduct(axis: Int, reversed: Bool = false) -> Tensor {
         cumulate(NSTM_CUMULATIVE_PRODUCT, axis, reversed)
     }
-    /// log Σ exp of what was seen so far, without overflow.
+    /// log Σ exp of the elements so far, without overflow.
     public func cumulativeLogSumExp(axis: Int, reversed: Bool = false) -> Tensor {
         cumulate(NSTM_CUMULATIVE_LOG_SUM_EXP, axis, reversed)
     }
-    /// Largest element so far and its position along the axis (int32): of equals the first that was met.
+    /// Largest element so far and its index along the axis (int32), of equal elements the first.
     ///
     /// NaN is larger than everything.
     public func cumulativeMaximum(axis: Int, reversed: Bool = false) -> (values: Tensor, indices: Tensor) {
@@ -60,15 +60,15 @@ extension Tensor {
         return dx
     }
 
-    /// Splits [outer, n, inner] over threads by outer positions or, where there is one, by columns.
+    /// Splits [outer, n, inner] over threads by outer indices, or by columns if there is only one.
     ///
-    /// The body gets the offset of the first element, how many outer positions, n, inner, and the columns.
+    /// The arguments of the body are the offset of the first element, the number of outer indices, n, inner, and the columns.
     private func scanLoop(_ axis: Int, _ body: (Int, Int, Int, Int, Range<Int>) -> Void) {
         let a = shape.normalized(axis: axis), outer = shape.count(of: 0..<a), n = shape[a]
         let inner = shape.count(of: a + 1..<rank)
         if shape.isEmpty { return }
         if outer > 1 {
-            // Whole groups of the rows that the kernel takes side by side.
+            // Whole groups of the rows that the kernel processes together.
             let block = max(1, elementwiseBlock / (n * inner) / 8 * 8)
             Parallel.blocks(outer, of: block) { r in body(r.lowerBound * n * inner, r.count, n, inner, 0..<inner) }
         } else {

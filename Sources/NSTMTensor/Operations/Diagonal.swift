@@ -17,7 +17,7 @@ extension Tensor {
     /// Zeros of a shape with this tensor on the diagonal of two axes: the inverse of `diagonal` for gradients.
     package func diagonalEmbedded(in target: Shape, _ a: Int, _ b: Int) -> Tensor {
         let n = target[a], m = target[b], k = shape[-1]
-        // Rows of m + 1 elements with a number first: read in rows of m, the numbers lie on the diagonal.
+        // Rows of m + 1 elements with a number first: read in rows of m, the numbers are on the diagonal.
         let rows = unsqueezed(axis: -1).padded(axis: -1, before: 0, after: m).padded(axis: -2, before: 0, after: n - k)
         let lead = shape.dropLast().dims
         let matrix = rows.reshaped(lead + [n * (m + 1)]).slice(axis: -1, 0..<n * m).reshaped(lead + [n, m])

@@ -1,6 +1,7 @@
 import CNSTMKernels
 
-/// Elements a thread works on at a time in element-wise loops: fixed, so that blocks do not depend on the number of threads.
+/// Number of elements that a thread processes at a time in element-wise loops: fixed, so that blocks do not depend on the number
+/// of threads.
 package let elementwiseBlock = 8_192
 
 extension Tensor {
@@ -47,8 +48,8 @@ extension Tensor {
         let y = Tensor(uninitialized: shape, a.dtype)
         if shape.isEmpty { return y }
         let real = a.dtype.real, size = a.dtype.byteCount, to = y.uninitializedPointer
-        // Find the split of the axes into rows × columns, with columns as long as can be, in which each operand lies at even
-        // distances, or is repeated, by rows and by columns.
+        // Find the split of the axes into rows × columns, with columns as long as possible, in which each operand has a constant
+        // stride, or is repeated, along rows and along columns.
         for axis in 0..<shape.rank {
             guard let pa = a.rowPattern(shape, split: axis), let pb = b.rowPattern(shape, split: axis) else { continue }
             let rows = shape.count(of: 0..<axis), columns = shape.count(of: axis..<shape.rank)
@@ -84,17 +85,17 @@ extension Tensor {
         return y
     }
 
-    /// Distances of neighboring rows and columns of the tensor, broadcast to `target`, when the axes before `split` are taken as
-    /// one axis of rows and the others as one of columns; 0 where it repeats.
+    /// Strides of the rows and columns of the tensor, broadcast to `target`, if the axes before `split` are viewed as one axis of
+    /// rows and the others as one of columns; 0 for repetition.
     ///
-    /// Nil when it lies otherwise, or columns are not dense.
+    /// nil if there are no such strides, or columns are not dense.
     private func rowPattern(_ target: Shape, split: Int) -> (outer: Int, inner: Int)? {
         guard let outer = distance(target, 0..<split), let inner = distance(target, split..<target.rank), inner <= 1 else {
             return nil
         }
         return (outer, inner)
     }
-    /// The even distance at which elements follow each other over some axes of `target`.
+    /// The common stride of elements over some axes of `target`.
     private func distance(_ target: Shape, _ axes: Range<Int>) -> Int? {
         let lead = target.rank - rank
         var distance = 0, next: Int?
@@ -161,9 +162,9 @@ extension Tensor {
         }
         return y
     }
-    /// Elements limited to low … high, which broadcast; `high` counts where low > high.
+    /// Elements limited to low … high, which are broadcast; `high` has precedence if low > high.
     public func clamped(min low: Tensor, max high: Tensor) -> Tensor { .minimum(.maximum(self, low), high) }
-    /// This gradient where `x` lies within low … high, else 0.
+    /// This gradient where `x` is within low … high, and 0 elsewhere.
     package func masked(whereClamped x: Tensor, _ low: Double, _ high: Double) -> Tensor {
         let g = contiguous(), x = x.contiguous(), y = Tensor(uninitialized: shape, dtype), to = y.uninitializedPointer
         let real = dtype.real, size = dtype.byteCount

@@ -132,6 +132,6 @@ extension Tensor {
     public func leakyReLU(_ slope: Double = 0.01) -> Tensor { apply(NSTM_LEAKY_RELU, slope) }
     /// x for x > 0, else α(eˣ − 1) (Clevert et al., 2016).
     public func elu(alpha: Double = 1) -> Tensor { apply(NSTM_ELU, alpha) }
-    /// xᵖ with C's rules for signs: not a number for x < 0 unless p is whole; 1 for p = 0.
+    /// xᵖ with C's rules for signs: NaN for x < 0 unless p is an integer; 1 for p = 0.
     public func pow(_ exponent: Double) -> Tensor { apply(NSTM_POW, exponent) }
 }

@@ -1,7 +1,7 @@
 import CNSTMKernels
 
-// Elements by index. Where several elements go to one place, they go in row-major order of the indices: results are the same
-// bits in every run. An index outside its axis stops the program with its value and position.
+// Elements by index. Several elements with the same index are written in row-major order of the indices, so that results are
+// bit-identical in every run. An index outside its axis stops the program with its value and position.
 
 extension Tensor {
     /// Stops unless the tensor holds int32 indices into 0 ..< n; returns them densely.
@@ -16,7 +16,7 @@ extension Tensor {
     }
     var indexBase: UnsafePointer<Int32> { pointer.assumingMemoryBound(to: Int32.self) }
 
-    /// Slices along an axis by int32 index; the shape of the indices takes the axis' place (as `jnp.take`; with a list of
+    /// Slices along an axis by int32 index; the axis is replaced by the shape of the indices (as `jnp.take`; with a list of
     /// indices, `torch.index_select`).
     public func indexSelect(axis: Int, _ indices: Tensor) -> Tensor { indexSelect(axis: axis, indices, op: "indexSelect") }
 
@@ -51,7 +51,7 @@ extension Tensor {
         let to = out.mutablePointer(), outer = shape.count(of: 0..<a), inner = shape.count(of: a + 1..<rank)
         if x.count == 0 { return out }
         let size = dtype.byteCount
-        // Each part owns a range of places and looks through all indices in order, so that the sums do not depend on the parts.
+        // Each part writes a range of indices and scans all of them in order, so that the sums do not depend on the parts.
         let parts = x.count < 4 * elementwiseBlock || inner < 16 ? 1 : min(n, 8), part = (n + parts - 1) / parts
         Parallel.for(outer * parts) { i in
             let o = i / parts, low = i % parts * part, high = min(n, low + part)
@@ -91,13 +91,13 @@ extension Tensor {
     /// This tensor with elements of `source` written along an axis at int32 indices: y[i, indices[i, j, k], k] = source[i, j, k]
     /// for axis 1 (as `torch.scatter`).
     ///
-    /// Indices and source have one shape; of elements for one place the last stays.
+    /// Indices and source have the same shape; of elements with the same index the last one is kept.
     public func scatter(axis: Int, _ indices: Tensor, _ source: Tensor) -> Tensor {
         scatter(axis: axis, indices, source, op: "scatter") { outer, n, m, inner, columns, x, i, y in
             nstm_scatter(dtype.byteCount, x, i, y, outer, n, m, inner, columns.lowerBound, columns.upperBound)
         }
     }
-    /// The same, added (as `torch.scatter_add`), in order of j.
+    /// As `scatter`, with elements added instead of written (as `torch.scatter_add`), in order of j.
     public func scatterAdd(axis: Int, _ indices: Tensor, _ source: Tensor) -> Tensor {
         let real = dtype.real
         return scatter(axis: axis, indices, source, op: "scatterAdd") { outer, n, m, inner, columns, x, i, y in
@@ -125,7 +125,8 @@ extension Tensor {
         return whole
     }
 
-    /// The part of this tensor that indices of a shape reach: all of the axis, and of others what the indices cover.
+    /// The part of this tensor within the range of indices of a shape: the whole axis, and of other axes the sizes of the
+    /// indices.
     private func window(_ axis: Int, _ indices: Shape, op: String) -> Tensor {
         guard indices.rank == rank, (0..<rank).allSatisfy({ $0 == axis || indices[$0] <= shape[$0] }) else {
             nstmFatal(.other(op: op, "indices \(indices) do not fit shape \(shape) along axis \(axis)"))
@@ -137,10 +138,10 @@ extension Tensor {
             nstmFatal(.other(op: op, "source \(source.shape) \(source.dtype) where \(wanted) \(dtype) is needed"))
         }
     }
-    /// Splits [outer, m, inner] of indices over threads by outer positions and, where there are few, by columns: the elements of
-    /// one column stay in order.
+    /// Splits [outer, m, inner] of indices over threads by outer indices and, if these are few, by columns: the elements of one
+    /// column stay in order.
     ///
-    /// The body gets the first outer position, how many, and the columns.
+    /// The arguments of the body are the first outer index, the number of outer indices, and the columns.
     private func columnLoop(_ indices: Shape, _ axis: Int, _ body: (Int, Int, Int, Int, Range<Int>) -> Void) {
         let outer = indices.count(of: 0..<axis), m = indices[axis], inner = indices.count(of: axis + 1..<indices.rank)
         if outer * m * inner == 0 { return }
@@ -154,7 +155,7 @@ extension Tensor {
 }
 
 extension Shape {
-    /// This shape with other axes in the place of one.
+    /// This shape with one axis replaced by others.
     package func replacing(_ axis: Int, by axes: Shape) -> Shape {
         var s = Shape([])
         for i in 0..<axis { s.append(self[i]) }

@@ -1,8 +1,8 @@
 import CNSTMKernels
 
-/// What is taken of an axis in `tensor[...]`; the rules of NumPy's basic indexing.
+/// An index or a range of an axis in `tensor[...]`, with the rules of NumPy's basic indexing.
 ///
-/// Positions below 0 count from the end.
+/// Negative indices count from the end.
 ///
 /// ```swift
 /// x[0, .all, .range(1..<9, step: 2)]   // x[0, :, 1:9:2]
@@ -18,7 +18,7 @@ public enum AxisIndex: Sendable, Hashable, ExpressibleByIntegerLiteral {
     case all
     /// The whole axis from the end to the start.
     case reversed
-    /// All axes that the other entries leave over; at most once. Left out, it is at the end.
+    /// All axes without another entry; at most once. It is implied at the end.
     case rest
     /// A new axis of size 1.
     case new
@@ -29,7 +29,7 @@ public enum AxisIndex: Sendable, Hashable, ExpressibleByIntegerLiteral {
 extension Tensor {
     /// Elements by position along several axes at once, as a view.
     ///
-    /// Written to, it changes those elements (after a copy when the storage is shared); what is written broadcasts to them.
+    /// Assignment changes these elements (after a copy if the storage is shared); the assigned value is broadcast.
     public subscript(_ indices: AxisIndex...) -> Tensor {
         get { indexed(indices) }
         set { write(newValue, at: indices) }
@@ -90,7 +90,7 @@ extension Tensor {
         }
     }
 
-    /// Zeros of a shape with this tensor where a view of them looks: the inverse of that view for gradients.
+    /// Zeros of a shape with this tensor at the elements of a view: the inverse of that view for gradients.
     package func placed(in whole: Shape, _ view: (Tensor) -> Tensor) -> Tensor {
         var out = Tensor.zeros(whole, dtype: dtype)
         out.write(self, to: view)

@@ -1,5 +1,5 @@
 extension Tensor {
-    /// Joins tensors of equal shapes, but for one axis, along that axis.
+    /// Concatenates tensors whose shapes differ at most along that axis.
     public static func concatenate(_ parts: [Tensor], axis: Int = 0) -> Tensor {
         guard let first = parts.first else { nstmFatal(.other(op: "concatenate", "nothing to join")) }
         let a = first.shape.normalized(axis: axis)
@@ -19,7 +19,7 @@ extension Tensor {
         shape[a] = length
         let out = Tensor(uninitialized: shape, first.dtype), to = out.uninitializedPointer
         let run = shape.count(of: a + 1..<shape.rank) * first.dtype.byteCount
-        // A long part is a thread's work; short ones are cheaper in a row.
+        // Long parts are copied by several threads; short ones are cheaper in sequence.
         if parts.count > 1 && out.count >= 8 * elementwiseBlock {
             var starts = [0]
             for part in parts { starts.append(starts.last! + part.shape[a]) }
@@ -55,7 +55,7 @@ extension Tensor {
     /// Cuts an axis into at most `count` pieces of one length, of which the last may be shorter (as `torch.chunk`).
     public func chunks(axis: Int, _ count: Int) -> [Tensor] { split(axis: axis, shape.chunks(axis: axis, count)) }
 
-    /// Positions along axes moved on by `shifts`; what leaves at one end comes back at the other.
+    /// The tensor shifted along axes by `shifts`, with elements wrapped around at the ends.
     public func rolled(_ shifts: [Int], axes: [Int]) -> Tensor {
         guard shifts.count == axes.count else {
             nstmFatal(.other(op: "rolled", "\(shifts.count) shifts for \(axes.count) axes"))

@@ -27,9 +27,9 @@ extension Tensor {
     public static func .> (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_LT, b, a, name: "greater") }
     public static func .>= (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_LE, b, a, name: "greater or equal") }
 
-    /// A number beside this tensor, in its type where that holds it; both in float64 otherwise (int32 against 0.5).
+    /// A number as an operand for this tensor: in its type if that can represent it, otherwise both in float64 (int32 with 0.5).
     ///
-    /// Against a float32 tensor the number is rounded to float32 first.
+    /// For a float32 tensor the number is rounded to float32.
     private func beside(_ number: Double) -> (Tensor, Tensor) {
         let fits =
             switch dtype {
@@ -126,16 +126,16 @@ extension Shape {
 
 /// The half of a matrix on one side of a diagonal, the diagonal included.
 public enum Triangle: Sendable, CaseIterable {
-    /// column − row ≤ diagonal
+    /// column − row ≤ diagonal.
     case lower
-    /// column − row ≥ diagonal
+    /// column − row ≥ diagonal.
     case upper
 }
 
 extension Tensor {
-    /// A mask [rows, columns] that is true in a half; `diagonal` 0 is the main one, 1 the next to the right.
+    /// A mask [rows, columns] that is true in a triangle; `diagonal` 0 is the main one, 1 the next to the right.
     ///
-    /// With `.lower` and 0 row t sees the columns 0 ... t: a causal mask.
+    /// With `.lower` and 0, row t has the columns 0 ... t: a causal mask.
     public static func triangular(_ half: Triangle, rows: Int, columns: Int, diagonal: Int = 0) -> Tensor {
         Tensor.ones([rows, columns], dtype: .bool).triangle(half, diagonal)
     }
@@ -147,7 +147,7 @@ extension Tensor {
     private func triangle(_ half: Triangle, _ diagonal: Int) -> Tensor {
         guard rank >= 2 else { nstmFatal(.other(op: "triangle", "\(shape) needs at least two axes")) }
         let x = contiguous(), y = Tensor(uninitialized: shape, dtype)
-        // Farther out nothing changes any more, and nothing overflows.
+        // Beyond this the result does not change, and nothing overflows.
         let reach = min(max(diagonal, -shape[-2] - 1), shape[-1] + 1)
         nstm_triangle(
             dtype.byteCount, half == .lower ? 1 : 0, reach, x.pointer, y.uninitializedPointer, shape.dropLast(2).count,

@@ -1,4 +1,4 @@
-/// What stands in the places that padding adds; the names of `torch.nn.functional.pad`.
+/// The values of padding elements; the names of `torch.nn.functional.pad`.
 public enum PaddingMode: Sendable, Hashable {
     /// One number.
     case constant(Double)
@@ -9,7 +9,7 @@ public enum PaddingMode: Sendable, Hashable {
     /// The elements from the other end: b c | a b c | a b.
     case circular
 
-    /// Where the elements of a padded axis come from, for an axis of n elements.
+    /// The indices of the source elements of a padded axis, for an axis of n elements.
     package func sources(_ n: Int, before: Int, after: Int, op: String) -> [Int32] {
         let limit =
             switch self {
@@ -65,7 +65,7 @@ extension Tensor {
     /// Zeros added before and after one axis.
     public func padded(axis: Int, before: Int, after: Int) -> Tensor { padded([(axis, before, after)]) }
 
-    /// Without the positions that padding by these widths adds, as a view.
+    /// The view without the elements that padding by these widths adds.
     package func cropped(_ widths: [(before: Int, after: Int)]) -> Tensor {
         widths.enumerated().reduce(self) { x, w in
             x.slice(axis: w.offset, w.element.before..<x.shape[w.offset] - w.element.after)

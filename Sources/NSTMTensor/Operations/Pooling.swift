@@ -1,10 +1,10 @@
 import CNSTMKernels
 
-/// The windows of a pooling along both axes: the first and one past the last input of every output, cut to the input.
+/// The windows of a pooling along both axes: the first input and one past the last input of every output, clipped to the input.
 package struct PoolingWindows: Sendable {
     package let height: Int, width: Int
     private let rows: [Int32], columns: [Int32]
-    /// What sums are divided by; 0: the number of inputs in the window.
+    /// Divisor of sums; 0: the number of inputs in the window.
     private let divisor: Int
 
     private init(height: Int, width: Int, rows: [Range<Int>], columns: [Range<Int>], divisor: Int) {
@@ -12,8 +12,8 @@ package struct PoolingWindows: Sendable {
         self.rows = rows.flatMap { [Int32($0.lowerBound), Int32($0.upperBound)] }
         self.columns = columns.flatMap { [Int32($0.lowerBound), Int32($0.upperBound)] }
     }
-    /// Windows of one size at even distances.
-    /// - Parameter countsPadding: averages divide by the size of the window, padding included.
+    /// Windows of one size at constant distances.
+    /// - Parameter countsPadding: whether averages are divided by the size of the window, padding included.
     package init(rows: ConvolutionAxis, columns: ConvolutionAxis, countsPadding: Bool) {
         func windows(_ axis: ConvolutionAxis) -> [Range<Int>] {
             (0..<axis.output).map {
@@ -25,7 +25,7 @@ package struct PoolingWindows: Sendable {
             height: rows.input, width: columns.input, rows: windows(rows), columns: windows(columns),
             divisor: countsPadding ? rows.kernel * columns.kernel : 0)
     }
-    /// As many windows as outputs are wanted, ⌊i·n/m⌋ ..< ⌈(i + 1)·n/m⌉.
+    /// Windows for a given number of outputs, ⌊i·n/m⌋ ..< ⌈(i + 1)·n/m⌉.
     package init(adaptive outputs: (rows: Int, columns: Int), height: Int, width: Int) {
         func windows(_ n: Int, _ m: Int) -> [Range<Int>] { (0..<m).map { $0 * n / m..<(($0 + 1) * n + m - 1) / m } }
         self.init(
@@ -42,22 +42,22 @@ package struct PoolingWindows: Sendable {
     /// The largest element of each window of x [B, C, H, W] (dense), and its index in the plane.
     package func maximum(_ x: Tensor) -> (values: Tensor, indices: Tensor) {
         let y = Tensor(uninitialized: outputShape(x), x.dtype), indices = Tensor(uninitialized: outputShape(x), .int32)
-        let to = y.uninitializedPointer, places = indices.uninitializedPointer.assumingMemoryBound(to: Int32.self),
+        let to = y.uninitializedPointer, indexBase = indices.uninitializedPointer.assumingMemoryBound(to: Int32.self),
             size = x.dtype.byteCount
         planes(x.shape) { i in
             nstm_max_pool(
                 x.dtype.real, x.pointer + i * height * width * size, width, rows, rows.count / 2, columns, columns.count / 2,
-                to + i * outputs * size, places + i * outputs)
+                to + i * outputs * size, indexBase + i * outputs)
         }
         withExtendedLifetime(x) {}
         return (y, indices)
     }
     package func maximumGradient(_ dy: Tensor, _ indices: Tensor) -> Tensor {
         let dx = Tensor(uninitialized: [dy.shape[0], dy.shape[1], height, width], dy.dtype), to = dx.uninitializedPointer
-        let places = indices.pointer.assumingMemoryBound(to: Int32.self), size = dy.dtype.byteCount
+        let indexBase = indices.pointer.assumingMemoryBound(to: Int32.self), size = dy.dtype.byteCount
         planes(dy.shape) { i in
             nstm_max_pool_backward(
-                dy.dtype.real, dy.pointer + i * outputs * size, places + i * outputs, outputs,
+                dy.dtype.real, dy.pointer + i * outputs * size, indexBase + i * outputs, outputs,
                 to + i * height * width * size,
                 height * width)
         }

@@ -5,14 +5,15 @@ import CNSTMKernels
 // radix, short ones by merging.
 
 extension Tensor {
-    /// Elements along an axis in order, and where they came from (int32).
+    /// Elements along an axis in order, and their original indices (int32).
     public func sorted(axis: Int = -1, descending: Bool = false) -> (values: Tensor, indices: Tensor) {
         firstInOrder(shape[axis], axis, descending)
     }
-    /// Where the elements along an axis go in order: `gather(axis: axis, argsort(axis: axis))` is sorted.
+    /// The indices that sort the elements along an axis: `gather(axis: axis, argsort(axis: axis))` is sorted.
     public func argsort(axis: Int = -1, descending: Bool = false) -> Tensor { sorted(axis: axis, descending: descending).indices }
 
-    /// The k largest (smallest) elements along an axis, in order, and where they are (int32); of equals, those of lower index.
+    /// The k largest (smallest) elements along an axis, in order, and their indices (int32); of equal elements, those with lower
+    /// indices.
     public func topK(_ k: Int, axis: Int = -1, largest: Bool = true) -> (values: Tensor, indices: Tensor) {
         guard k >= 0, k <= shape[axis] else {
             nstmFatal(.other(op: "topK", "\(k) of axis \(shape.normalized(axis: axis)) of \(shape)"))
@@ -22,7 +23,7 @@ extension Tensor {
 
     private func firstInOrder(_ k: Int, _ axis: Int, _ descending: Bool) -> (values: Tensor, indices: Tensor) {
         let a = shape.normalized(axis: axis), n = shape[a], type = dtype.kernel, size = dtype.byteCount
-        // Along the last axis rows lie together; another axis is brought there and back.
+        // Rows along the last axis are contiguous; another axis is moved there and back.
         if a != rank - 1 {
             let (values, indices) = transposed(a, -1).firstInOrder(k, -1, descending)
             return (values.transposed(a, -1), indices.transposed(a, -1))

@@ -30,7 +30,7 @@ extension AxisReduction {
 extension Tensor {
     /// Variance over axes, Σ(x − mean)²/(n − correction), computed in two passes in double.
     ///
-    /// A correction of 1 (as in PyTorch) is for a sample, 0 (as in NumPy) for a population. Not a number where n ≤ correction.
+    /// A correction of 1 (as in PyTorch) is for a sample, 0 (as in NumPy) for a population. NaN if n ≤ correction.
     public func variance(axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         return r.result(r.variance(mean: r.mean(), correction: correction), keepDims: keepDims)
@@ -42,7 +42,7 @@ extension Tensor {
     }
     /// Largest element over axes (`amax`).
     ///
-    /// NaN counts as largest. Stops when there is none.
+    /// NaN counts as largest. Stops the program if there are no elements.
     public func maximum(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         r.requireElements("maximum")
@@ -50,7 +50,7 @@ extension Tensor {
     }
     /// Smallest element over axes (`amin`).
     ///
-    /// NaN counts as smallest. Stops when there is none.
+    /// NaN counts as smallest. Stops the program if there are no elements.
     public func minimum(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         let r = AxisReduction(self, axes)
         r.requireElements("minimum")

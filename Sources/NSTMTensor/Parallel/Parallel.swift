@@ -2,15 +2,15 @@ import CNSTMKernels
 import Foundation
 import Synchronization
 
-/// The one place threads come from.
+/// The thread pool of the framework.
 ///
 /// `Parallel.for(count)` runs the indices 0 ..< count on a fixed pool; which thread runs which index is not specified, so the
-/// work of an index must not depend on it. Callers split work into blocks of sizes that do not depend on the number of
-/// threads, and OpenBLAS is kept at one thread: results are therefore the same bits for any number of threads.
+/// work of an index must not depend on it. Callers split work into blocks of sizes that do not depend on the number of threads,
+/// and OpenBLAS uses one thread; results are therefore bit-identical for any number of threads.
 public enum Parallel {
-    /// Number of threads used, the caller's included.
+    /// Number of threads, including the caller's.
     ///
-    /// Set by `NSTM_NUM_THREADS`, else the number of processors; a value set here takes effect at the next `for`.
+    /// The default is `NSTM_NUM_THREADS`, else the number of processors; a new value takes effect at the next `for`.
     public static var threadCount: Int {
         get { ThreadPool.shared.activeCount.load(ordering: .relaxed) }
         set { ThreadPool.shared.activeCount.store(min(max(1, newValue), ThreadPool.shared.capacity), ordering: .relaxed) }
@@ -18,9 +18,9 @@ public enum Parallel {
 
     /// Runs `body(0) … body(count − 1)`, in any order, on the pool.
     ///
-    /// A call from inside a `body` runs in sequence.
-    /// - Parameter work: arithmetic operations of all of them together, about. Little work stays with its caller: waking a thread
-    ///   takes a microsecond.
+    /// A call from inside a `body` runs sequentially.
+    /// - Parameter work: approximate number of arithmetic operations of all indices together. A small amount of work is done by
+    ///   the caller, because waking a thread takes a microsecond.
     public static func `for`(_ count: Int, work: Int = .max, _ body: (Int) -> Void) {
         if count <= 0 { return }
         if count == 1 || work < 50_000 || threadCount == 1 {
@@ -41,20 +41,22 @@ public enum Parallel {
     }
 }
 
-/// Notes where a closure's code and captures lie, for as long as the caller's own call lasts.
+/// Stores the code and context pointers of a closure, which are valid until the caller returns.
 ///
-/// `withoutActuallyEscaping` would ask the system for an object each time, once a region.
-@_silgen_name("nstm_closure_borrow") private func lend(_ body: (Int) -> Void, _ to: UnsafeMutablePointer<nstm_closure>)
+/// Unlike `withoutActuallyEscaping`, it does not allocate an object per region.
+@_silgen_name("nstm_closure_borrow") private func borrow(_ body: (Int) -> Void, _ to: UnsafeMutablePointer<nstm_closure>)
 
-/// Workers spin for a moment between regions (a training step has hundreds of them, microseconds apart), then sleep.
+/// A pool of worker threads.
 ///
-/// A region waits only for workers that have joined it: one that the system has not woken, or has put aside, holds nobody up.
+/// Workers spin briefly between regions (a training step has hundreds of them, microseconds apart), then sleep. A region waits
+/// only for workers that have joined it, so that a worker that has not been woken or was descheduled does not delay it.
 private final class ThreadPool: @unchecked Sendable {
     static let shared = ThreadPool()
     let capacity: Int
     let activeCount: Atomic<Int>
 
-    /// The door of the present region: generation · 2¹⁶, plus 2¹⁵ once it is closed, plus the number of workers that have joined.
+    /// The state of the current region: generation · 2¹⁶, plus 2¹⁵ once it is closed, plus the number of workers that have
+    /// joined.
     private let door = Atomic<Int>(Door.closed)
     private let left = Atomic<Int>(0)
     private let next = Atomic<Int>(0)
@@ -62,7 +64,7 @@ private final class ThreadPool: @unchecked Sendable {
     private let busy = Atomic<Bool>(false)
     private var count = 0
     private var active = 0
-    /// What the region's caller adds its work to.
+    /// The work counters of the region's caller, to which workers add theirs.
     private var total: UnsafeMutablePointer<nstm_work>?
     private var body = nstm_closure()
     private var mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -94,14 +96,14 @@ private final class ThreadPool: @unchecked Sendable {
 
     // Not inlined: the caller keeps alive what the closure captured until this returns.
     @inline(never) func run(_ count: Int, _ body: (Int) -> Void) {
-        // Nested regions, and regions from a second thread while one runs, are done in sequence by their caller.
+        // Nested regions, and regions of a second thread while one runs, are executed sequentially by their caller.
         guard busy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else {
             for i in 0..<count { body(i) }
             return
         }
-        // The workers are done with `body` before this call ends, and callers promise independent indices.
+        // Workers finish `body` before this call returns, and callers guarantee that indices are independent.
         self.count = count
-        lend(body, &self.body)
+        borrow(body, &self.body)
         total = nstm_work_total()
         active = min(activeCount.load(ordering: .relaxed), count)
         next.store(0, ordering: .relaxed)
@@ -120,8 +122,8 @@ private final class ThreadPool: @unchecked Sendable {
             waited += 1
             if waited > ThreadPool.spins { _ = sched_yield() } else { nstm_pause() }
         }
-        // A use after the last call, whatever the optimizer does: what `body` captured is not released before.
-        lend(body, &self.body)
+        // A use after the last call, so that the optimizer does not release the captures of `body` earlier.
+        borrow(body, &self.body)
         busy.store(false, ordering: .releasing)
     }
 
@@ -157,7 +159,7 @@ private final class ThreadPool: @unchecked Sendable {
                 }
                 now = door.load(ordering: .acquiring)
             }
-            // Joining succeeds only while the door is still open; from then on the region waits for this worker.
+            // Joining succeeds only while the door is open; the region then waits for this worker.
             guard door.compareExchange(expected: now, desired: now + 1, ordering: .acquiringAndReleasing).exchanged else {
                 continue
             }

@@ -1,23 +1,22 @@
 import CNSTMKernels
 
-/// What kernels executed, counted by the kernels themselves once a call: nothing is derived from the sizes of a model.
+/// The work of kernels, counted by the kernels themselves once per call, not derived from the sizes of a model.
 ///
 /// ```swift
 /// let work = Work.counting { _ = a.matmul(b) }
 /// print(work.multiplyAdds)                        // rows · columns · depth
 /// ```
 ///
-/// The counts depend on what is computed alone: not on the number of threads, nor on what other threads compute meanwhile.
+/// The counts depend only on the computation: not on the number of threads, nor on concurrent work of other threads.
 public struct Work: Sendable, Equatable {
-    /// Multiplications of matrix products, attention, convolutions, scans and Fourier transforms, each with the addition that may
-    /// go with it.
+    /// Multiplications of matrix products, attention, convolutions, scans and Fourier transforms, each with at most one addition.
     ///
-    /// What is skipped (blocks behind a mask, states that a token is not routed to) does not count, lanes that pad a row do where
-    /// a kernel computes them (convolutions over planes, matrix states, transforms).
+    /// Skipped work (blocks behind a mask, states that a token is not routed to) is not counted; lanes that pad a row are counted
+    /// where a kernel computes them (convolutions over planes, matrix states, transforms).
     public var multiplyAdds: Int
-    /// Elements that everything else computed: element functions, norms, softmax, reductions, comparisons, optimizers.
+    /// Elements computed by all other kernels: element functions, norms, softmax, reductions, comparisons, optimizers.
     public var elements: Int
-    /// Bytes of the arrays that kernels read and wrote, each once a call; vectors that all rows share are left out.
+    /// Bytes of the arrays that kernels read and wrote, each counted once per call; vectors shared by all rows are not counted.
     public var bytes: Int
 
     public init(multiplyAdds: Int = 0, elements: Int = 0, bytes: Int = 0) {
@@ -26,7 +25,7 @@ public struct Work: Sendable, Equatable {
         self.bytes = bytes
     }
 
-    /// Counts what `body` has computed on this thread and on those it shares work with.
+    /// The work of `body` on this thread and on the threads with which it shares regions.
     ///
     /// Counts may be nested.
     public static func counting(_ body: () throws -> Void) rethrows -> Work {
@@ -48,7 +47,7 @@ public struct Work: Sendable, Equatable {
     public static func + (a: Work, b: Work) -> Work {
         Work(multiplyAdds: a.multiplyAdds + b.multiplyAdds, elements: a.elements + b.elements, bytes: a.bytes + b.bytes)
     }
-    /// The work of each of so many equal parts, rounded down.
+    /// The work divided by a number, rounded down.
     public static func / (a: Work, n: Int) -> Work {
         Work(multiplyAdds: a.multiplyAdds / n, elements: a.elements / n, bytes: a.bytes / n)
     }

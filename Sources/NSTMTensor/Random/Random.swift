@@ -31,7 +31,7 @@ extension Tensor {
         }
         return out.cast(to: dtype)
     }
-    /// 0 with a probability and 1/(1 − probability) otherwise, in float32: what dropout multiplies with.
+    /// The factors of dropout in float32: 0 with probability `rate` and 1/(1 − rate) otherwise.
     package static func dropoutMask(_ shape: Shape, rate: Double, key: RandomKey) -> Tensor {
         let out = Tensor(uninitialized: shape, .float32), to = out.uninitializedPointer.assumingMemoryBound(to: Float.self)
         Parallel.blocks(shape.count, of: elementwiseBlock) { r in
@@ -71,7 +71,7 @@ extension Tensor {
         return out
     }
     /// Normal numbers of a mean and a standard deviation, conditioned on low … high (in the numbers' own units),
-    /// by the inverse of the distribution function; exact also where only a tail is left.
+    /// by the inverse of the distribution function; exact also in the tails.
     ///
     /// Mean and standard deviation are those before truncation.
     public static func truncatedNormal(
@@ -82,7 +82,7 @@ extension Tensor {
         guard low < high, standardDeviation > 0 else {
             nstmFatal(.other(op: "truncatedNormal", "low \(low), high \(high), standardDeviation \(standardDeviation)"))
         }
-        // On the side of small probabilities, where doubles are dense.
+        // Computed on the side of small probabilities, where doubles are dense.
         let a = (low - mean) / standardDeviation, b = (high - mean) / standardDeviation, flips = a > 0
         let (from, to) = flips ? (-b, -a) : (a, b)
         let p = Normal.distribution(from), q = Normal.distribution(to)
@@ -95,14 +95,14 @@ extension Tensor {
             return Double(Double(f) < low ? f.nextUp : (Double(f) > high ? f.nextDown : f))
         }
     }
-    /// True with a probability, independently: a mask.
+    /// A mask that is true with a probability, independently for each element.
     public static func bernoulli(_ shape: Shape, probability: Double, key: RandomKey) -> Tensor {
         guard probability >= 0, probability <= 1 else {
             nstmFatal(.other(op: "bernoulli", "probability \(probability), needs 0 ... 1"))
         }
         return generate(shape, .bool, key) { $0 < probability ? 1 : 0 }
     }
-    /// True with each element's probability.
+    /// A mask that is true with the probability of each element.
     public static func bernoulli(_ probabilities: Tensor, key: RandomKey) -> Tensor {
         requireReal("bernoulli", probabilities.dtype)
         guard ((probabilities .>= 0) .& (probabilities .<= 1)).all().item() == 1 else {
@@ -134,7 +134,7 @@ extension Tensor {
 
     /// An index from each row of logits [..., classes], with probability softmax(logits), as int32 [...].
     ///
-    /// A class of logit −∞ is never drawn. One number of the key a row.
+    /// A class of logit −∞ is never drawn. One random number per row.
     public static func categorical(_ logits: Tensor, key: RandomKey) -> Tensor {
         requireReal("categorical", logits.dtype)
         guard logits.rank >= 1, logits.shape[-1] > 0 else {

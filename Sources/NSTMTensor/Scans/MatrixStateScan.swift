@@ -70,8 +70,8 @@ package struct MatrixStateScan {
         return Piece(part: part, b: head / H, h: head % H, column: column, width: min(MatrixStateScan.block, dv - column))
     }
     private var count: Int { B * H * parts }
-    /// Pieces that one thread takes from chunk to chunk together, so that it reads the rows of neighboring heads, which are
-    /// adjacent in memory, at one time: 1/7 of the time.
+    /// Number of pieces that one thread computes together, chunk by chunk, so that it reads the rows of neighboring heads, which
+    /// are adjacent in memory, at the same time: 1/7 of the time.
     ///
     /// Every thread gets two groups of pieces; pieces are independent, so results do not depend on the grouping.
     private var together: Int { max(1, min(8, count / (2 * Parallel.threadCount))) }
@@ -82,9 +82,7 @@ package struct MatrixStateScan {
             decay_stride: decay?.row ?? 0, channels: channels ? 1 : 0, beta: beta?.at(p.b, t, p.h), beta_stride: beta?.row ?? 0,
             bonus: bonus.map { $0.pointer + p.h * dk * size })
     }
-    /// The columns of a piece from [B, H, dk, dv] into padded memory, and back.
-    ///
-    /// Nil counts as zeros.
+    /// Copies the columns of a piece from [B, H, dk, dv] to padded memory; nil: zeros.
     private func pack(_ from: Tensor?, _ p: Piece, _ to: UnsafeMutableRawPointer) {
         let stride = nstm_matrix_scan_padded(p.width) * size
         if from == nil || stride != p.width * size || rows != dk { nstm_fill(real, to, 0, rows * columns) }
@@ -139,7 +137,7 @@ package struct MatrixStateScan {
         guard let starts = r.starts else { nstmFatal(.other(op: "matrixStateScan", "backward without stored states")) }
         let dO = StridedRows(dO ?? .zeros([1, 1, 1], dtype: type).broadcast(to: [B, T, H * dv])), dState = dState?.contiguous()
         func fresh(_ shape: Shape) -> Tensor { Tensor(uninitialized: shape, type) }
-        // Every block of value columns gives a part of what belongs to keys, queries and gates.
+        // Every block of value columns has a partial gradient of keys, queries and gates.
         let dq = fresh([parts, B, T, H * dk]), dk = fresh([parts, B, T, H * self.dk]), dv = fresh([B, T, H * self.dv])
         let width = channels ? H * self.dk : H
         let da = decay != nil && (channels || wantsDecay) ? fresh([parts, B, T, width]) : nil
@@ -192,10 +190,10 @@ extension MatrixStateScan {
         let C = MatrixStateScan.chunk, K = nstm_matrix_scan_padded(dk)
         /// m tokens of a chunk, V columns of values.
         func chunk(_ m: Int, _ V: Int) -> Int {
-            // Reads of the start and of each other, and the state at the end.
+            // Reads of the initial state and of earlier tokens, and the final state.
             var sum = m * V * dk + m * m * V + K * V * m
-            // Keys decayed to the end, queries or what they read from the start; then weights between tokens, with decays on the
-            // way, or of products and decays.
+            // Keys decayed to the end of the chunk, and queries or reads decayed from its start; then weights between tokens,
+            // with decays between them, or from products and decays.
             let pairs = delta ? 2 : 1
             sum += m * K + m * (decaysByChannel ? K : V)
             if decaysByChannel {
@@ -203,7 +201,7 @@ extension MatrixStateScan {
             } else {
                 sum += m + C * m + pairs * (m * C + m * C * dk)
             }
-            // What is found under a key, and the triangle of corrections.
+            // The value stored under a key, and the triangular solve for the corrections.
             if delta { sum += m * V * dk + m * (m - 1) / 2 * V + 2 * m * V }
             return sum
         }

@@ -1,22 +1,24 @@
 import CNSTMKernels
 
 /// The write head and the read head of a pointer over N states, [B, T, P] each with P = N + 1 positions: position 0 is rest,
-/// before the first state, and position n is state n. Each head is a distribution over the positions, which a token moves:
+/// before the first state, and position n is state n.
+///
+/// Each head is a distribution over the positions, which is updated by every token:
 ///
 ///     w ← a₀ w + a₁ S w;   r ← e₀ r + e₁ S r + e₂ S' r + e₃ rest + e₄ w
 ///
-/// S moves one position forward, and what leaves the last one is lost; S' moves one position back, and rest stays rest. The read
-/// head moves after the write head, so that the last move puts it where the token writes.
+/// S moves one position forward and discards the share at the last one; S' moves one position back and keeps the share at rest.
+/// The read head moves after the write head, so that the move "follow" sets it to the position at which the token writes.
 package struct PointerScan {
-    /// a [B, T, 2]: stay, forward.
+    /// Moves a of the write head, [B, T, 2]: stay, forward.
     let writeMoves: Tensor
-    /// e [B, T, 5]: stay, forward, back, home, follow.
+    /// Moves e of the read head, [B, T, 5]: stay, forward, back, home, follow.
     let readMoves: Tensor
     /// Both heads before the first token, [B, 2, P].
     let start: Tensor
-    /// Numbers of the positions in use, ascending with rest first: one list for all sequences, or one for each.
+    /// Indices of the positions in use, ascending with rest first: one list for all sequences, or one per sequence.
     ///
-    /// Nil: all positions. The heads step over all others.
+    /// nil: all positions. The heads skip all others.
     let order: [[Int32]]?
 
     package init(writeMoves: Tensor, readMoves: Tensor, start: Tensor, order: [[Int32]]? = nil) {

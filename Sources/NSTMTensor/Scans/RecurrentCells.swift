@@ -35,7 +35,7 @@ package struct LSTMScan {
         let u = PackedMatrix(run.real, run.weight.pointer, H, transposed: true, k: H, n: 4 * H)
         run.parts { rows in
             let n = rows.count, first = rows.lowerBound
-            // The states are computed in the memory where they stay after the last token.
+            // The states are computed in the memory of the states after the last token.
             let hidden = toLast + first * H * size, cell = toCell + first * H * size
             run.copyStart(0, rows, hidden)
             run.copyStart(1, rows, cell)
@@ -96,7 +96,7 @@ package struct LSTMScan {
 /// as in PyTorch); `Variable.gruScan` has the equations.
 package struct GRUScan {
     private let run: RecurrentCell
-    /// [3H].
+    /// Bias, [3H].
     private let bias: Tensor
     private let savesGates: Bool
 
@@ -148,7 +148,7 @@ package struct GRUScan {
         let (B, T, H, size) = (run.B, run.T, run.H, run.size), before = run.before(r.y)
         let dY = StridedRows(dY ?? .zeros([1, 1, 1], dtype: run.type).broadcast(to: [B, T, H]))
         var dHidden = dHidden ?? .zeros([B, H], dtype: run.type)
-        // The recurrent part of the candidate has a gradient of its own; that of the other two gates is the same for input and
+        // The recurrent part of the candidate has a separate gradient; that of the other two gates is the same for input and
         // product.
         let d = run.fresh([B, T, 3 * H]), dCandidate = run.fresh([B, T, H])
         let to = d.uninitializedPointer, toCandidate = dCandidate.uninitializedPointer, toHidden = dHidden.mutablePointer()
@@ -179,9 +179,9 @@ package struct GRUScan {
     }
 }
 
-/// One pass of a recurrent cell over a batch: what LSTM and GRU share.
+/// A pass of a recurrent cell over a batch, shared by LSTM and GRU.
 ///
-/// A few sequences go through all tokens together, so that threads need not wait for each other.
+/// Each thread processes a few sequences over all tokens, so that threads do not wait for each other.
 private struct RecurrentCell: @unchecked Sendable {
     /// Contribution of the input to the gates [B, T, gates · H].
     let x: StridedRows
@@ -205,7 +205,8 @@ private struct RecurrentCell: @unchecked Sendable {
     }
     func fresh(_ shape: Shape) -> Tensor { Tensor(uninitialized: shape, type) }
 
-    /// Half of a small batch, and at most 16 sequences: enough rows for a matrix product to be efficient.
+    /// Calls the body with parts of the batch: half of a small batch, and at most 16 sequences, which are enough rows for an
+    /// efficient matrix product.
     func parts(_ body: (Range<Int>) -> Void) { Parallel.blocks(B, of: min(16, max(1, (B + 1) / 2)), body) }
 
     /// Copies dense rows of a state before the first token.

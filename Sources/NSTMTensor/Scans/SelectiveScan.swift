@@ -84,7 +84,8 @@ package struct SelectiveScan {
         let dY = StridedRows(dY ?? .zeros([1, 1, 1], dtype: type).broadcast(to: [B, T, D])), dState = dState?.contiguous()
         func fresh(_ shape: Shape) -> Tensor { Tensor(uninitialized: shape, type) }
         let dx = fresh([B, T, D]), dDelta = fresh([B, T, D]), da = fresh([B, D, N]), state = fresh([B, D, N])
-        // b and c are shared by the channels, a and skip by the sequences: a share of each piece, summed in order afterwards.
+        // b and c are shared by the channels, a and skip by the sequences: a partial gradient per piece, summed in order
+        // afterwards.
         let db = Tensor.zeros([blocks, B, T, N], dtype: type), dc = Tensor.zeros([blocks, B, T, N], dtype: type)
         let dStep = step.map { _ in Tensor.zeros([blocks, B, T, N], dtype: type) }
         let dSkip = skip.map { _ in fresh([B, D]) }

@@ -1,6 +1,6 @@
 import CNSTMKernels
 
-/// The softmax read of gated slots alone, of states as they are: o = Σₘ softmaxₘ(q·Kₘ/√d + biasₘ) Vₘ by heads.
+/// The softmax read of gated slots without updates: o = Σₘ softmaxₘ(q·Kₘ/√d + biasₘ) Vₘ by heads.
 package struct SlotRead {
     private let q: StridedRows, k: Tensor, v: Tensor
     private let bias: Tensor?
@@ -9,7 +9,7 @@ package struct SlotRead {
     private let real: nstm_real
     private let size: Int
     private var scale: Double { 1 / Double(d).squareRoot() }
-    /// Write weights of 0 [N]: the kernel of the scan writes nothing with them.
+    /// Write weights of 0, [N], with which the kernel of the scan writes nothing.
     private let noWrites: Tensor
 
     package struct Gradients {
@@ -42,7 +42,7 @@ package struct SlotRead {
         let o = Tensor(uninitialized: [B, T, D], type), p = Tensor(uninitialized: [B, H, T, N], type)
         let toO = o.uninitializedPointer, toP = p.uninitializedPointer
         Parallel.for(B * H, work: 4 * B * T * N * D) { i in
-            // Queries stand in for the keys and values of the tokens, which are not used.
+            // Queries are passed instead of the keys and values of the tokens, which are not used.
             let row = i / H, column = i % H * d, bank = (row * N * D + column) * size, x = q.at(row, 0, column)
             nstm_slots(
                 real, x, x, x, q.row, noWrites.pointer, 0, nil, 0, bias.map { $0.pointer + row * N * size }, scale, 0,

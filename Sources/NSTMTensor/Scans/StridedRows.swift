@@ -1,10 +1,12 @@
-/// A [B, T, W] operand of a fused scan, read in place: only the rows have to be dense, so that a slice of a wider projection
-/// or a row that is repeated for every token is not copied.
+/// A [B, T, W] operand of a fused scan, read in place.
+///
+/// Only the rows have to be dense, so that a slice of a wider projection, or a row that is repeated for every token, is not
+/// copied.
 struct StridedRows {
     let tensor: Tensor
-    /// Elements from one sequence to the next.
+    /// Stride of sequences, in elements.
     let batch: Int
-    /// Elements from one token to the next.
+    /// Stride of tokens, in elements.
     let row: Int
     private let size: Int
 
@@ -14,9 +16,7 @@ struct StridedRows {
         row = Int(tensor.strides[1])
         size = t.dtype.byteCount
     }
-    /// Address of a column of a token.
-    ///
-    /// Valid while the value is alive.
+    /// Address of a column of a token, valid while the value is alive.
     func at(_ b: Int, _ t: Int, _ column: Int) -> UnsafeRawPointer {
         tensor.pointer + (b * batch + t * row + column) * size
     }

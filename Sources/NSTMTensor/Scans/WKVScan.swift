@@ -1,8 +1,8 @@
 import CNSTMKernels
 
-/// RWKV-4's weighted sum of values (Peng et al., 2023, eq.
+/// RWKV-4's weighted sum of values (Peng et al., 2023, equation 16; kernel family 3); `Variable.wkvScan` has the equations.
 ///
-/// 16; kernel family 3); `Variable.wkvScan` has the equations. The work is split over sequences and blocks of channels.
+/// The work is split over sequences and blocks of channels.
 package struct WKVScan {
     private let k: Tensor, v: Tensor, w: Tensor, u: Tensor, initial: Tensor
     private let B: Int, T: Int, D: Int
@@ -26,7 +26,7 @@ package struct WKVScan {
 
     /// - Parameters:
     ///   - keys, values: [B, T, D]; decay, bonus: [D].
-    ///   - state: numerator, denominator and exponent before the first token [B, 3, D]; nil: nothing seen.
+    ///   - state: numerator, denominator and exponent before the first token [B, 3, D]; nil: the start of a sequence.
     ///   - savesStates: whether a backward pass will follow.
     package init(keys: Tensor, values: Tensor, decay: Tensor, bonus: Tensor, state: Tensor?, savesStates: Bool) {
         (k, v, w, u) = (keys.contiguous(), values.contiguous(), decay.contiguous(), bonus.contiguous())
