@@ -4,7 +4,7 @@ import NSTMTensor
 public struct GradientCheck: CustomStringConvertible {
     /// Largest |analytic − numeric| / max(1, |analytic|, |numeric|) over all elements of all inputs.
     public var error = 0.0
-    /// Input and element where it is reached.
+    /// Input and element with the largest error.
     public var worst: (input: Int, element: Int, analytic: Double, numeric: Double)?
     public var elements = 0
     public var description: String {
@@ -17,7 +17,7 @@ public struct GradientCheck: CustomStringConvertible {
 /// Compares the gradients of a function with central differences, in float64.
 ///
 /// - Parameters:
-///   - inputs: float64 tensors at which to check; every element of every input is moved.
+///   - inputs: float64 tensors at which to check; every element of every input is varied.
 ///   - step: the difference; 1e-5 balances truncation (∝ step²) and rounding.
 ///   - body: builds the result; anything but a scalar is summed with fixed, unequal weights, so that no error can cancel.
 /// - Returns: the largest error; a correct derivative gives about 1e-9.
@@ -43,14 +43,14 @@ public func gradientCheck(
                 var moved = values
                 moved[e] += delta
                 let c = context(false)
-                // The moved input keeps the layout of the original, so that strided paths are checked as such.
+                // The varied input keeps the layout of the original, so that code for strided tensors is checked.
                 return weighted(body(c, inputs.enumerated().map { c.constant($0 == i ? x.replacingElements(moved) : $1) })).value
                     .item()
             }
             let numeric = (loss(step) - loss(-step)) / (2 * step)
             let error = abs(gradient[e] - numeric) / max(1, abs(gradient[e]), abs(numeric))
             result.elements += 1
-            // Once NaN, always NaN.
+            // NaN is kept.
             if !(error <= result.error) && !result.error.isNaN {
                 result.error = error
                 result.worst = (i, e, gradient[e], numeric)

@@ -1,7 +1,7 @@
 import NSTMTensor
 
-/// The gradients of one backward pass, in the order in which the parameters were declared: a value that can be added, scaled
-/// and reduced across workers.
+/// The gradients of one backward pass, in the order of declaration of the parameters: a value that can be added, scaled and
+/// reduced over workers.
 public struct Gradients {
     struct Entry {
         let parameter: Parameter
@@ -11,7 +11,7 @@ public struct Gradients {
 
     init(_ entries: [Entry]) {
         self.entries = entries
-        // Models use their parameters nearly in the order in which they declare them.
+        // Models use their parameters nearly in the order of declaration.
         let indices = entries.lazy.map(\.parameter.index)
         if zip(indices, indices.dropFirst()).contains(where: { $0 > $1 }) {
             self.entries.sort { $0.parameter.index < $1.parameter.index }
@@ -22,7 +22,7 @@ public struct Gradients {
     public subscript(path: String) -> Tensor? { entries.first { $0.parameter.path == path }?.value }
     public subscript(parameter: Parameter) -> Tensor? { position(of: parameter).map { entries[$0].value } }
 
-    /// Where the gradient of a parameter is: that of its path, and so of its index.
+    /// Index of the gradient of a parameter with the same path.
     private func position(of parameter: Parameter) -> Int? {
         var low = 0, high = entries.count
         while low < high {

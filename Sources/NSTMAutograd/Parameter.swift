@@ -2,7 +2,7 @@ import NSTMTensor
 
 /// A trainable array.
 ///
-/// Its path ("blocks.3.update.gate.weight") is its identity everywhere: gradients, optimizer slots, files, logs.
+/// Its path ("blocks.3.update.gate.weight") identifies it in gradients, optimizer state, files and logs.
 public final class Parameter {
     public let path: String
     /// Position in the order of declaration within its model.
@@ -12,10 +12,10 @@ public final class Parameter {
     @exclusivity(unchecked) public var isTrainable = true
     /// Whether weight decay applies by default: matrices yes; gains, biases and other vectors no.
     public let decays: Bool
-    /// Multiplies the learning rate, and bounds the product.
+    /// Factor of the learning rate.
     public let learningRateScale: Double
     public let maxLearningRate: Double
-    /// The axis that counts the explicit states of a layer, if there is one: what has one is cut and grows with them.
+    /// The axis that indexes the states of a layer, which is resized with their number; nil: none.
     public let stateAxis: Int?
 
     public init(

@@ -1,8 +1,8 @@
 import NSTMTensor
 
-/// What layers compute on: a tensor and its node on a tape.
+/// A tensor and its node on a tape; the value that layers compute with.
 ///
-/// Without a node it is a constant, and nothing is recorded.
+/// Without a node it is a constant, and operations on it are not recorded.
 public struct Variable {
     public let value: Tensor
     /// Id on the tape, or −1 for a constant.
@@ -25,18 +25,17 @@ public struct Variable {
     public var dtype: DType { value.dtype }
     /// Whether a gradient flows through it.
     public var isRecorded: Bool { node >= 0 }
-    /// The same, without keeping more memory alive than it shows: a view that is carried on must not hold what it was cut from.
+    /// The same value in storage of exactly its size, so that a carried view does not keep the memory of a larger tensor alive.
     public var owned: Variable { isRecorded ? self : Variable(value.owned, node: -1, tape: tape) }
-    /// The same value as a constant: no gradient flows back.
+    /// The same value as a constant, without a gradient.
     public var detached: Variable { Variable(value, node: -1, tape: tape) }
 
     /// Gradients of this scalar with respect to every parameter used on its tape.
     ///
-    /// The tape can be used once: a second call stops with a message that says so.
+    /// The tape can be used once: a second call stops the program with a message.
     ///
-    /// Gradients of gradients are not supported. What comes back are tensors, not variables: the backward pass is not recorded.
-    /// For a product with a Hessian, take the difference of two gradients; for a gradient penalty, write the gradient as an
-    /// operation.
+    /// Gradients of gradients are not supported: the results are tensors, and the backward pass is not recorded. For a product
+    /// with a Hessian, take the difference of two gradients; for a gradient penalty, write the gradient as an operation.
     public func backward() -> Gradients {
         guard shape.count == 1 else { nstmFatal(.other(op: "backward", "needs a scalar, got shape \(shape)")) }
         guard let tape, node >= 0 else { return Gradients([]) }
@@ -51,7 +50,7 @@ public struct Variable {
         }
     }
 
-    /// Gradients of this variable, weighted by `seed` (ones when nil), with respect to given inputs made by
+    /// Gradients of this variable, weighted by `seed` (ones when nil), with respect to given inputs created by
     /// `ForwardContext.input`.
     ///
     /// As with `backward`, the tape can be used once, and gradients of gradients are not supported.

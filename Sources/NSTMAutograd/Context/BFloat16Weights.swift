@@ -1,24 +1,25 @@
 import NSTMTensor
 
-/// The weights of a model's linear maps in bfloat16, for passes that record nothing: half the memory to read, which is what a
-/// token of a stream waits for.
+/// The weights of a model's linear maps in bfloat16, for passes without gradients: half the memory traffic, which limits the
+/// speed of streaming.
 ///
-/// Parameters stay as they are, and what they become later does not show here.
+/// The parameters are unchanged; later changes of the parameters have no effect.
 ///
 ///     let weights = BFloat16Weights(of: model.parameters.all)
 ///     let logits = model(token, state: &state, ForwardContext(.evaluate, weights: weights))
 ///
-/// Every weight is off by at most 2⁻⁸ of itself; sums, states and everything else are float32.
+/// The relative error of a weight is at most 2⁻⁸; sums, states and everything else are float32.
 public final class BFloat16Weights: Sendable {
-    /// By the index of their parameter.
+    /// Matrices by the index of their parameter.
     private let matrices: [BFloat16Matrix?]
-    /// What they take, in bytes.
+    /// Size of the matrices, in bytes.
     public let byteCount: Int
 
     public init(of parameters: [Parameter]) {
         let held = parameters.filter { $0.value.rank == 2 && $0.value.dtype == .float32 }
         byteCount = held.reduce(0) { $0 + BFloat16Matrix.byteCount(of: $1.value) }
-        // All of them are read for every token: next to each other on large pages, they share out the second cache evenly.
+        // All of them are read for every token: contiguous on large pages, they are distributed evenly over the sets of the L2
+        // cache.
         let memory = Storage(onLargePages: byteCount)
         var matrices = [BFloat16Matrix?](repeating: nil, count: (held.map(\.index).max() ?? -1) + 1), offset = 0
         for p in held {

@@ -1,26 +1,27 @@
 import NSTMTensor
 
-/// Watches a pass: layers show it values by name (`write`, `read`, …), and it says which of them it wants.
+/// An observer of intermediate values of a pass, which layers report by name (`write`, `read`, …).
 ///
-/// What nobody wants costs nothing.
+/// Values that were not requested are not computed.
 public protocol PassObserver: AnyObject {
-    /// - Parameter path: of the module at work.
+    /// Whether the observer requests a value.
+    /// - Parameter path: path of the module that reports it.
     func wants(_ name: String, at path: String) -> Bool
     func observe(_ name: String, _ value: Tensor, at path: String)
 }
 
 extension ForwardContext {
     public func wants(_ name: String) -> Bool { observer?.wants(name, at: path) ?? false }
-    /// Shows the observer a value.
+    /// Reports a value to the observer.
     ///
-    /// Once per pass: a part that is recomputed in the backward pass does not show it again.
+    /// A value is reported once per pass, also in a part that is recomputed in the backward pass.
     public func observe(_ name: String, _ value: () -> Tensor) {
         guard let observer, !isRecomputing, observer.wants(name, at: path) else { return }
         observer.observe(name, value(), at: path)
     }
-    /// Shows the observer the gradient of a recorded variable in the backward pass.
+    /// A variable whose gradient is reported to the observer in the backward pass.
     ///
-    /// Use the result in place of the variable.
+    /// The result must be used instead of the argument.
     public func observingGradient(_ name: String, of x: Variable) -> Variable {
         guard let observer, x.isRecorded, observer.wants(name, at: path) else { return x }
         let path = path

@@ -1,6 +1,6 @@
 import NSTMTensor
 
-/// Element functions a linear map can end with.
+/// An element function that can follow a linear map.
 public enum Activation: String, Sendable, Codable, CaseIterable {
     case none, tanh, sigmoid, silu, gelu, relu
     case squaredReLU = "squared-relu"

@@ -66,7 +66,7 @@ extension Variable {
     public static func / (a: Variable, b: Double) -> Variable { a.affine(1 / b) }
     public static prefix func - (a: Variable) -> Variable { a.affine(-1) }
 
-    /// Elements limited to low … high; no gradient flows where they are cut.
+    /// Elements limited to low … high; the gradient of limited elements is 0.
     public func clamped(min low: Double, max high: Double) -> Variable {
         record("clamp", self, value: value.clamped(min: low, max: high), saving: (value, low, high)) { g, saved, gradients in
             let (x, low, high) = saved.pointee

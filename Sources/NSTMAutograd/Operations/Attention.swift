@@ -1,10 +1,10 @@
 import NSTMTensor
 
-/// Which keys a query sees.
+/// The keys that a query attends to.
 public struct AttentionMask: Sendable, Equatable {
-    /// Query t sees keys ≤ t only.
+    /// Whether query t attends only to keys ≤ t.
     public var causal: Bool
-    /// With `causal`: query t sees the last `window` keys only, its own included.
+    /// With `causal`, the number of last keys that a query attends to, its own included.
     ///
     /// nil: all.
     public var window: Int?
@@ -16,8 +16,10 @@ public struct AttentionMask: Sendable, Equatable {
     public static let full = AttentionMask(causal: false)
     public static let causal = AttentionMask(causal: true)
 
-    /// Pairs of a query and a key that attention computes for one head of one sequence, of which forward takes two products over
-    /// the width of the head and backward five: the visible ones, rounded up to blocks.
+    /// Number of pairs of a query and a key that are computed for one head of one sequence: those within the mask, rounded up to
+    /// blocks.
+    ///
+    /// The forward pass has two products per pair over the width of the head, the backward pass five.
     package func pairs(queries: Int, keys count: Int) -> Int {
         DotProductAttention.pairs(causal: causal, window: window, queries: queries, keys: count)
     }
@@ -26,10 +28,10 @@ public struct AttentionMask: Sendable, Equatable {
 extension Variable {
     /// Scaled dot-product attention by heads (Vaswani et al., 2017).
     ///
-    /// The variable holds queries, keys and values concatenated: [B, T, 3·D] with D = heads · d. When it is longer than the
-    /// queries (a carried window of earlier tokens comes first), `queries` says how many of the last rows are queries. `keyBias`
-    /// [B, T] is added to the scores of a key; −∞ hides it. Returns [B, queries, D]. Scores are computed again in the
-    /// backward pass, in blocks of a fixed size: memory is linear in T.
+    /// The variable holds queries, keys and values concatenated: [B, T, 3·D] with D = heads · d. If it is longer than the queries
+    /// (with a carried window of earlier tokens before them), `queries` is the number of last rows that are queries. `keyBias`
+    /// [B, T] is added to the scores of a key; −∞ hides it. Returns [B, queries, D]. Scores are recomputed in the backward pass,
+    /// in blocks of a fixed size: memory is linear in T.
     public func attention(heads: Int, mask: AttentionMask, queries: Int? = nil, keyBias: Variable? = nil) -> Variable {
         guard shape.rank == 3, shape[2] % (3 * heads) == 0 else {
             nstmFatal(

@@ -17,7 +17,7 @@ extension Variable {
         let variance = layout.sums(x, nil, center: mean).second.mapped { $0 / n }
         return (normalized(layout, gain, bias, mean, variance, epsilon, fromBatch: true), mean, variance)
     }
-    /// BatchNorm in evaluation: the same with a given mean and variance, [channels], which are constants.
+    /// BatchNorm in evaluation, with a given constant mean and variance, [channels].
     public func batchNorm(
         mean: Tensor, variance: Tensor, gain: Variable? = nil, bias: Variable? = nil, epsilon: Double = 1e-5
     ) -> Variable {
@@ -30,7 +30,8 @@ extension Variable {
             fromBatch: false)
     }
 
-    /// - Parameter fromBatch: the statistics are those of x itself, and gradients flow through them.
+    /// (x − mean)/√(variance + ε) ⊙ gain + bias by channel.
+    /// - Parameter fromBatch: whether the statistics are those of x, so that gradients flow through them.
     private func normalized(
         _ layout: ChannelLayout, _ gain: Variable?, _ bias: Variable?, _ mean: Tensor, _ variance: Tensor, _ epsilon: Double,
         fromBatch: Bool
@@ -74,7 +75,7 @@ extension Variable {
                 .other(op: "groupNorm", "\(groups) groups do not divide the \(layout.channels) channels of \(shape)"),
                 at: path(of: self))
         }
-        // Every channel of every example is a channel of its own to the kernels, with the statistics of its group.
+        // The kernels treat every channel of every example as a channel, with the statistics of its group.
         let each = layout.flattened, c = layout.channels, perGroup = c / groups, x = value.contiguous()
         let n = Double(max(1, perGroup * layout.size))
         let r = AxisReduction(x.reshaped([layout.batch * groups, perGroup * layout.size]), [1]), means = r.mean()

@@ -1,10 +1,12 @@
 import NSTMTensor
 
 extension Variable {
-    /// Causal depthwise convolution along the sequence, then silu when asked: y[t] = act(bias + Σ_j w[j] ⊙ x[t − width + 1 + j]).
+    /// Causal depthwise convolution along the sequence, optionally followed by SiLU.
     ///
-    /// x: [B, T, C]; weight: [width, C]; bias: [C]. Rows before the first count as 0, or, with `history` h, the first h rows
-    /// of x are earlier tokens that only feed the others. Returns [B, T − h, C].
+    ///     y[t] = act(bias + Σ_j w[j] ⊙ x[t − width + 1 + j])
+    ///
+    /// x: [B, T, C]; weight: [width, C]; bias: [C]. Rows before the first count as 0, or, with `history` h, the first h rows of x
+    /// are earlier tokens that are only inputs. Returns [B, T − h, C].
     public func causalConvolution(_ weight: Variable, bias: Variable? = nil, silu: Bool = false, history: Int = 0) -> Variable {
         guard shape.rank == 3, weight.shape.rank == 2, weight.shape[1] == shape[2], (0...shape[1]).contains(history),
             bias.map({ $0.shape == Shape(of: shape[2]) }) ?? true

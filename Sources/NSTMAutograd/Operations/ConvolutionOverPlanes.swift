@@ -1,11 +1,11 @@
 import NSTMTensor
 
-/// Zeros around a sequence before a convolution.
+/// The zeros before and after a sequence in a convolution.
 public enum SequencePadding: Sendable, Equatable, ExpressibleByIntegerLiteral {
-    /// As many before the first element as after the last.
+    /// The same number before the first element and after the last.
     case symmetric(Int)
-    /// All before the first, dilation·(kernel − 1) of them: output t sees inputs up to t only, and with stride 1 there are as
-    /// many outputs as inputs.
+    /// dilation·(kernel − 1) zeros before the first element: output t depends on inputs up to t only, and with stride 1 there are
+    /// as many outputs as inputs.
     case causal
 
     public init(integerLiteral value: Int) { self = .symmetric(value) }
@@ -28,7 +28,8 @@ extension Variable {
     /// [B, O, T'].
     ///
     /// y[b, o, t] = bias[o] + Σ_c Σ_k weight[o, c, k] · x[b, c, t·stride − low + k·dilation], where elements outside count as 0
-    /// and T' = ⌊(T + low + high − dilation·(k − 1) − 1)/stride⌋ + 1. Channels come in `groups` that do not see each other.
+    /// and T' = ⌊(T + low + high − dilation·(k − 1) − 1)/stride⌋ + 1. Channels are divided into `groups` that are convolved
+    /// separately.
     public func conv1d(
         _ weight: Variable, bias: Variable? = nil, stride: Int = 1, padding: SequencePadding = 0, dilation: Int = 1,
         groups: Int = 1

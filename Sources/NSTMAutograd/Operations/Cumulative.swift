@@ -1,6 +1,6 @@
 import NSTMTensor
 
-// Scans along an axis. `reversed` runs from the end, so that every element sees itself and those after it.
+// Scans along an axis. `reversed` runs from the end, so that the result of an element includes it and later ones.
 
 extension Variable {
     /// Running sum.
@@ -11,18 +11,18 @@ extension Variable {
     }
     /// Running product.
     ///
-    /// Its derivative does not divide, and is right where elements are 0.
+    /// Its derivative needs no division, so that it is correct for elements that are 0.
     public func cumulativeProduct(axis: Int, reversed: Bool = false) -> Variable {
         cumulated(
             "cumulativeProduct", .product, axis, reversed, value.cumulativeProduct(axis: axis, reversed: reversed))
     }
-    /// log Σ exp of what was seen so far, without overflow.
+    /// log Σ exp of the elements so far, without overflow.
     public func cumulativeLogSumExp(axis: Int, reversed: Bool = false) -> Variable {
         cumulated(
             "cumulativeLogSumExp", .logSumExp, axis, reversed,
             value.cumulativeLogSumExp(axis: axis, reversed: reversed))
     }
-    /// Largest element so far and its position along the axis (int32): of equals the first that was met, which gets the gradient.
+    /// Largest element so far and its index along the axis (int32), of equal elements the first, which has the gradient.
     public func cumulativeMaximum(axis: Int, reversed: Bool = false) -> (values: Variable, indices: Tensor) {
         let (values, indices) = value.cumulativeMaximum(axis: axis, reversed: reversed)
         return (gather("cumulativeMaximum", axis, indices, values), indices)

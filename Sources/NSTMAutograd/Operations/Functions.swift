@@ -10,7 +10,8 @@ extension Variable {
             gradients.add(0, .mapBackward(f, dy: g, x: x, y: y))
         }
     }
-    /// The derivative needs the exponential that the value needs: computed with it, when it will be wanted.
+    /// Applies an element function whose derivative needs the same exponential, and computes both together if the derivative is
+    /// needed.
     private func mappedWithDerivative(_ name: StaticString, _ f: UnaryFunction) -> Variable {
         let (y, derivative) = isRecorded ? value.mapWithDerivative(f) : (value.map(f), nil)
         return record(name, self, value: y, saving: derivative!) { g, derivative, gradients in
@@ -115,13 +116,13 @@ extension Variable {
     public func leakyReLU(_ slope: Double = 0.01) -> Variable { applied("leakyReLU", .leakyReLU, slope) }
     /// x for x > 0, else α(eˣ − 1) (Clevert et al., 2016).
     public func elu(alpha: Double = 1) -> Variable { applied("elu", .elu, alpha) }
-    /// xᵖ with C's rules for signs: not a number for x < 0 unless p is whole; 1 for p = 0.
+    /// xᵖ with C's rules for signs: NaN for x < 0 unless p is an integer; 1 for p = 0.
     public func pow(_ exponent: Double) -> Variable { applied("pow", .pow, exponent) }
 
     /// xʸ with C's rules for signs; base and exponents broadcast.
     ///
-    /// The derivative by the base is 0 where the exponent is 0, the one by the exponent 0 where the base is 0 and the exponent
-    /// not negative.
+    /// The derivative with respect to the base is 0 where the exponent is 0; that with respect to the exponent is 0 where the
+    /// base is 0 and the exponent is not negative.
     public func pow(_ exponents: Variable) -> Variable {
         Variable.fit("pow", self, exponents)
         let x = value, e = exponents.value
@@ -132,13 +133,13 @@ extension Variable {
                 gradients.add(1, (g * .pair(.powExponentDerivative, x, e, name: "pow")).sum(to: e.shape))
             })
     }
-    /// The larger of two, element by element; NaN wins.
+    /// The elementwise maximum of two variables; NaN if one is NaN.
     ///
     /// On a tie each gets half of the gradient, as in PyTorch.
     public static func maximum(_ a: Variable, _ b: Variable) -> Variable {
         chosen("maximum", a, b, { .maximum($0, $1) }, .maximumDerivative)
     }
-    /// The smaller of two, element by element; NaN wins.
+    /// The elementwise minimum of two variables; NaN if one is NaN.
     ///
     /// On a tie each gets half of the gradient, as in PyTorch.
     public static func minimum(_ a: Variable, _ b: Variable) -> Variable {
@@ -157,9 +158,8 @@ extension Variable {
                 gradients.add(1, (g - part).sum(to: vb.shape))
             })
     }
-    /// Elements limited to low … high, which broadcast and get the gradients of the elements they replace; `high` counts where
-    /// low > high.
+    /// Elements limited to low … high, which are broadcast; `high` has precedence if low > high.
     ///
-    /// An element on a bound shares its gradient with it.
+    /// The gradient of a limited element goes to the bound, and is shared by both on a tie.
     public func clamped(min low: Variable, max high: Variable) -> Variable { .minimum(.maximum(self, low), high) }
 }

@@ -1,7 +1,7 @@
 import NSTMTensor
 
-// Elements by index, with the rules of the tensor operations of the same names. Gradients of elements taken more than once add up
-// in order of the indices.
+// Elements by index, with the rules of the tensor operations of the same names. Gradients of elements that are selected several
+// times are added in the order of the indices.
 
 extension Variable {
     /// Slices along an axis by int32 index; the shape of the indices replaces the axis.
@@ -32,15 +32,15 @@ extension Variable {
     public func gather(axis: Int, _ indices: Tensor) -> Variable {
         gather("gather", axis, indices, value.gather(axis: axis, indices))
     }
-    /// The same with a value that is known already.
+    /// As `gather(axis:_:)`, with a value that is already known.
     func gather(_ name: StaticString, _ axis: Int, _ indices: Tensor, _ taken: Tensor) -> Variable {
         let whole = shape
         return record(
             name, [self], taken,
             .pullback { g, gradients in gradients.add(0, .zeros(whole, dtype: g.dtype).scatterAdd(axis: axis, indices, g)) })
     }
-    /// This variable with elements of `source` written along an axis at int32 indices; of elements for one position the last
-    /// stays, and it alone gets a gradient.
+    /// This variable with elements of `source` written along an axis at int32 indices; of elements with the same index the last
+    /// one is kept and has the gradient.
     public func scatter(axis: Int, _ indices: Tensor, _ source: Variable) -> Variable {
         requireSameType("scatter", self, source)
         let whole = shape
@@ -49,7 +49,8 @@ extension Variable {
             .pullback { g, gradients in
                 gradients.add(0, g.scatter(axis: axis, indices, .zeros(indices.shape, dtype: g.dtype)))
                 if gradients.needs(1) {
-                    // Which elements stayed: every element writes its number, and compares what is there afterwards.
+                    // To find the kept elements, every element writes its number, which is compared with the stored one
+                    // afterwards.
                     let numbers = Tensor((0..<indices.count).map { Int32($0) }, indices.shape)
                     let stayed = Tensor.zeros(whole, dtype: .int32).scatter(axis: axis, indices, numbers).gather(
                         axis: axis, indices)

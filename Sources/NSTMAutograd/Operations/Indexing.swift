@@ -1,7 +1,7 @@
 import NSTMTensor
 
-// Elements by position: slices, flips, shifts and padding. The gradient of a view: zeros, with that of its elements where they
-// are.
+// Elements by position: slices, flips, shifts and padding. The gradient of a view has zeros outside the elements of
+// the view.
 
 extension Variable {
     private func viewed(_ name: StaticString, _ view: @escaping (Tensor) -> Tensor) -> Variable {
@@ -19,14 +19,14 @@ extension Variable {
             gradients.add(0, g.placed(in: shape) { $0.slice(axis: axis, range, step: step) })
         }
     }
-    /// One position along an axis, below 0 from the end; the axis disappears.
+    /// One position along an axis, counted from the end if negative; the axis disappears.
     public func select(axis: Int, _ index: Int) -> Variable { viewed("select") { $0.select(axis: axis, index) } }
     /// Elements by position along several axes at once.
     public subscript(_ indices: AxisIndex...) -> Variable { indexed(indices) }
     /// The subscript with a list of indices.
     public func indexed(_ indices: [AxisIndex]) -> Variable { viewed("index") { $0.indexed(indices) } }
 
-    /// This variable with elements at given positions replaced by `values`, which broadcast to them.
+    /// This variable with the elements at given positions replaced by `values`, which are broadcast.
     public func replacing(_ indices: [AxisIndex], with values: Variable) -> Variable {
         let own = values.shape
         var out = value
@@ -42,18 +42,18 @@ extension Variable {
                 gradients.add(1, g.indexed(indices).sum(to: own))
             })
     }
-    /// Axes in reverse order of positions (all axes when nil).
+    /// The variable with reversed axes (all when nil).
     public func flipped(axes: [Int]? = nil) -> Variable {
         record("flip", [self], value.flipped(axes: axes), .pullback { g, gradients in gradients.add(0, g.flipped(axes: axes)) })
     }
-    /// Positions along axes shifted by `shifts`; what leaves at one end enters at the other.
+    /// The variable shifted along axes by `shifts`, with elements wrapped around at the ends.
     public func rolled(_ shifts: [Int], axes: [Int]) -> Variable {
         record(
             "roll", [self], value.rolled(shifts, axes: axes),
             .pullback { g, gradients in gradients.add(0, g.rolled(shifts.map { -$0 }, axes: axes)) })
     }
 
-    /// Positions added before and after several axes.
+    /// The variable with elements added before and after several axes.
     public func padded(_ widths: [(axis: Int, before: Int, after: Int)], _ mode: PaddingMode = .constant(0)) -> Variable {
         let all = shape.paddings(widths)
         if case .constant = mode {

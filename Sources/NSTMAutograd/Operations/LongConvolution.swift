@@ -5,8 +5,8 @@ extension Variable {
     /// Hyena, Poli et al., 2023, and the convolution form of S4, Gu et al., 2022): y[b, t, c] = Σ_s filter[s, c] · x[b, t − s,
     /// c].
     ///
-    /// x: [B, T, C]; filter: [L, C], its first tap at the present element (`causalConvolution` has it last); taps beyond T reach
-    /// nothing. For filters of a few taps `causalConvolution` is faster.
+    /// x: [B, T, C]; filter: [L, C], its first tap at the current element (`causalConvolution` has it last); taps beyond T
+    /// have no effect. For filters of a few taps `causalConvolution` is faster.
     public func longConvolution(_ filter: Variable) -> Variable {
         guard shape.rank == 3, filter.shape.rank == 2, filter.shape[1] == shape[2] else {
             nstmFatal(

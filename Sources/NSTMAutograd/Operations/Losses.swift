@@ -1,15 +1,15 @@
 import NSTMTensor
 
-// Losses against given targets: means over what counts, in nats where they are entropies.
+// Losses with given targets: weighted means, in nats if they are entropies.
 
 extension Variable {
     /// Mean cross-entropy, in nats, of logits [..., classes] against int32 class indices [...].
     ///
-    /// The mean is over the weight that counted: of every position its weight times that of its target's class, as in PyTorch.
+    /// The mean is weighted: the weight of a position times that of the class of its target, as in PyTorch.
     /// - Parameters:
-    ///   - targets: a negative target is ignored, and one that equals `ignoring`.
-    ///   - weights: [...], how much a position counts (a mask).
-    ///   - classWeights: [classes], how much a class counts.
+    ///   - targets: class indices; negative ones and those equal to `ignoring` are ignored.
+    ///   - weights: weight of each position [...], such as a mask.
+    ///   - classWeights: weight of each class, [classes].
     ///   - labelSmoothing: ε in 0 ... 1: the target becomes (1 − ε)·onehot + ε/classes (Szegedy et al., 2016).
     public func crossEntropy(
         _ targets: Tensor, weights: Tensor? = nil, classWeights: Tensor? = nil, labelSmoothing: Double = 0, ignoring: Int? = nil
@@ -31,7 +31,7 @@ extension Variable {
         let counted = countedTargets(targets, below: n, ignoring: ignoring)
         let classes = classWeights?.cast(to: .float64).elements(Double.self)
         let positions = weights?.cast(to: .float64).elements(Double.self)
-        // What each position counts in the mean: nil for 1. A smoothed target leaves the classes to the kernel.
+        // The weight of each position in the mean; nil: 1. With smoothing the kernel applies the weights of the classes.
         var full = positions
         if let classes {
             full = counted.withElements(of: Int32.self) { t in
@@ -52,7 +52,7 @@ extension Variable {
             gradients.add(0, kernel.backward(lse, scale: scale * g.item()))
         }
     }
-    /// The targets with −1 for those that are ignored.
+    /// The targets, with −1 for ignored ones.
     private func countedTargets(_ targets: Tensor, below n: Int, ignoring: Int?) -> Tensor {
         targets.withElements(of: Int32.self) { targets in
             Tensor([targets.count], initializing: Int32.self) { counted in
@@ -69,7 +69,7 @@ extension Variable {
 
     /// Mean binary cross-entropy, in nats, of logits against targets of the same shape in 0 … 1; `weights` broadcasts over it.
     ///
-    /// Exact to the element type's precision also where the answer is confident and right.
+    /// Computed from logits without cancellation, so that it is also accurate for confident correct predictions.
     public func binaryCrossEntropy(_ targets: Tensor, weights: Tensor? = nil) -> Variable {
         let loss = paired("binaryCrossEntropy", targets, .binaryCrossEntropy, .binaryCrossEntropyDerivative)
         guard let weights else { return loss.mean() }
@@ -80,13 +80,13 @@ extension Variable {
 
     /// Mean squared error against targets of the same shape.
     public func meanSquaredError(_ targets: Tensor) -> Variable {
-        // [n, 1] against [n] would broadcast to [n, n] without a word.
+        // [n, 1] and [n] would otherwise broadcast to [n, n].
         guard targets.shape == shape else {
             nstmFatal(.other(op: "meanSquaredError", "values \(shape), targets \(targets.shape)"), at: path(of: self))
         }
         return (self - Variable(targets.cast(to: dtype))).squared().mean()
     }
-    /// Mean absolute error (L1 loss) against targets of the same shape; the derivative is 0 where they are met.
+    /// Mean absolute error (L1 loss) against targets of the same shape; the derivative is 0 where both are equal.
     public func meanAbsoluteError(_ targets: Tensor) -> Variable {
         paired("meanAbsoluteError", targets, .absolute, .absoluteDerivative).mean()
     }
@@ -95,7 +95,7 @@ extension Variable {
         guard delta > 0 else { nstmFatal(.other(op: "huberLoss", "delta \(delta), needs a number above 0"), at: path(of: self)) }
         return paired("huberLoss", targets, .huber, .huberDerivative, delta).mean()
     }
-    /// A loss for each element, and its derivative by this variable.
+    /// The loss of each element, and its derivative with respect to this variable.
     private func paired(
         _ name: StaticString, _ targets: Tensor, _ loss: PairFunction, _ derivative: PairFunction, _ p: Double = 0
     ) -> Variable {
@@ -108,11 +108,11 @@ extension Variable {
             .pullback { g, gradients in gradients.add(0, g * .pair(derivative, x, t, p, name: "\(name)")) })
     }
 
-    /// Kullback–Leibler divergence KL(p ‖ q), in nats, of log-probabilities log q (this variable, [..., classes]) from the
-    /// log-probabilities log p of the target, of the same shape: Σ p·(log p − log q) over the classes, as a mean over all else
-    /// (PyTorch's "batchmean" when there is one axis else).
+    /// Kullback–Leibler divergence KL(p ‖ q), in nats, of log-probabilities log q (this variable, [..., classes]) from
+    /// log-probabilities log p of the same shape: Σ p·(log p − log q) over the classes, averaged over all other axes (PyTorch's
+    /// "batchmean" if there is one).
     ///
-    /// Differentiable in both; classes with p = 0 add nothing.
+    /// It is differentiable in both; classes with p = 0 contribute 0.
     public func klDivergence(_ target: Variable) -> Variable {
         guard target.shape == shape, shape.rank > 0 else {
             nstmFatal(

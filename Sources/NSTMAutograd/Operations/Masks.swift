@@ -1,6 +1,6 @@
 import NSTMTensor
 
-// Comparisons give masks, which are tensors: no gradient goes through them.
+// Comparisons return masks, which are tensors and have no gradient.
 
 extension Variable {
     public static func .== (a: Variable, b: Variable) -> Tensor { a.value .== b.value }
@@ -18,7 +18,7 @@ extension Variable {
 
     /// Elements of `a` where the mask is true and of `b` where it is not; all three broadcast.
     ///
-    /// An element that was not chosen gets no gradient, whatever it is (NaN too).
+    /// An element that is not selected has gradient 0, also if it is NaN.
     public static func `where`(_ mask: Tensor, _ a: Variable, _ b: Variable) -> Variable {
         requireSameType("where", a, b)
         let sa = a.shape, sb = b.shape
@@ -50,7 +50,7 @@ extension Variable {
             .pullback { g, gradients in gradients.add(0, g.upperTriangle(diagonal: diagonal)) })
     }
 
-    /// The same numbers in another floating-point type; the gradient comes back in this one's.
+    /// The same numbers in another floating-point type; the gradient has the original type.
     public func cast(to target: DType) -> Variable {
         if target == dtype { return self }
         let from = dtype

@@ -83,12 +83,13 @@ extension Variable {
         }
     }
 
-    /// Independent gates σ(x), of which the k largest of a row are kept and all others are exactly 0 (ties: lower index first).
+    /// Independent gates σ(x), of which the k largest of a row are kept and all others are exactly 0 (of equal elements the first
+    /// are kept).
     public func topKGates(_ k: Int) -> Variable {
         requireColumns("topKGates")
         let x = value.contiguous(), y = x.topKGates(k)
         return record("topKGates", self, value: y, saving: (x, y)) { g, saved, gradients in
-            // Where a gate was dropped y is 0, and so is y(1 − y).
+            // y is 0 for gates that are not kept, and so is y(1 − y).
             gradients.add(0, .mapBackward(.sigmoid, dy: g, x: saved.pointee.0, y: saved.pointee.1))
         }
     }

@@ -3,12 +3,12 @@ import NSTMTensor
 extension Variable {
     /// The largest element of each window of planes [B, C, H, W] → [B, C, H', W'], H' = ⌊(H + 2·padding − kernel)/stride⌋ + 1.
     ///
-    /// Padding never wins; it is at most half the kernel. The gradient goes to the first largest element. Stride: the kernel when
-    /// nil.
+    /// Padding is never selected; it is at most half the kernel. The gradient goes to the first largest element. The default
+    /// stride is the kernel.
     public func maxPool2d(_ kernel: PlaneSize, stride: PlaneSize? = nil, padding: PlaneSize = 0) -> Variable {
         maxPool2dWithIndices(kernel, stride: stride, padding: padding).values
     }
-    /// The same, and where in its plane each largest element is: int32, row · W + column.
+    /// As `maxPool2d`, with the index of each largest element in its plane: int32, row · W + column.
     public func maxPool2dWithIndices(_ kernel: PlaneSize, stride: PlaneSize? = nil, padding: PlaneSize = 0) -> (
         values: Variable, indices: Tensor
     ) {
@@ -20,16 +20,16 @@ extension Variable {
         return (y, indices)
     }
     /// The mean of each window of planes [B, C, H, W]; sizes as for `maxPool2d`.
-    /// - Parameter countsPadding: padding counts as zeros (PyTorch's default, `count_include_pad`); otherwise the mean is of the
-    ///   elements alone.
+    /// - Parameter countsPadding: whether padding counts as zeros (PyTorch's default, `count_include_pad`); otherwise the mean is
+    ///   over the elements of the plane.
     public func averagePool2d(
         _ kernel: PlaneSize, stride: PlaneSize? = nil, padding: PlaneSize = 0, countsPadding: Bool = true
     ) -> Variable {
         averaged("averagePool2d", poolingWindows("averagePool2d", kernel, stride, padding, countsPadding: countsPadding))
     }
-    /// Means of windows that are chosen so that `outputs` of them cover the plane: ⌊i·H/H'⌋ ..< ⌈(i + 1)·H/H'⌉.
+    /// Means of windows whose sizes follow from the number of outputs: ⌊i·H/H'⌋ ..< ⌈(i + 1)·H/H'⌉.
     ///
-    /// 1 is the mean of each plane ("global average pooling").
+    /// With 1 output it is the mean of each plane ("global average pooling").
     public func adaptiveAveragePool2d(_ outputs: PlaneSize) -> Variable {
         guard shape.rank == 4, outputs.rows >= 1, outputs.columns >= 1, shape[2] >= 1, shape[3] >= 1 else {
             nstmFatal(

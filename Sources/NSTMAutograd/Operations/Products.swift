@@ -13,7 +13,7 @@ extension Variable {
                 0,
                 (ta ? b.matmul(g, transposeSelf: tb, transposeOther: true) : g.matmul(b, transposeOther: !tb)).sum(to: a.shape))
             if b.rank == 2 && a.rank > 2 && !ta {
-                // One matrix for all batches: one product over the rows of all of them, instead of one each and their sum.
+                // One matrix for all batches: one product over the rows of all of them, instead of a sum of products.
                 let n = g.shape.dropLast().count, rows = a.reshaped([n, a.shape[-1]]), dy = g.reshaped([n, g.shape[-1]])
                 gradients.add(1, tb ? dy.matmul(rows, transposeSelf: true) : rows.matmul(dy, transposeSelf: true))
                 return
@@ -25,7 +25,7 @@ extension Variable {
 
     /// act(x Wᵀ + b) for rows of x: [..., in] with weight [out, in] and bias [out] → [..., out].
     ///
-    /// One product, one pass.
+    /// It is one product followed by one pass over the result.
     public func linear(_ weight: Variable, bias: Variable? = nil, activation: Activation = .none) -> Variable {
         guard weight.shape.rank == 2, shape.rank >= 1 else {
             nstmFatal(.other(op: "linear", "x \(shape), weight \(weight.shape)"), at: path(of: self, weight))
@@ -48,7 +48,7 @@ extension Variable {
             let (map, derivative, hasBias) = saved.pointee
             let da = derivative.map { g * $0 } ?? g.contiguous()
             if gradients.needs(0) { gradients.add(0, map.inputGradient(da)) }
-            // Weights that are used again for every token get one sum.
+            // The gradients of weights that are used for every token are accumulated in one sum.
             gradients.accumulate(1) { map.addWeightGradient(da, to: &$0) }
             if hasBias { gradients.add(2, map.biasGradient(da)) }
         }

@@ -5,7 +5,7 @@ import NSTMTensor
 extension Variable {
     /// Variance over axes, Σ(x − mean)²/(n − correction), computed in two passes in double.
     ///
-    /// A correction of 1 (as in PyTorch) is for a sample, 0 (as in NumPy) for a population. Not a number where n ≤ correction.
+    /// A correction of 1 (as in PyTorch) is for a sample, 0 (as in NumPy) for a population. NaN if n ≤ correction.
     public func variance(axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes), mean = r.mean(), scale = 2 / Double(max(0, r.reduce - correction))
         return record(
@@ -16,7 +16,7 @@ extension Variable {
     }
     /// Square root of the variance; see `variance`.
     ///
-    /// The derivative is 0 where the deviation is 0.
+    /// The derivative is 0 where the standard deviation is 0.
     public func standardDeviation(axes: [Int]? = nil, correction: Int = 1, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes), mean = r.mean(), n = Double(max(0, r.reduce - correction))
         let y = r.variance(mean: mean, correction: correction).sqrt()
@@ -29,13 +29,13 @@ extension Variable {
     }
     /// Largest element over axes (`amax`).
     ///
-    /// NaN counts as largest. Equals share the gradient evenly, as in PyTorch and JAX.
+    /// NaN counts as largest. Equal elements share the gradient evenly, as in PyTorch and JAX.
     public func maximum(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         extreme("maximum", .max, axes, keepDims)
     }
     /// Smallest element over axes (`amin`).
     ///
-    /// NaN counts as smallest. Equals share the gradient evenly, as in PyTorch and JAX.
+    /// NaN counts as smallest. Equal elements share the gradient evenly, as in PyTorch and JAX.
     public func minimum(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         extreme("minimum", .min, axes, keepDims)
     }
@@ -52,7 +52,7 @@ extension Variable {
     }
     /// Product over axes (`prod`), in double; 1 when there is nothing to multiply.
     ///
-    /// The derivative is right with zeros.
+    /// The derivative is correct for elements that are 0.
     public func product(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes)
         return record(
@@ -61,7 +61,7 @@ extension Variable {
     }
     /// Lᵖ norm over axes, (Σ|x|ᵖ)^(1/p) with p = `order` > 0; the largest |x| when `order` is infinite.
     ///
-    /// The derivative is 0 where an element (p < 2) or the norm is 0; equals share that of the infinite norm.
+    /// The derivative is 0 where an element (p < 2) or the norm is 0; equal elements share that of the infinite norm.
     public func norm(axes: [Int]? = nil, order p: Double = 2, keepDims: Bool = false) -> Variable {
         let r = AxisReduction(value, axes), y = r.norm(p)
         return record(

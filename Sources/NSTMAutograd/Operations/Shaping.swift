@@ -22,7 +22,7 @@ extension Variable {
     }
     /// Cuts an axis into consecutive pieces of given lengths.
     ///
-    /// Unlike that of repeated slices, the backward pass is one operation.
+    /// The backward pass is one operation, unlike that of several slices.
     public func split(axis: Int, _ lengths: [Int]) -> [Variable] {
         let a = shape.normalized(axis: axis), whole = shape, type = dtype
         guard lengths.reduce(0, +) == shape[a] else {

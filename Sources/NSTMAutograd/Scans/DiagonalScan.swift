@@ -16,7 +16,7 @@ public struct DiagonalScanOutput {
     public let output: Variable
     public let state: Variable
 }
-/// The same with complex numbers.
+/// The outputs of a complex diagonal scan: the states after every token [B, T, D], and after the last one [B, D].
 public struct ComplexDiagonalScanOutput {
     public let output: ComplexVariable
     public let state: ComplexVariable
@@ -49,7 +49,7 @@ extension ComplexVariable {
 
 /// The scan of one plane (real) or two (real and imaginary part).
 ///
-/// Outputs: the planes of h, then those of the last state.
+/// The outputs are the planes of h, then those of the last state.
 private func scanDiagonal(_ op: StaticString, _ input: [Variable], _ decay: [Variable], _ state: [Variable]?) -> [Variable] {
     let shape = input[0].shape, type = input[0].dtype, planes = input.count, hasState = state != nil
     let fixed = decay[0].shape.rank == 1, decayShape: Shape = fixed && shape.rank == 3 ? [shape[2]] : shape

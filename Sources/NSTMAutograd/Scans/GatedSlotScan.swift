@@ -1,7 +1,7 @@
 import NSTMTensor
 
-/// The outputs of a gated-slot scan: reads [B, T, D], the states after the last token [B, N, D] each, and the read weights
-/// [B, H, T, N], which are saved for the backward pass anyway and show what was read.
+/// The outputs of a gated-slot scan: reads [B, T, D], the states after the last token [B, N, D] each, and the read weights [B, H,
+/// T, N], which are saved for the backward pass in any case.
 public struct GatedSlotScanOutput {
     public let output: Variable
     public let keys: Variable
@@ -16,9 +16,9 @@ extension Variable {
     ///     Kₘ ← Kₘ + uₘ(k − Kₘ);  Vₘ ← Vₘ + uₘ z ⊙ (v − Vₘ);  o = Σₘ softmaxₘ(q·Kₘ/√d + biasₘ) Vₘ
     ///
     /// - Parameters:
-    ///   - write: write weights u [B, T, N] in 0 ... 1, shared by the heads; 0 leaves a state exactly as it was and costs
-    ///     nothing.
-    ///   - gate: z [B, T, D] in 0 ... 1, of the channels of the values: V moves by uₘ z ⊙ (v − Vₘ); nil: 1.
+    ///   - write: write weights u [B, T, N] in 0 ... 1, shared by the heads; a state with weight 0 is skipped and left
+    ///     exactly unchanged.
+    ///   - gate: gate z of the value channels, [B, T, D] in 0 ... 1; nil: 1.
     ///   - keys: keys of the states before the first token, [B, N, D] (or [N, D], the same for every sequence).
     ///   - values: values of the states before the first token, of the same shape.
     ///   - keyLength: when given, the keys of a head are first scaled to this length (√d makes q·K/√d a product with unit keys).

@@ -12,10 +12,10 @@ extension Variable {
     ///
     ///     S ← diag(a) S;  S ← S + kᵀ v,  or with β the delta rule  S ← S + β kᵀ (v − k S);  o = q S
     ///
-    /// and with a bonus u the read comes before the update: o = q (S + diag(u) kᵀ v), S being the state of the token before.
+    /// With a bonus u the read precedes the update: o = q (S + diag(u) kᵀ v) with the state S before the token.
     ///
     /// - Parameters:
-    ///   - key: keys [B, T, heads · dk]. Nothing is scaled or normalized here; the delta rule wants ‖k‖ = 1.
+    ///   - key: keys [B, T, heads · dk]. They are not scaled or normalized; the delta rule requires ‖k‖ = 1.
     ///   - value: [B, T, heads · dv]; dv may differ from dk.
     ///   - decay: a, usually in 0 ... 1: one number per head, [B, T, heads] (RetNet, Mamba-2, gated DeltaNet), or one per key
     ///     channel, [B, T, heads · dk] (GLA, RWKV-6); or what broadcasts to these, such as [heads]. Nil: none (linear attention).
@@ -23,19 +23,20 @@ extension Variable {
     ///   - bonus: u [heads · dk] (RWKV); not together with `beta`.
     ///   - state: S before the first token [B, heads, dk, dv]; zeros when nil.
     ///
-    /// Linear attention's normalizer needs no operation of its own: append a column of ones to the values of each head, and the
-    /// last column of the result is q · Σk. One token costs about 4 · dk · dv multiply-adds and additions per head; the states
-    /// before every 16th token are saved for the backward pass.
+    /// The normalizer of linear attention can be computed by the same scan: append a column of ones to the values of each head,
+    /// and the last column of the result is q · Σk. One token costs about 4 · dk · dv multiply-adds and additions per head; the
+    /// states before every 16th token are saved for the backward pass.
     public func matrixStateScan(
         key: Variable, value: Variable, decay: Variable? = nil, beta: Variable? = nil, bonus: Variable? = nil,
         state: Variable? = nil, heads: Int
     ) -> MatrixStateScanOutput {
-        let place = path(of: self, key, value)
+        let modulePath = path(of: self, key, value)
         guard shape.rank == 3, key.shape == shape, value.shape.rank == 3, value.shape[0] == shape[0], value.shape[1] == shape[1],
             heads >= 1, shape[2] % heads == 0, value.shape[2] % heads == 0, shape[2] > 0, value.shape[2] > 0
         else {
             nstmFatal(
-                .other(op: "matrixStateScan", "query \(shape), key \(key.shape), value \(value.shape), \(heads) heads"), at: place
+                .other(op: "matrixStateScan", "query \(shape), key \(key.shape), value \(value.shape), \(heads) heads"),
+                at: modulePath
             )
         }
         requireSameType("matrixStateScan", self, key, value, decay, beta, bonus, state)
@@ -48,7 +49,7 @@ extension Variable {
             else {
                 nstmFatal(
                     .other(op: "matrixStateScan", "decay \(a.shape); needs what broadcasts to \(perHead) or \(perChannel)"),
-                    at: place)
+                    at: modulePath)
             }
             decay = a.broadcast(to: width == shape[2] ? perChannel : perHead)
         }
@@ -60,10 +61,10 @@ extension Variable {
                     "beta \(beta?.shape.description ?? "none"), bonus \(bonus?.shape.description ?? "none"), state "
                         + "\(state?.shape.description ?? "none"); needs \(perHead) or [\(shape[2])], not both, and "
                         + "[\(B), \(heads), \(dk), \(dv)]"),
-                at: place)
+                at: modulePath)
         }
         if bonus != nil, decay?.shape != perChannel {
-            // Reads before the update know decays of channels only.
+            // Reads before the update are implemented for decays per channel only.
             let one = decay ?? Variable(.ones([1, 1, 1], dtype: dtype))
             decay = one.unsqueezed(axis: -1).broadcast(to: [B, T, decay == nil ? 1 : heads, decay == nil ? shape[2] : dk])
                 .reshaped([B, T, shape[2]])

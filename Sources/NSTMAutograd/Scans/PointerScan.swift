@@ -7,8 +7,8 @@ extension Variable {
     /// - Parameters:
     ///   - readMoves: moves of the read head, [B, T, 5]: stay, forward, back, home, follow.
     ///   - heads: both heads before the first token, [B, 2, N + 1], the write head first; position 0 is rest.
-    ///   - order: numbers of the positions in use, ascending with rest (0) first, one list for all sequences or one for each; the
-    ///     heads step over all others, which get 0. Nil: all positions.
+    ///   - order: indices of the positions in use, ascending with rest (0) first, one list for all sequences or one per sequence;
+    ///     the heads skip all others, which get 0. nil: all positions.
     /// - Returns: both heads after every token, [B, T, N + 1] each.
     public func pointerScan(readMoves: Variable, heads: Variable, order: [[Int32]]? = nil) -> (
         writes: Variable, reads: Variable

@@ -12,7 +12,7 @@ extension Variable {
     ///
     ///     h[d] ← exp(Δ[d] A[d]) ⊙ h[d] + Δ[d] x[d] B;  y[d] = C · h[d] + D[d] x[d]
     ///
-    /// Nothing of size B × T × D × N is ever in memory: decays are computed where they are used, forward and backward.
+    /// No array of size B × T × D × N is stored: decays are computed when they are used, forward and backward.
     ///
     /// - Parameters:
     ///   - delta: step sizes Δ [B, T, D], positive (after softplus).
@@ -28,7 +28,7 @@ extension Variable {
         delta: Variable, a: Variable, b: Variable, c: Variable, step: Variable? = nil, skip: Variable? = nil,
         state: Variable? = nil
     ) -> SelectiveScanOutput {
-        let place = path(of: self, delta, a, b)
+        let modulePath = path(of: self, delta, a, b)
         guard shape.rank == 3, delta.shape == shape, a.shape.rank == 2, a.shape[0] == shape[2],
             b.shape == [shape[0], shape[1], a.shape[1]], c.shape == b.shape, step.map({ $0.shape == b.shape }) ?? true,
             skip.map({ $0.shape == [shape[2]] }) ?? true,
@@ -40,7 +40,7 @@ extension Variable {
                     "x \(shape), delta \(delta.shape), a \(a.shape), b \(b.shape), c \(c.shape), step "
                         + "\(step?.shape.description ?? "none"), skip \(skip?.shape.description ?? "none"), state \(state?.shape.description ?? "none"); needs "
                         + "[B, T, D] twice, [D, N] with N up to 256, [B, T, N] three times, [D], [B, D, N]"),
-                at: place)
+                at: modulePath)
         }
         requireSameType("selectiveScan", self, delta, a, b, c, step, skip, state)
         let scan = SelectiveScan(

@@ -1,9 +1,9 @@
 import NSTMTensor
 
-/// A growing array in memory from the tensor allocator, for what every pass builds anew: unlike `Array` it allocates nothing from
-/// the system in steady state, and reads of its elements do not check for exclusive access or copies.
+/// A growing array in memory from the tensor allocator, for data that is rebuilt in every pass.
 ///
-/// Its owner frees it.
+/// Unlike `Array` it allocates nothing from the system in steady state, and reads of its elements do not check for exclusive
+/// access or copies. Its owner frees it.
 struct PooledArray<Element> {
     private(set) var count = 0
     private var capacity = 0

@@ -53,15 +53,15 @@ extension ForwardContext {
         return Array(results.dropLast(losses.count))
     }
 
-    /// The same for one input and one output.
+    /// As `checkpointed(_:_:)` for several inputs and outputs, with one input and one output.
     public func checkpointed(_ x: Variable, _ body: @escaping (ForwardContext, Variable) -> Variable) -> Variable {
         checkpointed([x]) { [body($0, $1[0])] }[0]
     }
 }
 
-/// A part of a forward pass, to be run on a tape of its own as often as it is wanted.
+/// A part of a forward pass that can be run repeatedly, each time on its own tape.
 ///
-/// It must not hold variables of the tape outside, because that tape holds it.
+/// It must not hold variables of the outer tape, because that tape holds it.
 private struct Recomputation {
     enum Input {
         case constant(Tensor)
@@ -71,9 +71,9 @@ private struct Recomputation {
     }
     struct Pass {
         let context: ForwardContext
-        /// What the body returned, then the losses that it added.
+        /// The results of the body, then the losses that it added.
         let results: [Variable]
-        /// Nodes of the different recorded inputs, then of the parameters used.
+        /// Nodes of the distinct recorded inputs, then of the parameters used.
         let ends: [Int32]
         var trace: Trace {
             let tape = context.tape
@@ -82,20 +82,20 @@ private struct Recomputation {
                 results: results.map(\.node))
         }
     }
-    /// What must be the same whenever the part runs.
+    /// The properties that must be identical in both runs of the part.
     struct Trace: Equatable {
         let count: Int
         let parameters: [ObjectIdentifier]
         let results: [Int32]
     }
-    static let rule = "use the context that the body is given, and hand over the recorded variables that it needs as inputs"
+    static let rule = "use the context that the body is given, and pass the recorded variables that it needs as inputs"
 
     private let mode: ForwardContext.Mode
     private let key: RandomKey
     private let path: String
     private let checksFinite: Bool
     private let observer: (any PassObserver)?
-    /// What the pass had before: a layer may look whether a loss has been added.
+    /// The losses of the pass before the part, because a layer may check whether a loss has been added.
     private let losses: [(name: String, value: Variable)]
     private let metrics: [(name: String, value: Double)]
     private let inputs: [Input]
@@ -120,7 +120,7 @@ private struct Recomputation {
             return .parameter(tape.leafParameters.first { $0.node == x.node }!.parameter)
         }
     }
-    /// The different recorded variables among the inputs, but for parameters.
+    /// The distinct recorded variables among the inputs, except for parameters.
     static func distinct(_ inputs: [Variable], on tape: Tape) -> [Variable] {
         var found: [Variable] = []
         for x in inputs where x.node >= 0 && !found.contains(where: { $0.node == x.node }) {

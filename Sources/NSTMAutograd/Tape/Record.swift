@@ -11,7 +11,7 @@ import NSTMTensor
 /// }
 /// ```
 ///
-/// The derivative is evaluated only when it is wanted: what it captures costs nothing in a pass that records nothing.
+/// The derivative is evaluated only if it is needed, so that it has no cost in a pass that is not recorded.
 public func record(
     _ op: StaticString, _ inputs: [Variable], _ value: Tensor, _ derivative: @autoclosure () -> Derivative
 ) -> Variable {
@@ -32,14 +32,14 @@ public func record(
     return Variable(value, node: node, tape: tape)
 }
 
-/// A closure as a saved value: as a structure, because a generic value that is a closure would need an adapter.
+/// A closure as a saved value, in a structure because a generic value that is a closure would need an adapter.
 private struct Captured { let pullback: Pullback }
 private struct CapturedMany { let pullback: PullbackMany }
 
 /// Defines an operation with several outputs, such as a scan that returns outputs and the last state.
 ///
-/// The pullback is given a gradient for each output, nil for one that was not used. It must not capture variables: they refer to
-/// the tape, which stores the pullback.
+/// The pullback receives a gradient for each output, nil for an output that was not used. It must not capture variables: they
+/// refer to the tape, which stores the pullback.
 public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor], _ pullback: @escaping PullbackMany) -> [Variable]
 {
     guard let tape = commonTape(op, inputs, values) else { return values.map { Variable($0) } }
@@ -113,7 +113,7 @@ private func commonTape(_ op: StaticString, _ inputs: [Variable], _ values: [Ten
     for x in inputs {
         guard let t = x.tape else { continue }
         if let known = tape, known !== t {
-            // Constants made on another tape (a carried state, say) are fine; recorded values are not.
+            // Constants of another tape (such as a carried state) are allowed; recorded values are not.
             if x.node < 0 { continue }
             if known.isRecording && inputs.contains(where: { $0.tape === known && $0.node >= 0 }) {
                 fatalError(

@@ -1,12 +1,12 @@
 import NSTMTensor
 
-/// The backward function of an operation with one output: adds to the gradients of the inputs, given that of the output and what
-/// the operation saved.
+/// The backward function of an operation with one output, which adds to the gradients of the inputs from the gradient of the
+/// output and the saved values.
 ///
 /// It captures nothing.
 typealias BackwardFunction<Values> = (_ gradient: Tensor, _ saved: UnsafePointer<Values>, _ gradients: GradientSink) -> Void
 
-/// The same for an operation with several outputs.
+/// The backward function of an operation with several outputs.
 typealias BackwardFunctionOfOutputs<Values> = (
     _ outputs: OutputGradients, _ saved: UnsafePointer<Values>, _ gradients: GradientSink
 ) -> Void
@@ -17,7 +17,7 @@ struct OutputGradients {
     let count: Int
 
     var isEmpty: Bool { !(0..<count).contains { slots[$0] != nil } }
-    /// Takes a gradient out of its slot.
+    /// Removes a gradient from its slot and returns it.
     func take(_ output: Int) -> Tensor? {
         precondition(output < count)
         defer { slots[output] = nil }
@@ -25,9 +25,9 @@ struct OutputGradients {
     }
 }
 
-/// What an operation saved, in the memory of the tape, with the functions that know its type.
+/// The values that an operation saved, in the memory of the tape, with functions for their type.
 ///
-/// Neither of them captures anything.
+/// These functions capture nothing.
 struct SavedOperation {
     let address: UnsafeMutableRawPointer
     /// Calls the backward function.
@@ -41,9 +41,9 @@ private struct Saved<Values> {
     var values: Values
     let backward: BackwardFunction<Values>
 }
-/// The same for an operation with several outputs.
+/// Values that an operation with several outputs saved, with its backward function.
 ///
-/// Not one type that is generic over the function: Swift would allocate an adapter for it.
+/// It is a separate type, because Swift would allocate an adapter for a type that is generic over the function.
 private struct SavedOfOutputs<Values> {
     var values: Values
     let backward: BackwardFunctionOfOutputs<Values>
@@ -76,17 +76,14 @@ extension SavedMemory {
     }
 }
 
-/// Memory for the values that operations save: allocated one after the other in blocks from the tensor allocator, and freed
-/// together.
+/// Memory for saved values: allocated consecutively in blocks from the tensor allocator, and freed together.
 struct SavedMemory {
     private static let blockBytes = 16_384
-    /// The blocks, each beginning with the address of the one before and its own length.
+    /// The blocks; each starts with the address of the previous one and its own length.
     private var block: UnsafeMutableRawPointer?
     private var used = 0, room = 0
 
-    /// Moves a value into this memory.
-    ///
-    /// Its owner destroys it.
+    /// Moves a value into this memory; the owner of the memory destroys it.
     @inline(__always) mutating func store<T>(_ value: T) -> UnsafeMutableRawPointer {
         var at = (used + MemoryLayout<T>.alignment - 1) & ~(MemoryLayout<T>.alignment - 1)
         if at + MemoryLayout<T>.size > room { at = extend(MemoryLayout<T>.size) }
@@ -95,7 +92,7 @@ struct SavedMemory {
         used = at + MemoryLayout<T>.size
         return address
     }
-    /// Begins a block with room for at least `bytes` bytes, and returns the offset at which they begin.
+    /// Allocates a block for at least `bytes` bytes, and returns the offset of the first.
     private mutating func extend(_ bytes: Int) -> Int {
         let header = 64
         room = max(SavedMemory.blockBytes, header + bytes)
@@ -105,7 +102,7 @@ struct SavedMemory {
         block = next
         return header
     }
-    /// All values have been destroyed.
+    /// Frees the blocks; all values must have been destroyed.
     mutating func free() {
         while let last = block {
             block = last.load(as: UnsafeMutableRawPointer?.self)

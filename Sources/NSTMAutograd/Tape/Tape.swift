@@ -1,23 +1,25 @@
 import NSTMTensor
 
-/// The backward function of an operation: given the gradient of its output, adds to those of its inputs.
+/// The backward function of an operation, which adds to the gradients of its inputs from the gradient of its output.
 public typealias Pullback = (_ gradient: Tensor, _ gradients: GradientSink) -> Void
-/// The same for an operation with several outputs; the gradient of one that was not used is nil.
+/// The backward function of an operation with several outputs; the gradient of an output that was not used is nil.
 public typealias PullbackMany = (_ outputs: [Tensor?], _ gradients: GradientSink) -> Void
 
-/// What the derivative of an operation is.
+/// The derivative of an operation.
 ///
-/// It is not optional: an operation without one says so, and backward stops there by name.
+/// It is required: an operation without one must say so, and the backward pass stops there with its name.
 public enum Derivative {
     case pullback(Pullback)
     case undefined(StaticString)
 }
 
-/// A flat list of what was computed (Wengert list) with integer ids: backward and teardown are loops, so that long sequences
-/// cannot overflow the stack; saved tensors are freed as backward passes them; the order of accumulation is fixed.
+/// A flat list of operations (Wengert list) with integer ids.
 ///
-/// A tape belongs to one forward pass of one worker. Gradients of gradients are not supported: pullbacks compute on tensors and
-/// are not recorded themselves.
+/// The backward pass and deallocation are loops, so that long sequences cannot overflow the stack; saved tensors are freed during
+/// the backward pass; the order of accumulation is fixed.
+///
+/// A tape belongs to one forward pass of one worker. Gradients of gradients are not supported: pullbacks compute with tensors and
+/// are not recorded.
 public final class Tape {
     struct Entry {
         let op: StaticString
@@ -27,15 +29,16 @@ public final class Tape {
         let moreInputs: [Int32]?
         /// Number of outputs; they take consecutive ids from this entry on.
         let outputs: Int32
-        /// Nil for leaves, for further outputs, and after the backward pass.
+        /// Saved values; nil for leaves, for further outputs, and after the backward pass.
         var saved: SavedOperation?
     }
 
     /// Whether operations are recorded; otherwise they compute values only.
     public let isRecording: Bool
-    /// Checks every value and gradient, and stops at the first non-finite one with operation, module path and index.
+    /// Whether every value and gradient is checked; the program stops at the first non-finite one with operation, module path and
+    /// index.
     ///
-    /// −∞ that comes from a constant is a mask.
+    /// −∞ in a constant is a mask.
     @exclusivity(unchecked) public var checksFinite = false
     /// Path of the current module, built on request; `ForwardContext.scope` adds to it.
     public internal(set) var path: String {
@@ -48,11 +51,11 @@ public final class Tape {
     private var isUsed = false
     /// Parameters in the order in which they were first used.
     @exclusivity(unchecked) private(set) var leaves = PooledArray<(parameter: Parameter, node: Int32)>()
-    /// Where in `leaves` a parameter may be, by its index: the last one used of those that have this index, −1 for none.
-    @exclusivity(unchecked) private var places = PooledArray<Int32>()
-    /// Modules that were entered, each within another one (−1: none).
+    /// Index into `leaves` by parameter index, of the parameter with this index that was used last; −1 for none.
+    @exclusivity(unchecked) private var leafIndices = PooledArray<Int32>()
+    /// The modules that were entered, with the index of the enclosing module (−1: none).
     @exclusivity(unchecked) private var scopes = PooledArray<(parent: Int32, name: String)>()
-    /// The module at work.
+    /// Index of the current module.
     @exclusivity(unchecked) private(set) var scope: Int32 = -1
 
     public init(recording: Bool = true) {
@@ -65,20 +68,20 @@ public final class Tape {
 
     func leaf(_ parameter: Parameter) -> Int32 {
         let index = parameter.index
-        while places.count <= index { places.append(-1) }
-        if places[index] >= 0 {
-            let known = leaves[Int(places[index])]
+        while leafIndices.count <= index { leafIndices.append(-1) }
+        if leafIndices[index] >= 0 {
+            let known = leaves[Int(leafIndices[index])]
             if known.parameter === parameter { return known.node }
             // Parameters of two models may have one index.
             for i in 0..<leaves.count where leaves[i].parameter === parameter { return leaves[i].node }
         }
         let id = append("leaf", SIMD8(repeating: -1), nil)
-        places[index] = Int32(leaves.count)
+        leafIndices[index] = Int32(leaves.count)
         leaves.append((parameter, id))
         return id
     }
     var leafParameters: [(parameter: Parameter, node: Int32)] { (0..<leaves.count).map { leaves[$0] } }
-    /// A node for an input whose gradient is wanted.
+    /// A node for an input whose gradient can be requested.
     func source() -> Int32 { append("input", SIMD8(repeating: -1), nil) }
 
     /// Appends an operation, or a leaf (which saves nothing), and returns the id of its first output.
@@ -100,15 +103,15 @@ public final class Tape {
         scopes.append((parent, name))
         return Int32(scopes.count - 1)
     }
-    /// Enters a module within the one at work, and returns that one.
+    /// Enters a module within the current one, and returns the index of the latter.
     @usableFromInline func enter(_ name: String) -> Int32 {
         let outer = scope
         scope = enter(name, in: outer)
         return outer
     }
-    /// Goes back to the module that `enter` returned.
+    /// Returns to the module whose index `enter` returned.
     @usableFromInline func leave(to outer: Int32) {
-        // Recorded operations refer to their modules; without any, the list does not grow with the pass.
+        // Recorded operations refer to their modules; in a pass without them, the list does not grow.
         if !isRecording, Int(scope) == scopes.count - 1 { scopes.removeLast() }
         scope = outer
     }
@@ -141,13 +144,13 @@ public final class Tape {
         entries.free()
         saved.free()
         leaves.free()
-        places.free()
+        leafIndices.free()
         scopes.free()
     }
 
-    /// Stops at a non-finite value.
+    /// Stops the program at a non-finite value.
     ///
-    /// −∞ may be a mask: an operation that is given some may return it.
+    /// −∞ may be a mask: an operation with −∞ among its inputs may return it.
     func check(_ value: Tensor, _ op: StaticString, _ inputs: [Variable]) {
         guard value.firstNonFinite() != nil else { return }
         let isMasked = inputs.contains { $0.value.doubles().contains(-.infinity) }
@@ -156,8 +159,8 @@ public final class Tape {
         }
     }
 
-    /// Runs backward from a node, and gives the gradients by node: those of leaves and inputs are there, the others were freed on
-    /// the way.
+    /// Runs the backward pass from a node, and passes the gradients by node to the body: those of leaves and inputs, because the
+    /// others are freed during the pass.
     func backward<R>(from node: Int32, seed: Tensor, _ body: (UnsafePointer<Tensor?>) -> R) -> R {
         guard !isUsed else {
             fatalError(
@@ -168,7 +171,7 @@ public final class Tape {
         if checksFinite, let i = seed.firstNonFinite() {
             fatalError("backward: first non-finite seed at index \(i) of shape \(seed.shape)")
         }
-        // Not an array: destroying one looks at every empty slot.
+        // Not an array, because its destruction visits every empty slot.
         let count = entries.count, bytes = count * MemoryLayout<Tensor?>.stride
         let slots = CachedMemory.allocate(byteCount: bytes).bindMemory(to: Tensor?.self, capacity: count)
         for i in 0..<count { (slots + i).initialize(to: nil) }
@@ -194,14 +197,14 @@ public final class Tape {
         }
         return body(slots)
     }
-    /// Looks at what an operation has just given its inputs, so that the operation named is the one that caused it, and gradients
-    /// that end in a leaf are seen too.
+    /// Checks the gradients that an operation has just added, so that the operation that caused an issue is reported, including
+    /// gradients of leaves.
     private func checkGradients(from id: Int, _ slots: UnsafeMutablePointer<Tensor?>) {
         let entry = entries[id]
         for (position, input) in (entry.moreInputs ?? (0..<8).map { entry.inputs[$0] }).enumerated() where input >= 0 {
             guard let g = slots[Int(input)], let i = g.firstNonFinite() else { continue }
-            let place = "\(entry.op) in '\(path(of: entry.path))'"
-            fatalError("\(place): first non-finite gradient at index \(i) of shape \(g.shape), of input \(position)")
+            let operation = "\(entry.op) in '\(path(of: entry.path))'"
+            fatalError("\(operation): first non-finite gradient at index \(i) of shape \(g.shape), of input \(position)")
         }
     }
 }
@@ -219,21 +222,21 @@ public struct GradientSink {
     }
     @inline(__always) private func node(_ i: Int) -> Int { Int(more.map { $0[i] } ?? inputs[i]) }
 
-    /// Whether the gradient of the i-th input is wanted.
+    /// Whether the gradient of the i-th input is needed.
     public func needs(_ i: Int) -> Bool { node(i) >= 0 }
-    /// Adds a gradient for the i-th input; the expression is evaluated only when it is wanted.
+    /// Adds a gradient of the i-th input; the expression is evaluated only if it is needed.
     public func add(_ i: Int, _ gradient: @autoclosure () -> Tensor) {
         let id = node(i)
         guard id >= 0 else { return }
         let g = gradient()
         if slots[id] == nil { slots[id] = g } else { slots[id]!.add(g) }
     }
-    /// Adds to the gradient of the i-th input in place, when it is wanted: the body is given the sum so far, nil at first.
+    /// Updates the gradient of the i-th input in place if it is needed; the argument of the body is the sum so far, nil at first.
     func accumulate(_ i: Int, _ body: (inout Tensor?) -> Void) {
         let id = node(i)
         if id >= 0 { body(&slots[id]) }
     }
-    /// Takes out what has been added up for the i-th input so far.
+    /// Removes the sum of the gradients of the i-th input and returns it.
     func take(_ i: Int) -> Tensor? {
         let id = node(i)
         guard id >= 0 else { return nil }
