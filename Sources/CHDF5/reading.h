@@ -1,15 +1,15 @@
 #ifndef NSTM_CHDF5_READING_H
 #define NSTM_CHDF5_READING_H
 
-// Reading a file in a process of its own.
+// Reading a file in a child process.
 //
-// A file with right digests may still have been made to harm, and libhdf5 (seen with 1.10.8) crashes on some of those. So the
-// library never reads a file of unknown origin in the process that needs it. A forked child opens the file, sends what the file
-// holds through a socket, and then the elements of the datasets that it is asked for. It decides nothing: `ArchiveReader.swift`
-// checks everything that comes. A file that the process has written itself needs no child, and gives the same stream in memory.
+// A file with valid digests may still be malicious, and libhdf5 (seen with 1.10.8) crashes on some such files. So the library
+// never reads a file of unknown origin in the process that needs it. A forked child opens the file, sends its structure through a
+// socket, and then the elements of the requested datasets. It makes no decisions: `ArchiveReader.swift` checks everything that it
+// receives. A file that the process has written itself needs no child, and gives the same stream in memory.
 //
-// The stream is a sequence of 64-bit numbers in the machine's byte order, and of texts: a number of bytes, then the bytes.
-// Whatever libhdf5 can fail at begins with an answer: 1, or 0 with the failure, after which nothing follows.
+// The stream is a sequence of 64-bit numbers in the byte order of the host, and of texts: a number of bytes, then the bytes.
+// The result of every call of libhdf5 starts with an answer: 1, or 0 with the failure, which ends the stream.
 //
 //     answer (open the file), answer (examine it), whether it is the file that was verified (1)
 //     creation date: 0 none, 1 with answer, 0 (not a short text) or 1 with answer and text
@@ -21,9 +21,9 @@
 //         answer, index of the element type (−1: another one), answer, kind of the extent, answer, rank, answer, each size,
 //         for chunks: answer, rank, 8 sizes; bytes stored,
 //         attribute `order`: 0 none, 1 with answer, 0 (not an integer) or 1 with answer and value
-//     for each dataset asked for: answer, number of bytes, the elements
+//     for each requested dataset: answer, number of bytes, the elements
 //
-// The child runs nothing but this file and libhdf5: after a fork of a process with threads not much else is safe.
+// The child runs only this file and libhdf5: after a fork of a multithreaded process, few other functions are safe.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,7 @@
 
 // MARK: Failures of the library
 
-/// What libhdf5's stack of errors says.
+/// The content of libhdf5's error stack.
 typedef struct {
     int code; // `errno` of the system call behind it; 0: none
     char outermost[512], innermost[512];
@@ -59,7 +59,7 @@ static inline herr_t nstm_failure_entry(unsigned index, const H5E_error2_t *entr
     return 0;
 }
 
-/// The errors on the stack, which is empty afterwards.
+/// The errors on the stack, which is cleared.
 static inline nstm_failure nstm_failure_take(void) {
     nstm_failure failure = {0, "no message", "no message"};
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, nstm_failure_entry, &failure);
@@ -69,7 +69,7 @@ static inline nstm_failure nstm_failure_take(void) {
 
 // MARK: The socket
 
-/// All of some bytes, without a signal when nobody reads them.
+/// Sends all bytes, without a signal if the other end is closed.
 /// - Returns: 0, or −1 (`errno`).
 static inline int nstm_send(int socket, const void *bytes, size_t count) {
 #ifdef MSG_NOSIGNAL
@@ -98,14 +98,14 @@ static inline int nstm_receive(int socket, void *bytes, size_t count) {
     return 0;
 }
 
-/// Asks for the elements of a dataset.
+/// A request for the elements of a dataset.
 typedef struct {
     unsigned long long type; // index of the element type
     unsigned long long bytes;
-    char path[4096]; // with its end
+    char path[4096]; // null-terminated
 } nstm_request;
 
-/// A path too long for any checkpoint is cut.
+/// A path that is too long for a checkpoint is truncated.
 static inline nstm_request nstm_make_request(const char *path, unsigned long long type, unsigned long long bytes) {
     nstm_request request = {type, bytes, {0}};
     strncpy(request.path, path, sizeof request.path - 1);
@@ -118,7 +118,7 @@ static inline int nstm_reading_ask(int socket, const char *path, unsigned long l
     return nstm_send(socket, &request, sizeof request);
 }
 
-/// The stream to a socket, or (−1) in memory that grows.
+/// A stream to a socket, or (−1) to a growing buffer in memory.
 typedef struct {
     int socket;
     int is_broken;
@@ -150,8 +150,8 @@ static inline void nstm_put_text(nstm_sender *out, const char *text, size_t coun
     nstm_put_bytes(out, text, count);
 }
 
-/// Says whether a call succeeded, which a negative status denies.
-/// - Returns: 1 when there is more to say, 0 when this is the end.
+/// Sends whether a call succeeded; a negative status is a failure.
+/// - Returns: 1 if the stream continues, 0 if it ends.
 static inline int nstm_answer(nstm_sender *out, long long status) {
     if (status >= 0) {
         nstm_put(out, 1);
@@ -164,7 +164,7 @@ static inline int nstm_answer(nstm_sender *out, long long status) {
     nstm_put_text(out, failure.innermost, strlen(failure.innermost));
     return 0;
 }
-/// The failure of something else than the library.
+/// A failure outside of the library.
 static inline int nstm_answer_system(nstm_sender *out, int code) {
     nstm_put(out, 0);
     nstm_put(out, (unsigned long long)code);
@@ -173,14 +173,14 @@ static inline int nstm_answer_system(nstm_sender *out, int code) {
     return 0;
 }
 
-// MARK: What a file holds
+// MARK: Structure of a file
 
 enum { nstm_stored_types = 6, nstm_axes = 8 };
 
 typedef struct {
     int descriptor; // of the open file that was verified
     hid_t access;   // file access properties
-    // Types of the elements that a checkpoint has, in the file and in memory. The last is that of 64-bit integers.
+    // Element types of a checkpoint, in the file and in memory. The last is that of 64-bit integers.
     hid_t file_types[nstm_stored_types], memory_types[nstm_stored_types];
 } nstm_reading;
 
@@ -216,7 +216,7 @@ static inline int nstm_list_dataset(nstm_sender *out, hid_t dataset, const nstm_
     if (!nstm_answer(out, creation)) return 0;
     H5D_layout_t layout = H5Pget_layout(creation);
     nstm_put(out, (unsigned long long)layout);
-    // Looking at the extent of a virtual dataset would open other files.
+    // Reading the extent of a virtual dataset would open other files.
     if (layout != H5D_CHUNKED && layout != H5D_COMPACT && layout != H5D_CONTIGUOUS) return 0;
     int external = H5Pget_external_count(creation);
     if (!nstm_answer(out, external)) return 0;
@@ -278,7 +278,7 @@ static inline int nstm_list_group(nstm_sender *out, hid_t group, const nstm_read
     if (!nstm_answer(out, H5Gget_info(group, &info))) return 0;
     nstm_put(out, info.nlinks);
     for (hsize_t i = 0; i < info.nlinks; i++) {
-        // One byte more than a valid name and its end, so that a longer one shows.
+        // One byte more than a valid name with its terminator, so that a longer one is detected.
         char name[257] = {0};
         ssize_t length = H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_NATIVE, i, name, sizeof name, H5P_DEFAULT);
         if (!nstm_answer(out, length)) return 0;
@@ -350,13 +350,13 @@ static inline int nstm_list_file(nstm_sender *out, hid_t file, const nstm_readin
     return 1;
 }
 
-/// Reads the elements of a dataset into as many bytes as are asked for.
+/// Reads the elements of a dataset into a requested number of bytes.
 static inline int nstm_read_elements(
     nstm_sender *out, hid_t file, const nstm_request *request, const nstm_reading *reading, void *memory) {
     hid_t dataset = H5Dopen2(file, request->path, H5P_DEFAULT);
     if (dataset < 0) return nstm_answer(out, dataset);
     hid_t space = H5Dget_space(dataset), type = reading->memory_types[request->type];
-    // What was listed may not be what is found now.
+    // The dataset may differ from the listed one.
     hssize_t count = space < 0 ? -1 : H5Sget_simple_extent_npoints(space);
     int is_whole = count >= 0 && (unsigned long long)count == request->bytes / H5Tget_size(type) &&
         nstm_answer(out, H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, memory));
@@ -375,7 +375,7 @@ static inline hid_t nstm_open(const nstm_reading *reading) {
 
 // MARK: The child
 
-/// Memory that is used again for the next dataset: fresh one would cost as much as reading.
+/// Memory that is reused for the next dataset, because new memory would cost as much as reading.
 typedef struct {
     void *bytes;
     unsigned long long count;
@@ -394,7 +394,7 @@ static inline int nstm_send_elements(
     return nstm_send(out->socket, memory->bytes, (size_t)request->bytes) == 0;
 }
 
-/// Sends what a file holds, and then what is asked for, until the other end is closed. `file` may be what a failed call returned.
+/// Sends the structure of a file, and then requested datasets, until the other end is closed. `file` may be negative.
 static inline void nstm_reading_serve(int socket, hid_t file, const nstm_reading *reading) {
     char bytes[8192];
     nstm_sender out = {socket, 0, 0, sizeof bytes, bytes};
@@ -417,8 +417,8 @@ static inline void nstm_limit(int resource, rlim_t most) {
     setrlimit(resource, &limit);
 }
 
-/// What the child does. All signals are blocked in it but those of a crash, which end it quietly: what a terminal sends to all
-/// processes is for the program to decide.
+/// The main function of the child. All signals are blocked except for those of a crash, which end it silently: signals from a
+/// terminal, which are sent to all processes, are handled by the parent.
 static inline void nstm_reading_child(int socket, const nstm_reading *reading, unsigned long long file_bytes) {
     const int deadly[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGXCPU};
     sigset_t unblocked;
@@ -435,16 +435,16 @@ static inline void nstm_reading_child(int socket, const nstm_reading *reading, u
     }
     nstm_limit(RLIMIT_CORE, 0);
     nstm_limit(RLIMIT_FSIZE, 0);
-    // Seconds: files that lead the library in circles end here.
+    // Seconds, for files with cycles that the library follows forever.
     nstm_limit(RLIMIT_CPU, 20 + file_bytes / (20 << 20));
     hid_t file = nstm_open(reading);
-    // From here on nothing else can be opened.
+    // No further files can be opened.
     nstm_limit(RLIMIT_NOFILE, 0);
     nstm_reading_serve(socket, file, reading);
 }
 
-/// Starts a child process that reads a file. Nothing else may be inside libhdf5 meanwhile.
-/// - Returns: the socket to it, where reading gives up after a second without a byte (`EAGAIN`); −1: there is no child (`errno`).
+/// Starts a child process that reads a file. No other thread may be inside libhdf5 during the call.
+/// - Returns: its socket, where reading fails after a second without a byte (`EAGAIN`); −1 if there is no child (`errno`).
 static inline int nstm_reading_start(const nstm_reading *reading, unsigned long long file_bytes, pid_t *child) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) return -1;
@@ -476,10 +476,10 @@ static inline int nstm_reading_start(const nstm_reading *reading, unsigned long 
     return -1;
 }
 
-/// Ends a child and waits until it is gone. It has nothing to finish.
+/// Terminates a child and waits for it.
 static inline void nstm_reading_end(int socket, pid_t child) {
     close(socket);
-    // A program that ignores SIGCHLD has lost a child that is gone, and its number may be another process's.
+    // If the program ignores SIGCHLD, a child that has ended is already reaped, and its id may belong to another process.
     if (waitpid(child, NULL, WNOHANG) != 0) return;
     kill(child, SIGKILL);
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {}

@@ -14,7 +14,7 @@ static inline hid_t nstm_H5P_FILE_ACCESS(void) { return H5P_FILE_ACCESS; }
 static inline hid_t nstm_H5P_DATASET_CREATE(void) { return H5P_DATASET_CREATE; }
 static inline hid_t nstm_H5P_LINK_CREATE(void) { return H5P_LINK_CREATE; }
 
-// File types: little-endian whatever the machine
+// File types: little-endian on every host
 static inline hid_t nstm_H5T_IEEE_F32LE(void) { return H5T_IEEE_F32LE; }
 static inline hid_t nstm_H5T_IEEE_F64LE(void) { return H5T_IEEE_F64LE; }
 static inline hid_t nstm_H5T_STD_I8LE(void) { return H5T_STD_I8LE; }

@@ -5,8 +5,8 @@
 //
 // When a write fails with libhdf5's own POSIX driver, the library can neither flush nor close the file: it keeps the descriptor
 // (and with it the space of a deleted file) and crashes in its exit handler (seen with 1.10.8). This driver writes in the same
-// way, but remembers the first error and reports success, so that the library can always close the file in good order. Whoever
-// writes has to look at the remembered error, and throw the file away when there is one.
+// way, but stores the first error and reports success, so that the library can always close the file regularly. The caller has to
+// check the stored error and discard the file if there is one.
 
 #include <hdf5.h>
 #if H5_VERSION_GE(1, 13, 0)
@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/// What a file access property list carries for this driver.
+/// The data of this driver in a file access property list.
 typedef struct {
     int *error; // errno of the first failure; 0: none
 } nstm_sticky_info;
@@ -49,7 +49,7 @@ static H5FD_t *nstm_sticky_open(const char *name, unsigned flags, hid_t access, 
     nstm_sticky_file *file = NULL;
     if (descriptor >= 0 && fstat(descriptor, &status) == 0) file = (nstm_sticky_file *)calloc(1, sizeof *file);
     if (!file) {
-        // Here an error may be reported to the library: there is no file yet that it would have to close.
+        // Here an error may be reported to the library, because there is no file yet to close.
         if (*info->error == 0) *info->error = errno ? errno : EIO;
         if (descriptor >= 0) close(descriptor);
         return NULL;
@@ -96,7 +96,7 @@ static herr_t nstm_sticky_read(H5FD_t *base, H5FD_mem_t type, hid_t transfer, ha
         ssize_t n = pread(file->descriptor, to, size, (off_t)address);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) {
-            // What lies behind the end of the file reads as zeros.
+            // Bytes after the end of the file read as zeros.
             if (n < 0) nstm_sticky_fail(file);
             memset(to, 0, size);
             break;
@@ -122,7 +122,7 @@ static herr_t nstm_sticky_write(
         }
         from += n, address += (haddr_t)n, size -= (size_t)n;
     }
-    // Also after an error: the library is to believe that all is there.
+    // Also after an error, because the library must assume that all data is written.
     if (end > file->eof) file->eof = end;
     return 0;
 }
@@ -135,9 +135,9 @@ static herr_t nstm_sticky_truncate(H5FD_t *base, hid_t transfer, hbool_t closing
     return 0;
 }
 
-/// Registers the driver with the library. Once for the process, and never unregistered: libhdf5 releases its own hold on a file's
-/// driver before it calls the driver's `close` (seen with 1.10.8), so a driver that nobody else holds would be freed in between.
-/// Negative: error.
+/// Registers the driver with the library. Once per process, and never unregistered: libhdf5 releases its reference to a file's
+/// driver before it calls the driver's `close` (seen with 1.10.8), so a driver without another reference would be freed in
+/// between. Negative: error.
 static inline hid_t nstm_register_sticky_driver(void) {
     const H5FD_class_t driver = {
 #if H5_VERSION_GE(1, 13, 0)
@@ -162,7 +162,7 @@ static inline hid_t nstm_register_sticky_driver(void) {
     return H5FDregister(&driver);
 }
 
-/// Makes an access property list use this driver. `error` has to be 0, and to live until the file is closed.
+/// Sets this driver in an access property list. `error` has to be 0, and must be valid until the file is closed.
 static inline herr_t nstm_H5Pset_sticky_driver(hid_t access, hid_t driver, int *error) {
     nstm_sticky_info info = {error};
     return H5Pset_driver(access, driver, &info);

@@ -72,10 +72,10 @@ NSTM_INLINE nstm_vec_f64 nstm_mix_low_f64(nstm_vec_f64 a, nstm_vec_f64 b) { retu
 NSTM_INLINE nstm_vec_f64 nstm_mix_high_f64(nstm_vec_f64 a, nstm_vec_f64 b) { return NSTM_MIX(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
 
 // Vectors of 32 bytes, and the transpose of a square of them, by shuffles inside their halves and one exchange of halves.
-typedef float nstm_half_f32 __attribute__((vector_size(32)));
-typedef double nstm_half_f64 __attribute__((vector_size(32)));
-NSTM_INLINE void nstm_transpose_halves_f32(nstm_half_f32 *r) {
-    nstm_half_f32 t[8];
+typedef float nstm_halfvector_f32 __attribute__((vector_size(32)));
+typedef double nstm_halfvector_f64 __attribute__((vector_size(32)));
+NSTM_INLINE void nstm_transpose_halves_f32(nstm_halfvector_f32 *r) {
+    nstm_halfvector_f32 t[8];
 #pragma clang loop unroll(full)
     for (int i = 0; i < 8; i += 2) {
         t[i] = NSTM_MIX(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
@@ -89,14 +89,14 @@ NSTM_INLINE void nstm_transpose_halves_f32(nstm_half_f32 *r) {
         }
 #pragma clang loop unroll(full)
     for (int i = 0; i < 4; i++) {
-        nstm_half_f32 low = r[i], high = r[i + 4];
+        nstm_halfvector_f32 low = r[i], high = r[i + 4];
         r[i] = NSTM_MIX(low, high, 0, 1, 2, 3, 8, 9, 10, 11);
         r[i + 4] = NSTM_MIX(low, high, 4, 5, 6, 7, 12, 13, 14, 15);
     }
 }
-NSTM_INLINE void nstm_transpose_halves_f64(nstm_half_f64 *r) {
-    nstm_half_f64 a = NSTM_MIX(r[0], r[1], 0, 4, 2, 6), b = NSTM_MIX(r[0], r[1], 1, 5, 3, 7);
-    nstm_half_f64 c = NSTM_MIX(r[2], r[3], 0, 4, 2, 6), d = NSTM_MIX(r[2], r[3], 1, 5, 3, 7);
+NSTM_INLINE void nstm_transpose_halves_f64(nstm_halfvector_f64 *r) {
+    nstm_halfvector_f64 a = NSTM_MIX(r[0], r[1], 0, 4, 2, 6), b = NSTM_MIX(r[0], r[1], 1, 5, 3, 7);
+    nstm_halfvector_f64 c = NSTM_MIX(r[2], r[3], 0, 4, 2, 6), d = NSTM_MIX(r[2], r[3], 1, 5, 3, 7);
     r[0] = NSTM_MIX(a, c, 0, 1, 4, 5);
     r[1] = NSTM_MIX(b, d, 0, 1, 4, 5);
     r[2] = NSTM_MIX(a, c, 2, 3, 6, 7);

@@ -1,4 +1,4 @@
-// How kernels count their work: one test of a thread-local variable if nobody counts, and no arithmetic.
+// How kernels count their work: one test of a thread-local variable if counting is off, and no arithmetic.
 #ifndef NSTM_WORK_INTERNAL_H
 #define NSTM_WORK_INTERNAL_H
 

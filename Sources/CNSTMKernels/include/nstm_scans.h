@@ -78,7 +78,7 @@ enum { NSTM_MATRIX_CHUNK = 16 };
 /// Inputs of one head of one sequence, or of a block of its value columns, from the first token of a chunk on.
 typedef struct {
     ptrdiff_t dk, dv;
-    /// Queries and keys [·, dk] and values [·, dv], with a row per token every so many elements.
+    /// Queries and keys [·, dk] and values [·, dv], with a stride per token.
     const void *q, *k, *v;
     ptrdiff_t q_stride, k_stride, v_stride;
     /// One decay per token, or dk of them if `channels` ≠ 0; null for none (not with `channels`).
