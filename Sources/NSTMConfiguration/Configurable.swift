@@ -2,8 +2,8 @@
 ///
 /// The value holds the settings: its properties have the defaults, and `read` gives the key and the range of each.
 ///
-/// One function so reads a configuration, checks a value that was made in Swift (its properties are then the defaults of an empty
-/// map), writes the resolved configuration, and lists the settings (`Registry.descriptions`).
+/// So one function reads a configuration, checks a value created in Swift (its properties are then the defaults of an empty map),
+/// writes the resolved configuration, and lists the settings (`Registry.descriptions`).
 ///
 ///     struct Configuration: UpdateRuleConfiguration {
 ///         static let type = "my-rule"
@@ -14,7 +14,7 @@
 ///         }
 ///     }
 public protocol Configurable: Sendable {
-    /// What defaults and ranges depend on, such as the sizes of a layer.
+    /// The values on which defaults and ranges depend, such as the sizes of a layer.
     associatedtype Scope
     /// Value of the key `type` that selects it.
     static var type: String { get }
@@ -22,7 +22,7 @@ public protocol Configurable: Sendable {
     static var summary: String { get }
     /// The defaults.
     init()
-    /// Reads every setting, with its present value as the default. Does nothing by default, for a type without settings.
+    /// Reads every setting, with its current value as the default. Does nothing by default, for a type without settings.
     mutating func read(_ reader: ConfigurationReader, _ scope: Scope)
 }
 

@@ -3,7 +3,7 @@ public struct ConfigurationField: Sendable, Equatable {
     public let key: String
     /// Such as `int` or `a list of ints`.
     public let type: String
-    /// `null` for a key that may be left out and has no default; nil for a required one.
+    /// The default; `null` for an optional key without a default, nil for a required key.
     public let fallback: ConfigurationValue?
     /// Valid values of a number; nil for other types.
     public let range: String?
@@ -27,8 +27,8 @@ public struct TypeDescription: Sendable, Equatable {
 extension Registry {
     /// All types, sorted by name.
     ///
-    /// The settings are those that reading an empty map asks for, and what else it asks for with another choice of a name or with
-    /// the other value of a switch.
+    /// The settings are the keys that are read from an empty map, and those that are read with another choice of a name or
+    /// another value of a switch.
     /// - Parameter other: a second scope: fields that differ between the two depend on the scope.
     public func descriptions(_ scope: Scope, comparedWith other: Scope) -> [TypeDescription] {
         names.map { name in
@@ -66,6 +66,6 @@ extension ConfigurationField {
 }
 
 extension ConfigurationValue {
-    /// As YAML has it, on one line.
+    /// The value as YAML, on one line.
     public var plain: String { if case .string(let text) = self { text } else { short } }
 }

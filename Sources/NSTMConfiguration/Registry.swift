@@ -47,7 +47,7 @@ public struct Registry<Value: Sendable, Scope>: Sendable {
         guard let value = defaults[name] else { throw RegistryError(kind: kind, name: name, known: names) }
         return value
     }
-    /// A value with its settings read from a map, in which the key `type` need not be.
+    /// A value with its settings read from a map, which may lack the key `type`.
     public func reading(_ value: Value, _ reader: ConfigurationReader, _ scope: Scope) -> Value {
         var result = value
         read(&result, reader, scope)
@@ -81,7 +81,7 @@ extension ConfigurationReader {
             return `default`
         }
     }
-    /// The same for a part that can be left out: nil where `type` is `none`.
+    /// As `value(in:default:_:)`, for an optional part: nil if `type` is `none`.
     public func optionalValue<Value, Scope>(in registry: Registry<Value, Scope>, default: Value?, _ scope: Scope) -> Value? {
         let own = `default`.map(registry.name(of:)), known = registry.names
         let names = ["none"] + (own.map { known.contains($0) ? [] : [$0] } ?? []) + known

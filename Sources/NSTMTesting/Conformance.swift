@@ -70,7 +70,7 @@ public enum Conformance {
     public static func check(
         updateRule name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
-        let rule = try settled(name, in: strategies.updates, settings)
+        let rule = try configured(name, in: strategies.updates, settings)
         return run(
             Subject(
                 "update rule '\(name)'",
@@ -82,7 +82,7 @@ public enum Conformance {
     public static func check(
         routing name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
-        let policy = try settled(name, in: strategies.routings, settings)
+        let policy = try configured(name, in: strategies.routings, settings)
         let read: Make<any StateReadout> = { (policy($1).defaultReadout ?? .content).make($0, $1) }
         return run(
             Subject("routing policy '\(name)'", Harness.around(routing: { policy($1).make($0, $1) }, readout: read)), options)
@@ -93,7 +93,7 @@ public enum Conformance {
     public static func check(
         interaction name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
-        let interaction = try settled(name, in: strategies.interactions, settings)
+        let interaction = try configured(name, in: strategies.interactions, settings)
         return run(
             Subject("state interaction '\(name)'", Harness.around(interaction: { interaction($1).make($0, $1) })), options)
     }
@@ -103,7 +103,7 @@ public enum Conformance {
     public static func check(
         readout name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
-        let readout = try settled(name, in: strategies.readouts, settings)
+        let readout = try configured(name, in: strategies.readouts, settings)
         return run(Subject("readout '\(name)'", Harness.around(readout: { readout($1).make($0, $1) })), options)
     }
     /// The report on a layer with the configuration of `model`; `states` is replaced by that of the check.
@@ -124,7 +124,7 @@ public enum Conformance {
     }
 
     /// The settings of a registered strategy at any of the kit's sizes.
-    private static func settled<Value>(
+    private static func configured<Value>(
         _ name: String, in registry: Registry<Value, LayerDimensions>, _ settings: ConfigurationMap
     ) throws -> (LayerDimensions) -> Value {
         let value = try registry.value(name)
@@ -141,16 +141,16 @@ public enum Conformance {
     }
     private static func run(_ subject: Subject, _ options: Options) -> ConformanceReport {
         var report = ConformanceReport(subject.name)
-        func wants(_ invariants: Invariant...) -> Bool { invariants.contains { !options.excluding.contains($0) } }
+        func includes(_ invariants: Invariant...) -> Bool { invariants.contains { !options.excluding.contains($0) } }
         let isCausal = subject.isCausal
         if !isCausal { report.note("the layer is not causal, so that checks of streaming are skipped") }
-        if wants(.splits), isCausal { subject.checkSplits(&report) }
-        if wants(.causality) { subject.checkCausality(&report) }
-        if wants(.gradients) { subject.checkGradients(&report) }
-        if wants(.inactivity), isCausal { subject.checkInactivity(&report) }
-        if wants(.boundedness, .memory), isCausal { subject.checkStream(&report, tokens: options.tokens) }
-        if wants(.checkpoints), isCausal { subject.checkCheckpoints(&report) }
-        if wants(.costs) { subject.checkCosts(&report) }
+        if includes(.splits), isCausal { subject.checkSplits(&report) }
+        if includes(.causality) { subject.checkCausality(&report) }
+        if includes(.gradients) { subject.checkGradients(&report) }
+        if includes(.inactivity), isCausal { subject.checkInactivity(&report) }
+        if includes(.boundedness, .memory), isCausal { subject.checkStream(&report, tokens: options.tokens) }
+        if includes(.checkpoints), isCausal { subject.checkCheckpoints(&report) }
+        if includes(.costs) { subject.checkCosts(&report) }
         report.measurements.removeAll { options.excluding.contains($0.invariant) }
         for invariant in Invariant.allCases where options.excluding.contains(invariant) {
             report.note("\(invariant.rawValue) \(invariant.title): excluded")

@@ -8,7 +8,7 @@ struct DescribeCommand: ParsableCommand {
         commandName: "describe",
         abstract: "Lists strategies, models, datasets, optimizers and schedules with their settings.")
 
-    @Argument(help: "One of: \(sections.map(\.name).joined(separator: ", ")). All when left out.")
+    @Argument(help: "One of: \(sections.map(\.name).joined(separator: ", ")). Default: all.")
     var kind: String?
     @Flag(help: "Print the tables of Documentation/Strategies.md.")
     var markdown = false

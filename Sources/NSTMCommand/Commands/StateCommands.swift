@@ -46,7 +46,7 @@ struct StatesCommand: ParsableCommand {
                 """)
     }
     @OptionGroup var options: SurveyOptions
-    @Flag(help: "Masks each state in turn and measures the loss.") var ablation = false
+    @Flag(help: "Also measures the loss with each state masked.") var ablation = false
     @Flag(help: "Measures the time of the state updates and reads of each layer, forward and backward, on random tokens.")
     var time = false
     @Option(help: "With --time: number of states that each sequence uses, selected at random.") var used: Int?
@@ -121,7 +121,7 @@ struct PruneCommand: WritesFiles {
                 """)
     }
     @OptionGroup var options: SurveyOptions
-    @Option(help: "Name of the pruning policy; Documentation/CommandLine.md lists them.") var policy: String
+    @Option(help: "Name of the pruning policy; `describe pruning` lists them.") var policy: String
     @Option(help: "Number of states to keep in each layer, by the policy's scores (default: the policy decides).")
     var keep: Int?
     @Option(help: ArgumentHelp("A setting of the policy; may be repeated.", valueName: "key=value")) var with: [String] = []

@@ -191,7 +191,7 @@ struct TrainCommand: WritesFiles {
             say("solved\(goal) \(when)")
         case .noImprovement:
             let reason = trainer.settings.earlyStopping.map { " (\($0))" } ?? ""
-            say("settled\(reason) \(when)")
+            say("no further improvement\(reason) \(when)")
         case .timeLimit: say("out of time \(when)")
         case .stopped: say("stopped after step \(trainer.step), as requested; resume with: \(resume)")
         }

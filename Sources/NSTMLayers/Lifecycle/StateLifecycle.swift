@@ -43,8 +43,8 @@ public final class StateLifecycle: PassObserver {
     public func finish(step: Int, loss: Double, key: RandomKey, measure: () -> Double) -> [(
         layer: NSTMLayer, change: LayerLifecycle.Change
     )] {
-        layers.flatMap { life in
-            life.finish(step: step, loss: loss, key: key, measure: measure).map { (life.layer, $0) }
+        layers.flatMap { lifecycle in
+            lifecycle.finish(step: step, loss: loss, key: key, measure: measure).map { (lifecycle.layer, $0) }
         }
     }
 
@@ -63,7 +63,9 @@ public final class StateLifecycle: PassObserver {
     /// - Throws: `StoredValueError` if the memory of a policy is of another kind or out of range; nothing is changed in this
     ///   case.
     public func restoration(of memory: Memory) throws -> () -> Void {
-        let parts = try layers.compactMap { life in try memory.layers[life.path].map { try life.restoration(of: $0) } }
+        let parts = try layers.compactMap { lifecycle in
+            try memory.layers[lifecycle.path].map { try lifecycle.restoration(of: $0) }
+        }
         return { for part in parts { part() } }
     }
 }

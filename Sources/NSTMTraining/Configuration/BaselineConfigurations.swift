@@ -152,7 +152,7 @@ extension LRU {
         public var largestRadius = 1.0
         public var largestPhase = 6.28
         /// Factor of the learning rate of the recurrence.
-        public var rateFactor = 0.5
+        public var learningRateScale = 0.5
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ strategies: Strategies) {
             sizes.read(reader)
@@ -163,13 +163,13 @@ extension LRU {
                 reader.addIssue("smallest-radius", "\(smallestRadius) is more than the largest radius \(largestRadius)")
             }
             largestPhase = reader.double("largest-phase", default: largestPhase, in: 1e-6...6.284)
-            rateFactor = reader.double("rate-factor", default: rateFactor, in: 0...1)
+            learningRateScale = reader.double("rate-factor", default: learningRateScale, in: 0...1)
         }
         public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ output: ModelOutput) -> SequenceModel {
             LRU(
                 parameters, sizes.shape(input, output), states: states, radii: smallestRadius...largestRadius,
                 phase: largestPhase,
-                learningRateScale: rateFactor)
+                learningRateScale: learningRateScale)
         }
     }
 }

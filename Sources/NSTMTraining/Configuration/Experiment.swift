@@ -15,9 +15,9 @@ public struct Experiment {
     public let settings: TrainingSettings
     /// The configuration with every default filled in; stored in checkpoints.
     public let resolved: ConfigurationValue
-    /// Keys that say where a file lies.
+    /// Keys whose values are paths of files.
     ///
-    /// A run whose data has moved is still the same: its fingerprint says whether the data is.
+    /// A moved file does not change a run: its content is identified by the fingerprint of the data.
     public let fileKeys: Set<String>
     /// The model's settings; checked against the dataset when it is opened.
     public let modelConfiguration: any SequenceModelConfiguration

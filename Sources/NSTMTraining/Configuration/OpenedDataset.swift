@@ -15,7 +15,7 @@ public struct DatasetOpening: Sendable {
         self.progress = progress
         self.tokenizer = tokenizer
     }
-    /// - Throws: `ConfigurationError` when a configuration asks for other tokens than those of the model in use.
+    /// - Throws: `ConfigurationError` if a configuration requires other tokens than those of the model.
     func check(_ unit: CharacterTokenizer.Unit) throws(ConfigurationError) {
         guard let tokenizer, tokenizer.unit != unit else { return }
         throw ConfigurationError([

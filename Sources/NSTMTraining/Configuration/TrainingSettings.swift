@@ -31,7 +31,7 @@ public struct TrainingSettings: Sendable {
     public var earlyStopping: EarlyStopping?
     /// Minutes spent on training steps (evaluations do not count) after which training ends; nil: no limit.
     ///
-    /// The learning rate schedule ignores it, and where such a run ends depends on the machine, so that it cannot be reproduced.
+    /// The learning rate schedule ignores it, and where such a run ends depends on the host, so that it cannot be reproduced.
     public var timeLimit: Double?
 
     public init() {}

@@ -75,7 +75,7 @@ public struct EarlyStopping: Sendable, Equatable, CustomStringConvertible {
     package func add(_ metrics: Metrics, to progress: inout Progress) {
         guard let value = metrics[metric] else { return }
         let gain = progress.best.map { Metrics.rises(metric) ? value - $0 : $0 - value } ?? .infinity
-        // Whatever is not a number improves nothing, and is no best value either.
+        // NaN is no improvement and no best value.
         if gain > minDelta && !value.isNaN {
             progress = Progress(best: value)
         } else {

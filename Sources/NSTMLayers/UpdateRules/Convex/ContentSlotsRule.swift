@@ -57,7 +57,7 @@ public final class ContentSlotsRule: StateUpdateRule {
         func gate(_ map: Linear) -> Variable { map(tokens.features, context).sigmoid().squeezed(axis: 2) }
         let found = tokens.split(heads: states.heads).keys.contentSlotScan(
             routing: tokens.weights, strength: gate(strength), forget: gate(forget), keys: states.keys, usage: usage,
-            sharpness: context[logInverseTemperature].exp(), threshold: context[threshold])
+            inverseTemperature: context[logInverseTemperature].exp(), threshold: context[threshold])
         var (reads, next) = ConvexUpdate(write: found.write).scan(tokens, states, readout, context)!
         next.usage = found.usage
         return (reads, next)
