@@ -9,10 +9,10 @@ nstm_fail() {
     exit 1
 }
 
-# Sees to it that everything the build needs is there; installs what a package manager can install.
+# Checks the requirements of the build, and installs what a package manager can install.
 nstm_setup() {
     nstm_say "checking the tools"
-    # What needs no rights comes first: without Swift there is no point in installing anything.
+    # Checks without root access come first: without Swift nothing else is useful.
     nstm_require_swift
     nstm_require_libraries
 }
@@ -20,7 +20,7 @@ nstm_setup() {
 nstm_require_swift() {
     local folder version major minor
     if ! command -v swift >/dev/null 2>&1; then
-        # Where the official installers put it, for shells that have not read their profile.
+        # The location used by the official installers, for shells that have not read their profile.
         for folder in "$HOME/.swiftly/bin" "$HOME/.local/share/swiftly/bin" /opt/swift/usr/bin /usr/local/swift/usr/bin; do
             if [ -x "$folder/swift" ]; then
                 export PATH="$folder:$PATH"
@@ -76,7 +76,7 @@ nstm_require_libraries() {
         "KISS FFT $(pkg-config --modversion kissfft-float)"
 }
 
-# The names of what is missing, as the package manager at hand calls it.
+# The missing packages, by their names in the available package manager.
 nstm_missing() {
     local list=""
     if [ "$(uname -s)" = Darwin ]; then
@@ -92,7 +92,7 @@ nstm_missing() {
         pkg-config --exists kissfft-float 2>/dev/null || list="$list libkissfft-dev"
         pkg-config --exists zlib 2>/dev/null || list="$list zlib1g-dev"
         pkg-config --exists libcrypto 2>/dev/null || list="$list libssl-dev"
-        # KISS FFT's template is C++. g++ brings the library's headers in the version that fits.
+        # KISS FFT's template is C++. g++ installs matching headers of the C++ library.
         ls /usr/include/c++/*/vector >/dev/null 2>&1 || list="$list g++"
     fi
     printf '%s' "${list# }"
@@ -119,7 +119,7 @@ nstm_install() {
         as_root=sudo
     fi
     nstm_say "apt-get install $packages"
-    # A failed update may only mean that some list is out of reach; the installation tells.
+    # A failed update may only mean that one list is unavailable; the installation fails if it is needed.
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq ||
         nstm_say "apt-get update failed; trying with the lists there are"
     # shellcheck disable=SC2086  # one word for each package
@@ -127,7 +127,7 @@ nstm_install() {
         nstm_fail "apt-get could not install: $packages"
 }
 
-# Homebrew keeps openblas out of the usual places, because macOS has a BLAS of its own.
+# Homebrew does not link openblas into its default folders, because macOS has its own BLAS.
 nstm_brew_paths() {
     local name prefix
     command -v brew >/dev/null 2>&1 || return 0
