@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Linear maps with weights in bfloat16, against float64 sums of weights rounded here.
-@Suite struct HalfWeightsTests {
+@Suite struct BFloat16WeightsTests {
     /// The nearest of the two neighbors whose lower sixteen bits are 0, the even one of two that are as near.
     private func rounded(_ x: Float) -> Float {
         let low = Float(bitPattern: x.bitPattern & 0xffff_0000)

@@ -26,9 +26,9 @@ import Testing
             for o in 0..<c.outputs {
                 for r in 0..<oh {
                     for s in 0..<ow {
-                        let place = ((n * c.outputs + o) * oh + r) * ow + s
-                        y[place] += b[o]
-                        if let g { db[o] += g[place] }
+                        let target = ((n * c.outputs + o) * oh + r) * ow + s
+                        y[target] += b[o]
+                        if let g { db[o] += g[target] }
                         for i in 0..<I {
                             for p in 0..<c.kernel[0] {
                                 let h = r * c.stride[0] - c.padding[0] + p * c.dilation[0]
@@ -38,10 +38,10 @@ import Testing
                                     if v < 0 || v >= W { continue }
                                     let from = ((n * c.inputs + o / O * I + i) * H + h) * W + v
                                     let tap = ((o * I + i) * c.kernel[0] + p) * c.kernel[1] + q
-                                    y[place] += w[tap] * x[from]
+                                    y[target] += w[tap] * x[from]
                                     if let g {
-                                        dx[from] += w[tap] * g[place]
-                                        dw[tap] += x[from] * g[place]
+                                        dx[from] += w[tap] * g[target]
+                                        dw[tap] += x[from] * g[target]
                                     }
                                 }
                             }

@@ -58,7 +58,7 @@ extension Operation {
                 guard let order else { return true }
                 return s[2][2] > 3 && (order.count == 1 || order.count == s[2][0])
             }
-            return .init("pointerScan, places \(order?.description ?? "all")", fitting) {
+            return .init("pointerScan, positions \(order?.description ?? "all")", fitting) {
                 let scan = $1[0].softmax().pointerScan(readMoves: $1[1].softmax(), heads: $1[2], order: order)
                 return everything(scan.writes, scan.reads)
             }
@@ -109,7 +109,7 @@ extension Operation {
             ) {
                 let s = $1[0].contentSlotScan(
                     routing: $1[1].sigmoid(), strength: $1[2].sigmoid(), forget: $1[3].sigmoid(), keys: $1[4],
-                    usage: $1[5].sigmoid(), sharpness: $1[6].exp(), threshold: $1[7])
+                    usage: $1[5].sigmoid(), inverseTemperature: $1[6].exp(), threshold: $1[7])
                 return everything(s.write, s.usage)
             },
             .init("wkvScan", shapes(sequence, sequence, channels, channels)) {

@@ -237,12 +237,14 @@ struct Operation: Sendable, CustomTestStringConvertible {
         ]
     }()
     static let batchRows: [Operation] = [
-        .init("batchRows", [[[2, 3, 4]], [[2, 3]], [[2, 3, 0]]]) { $1[0].batchRows(places) + $1[0].batchRows(places).squared() },
+        .init("batchRows", [[[2, 3, 4]], [[2, 3]], [[2, 3, 0]]]) {
+            $1[0].batchRows(indices) + $1[0].batchRows(indices).squared()
+        },
         .init("replacingBatchRows", [[[2, 3, 4], [2, 2, 4]], [[2, 3], [2, 2]], [[2, 3, 0], [2, 2, 0]]]) {
-            $1[0].replacingBatchRows(places, with: $1[1]) * $1[0]
+            $1[0].replacingBatchRows(indices, with: $1[1]) * $1[0]
         },
     ]
-    private static let places = Tensor([2, 0, 1, 2] as [Int32], [2, 2])
+    private static let indices = Tensor([2, 0, 1, 2] as [Int32], [2, 2])
 
     static let all =
         arithmetic + products + shaping + normalization + losses + attention + convolution + slots + batchRows + indexing

@@ -14,16 +14,16 @@ import Testing
     private func shares(_ shape: [Int], _ name: String, _ dtype: DType = .float64) -> Tensor {
         Variable(.normal(Shape(shape), standardDeviation: 2, key: RandomKey(4).fold(name), dtype: dtype)).softmax().value
     }
-    private func rest(_ batch: Int, _ places: Int, _ dtype: DType = .float64) -> Tensor {
-        Tensor((0..<2 * batch * places).map { $0 % places == 0 ? 1.0 : 0 }, [batch, 2, places]).cast(to: dtype)
+    private func rest(_ batch: Int, _ positions: Int, _ dtype: DType = .float64) -> Tensor {
+        Tensor((0..<2 * batch * positions).map { $0 % positions == 0 ? 1.0 : 0 }, [batch, 2, positions]).cast(to: dtype)
     }
 
     /// The recurrence by definition: a matrix for each move over the positions in use.
     @Test(arguments: [nil, [0, 1, 2, 3, 4, 5], [0, 2, 5], [0]] as [[Int32]?]) func shiftMatrices(_ order: [Int32]?) {
-        let b = 2, t = 9, n = 6, places = (order ?? (0..<Int32(n)).map { $0 }).map { Int($0) }
+        let b = 2, t = 9, n = 6, positions = (order ?? (0..<Int32(n)).map { $0 }).map { Int($0) }
         let a = shares([b, t, 2], "a"), e = shares([b, t, 5], "e")
         // Heads at random positions in use.
-        let used = Tensor((0..<n).map { places.contains($0) ? 1.0 : 0 }, [n]), start = shares([b, 2, n], "start") * used
+        let used = Tensor((0..<n).map { positions.contains($0) ? 1.0 : 0 }, [n]), start = shares([b, 2, n], "start") * used
         let heads = scan(a, e, start, order.map { [$0] })
         for s in 0..<b {
             func row(_ x: Tensor, _ i: Int) -> [Double] { x.select(axis: 0, s).select(axis: 0, i).doubles() }
@@ -31,12 +31,12 @@ import Testing
             for i in 0..<t {
                 let a = row(a, i), e = row(e, i)
                 var forward = Array(repeating: 0.0, count: n), next = forward
-                for (k, p) in places.enumerated() where k > 0 { forward[p] = w[places[k - 1]] }
-                w = places.reduce(into: Array(repeating: 0.0, count: n)) { $0[$1] = a[0] * w[$1] + a[1] * forward[$1] }
-                for (k, p) in places.enumerated() {
+                for (k, p) in positions.enumerated() where k > 0 { forward[p] = w[positions[k - 1]] }
+                w = positions.reduce(into: Array(repeating: 0.0, count: n)) { $0[$1] = a[0] * w[$1] + a[1] * forward[$1] }
+                for (k, p) in positions.enumerated() {
                     next[p] += e[0] * r[p] + e[4] * w[p]
-                    if k + 1 < places.count { next[places[k + 1]] += e[1] * r[p] }
-                    next[places[max(0, k - 1)]] += e[2] * r[p]
+                    if k + 1 < positions.count { next[positions[k + 1]] += e[1] * r[p] }
+                    next[positions[max(0, k - 1)]] += e[2] * r[p]
                 }
                 next[0] += e[3]
                 r = next
@@ -50,7 +50,7 @@ import Testing
     /// With one move per token, each head is at exactly one position, that of a counter, after any number of tokens.
     @Test(arguments: [DType.float32, .float64]) func oneMoveAtATime(_ type: DType) {
         let t = 3_000, n = 200, key = RandomKey(8)
-        var write = 0, read = 0, a: [Double] = [], e: [Double] = [], places: [(Int, Int?)] = []
+        var write = 0, read = 0, a: [Double] = [], e: [Double] = [], positions: [(Int, Int?)] = []
         for i in 0..<t {
             let moves = key.fold(i).integer(0, below: 16) == 0 ? 1 : 0, move = key.fold(i).integer(1, below: 5)
             a += (0..<2).map { $0 == moves ? 1.0 : 0 }
@@ -64,18 +64,18 @@ import Testing
             case 4: read = write
             default: break
             }
-            places.append((write, read > n ? nil : read))
+            positions.append((write, read > n ? nil : read))
         }
         let heads = scan(
             Tensor(a, [1, t, 2]).cast(to: type), Tensor(e, [1, t, 5]).cast(to: type), rest(1, n + 1, type))
         let w = heads.writes.doubles(), r = heads.reads.doubles()
-        for (i, (write, read)) in places.enumerated() {
+        for (i, (write, read)) in positions.enumerated() {
             func row(_ x: [Double]) -> [Double] { Array(x[i * (n + 1)..<(i + 1) * (n + 1)]) }
             #expect(row(w) == (0...n).map { $0 == write ? 1 : 0 }, "write head after token \(i)")
             if let read { #expect(row(r) == (0...n).map { $0 == read ? 1 : 0 }, "read head after token \(i)") }
         }
         // The case is no empty one: both heads have been far out.
-        #expect(places.contains { $0.0 > 100 } && places.contains { ($0.1 ?? 0) > 50 })
+        #expect(positions.contains { $0.0 > 100 } && positions.contains { ($0.1 ?? 0) > 50 })
     }
     /// Weights are nonnegative, their sum is at most 1, and lost weight has moved beyond the last position.
     @Test func distributions() {

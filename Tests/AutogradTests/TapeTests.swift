@@ -133,7 +133,7 @@ import Testing
     }
 
     /// Operations that keep what their way back needs on the tape: recorded, and with a tape that looks at every value, for which
-    /// they go another way.
+    /// they go another form.
     private func keepingOperations(_ c: ForwardContext) -> (inputs: [Variable], loss: Variable) {
         var random = TestRandom(3)
         let x = c.input(random.tensor([2, 5, 12])), w = c.input(random.tensor([12, 12])), b = c.input(random.tensor([12]))
@@ -165,11 +165,11 @@ import Testing
     @Test func tapesGiveBackWhatTheyKept() async {
         await #expect(processExitsWith: .success) {
             let tests = TapeTests(), before = MemoryUse.current.live
-            for way in 0..<3 {
+            for form in 0..<3 {
                 let c = ForwardContext(.train), (inputs, loss) = tests.keepingOperations(c)
                 let other = loss * loss
-                if way == 1 { _ = loss.gradients(of: inputs) }
-                if way == 2 { _ = other.gradients(of: inputs) }
+                if form == 1 { _ = loss.gradients(of: inputs) }
+                if form == 2 { _ = other.gradients(of: inputs) }
                 if MemoryUse.current.live <= before { Issue.record("nothing is kept") }
             }
             #expect(MemoryUse.current.live == before)

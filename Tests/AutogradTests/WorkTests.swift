@@ -55,8 +55,8 @@ import Testing
             let heads = $1[0].pointerScan(readMoves: $1[1], heads: $1[2], order: order)
             return heads.writes + heads.reads
         }
-        let places = 2 * 20 * (order == nil ? 7 : 3)
-        #expect(work.forward.multiplyAdds == 6 * places && work.backward.multiplyAdds == 12 * places)
+        let positions = 2 * 20 * (order == nil ? 7 : 3)
+        #expect(work.forward.multiplyAdds == 6 * positions && work.backward.multiplyAdds == 12 * positions)
     }
 
     // MARK: Convolutions
@@ -133,7 +133,7 @@ import Testing
         let work = count([random([B, T, D]), routed(B, T, N, k)] + gates + [random([B, N, D])]) {
             $1[0].contentSlotScan(
                 routing: $1[1], strength: $1[2], forget: $1[3], keys: $1[4], usage: $0.constant(.zeros([B, N])),
-                sharpness: $0.constant(Tensor([Float(2)])), threshold: $0.constant(Tensor([Float(0.5)]))
+                inverseTemperature: $0.constant(Tensor([Float(2)])), threshold: $0.constant(Tensor([Float(0.5)]))
             ).write
         }
         #expect(work.forward.multiplyAdds == B * T * 2 * D * k && work.backward.multiplyAdds == B * T * 7 * D * k)

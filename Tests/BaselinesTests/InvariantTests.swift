@@ -20,7 +20,7 @@ import Testing
     }
 
     /// Weights that bfloat16 holds exactly give the same logits in half the memory, one after the other and all at once.
-    @Test(arguments: Peer.all) func halfWeightsAreTheSameWeights(_ peer: Peer) {
+    @Test(arguments: Peer.all) func bfloat16WeightsAreTheSameWeights(_ peer: Peer) {
         let m = peer.built(dtype: .float32), x = tokens([2, 9])
         cutToBFloat16(m.parameters)
         let half = ForwardContext(.evaluate, weights: BFloat16Weights(of: m.parameters.all)),
@@ -72,8 +72,8 @@ import Testing
                     return loss(false).value.item()
                 }
                 // Two steps, so that the error is of fourth order: exponentials of exponentials are steep.
-                func slope(_ h: Double) -> Double { (at(h) - at(-h)) / (2 * h) }
-                let numeric = (4 * slope(1e-4) - slope(2e-4)) / 3
+                func derivative(_ h: Double) -> Double { (at(h) - at(-h)) / (2 * h) }
+                let numeric = (4 * derivative(1e-4) - derivative(2e-4)) / 3
                 let error = abs(numeric - analytic[e]) / max(1, abs(numeric))
                 #expect(error <= 1e-6, "\(p.path)[\(e)]: \(analytic[e]) against \(numeric)")
             }

@@ -6,7 +6,7 @@ import NSTMTesting
 import Testing
 
 /// The kit finds each issue by the invariant that it breaks, and blames no other without reason.
-@Suite struct SaboteurTests {
+@Suite struct MutantTests {
     /// - Parameter others: what the issue may break besides.
     private func expect(
         _ report: ConformanceReport, breaks invariant: Invariant, _ others: Set<Invariant> = [],

@@ -22,7 +22,7 @@ extension DataTests {
             }
         }
 
-        @Test func wrongBitsAreCountedWhereTheMaskSays() {
+        @Test func bitErrorsAreCountedAtUnmaskedPositions() {
             let targets = Tensor([1, 0, 1, 1, 0, 0, 1, 0] as [Float], [2, 2, 2])
             let mask = Tensor([1, 0, 1, 1] as [Float], [2, 2])
             let batch = Batch(inputs: .zeros([2, 2, 3]), targets: targets, mask: mask)

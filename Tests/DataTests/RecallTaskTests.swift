@@ -49,8 +49,8 @@ extension DataTests {
             let inputs = batch.inputs.elements(Int32.self)
             for b in 0..<samples {
                 let tokens = inputs[b * 40..<(b + 1) * 40]
-                let place = tokens.lastIndex(of: tokens.first!)! - tokens.startIndex
-                counts[(place - 8) / 2] += 1
+                let index = tokens.lastIndex(of: tokens.first!)! - tokens.startIndex
+                counts[(index - 8) / 2] += 1
             }
             let weights = (1...gaps).map { pow(Double($0), alpha - 1) }, total = weights.reduce(0, +)
             var statistic = 0.0
@@ -121,7 +121,7 @@ extension DataTests {
         }
 
         /// Right is what stands above all others; ties and what is not a number are wrong.
-        @Test func rightAnswersAreCounted() {
+        @Test func correctTokensAreCounted() {
             let targets = Tensor([0, 2, -1, 1, 1, 2] as [Int32], [2, 3])
             let mask = Tensor([1, 1, 0, 1, 1, 1] as [Float], [2, 3])
             let batch = Batch(inputs: Tensor([Int32](repeating: 0, count: 6), [2, 3]), targets: targets, mask: mask)

@@ -20,8 +20,8 @@ struct ReadingProcessTests {
         }
         return found
     }
-    static func stored(_ file: [UInt8], at place: Int) -> UInt32 {
-        file[place..<place + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) }
+    static func stored(_ file: [UInt8], at offset: Int) -> UInt32 {
+        file[offset..<offset + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) }
     }
     static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
         func rotated(_ x: UInt32, _ k: UInt32) -> UInt32 { x << k | x >> (32 - k) }
@@ -72,14 +72,14 @@ struct ReadingProcessTests {
             var read = 0, refused = 0
             for i in 0..<400 {
                 let key = RandomKey(7).fold(i), block = blocks[key.integer(0, below: blocks.count)]
-                let place = block.lowerBound + key.integer(1, below: block.count)
+                let offset = block.lowerBound + key.integer(1, below: block.count)
                 var bytes = whole
-                bytes[place] = key.integer(2, below: 2) == 0 ? bytes[place] ^ (1 << UInt8(key.integer(3, below: 8))) : 255
+                bytes[offset] = key.integer(2, below: 2) == 0 ? bytes[offset] ^ (1 << UInt8(key.integer(3, below: 8))) : 255
                 let sum = ReadingProcessTests.checksum(bytes[block])
                 for b in 0..<4 { bytes[block.upperBound + b] = UInt8(truncatingIfNeeded: sum >> (8 * UInt32(b))) }
                 try Data(bytes).write(to: url)
                 try CheckpointFile.seal(url)
-                FileHandle.standardError.write(Data("file \(i), byte \(place)\n".utf8))
+                FileHandle.standardError.write(Data("file \(i), byte \(offset)\n".utf8))
                 do {
                     _ = try CheckpointFile.info(url)
                     _ = try CheckpointFile.read(url)

@@ -16,10 +16,11 @@ import Testing
     private func built(
         _ strategy: (String, String, String), above: Double = 0.6, budget: Int = 5, dtype: DType = .float64, states: Int = 6
     ) throws -> Built {
-        let talk: ConfigurationValue = strategy.2 == "none" ? ["type": "none"] : ["type": .string(strategy.2), "interval": 4]
+        let interaction: ConfigurationValue =
+            strategy.2 == "none" ? ["type": "none"] : ["type": .string(strategy.2), "interval": 4]
         let reader = ConfigurationReader([
             "states": .int(states), "router": ["type": .string(strategy.0)], "update": ["type": .string(strategy.1)],
-            "interaction": talk,
+            "interaction": interaction,
             "lifecycle": [
                 "activation": [
                     "type": "novelty", "interval": 3, "initial-active": 2, "above": .double(above), "max-active": .int(budget),

@@ -124,12 +124,12 @@ import Testing
         try expectSame(model(read: choice, window: 3), ["router": ["type": "top-k", "k": 2], "read": .map(both)])
     }
     @Test func everythingAtOnce() throws {
-        var life = StateLifecycleConfiguration()
-        life.initialActive = 3
+        var lifecycle = StateLifecycleConfiguration()
+        lifecycle.initialActive = 3
         try expectSame(
             model(
                 router: .topK(2), update: .gatedDelta, interaction: .attention(heads: 2), interval: 4, window: 3,
-                bidirectional: true, lifecycle: life),
+                bidirectional: true, lifecycle: lifecycle),
             [
                 "router": ["type": "top-k", "k": 2], "update": ["type": "gated-delta"],
                 "interaction": ["type": "attention", "heads": 2, "interval": 4], "read": ["window": 3], "bidirectional": true,

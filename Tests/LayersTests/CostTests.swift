@@ -68,13 +68,13 @@ import Testing
     }
     /// What sequences switch on depends on what they say.
     @Test func activation() throws {
-        var life = StateLifecycleConfiguration()
-        life.activation = NoveltyActivation(interval: 4, initialActive: 2, above: 0.5, maxActive: 4)
+        var lifecycle = StateLifecycleConfiguration()
+        lifecycle.activation = NoveltyActivation(interval: 4, initialActive: 2, above: 0.5, maxActive: 4)
         let layer = NSTMLayer(
             ParameterBuilder(seed: 1), width: 8, heads: 2, states: 4,
             parts: .init(
                 routing: { TopKRouting($0, width: 8, states: 4, k: 2) }, update: { GatedSlotsRule($0, width: 8, states: 4) }),
-            lifecycle: life)
+            lifecycle: lifecycle)
         #expect(layer.multiplyAdds(PassSize(tokens: 3)) == nil)
     }
 

@@ -26,9 +26,9 @@ import Testing
         return Built(layer: layer, store: builder.store)
     }
     /// One training pass, observed; the gradient pass too.
-    private func pass(_ m: Built, _ life: StateLifecycle, step: Int, batch: Int = 2) -> Tensor {
+    private func pass(_ m: Built, _ lifecycle: StateLifecycle, step: Int, batch: Int = 2) -> Tensor {
         let context = ForwardContext(.train, key: RandomKey(UInt64(step)))
-        context.observer = life
+        context.observer = lifecycle
         let y = context.scope("l") { m.whole(context.constant(random([batch, 7, 8], "x\(step)")), context) }
         _ = weighted(y, "y").backward()
         return y.value
@@ -36,10 +36,11 @@ import Testing
 
     /// What is averaged is what the layer did: write and read weights as the router and the scan have them.
     @Test(arguments: ["gated-slots", "gru"]) func observesWhatTheLayerDoes(_ rule: String) throws {
-        let m = try layer({ $0.pruning = TaylorPruning(keep: 6) }, rule: rule), life = try #require(StateLifecycle([m.layer]))
-        _ = pass(m, life, step: 1)
-        _ = life.finish(step: 1, loss: 1, key: RandomKey(0)) { 0 }
-        let view = life.layers[0].statistics.view(of: m.layer, step: 1)
+        let m = try layer({ $0.pruning = TaylorPruning(keep: 6) }, rule: rule),
+            lifecycle = try #require(StateLifecycle([m.layer]))
+        _ = pass(m, lifecycle, step: 1)
+        _ = lifecycle.finish(step: 1, loss: 1, key: RandomKey(0)) { 0 }
+        let view = lifecycle.layers[0].statistics.view(of: m.layer, step: 1)
         let context = ForwardContext(.evaluate), x = context.constant(random([2, 7, 8], "x1"))
         let routed = m.layer.router(x, m.layer.manager.activity(batch: 2, context), context).value.mean(axes: [0, 1]).doubles()
         for (state, w) in zip(view.states, routed) { #expect(abs(state.write - w) < 1e-12) }
@@ -47,7 +48,7 @@ import Testing
     }
     /// The saliency is the derivative of the loss by the logarithm of a state's activity, here its L0 gate, by finite
     /// differences.
-    @Test func saliencyIsASlope() throws {
+    @Test func saliencyIsADerivative() throws {
         let recipe = Recipe(keep: true), m = try recipe.built(), x = random([1, 7, 8], "x")
         let watcher = Watcher(), logits = try #require(m.layer.manager.gateLogits)
         logits.value = Tensor([0, 0.5, -0.5, 1, -1.0])
@@ -58,7 +59,7 @@ import Testing
         let context = ForwardContext(.evaluate, recording: true)
         context.observer = watcher
         _ = weighted(m.whole(context.constant(x), context), "y").backward()
-        let slopes = try #require(watcher.seen["saliency"]).doubles(), gates = m.layer.manager.l0Gates
+        let derivatives = try #require(watcher.seen["saliency"]).doubles(), gates = m.layer.manager.l0Gates
         #expect(gates.allSatisfy { $0 > 0 && $0 < 1 })
         let before = logits.value.doubles()
         for n in 0..<5 {
@@ -71,7 +72,7 @@ import Testing
             }
             let high = at(h), low = at(-h)
             logits.value = Tensor(before)
-            #expect(abs(slopes[n] - (high.loss - low.loss) / (high.log - low.log)) < 1e-6)
+            #expect(abs(derivatives[n] - (high.loss - low.loss) / (high.log - low.log)) < 1e-6)
         }
     }
     private final class Watcher: PassObserver {
@@ -81,22 +82,24 @@ import Testing
     }
 
     @Test func nobodyWatchesWhatNobodyNeeds() throws {
-        let m = try layer({ $0.pruning = TopKPruning(keep: 3) }), life = try #require(StateLifecycle([m.layer]))
-        #expect(life.wants("write", at: "l") && life.wants("read", at: "l"))
-        #expect(!life.wants("saliency", at: "l") && !life.wants("novelty", at: "l") && !life.wants("write", at: "other"))
+        let m = try layer({ $0.pruning = TopKPruning(keep: 3) }), lifecycle = try #require(StateLifecycle([m.layer]))
+        #expect(lifecycle.wants("write", at: "l") && lifecycle.wants("read", at: "l"))
+        #expect(
+            !lifecycle.wants("saliency", at: "l") && !lifecycle.wants("novelty", at: "l")
+                && !lifecycle.wants("write", at: "other"))
         #expect(StateLifecycle([try layer({ _ in }).layer]) == nil)
         // Watching changes no bit.
-        let seen = pass(m, life, step: 1), context = ForwardContext(.train, key: RandomKey(1))
+        let seen = pass(m, lifecycle, step: 1), context = ForwardContext(.train, key: RandomKey(1))
         #expect(same(seen, context.scope("l") { m.whole(context.constant(random([2, 7, 8], "x1")), context) }.value))
     }
 
     @Test func theLeastImportantDieOneAtATime() throws {
-        let m = try layer({ $0.pruning = TopKPruning(keep: 3) }), life = try #require(StateLifecycle([m.layer]))
+        let m = try layer({ $0.pruning = TopKPruning(keep: 3) }), lifecycle = try #require(StateLifecycle([m.layer]))
         var events: [StateEvent] = []
         for step in 1...12 {
-            _ = pass(m, life, step: step)
-            let view = life.layers[0].statistics.view(of: m.layer, step: step)
-            let changes = life.finish(step: step, loss: 1, key: RandomKey(0)) { 0 }
+            _ = pass(m, lifecycle, step: step)
+            let view = lifecycle.layers[0].statistics.view(of: m.layer, step: step)
+            let changes = lifecycle.finish(step: step, loss: 1, key: RandomKey(0)) { 0 }
             events += changes.map(\.change.event)
             _ = view
         }
@@ -113,13 +116,13 @@ import Testing
             $0.allocation = SaturationAllocation(above: 0)
             ($0.initialActive, $0.noise) = (4, 0)
         })
-        let life = try #require(StateLifecycle([m.layer])), manager = m.layer.manager
+        let lifecycle = try #require(StateLifecycle([m.layer])), manager = m.layer.manager
         #expect(manager.active == [true, true, true, true, false, false])
         var allocations: [(step: Int, state: Int, index: Int)] = []
         for step in 1...8 {
-            _ = pass(m, life, step: step)
-            let before = life.layers[0].statistics
-            for (layer, change) in life.finish(step: step, loss: 1, key: RandomKey(0), measure: { 0 }) {
+            _ = pass(m, lifecycle, step: step)
+            let before = lifecycle.layers[0].statistics
+            for (layer, change) in lifecycle.finish(step: step, loss: 1, key: RandomKey(0), measure: { 0 }) {
                 allocations.append((step, change.event.state, change.index))
                 _ = before
                 let rows = layer.stateParameters.filter { $0 !== manager.mask && $0 !== manager.identityNumbers }
@@ -149,14 +152,14 @@ import Testing
             $0.allocation = SaturationAllocation(above: 0.3)
             ($0.initialActive, $0.limits.cooldown, $0.limits.gracePeriod, $0.limits.consecutiveVotes) = (4, 1, 4, 2)
         })
-        let life = try #require(StateLifecycle([m.layer]))
+        let lifecycle = try #require(StateLifecycle([m.layer]))
         var steps: [Int] = []
         // Writes come from the layer itself, on the same tokens again and again.
         for step in 1...600 {
             let context = ForwardContext(.train)
-            context.observer = life
+            context.observer = lifecycle
             _ = context.scope("l") { m.whole(context.constant(random([2, 7, 8], "x")), context) }
-            steps += life.finish(step: step, loss: 1, key: RandomKey(0), measure: { 0 }).map(\.change.event.step)
+            steps += lifecycle.finish(step: step, loss: 1, key: RandomKey(0), measure: { 0 }).map(\.change.event.step)
         }
         let halves = [steps.count { $0 <= 300 }, steps.count { $0 > 300 }]
         #expect(!steps.isEmpty, "nothing happened, so nothing was tested")
@@ -173,10 +176,10 @@ import Testing
             })
             return (m, try #require(StateLifecycle([m.layer])))
         }
-        func run(_ m: Built, _ life: StateLifecycle, _ steps: ClosedRange<Int>) -> [StateEvent] {
+        func run(_ m: Built, _ lifecycle: StateLifecycle, _ steps: ClosedRange<Int>) -> [StateEvent] {
             steps.flatMap { step in
-                _ = pass(m, life, step: step)
-                return life.finish(step: step, loss: 1 + 0.1 * Double(step % 5), key: RandomKey(3)) { 0 }.map(\.change.event)
+                _ = pass(m, lifecycle, step: step)
+                return lifecycle.finish(step: step, loss: 1 + 0.1 * Double(step % 5), key: RandomKey(3)) { 0 }.map(\.change.event)
             }
         }
         let (whole, wholeLife) = try make(), all = run(whole, wholeLife, 1...40)
@@ -192,7 +195,7 @@ import Testing
         }
     }
     @Test func ablationMeasuresEachStateAlone() throws {
-        let m = try layer({ $0.pruning = AblationPruning(keep: 4) }), life = try #require(StateLifecycle([m.layer]))
+        let m = try layer({ $0.pruning = AblationPruning(keep: 4) }), lifecycle = try #require(StateLifecycle([m.layer]))
         let manager = m.layer.manager
         manager.active[5] = false
         // State n is worth n².
@@ -200,7 +203,9 @@ import Testing
         let growth = LayerLifecycle.ablation(m.layer, measure)
         #expect(growth == [0: 0, 1: 1, 2: 4, 3: 9, 4: 16])
         var events: [StateEvent] = []
-        for step in 1...6 { events += life.finish(step: step, loss: 1, key: RandomKey(0), measure: measure).map(\.change.event) }
+        for step in 1...6 {
+            events += lifecycle.finish(step: step, loss: 1, key: RandomKey(0), measure: measure).map(\.change.event)
+        }
         #expect(events.map(\.state) == [0] && events.map(\.score) == [0])
         #expect(manager.active == [false, true, true, true, true, false])
     }

@@ -60,7 +60,7 @@ import Testing
 
     /// Weights that bfloat16 holds exactly give the same logits in half the memory.
     @Test(arguments: [Recipe(), Recipe(rule: .gru, interacts: true, window: 3, keep: true, masked: false)])
-    func halfWeightsAreTheSameWeights(_ recipe: Recipe) throws {
+    func bfloat16WeightsAreTheSameWeights(_ recipe: Recipe) throws {
         let m = try model(recipe), x = tokens([2, 17], 1)
         cutToBFloat16(m.parameters)
         let half = ForwardContext(.evaluate, weights: BFloat16Weights(of: m.parameters.all)),

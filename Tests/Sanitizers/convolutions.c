@@ -2,7 +2,7 @@
 #include "kernels.h"
 
 // MARK: Convolution
-/// `rows` more rows before the first one; sequences of 0, 1, 3 and 9 tokens; taps of width 1, 3, 4 and 5.
+/// `rows` rows of history; sequences of 0, 1, 3 and 9 tokens; widths of 1, 3, 4 and 5 taps.
 #define EACH_CONVOLUTION(...)                                                                        \
     static const ptrdiff_t lengths[] = {0, 1, 3, 9}, widths[] = {1, 3, 4, 5};                        \
     for (int l = 0; l < 4; l++)                                                                      \
@@ -53,7 +53,7 @@ CHECK(nstm_region_unpack, {
                   nstm_region_unpack(t, &region, some(2 * count * pixel), rows > 1 ? some(channels) : NULL,
                                      blank(channels * 3 * n)))
 })
-/// Pixels of n channels (of whole vectors: `columns`), two taps, one to three vectors of output channels.
+/// Pixels of n channels (padded to whole vectors: `columns`), two taps, one to three vectors of output channels.
 #define EACH_TILE(...)                                                                                                        \
     for (ptrdiff_t v = 1; v <= 3; v++) {                                                                                      \
         ptrdiff_t columns = v * lanes(), pixels = rows * 7, panel = 2 * n * 2 * lanes();                                      \
@@ -67,7 +67,7 @@ CHECK(nstm_conv_pixels, {
               nstm_conv_pixels(t, &p, some((pixels + 1) * n), steps(pixels, n), steps(2, n), steps(2, 1),
                                some((v + 1) / 2 * panel), blank(pixels * columns), steps(pixels, 1)))
 })
-/// Tiles of 2 × 2 outputs, n of them in a row, of n channels in whole vectors.
+/// Tiles of 2 × 2 outputs, n per row, of n channels padded to whole vectors.
 #define EACH_WINOGRAD(...)                                                                                                    \
     if (t == NSTM_F32) {                                                                                                      \
         ptrdiff_t pixel = (n / 16 + 1) * 16, tiles = rows * n;                                                                \
@@ -99,7 +99,7 @@ CHECK(nstm_depthwise_weights, {
     EACH_TILE(nstm_depthwise_weights(t, &p, some(pixels * columns), steps(pixels, columns), some(pixels * columns),
                                      steps(pixels, 1), v == 2 ? some(columns) : blank(columns), v == 2))
 })
-/// A panel of up to 128 bytes of output channels, and more taps than are worked on at a time.
+/// A panel of up to 128 bytes of output channels, and more taps than are processed at a time.
 #define EACH_PANEL(...)                                                                                                       \
     for (ptrdiff_t taps = 1; taps <= 19; taps += 9) {                                                                         \
         ptrdiff_t count = n < 2 * lanes() ? n : 2 * lanes();                                                                  \
@@ -131,7 +131,7 @@ CHECK(nstm_average_pool, {
 CHECK(nstm_average_pool_backward, {
     EACH_WINDOW(nstm_average_pool_backward(t, some(4), 5, n, down, 2, across, 2, rows, blank(5 * n)))
 })
-/// `rows` rows of one channel up to a whole vector, n elements altogether.
+/// `rows` rows of one channel up to a whole vector, n elements in total.
 #define EACH_LANES(...)                                                                                                       \
     for (ptrdiff_t channels = 1; channels <= lanes() / 2; channels++) {                                                       \
         ptrdiff_t length = rows < n ? rows : n, stride = channels + 1, size = span(length, channels, stride);                 \

@@ -4,7 +4,7 @@
 // MARK: Memory
 CHECK(nstm_pause, nstm_pause())
 CHECK(nstm_kernel_set, if (strlen(nstm_kernel_set()) == 0) abort())
-// The main program counts.
+// The main program counts the calls.
 CHECK(nstm_work_total, if (!nstm_work_total()) abort())
 CHECK(nstm_work_count, nstm_work_count(nstm_work_total()))
 CHECK(nstm_work_add, {
@@ -80,7 +80,7 @@ CHECK(nstm_gemm_rows, {
             nstm_gemm_rows(&transposed);
             release();
         }
-    // B larger than the cache: A is packed then.
+    // B larger than the cache, so that A is packed.
     static int done;
     for (ptrdiff_t m = 90; m < 100 && !done; m += 7) {
         ptrdiff_t k = 1031, across = 1024;
@@ -164,11 +164,11 @@ CHECK(nstm_unary_fast_with_derivative, {
 })
 CHECK(nstm_binary_broadcast, {
     for (int op = NSTM_ADD; op <= NSTM_MIN; op++) {
-        // Rows of elements, one element for each row, one row for all, one element for all.
+        // Rows of elements, one element per row, one row for all, one element for all.
         ptrdiff_t outer[] = {n, 1, 0, 0}, inner[] = {1, 0, 1, 0}, count[] = {rows * n, rows, n, 1};
         for (int a = 0; a < 4; a++)
             for (int b = 0; b < 4; b++) {
-                // Where the result is empty, nothing may be read either.
+                // If the result is empty, nothing may be read.
                 int empty = rows * n == 0;
                 nstm_binary_broadcast(t, (nstm_binary_broadcast_op)op, some(empty && inner[a] ? 0 : count[a]), outer[a], inner[a],
                          some(empty && inner[b] ? 0 : count[b]), outer[b], inner[b], blank(rows * n), rows, n);

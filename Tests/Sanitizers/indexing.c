@@ -1,10 +1,10 @@
-// Functions of nstm_indexing.h. Those that take another kind of type do not run again for each element type.
+// Functions of nstm_indexing.h. Those with other types do not run for each element type.
 #include "kernels.h"
 
 #define ONCE if (t != NSTM_F32) return
 #define EACH_TYPE for (int type = NSTM_FLOAT32; type <= NSTM_BOOL; type++)
 #define EACH_SIZE for (ptrdiff_t bytes = 1; bytes <= 8; bytes = bytes == 1 ? 4 : 2 * bytes)
-/// Columns of what is indexed along its middle axis, all of them or some.
+/// Columns of an array that is indexed along its middle axis, all or some.
 #define EACH_INNER(...)                                                                                   \
     {                                                                                                     \
         static const ptrdiff_t inners[] = {0, 1, 2, 17, 70};                                              \
@@ -15,7 +15,7 @@
         }                                                                                                 \
     }
 
-// MARK: Conversion, places
+// MARK: Conversion, strides
 CHECK(nstm_convert, {
     ONCE;
     EACH_TYPE for (int to = NSTM_FLOAT32; to <= NSTM_BOOL; to++)
@@ -27,16 +27,16 @@ CHECK(nstm_move_strided, {
         size_t size = (size_t)bytes;
         int32_t r = (int32_t)rows, c = (int32_t)n;
         ptrdiff_t all = rows * n, last = all > 0 ? all - 1 : 0;
-        int32_t sizes[] = {r, c}, dense[] = {c, 1}, turned[] = {1, r}, back[] = {-c, -1}, gaps[] = {-2 * c, -2};
-        nstm_move_strided(bytes, 2, sizes, dense, block(all, size), turned, block(all, size));
-        nstm_move_strided(bytes, 2, sizes, turned, block(all, size), dense, block(all, size));
+        int32_t sizes[] = {r, c}, dense[] = {c, 1}, transposed[] = {1, r}, back[] = {-c, -1}, gaps[] = {-2 * c, -2};
+        nstm_move_strided(bytes, 2, sizes, dense, block(all, size), transposed, block(all, size));
+        nstm_move_strided(bytes, 2, sizes, transposed, block(all, size), dense, block(all, size));
         nstm_move_strided(bytes, 2, sizes, back, (char *)block(all, size) + last * bytes, dense, block(all, size));
-        nstm_move_strided(bytes, 2, sizes, turned, block(all, size), gaps,
+        nstm_move_strided(bytes, 2, sizes, transposed, block(all, size), gaps,
                           (char *)block(all > 0 ? 2 * last + 1 : 0, size) + 2 * last * bytes);
         nstm_move_strided(bytes, 0, sizes, dense, block(1, size), dense, block(1, size));
         int32_t cube[] = {2, r, c}, from[] = {r * c, 1, r}, to[] = {1, 2, 2 * r};
         nstm_move_strided(bytes, 3, cube, from, block(2 * all, size), to, block(2 * all, size));
-        // As many axes as there may be.
+        // The maximum number of axes.
         int32_t many[] = {1, 2, 1, 2, r, 1, c, 1}, straight[] = {4 * r * c, 2 * r * c, 5, r * c, c, 7, 1, 1};
         int32_t mixed[] = {3, 1, -1, 2 * r, 2, 9, 4 * r, 1};
         nstm_move_strided(bytes, 8, many, straight, block(4 * all, size), mixed, block(4 * all, size));
@@ -55,7 +55,7 @@ CHECK(nstm_first_outside, {
 })
 CHECK(nstm_take_rows, {
     ONCE;
-    // Rows of bytes too, which begin anywhere.
+    // Also rows of bytes, with any alignment.
     for (ptrdiff_t bytes = 0; bytes <= 12; bytes += 4) {
         ptrdiff_t m = rows > 0 ? n : 0;
         nstm_take_rows(bytes, block(rows * bytes, 1), integers(m, rows), block(m * bytes, 1), m);
@@ -100,8 +100,8 @@ typedef struct {
     ptrdiff_t outer, inner;
 } Operand;
 enum { LAYOUTS = 7 };
-/// Rows of elements, one element for each row, one row for all, one element for all; every second, transposed, reversed. Where
-/// the result is empty, there is nothing.
+/// Rows of elements, one element per row, one row for all, one element for all; every second, transposed, reversed. If the
+/// result is empty, so are the operands.
 static Operand operand(int layout, nstm_dtype type) {
     ptrdiff_t outer[] = {n, 1, 0, 0, 2 * n, 1, -n}, inner[] = {1, 0, 1, 0, 2, rows, -1}, all = rows * n;
     ptrdiff_t count[] = {all, rows, n, 1, 2 * all - 1, all, all}, start = layout == 6 && all > 0 ? all - 1 : 0;
@@ -131,7 +131,7 @@ CHECK(nstm_select, {
     ONCE;
     EACH_TYPE EACH_PAIR((nstm_dtype)type, {
         size_t size = bytes_of((nstm_dtype)type);
-        // With the layout of either operand, and with some other.
+        // With the layout of either operand, and with another one.
         int layouts[] = {i, j, (i + 2 * j + 1) % LAYOUTS};
         for (int k = 0; k < 3; k++) {
             Operand mask = operand(layouts[k], NSTM_BOOL);
@@ -161,7 +161,7 @@ CHECK(nstm_triangle, {
 // MARK: Order
 CHECK(nstm_sort, {
     ONCE;
-    // Long enough for every way of sorting; few kept, many, all; values that repeat, and one value only.
+    // Long enough for every sorting algorithm; few, many and all kept; with repeated values, and with one value only.
     ptrdiff_t m = n == 1000 ? n + 700 * rows : n;
     EACH_TYPE for (int descending = 0; descending < 2; descending++) {
         ptrdiff_t kept[] = {0, m < 1 ? m : 1, m / 17, m / 2, m};
@@ -182,7 +182,7 @@ CHECK(nstm_sort, {
 CHECK(nstm_sort_scratch, EACH_TYPE if (nstm_sort_scratch((nstm_dtype)type, n) < n) abort())
 
 // MARK: Cumulative functions
-/// With one column there are more rows, which go side by side.
+/// With one column there are more rows, which are processed together.
 #define EACH_SCAN(...)                                                                        \
     EACH_INNER(ptrdiff_t outer = inner == 1 ? 5 * rows : rows; ptrdiff_t count = outer * n * inner; \
                for (int reversed = 0; reversed < 2; reversed++) {                             \

@@ -3,7 +3,7 @@
 nstm_real t;
 ptrdiff_t rows, n;
 
-/// Elements by which blocks begin later than malloc's alignment: vectors must not count on more than the element's.
+/// Offset of blocks from malloc's alignment, in elements: vectors must not assume more than the alignment of an element.
 static size_t shift;
 static void *blocks[256];
 static int block_count;
@@ -114,7 +114,7 @@ int main(int count, char **arguments) {
         for (int i = 0; i < check_count; i++) puts(checks[i].name);
         return 0;
     }
-    // Counting reads arguments too.
+    // Counting also reads arguments.
     static nstm_work total;
     nstm_work_count(&total);
     static const ptrdiff_t sizes[] = {0, 1, 7, 15, 16, 17, 33, 1000};

@@ -29,7 +29,7 @@ CHECK(nstm_reduce, {
     for (int op = NSTM_REDUCE_ABSOLUTE; op <= NSTM_REDUCE_ABSOLUTE_MAX; op++)
         for (int i = 0; i < 5; i++) {
             ptrdiff_t count = rows * inners[i], from = inners[i] > 2 ? 1 : 0;
-            // The reductions that use `shift` lie side by side.
+            // The reductions that use `shift` are consecutive.
             const double *shift = op >= NSTM_REDUCE_POWERS && op <= NSTM_REDUCE_ABSOLUTE_EQUAL ? doubles(count) : NULL;
             nstm_reduce(t, (nstm_reduction)op, some(count * n), shift, doubles(count), rows, n, inners[i], from, inners[i]);
             release();
@@ -94,7 +94,7 @@ CHECK(nstm_gated_norm_backward, nstm_gated_norm_backward(t, some(rows * n), some
 CHECK(nstm_l2_norm, nstm_l2_norm(t, some(rows * n), 2, 1e-6, blank(rows * n), blank(rows), rows, n))
 CHECK(nstm_l2_norm_backward,
       nstm_l2_norm_backward(t, some(rows * n), some(rows * n), share(rows), 2, blank(rows * n), rows, n))
-/// Classes 0 ... n − 1; every third is ignored, and so are all where there are none.
+/// Classes 0 ... n − 1; every third is ignored, and all if there are no classes.
 static int32_t *targets(void) {
     int32_t *x = integers(rows, n);
     for (ptrdiff_t i = 0; i < rows; i++) if (i % 3 == 1 || n == 0) x[i] = -1;
@@ -119,9 +119,9 @@ CHECK(nstm_top_k_gates, for (ptrdiff_t k = 0; k < 6; k++) {
     nstm_top_k_gates(t, with(with(some(m), m, -INFINITY, 0.3), m, NAN, 0.05), blank(m), k, rows, n);
 })
 CHECK(nstm_activate, for (int op = -1; op <= NSTM_RELU2; op++) {
-    // The activations there are; the others are element-wise functions only.
+    // The activations; the other functions are element-wise only.
     if (op >= 0 && op != NSTM_TANH && op != NSTM_SIGMOID && op < NSTM_SILU) continue;
-    // With the slope, without it, and in place.
+    // With the derivative, without it, and in place.
     for (int i = 0; i < 6; i++)
         nstm_activate(t, op, some(rows * n), i & 1 ? some(n) : NULL, op < 0 || i & 4 ? NULL : blank(rows * n), i & 2, rows, n);
     release();
@@ -131,7 +131,7 @@ CHECK(nstm_activate, for (int op = -1; op <= NSTM_RELU2; op++) {
 #define EACH_HEAD(...)                                                                                                      \
     for (int mask = 0; mask < 2 * 3 * 3; mask++) {                                                                          \
         static const ptrdiff_t widths[] = {1, 3, 8, 33};                                                                   \
-        /* Once as many as make several stretches of keys. */                                                              \
+        /* Also enough keys for several segments. */                                                                       \
         ptrdiff_t d = widths[rows], keys = n < 1000 ? n : mask == 1 ? 1200 : 300, stride = 3 * d + 1, o_stride = d + 2;    \
         ptrdiff_t i = mask / 2 % 3;                                                                                        \
         nstm_attention a = {.stride = stride, .queries = i == 1 && keys > 1 ? keys / 2 : i == 2 ? keys > 0 : keys,         \

@@ -2,7 +2,7 @@
 #include "kernels.h"
 
 // MARK: Gated slots
-/// n states, tokens as many as `rows` and five; heads of several widths. Most states are not routed, some are inactive.
+/// n states, `rows` tokens or five; heads of several widths. Most states are not routed, some are inactive.
 #define EACH_SLOTS(...)                                                                                                       \
     static const ptrdiff_t heads[] = {1, 7, 16, 17, 32, 33, 64};                                                              \
     for (int h = 0; h < 7; h++)                                                                                               \
@@ -31,7 +31,7 @@ CHECK(nstm_slots_backward, {
 })
 
 // MARK: Content slots
-/// n states and keys of several widths, most states out of reach; usages and all gates in 0 ... 1.
+/// n states and keys of several widths, most states with weight 0; usages and all gates in 0 ... 1.
 #define EACH_CONTENT(...)                                                                                             \
     static const ptrdiff_t widths[] = {1, 7, 16, 17, 64, 128};                                                        \
     for (int h = 0; h < 6; h++) {                                                                                     \
@@ -74,7 +74,7 @@ CHECK(nstm_content_slots_backward, {
 CHECK(nstm_content_slots_scratch, if (nstm_content_slots_scratch(n, 3) < n) abort())
 
 // MARK: Matrix state
-/// A padded state, aligned as the contract says.
+/// A padded state with the alignment of the contract.
 static void *matrix_state(ptrdiff_t dk, ptrdiff_t dv) {
     ptrdiff_t K = nstm_matrix_scan_padded(dk), W = nstm_matrix_scan_padded(dv);
     char *x = aligned(K * W * (ptrdiff_t)width(), 64), *row = some(dv);
@@ -82,8 +82,8 @@ static void *matrix_state(ptrdiff_t dk, ptrdiff_t dv) {
     for (ptrdiff_t r = 0; r < dk; r++) memcpy(x + (size_t)(r * W) * width(), row, (size_t)dv * width());
     return x;
 }
-/// Without decay, with one for each token and with one for each channel, each with and without delta rule; and a bonus. Keys are
-/// n wide, a chunk has 1, 7, 15 or 16 tokens; and the sizes that kernels are compiled for.
+/// Without decay, with one per token and with one per channel, each with and without the delta rule; and with a bonus. Keys have
+/// n channels, a chunk has 1, 7, 15 or 16 tokens; also the sizes for which kernels are compiled.
 #define EACH_MATRIX(...)                                                                                                     \
     static const ptrdiff_t widths[] = {1, 7, 16, 40}, lengths[] = {1, 7, 15, 16};                                            \
     if (n > 0 && n < 100)                                                                                                    \
@@ -135,40 +135,40 @@ CHECK(nstm_matrix_scan_chunk_backward, {
 })
 
 // MARK: Pointers
-/// n states behind the place of rest; all of them, or every second one.
+/// n states after the rest position; all of them, or every second one.
 #define EACH_POINTER(...)                                                                                          \
     for (int some_of_them = 0; some_of_them < 2; some_of_them++) {                                                 \
         static const ptrdiff_t lengths[] = {0, 1, 2, 9};                                                           \
-        ptrdiff_t length = lengths[rows], places = n + 1, count = some_of_them ? 1 + (n + 1) / 2 : places;         \
+        ptrdiff_t length = lengths[rows], positions = n + 1, count = some_of_them ? 1 + (n + 1) / 2 : positions;   \
         int32_t *order = some_of_them ? block(count, sizeof(int32_t)) : NULL;                                      \
         for (ptrdiff_t i = 0; order && i < count; i++) order[i] = (int32_t)(i == 0 ? 0 : 2 * i - 1);               \
-        void *write = share(2 * length), *read = share(5 * length), *start = share(2 * places);                    \
-        void *w = blank(length * places), *r = blank(length * places);                                             \
-        nstm_pointer_scan(t, write, read, order, count, start, w, r, length, places);                              \
+        void *write = share(2 * length), *read = share(5 * length), *start = share(2 * positions);                 \
+        void *w = blank(length * positions), *r = blank(length * positions);                                       \
+        nstm_pointer_scan(t, write, read, order, count, start, w, r, length, positions);                           \
         __VA_ARGS__;                                                                                               \
         release();                                                                                                 \
     }
 CHECK(nstm_pointer_scan, {
     EACH_POINTER({
-        expect_numbers(w, length, places, places);
-        expect_numbers(r, length, places, places);
+        expect_numbers(w, length, positions, positions);
+        expect_numbers(r, length, positions, positions);
     })
 })
 CHECK(nstm_pointer_scan_backward, {
     for (int given = 0; given < 4; given++)
         EACH_POINTER({
-            void *dw = given & 1 ? some(length * places) : NULL, *dr = given & 2 ? some(length * places) : NULL;
-            void *d_write = blank(2 * length), *d_read = blank(5 * length), *d_start = blank(2 * places);
+            void *dw = given & 1 ? some(length * positions) : NULL, *dr = given & 2 ? some(length * positions) : NULL;
+            void *d_write = blank(2 * length), *d_read = blank(5 * length), *d_start = blank(2 * positions);
             nstm_pointer_scan_backward(t, write, read, order, count, start, w, r, dw, dr, d_write, d_read, d_start, length,
-                                       places);
+                                       positions);
             expect_numbers(d_write, length, 2, 2);
             expect_numbers(d_read, length, 5, 5);
-            expect_numbers(d_start, 2, places, places);
+            expect_numbers(d_start, 2, positions, positions);
         })
 })
 
 // MARK: Diagonal state
-/// n channels; no token, one, and more than a chunk.
+/// n channels; 0 tokens, 1, and more than a chunk.
 static ptrdiff_t tokens(void) {
     static const ptrdiff_t lengths[] = {0, 1, 16, 35};
     return lengths[rows];
@@ -208,7 +208,7 @@ CHECK(nstm_diagonal_scan_backward, {
         expect_numbers(d_state, 1, n, n);
     })
 })
-/// n channels of several numbers of states, with and without a skip and steps of the states, of which some may be 0.
+/// n channels with several numbers of states, with and without a skip, and with and without step sizes per state, some 0.
 #define EACH_SELECTIVE(...)                                                                                          \
     static const ptrdiff_t counts[] = {1, 5, 16, 17, 64};                                                            \
     for (int i = 0; i < 5; i++) {                                                                                    \
@@ -248,7 +248,7 @@ CHECK(nstm_selective_scan_backward, {
         if (to.step) expect_numbers(to.step, length, states, states);
     })
 })
-/// Three rows for each state; the denominators among them are no smaller than 0.
+/// Three rows per state; the denominators are not negative.
 static void *wkv_states(ptrdiff_t count, ptrdiff_t row) {
     char *x = some(span(3 * count, n, row));
     for (ptrdiff_t i = 0; i < count; i++)

@@ -1,4 +1,4 @@
-// Memory of tensors and the objects that count who holds them; closures.
+// Memory of tensors and their reference counts; closures.
 #include "kernels.h"
 #include "nstm_closure.h"
 #include "nstm_storage.h"
@@ -50,7 +50,7 @@ CHECK(nstm_tensor_make, {
     nstm_tensor_release(made);
 })
 CHECK(nstm_tensor_view, {
-    // The memory lives as long as anything shows it.
+    // The memory is kept as long as a view refers to it.
     int64_t live = nstm_memory_now().live;
     nstm_tensor *made = matrix(rows + 1, n);
     nstm_axes sizes = {(int32_t)n, 1, 1, 1, 1, 1, 1, 1}, strides = {1};

@@ -95,7 +95,7 @@ import Testing
     }
 
     /// Operands that take much of the cache or more than it has, or that have long rows to be read across: parts are packed, and
-    /// what comes next is asked for early.
+    /// the next part is prefetched.
     ///
     /// Beside float64, which OpenBLAS multiplies.
     @Test(arguments: [false, true], [false, true]) func operandsThatLeaveTheCache(ta: Bool, tb: Bool) {

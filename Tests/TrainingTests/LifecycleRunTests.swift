@@ -17,7 +17,7 @@ import NSTMTraining
         scratch = try Scratch()
         text = try scratch.write("text.txt", sampleText())
     }
-    private let life = """
+    private let lifecycle = """
         lifecycle:
             interval: 2
             warmup: 2
@@ -31,7 +31,7 @@ import NSTMTraining
         """
     private func configuration(_ extra: String = "") -> String {
         sampleConfiguration(text: text, steps: 16).replacingOccurrences(
-            of: "  states: 8\n", with: "  states: 8\n  " + life.replacingOccurrences(of: "\n", with: "\n  ") + "\n")
+            of: "  states: 8\n", with: "  states: 8\n  " + lifecycle.replacingOccurrences(of: "\n", with: "\n  ") + "\n")
     }
     private func events(_ folder: String) throws -> [String] {
         try metricLines(scratch[folder]).filter { $0.contains("\"event\"") }

@@ -208,32 +208,32 @@ struct RandomConfiguration {
         }
         map["convolution"] = .int(draw.int(1...6))
         if draw.chance(0.3) { map["l0-penalty"] = .double(draw.pick([0, 0.01])) }
-        if draw.chance(0.5) { map["lifecycle"] = .map(life(&draw, states, strategies)) }
+        if draw.chance(0.5) { map["lifecycle"] = .map(lifecycle(&draw, states, strategies)) }
         addEmbedders(&draw, &map, data, strategies, breaks)
     }
-    private static func life(_ draw: inout Draw, _ states: Int, _ strategies: Strategies) -> ConfigurationMap {
-        var life: ConfigurationMap = [
+    private static func lifecycle(_ draw: inout Draw, _ states: Int, _ strategies: Strategies) -> ConfigurationMap {
+        var lifecycle: ConfigurationMap = [
             "interval": .int(draw.int(1...2)), "warmup": .int(draw.int(0...2)), "consecutive-votes": .int(draw.int(1...2)),
             "max-changes": .int(draw.int(1...3)), "grace-period": .int(draw.int(0...2)), "cooldown": .int(draw.int(0...2)),
             "initialization": .string(draw.pick(["copy", "stored"])),
         ]
-        if draw.chance(0.5) { life["initial-active"] = .int(draw.int(1...states)) }
+        if draw.chance(0.5) { lifecycle["initial-active"] = .int(draw.int(1...states)) }
         if draw.chance(0.8) {
             let name = draw.pick(strategies.prunings.names)
             var pruning = policy(&draw, name, states: states)
             pruning["type"] = .string(name)
-            life["pruning"] = .map(pruning)
+            lifecycle["pruning"] = .map(pruning)
         }
         if draw.chance(0.6) {
-            life["allocation"] = ["type": .string(draw.pick(strategies.allocations.names))]
+            lifecycle["allocation"] = ["type": .string(draw.pick(strategies.allocations.names))]
         }
         if draw.chance(0.4) {
-            life["activation"] = .map([
+            lifecycle["activation"] = .map([
                 "type": .string(draw.pick(strategies.activations.names)), "interval": .int(draw.int(1...9)),
                 "initial-active": .int(draw.int(1...states)), "above": .double(draw.pick([0, 0.5])),
             ])
         }
-        return life
+        return lifecycle
     }
     /// Settings of a pruning policy.
     private static func policy(_ draw: inout Draw, _ name: String, states: Int) -> ConfigurationMap {

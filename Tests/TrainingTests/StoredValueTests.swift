@@ -234,12 +234,13 @@ import NSTMTraining
     @Test func memoriesOfPolicies() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
             let (archive, dataset) = try StoredValueTests.base(StoredValueTests.bases[0].config)
-            let life = try ConfigurationValue(json: archive.documents["lifecycle"]!)
-            for (path, value) in StoredValueTests.parts(life, []) where path.last == "allocation" {
+            let lifecycle = try ConfigurationValue(json: archive.documents["lifecycle"]!)
+            for (path, value) in StoredValueTests.parts(lifecycle, []) where path.last == "allocation" {
                 guard case .string(let text) = value else { continue }
                 try StoredValueTests.eachMutation(text) { what, changed in
                     var other = archive
-                    other[document: "lifecycle"] = StoredValueTests.replaced(life, path[...], .string(changed))!.json(indent: nil)
+                    other[document: "lifecycle"] = StoredValueTests.replaced(lifecycle, path[...], .string(changed))!.json(
+                        indent: nil)
                     StoredValueTests.attempt("allocation.\(what)", other, dataset)
                 }
             }
