@@ -29,7 +29,7 @@ struct Options {
     func number(_ name: String) -> Int? {
         guard let text = values[name] else { return nil }
         guard let number = Int(text), number > 0 else {
-            complain("error: \(name) needs a number above 0")
+            printError("error: \(name) needs a number above 0")
             exit(64)
         }
         return number
@@ -37,7 +37,7 @@ struct Options {
 }
 
 func say(_ text: String) { Console.line(text) }
-func complain(_ text: String) { Console.line(text, to: .error) }
+func printError(_ text: String) { Console.line(text, to: .error) }
 
 /// Runs this program again and returns what it prints.
 func runSelf(_ arguments: [String]) throws -> String {

@@ -30,7 +30,7 @@ do {
         try demonstrate()
     }
 } catch {
-    complain("error: \(error)")
+    printError("error: \(error)")
     exit(1)
 }
 
