@@ -33,7 +33,7 @@ package enum Gemm {
         }
     }
 
-    /// The product of `serial`, split over threads along the longer side of C.
+    /// The product of `single`, split over threads along the longer side of C.
     ///
     /// The parts depend only on the sizes. If the product is followed by an `epilogue`, the split is by rows, and the epilogue
     /// runs after each part while the part is in the cache.
