@@ -6,6 +6,7 @@ public protocol EmbedderConfiguration: Configurable where Scope == ModelWidth {
     /// The reason why the embedder does not accept an input; nil if it does. Accepted lengths are given by
     /// `Embedder.fixedLength`.
     func issue(with input: ModelInput) -> String?
+    /// The embedder for an input, with parameters from a builder.
     func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: ModelWidth) -> any Embedder
 }
 
@@ -93,7 +94,7 @@ public struct LinearEmbedding: EmbedderConfiguration {
 extension ByteEmbedder {
     public struct Configuration: EmbedderConfiguration {
         public static let type = "bytes"
-        public static let summary = "vectors of bytes, mixed over the last ones"
+        public static let summary = "byte embeddings mixed over the last bytes"
         /// Bytes that a vector depends on.
         public var reach = 4
         public init() {}

@@ -8,6 +8,7 @@ public final class HybridAttention {
     public let readout: any StateReadout
     /// Window length W; nil to read states only.
     public let window: Int?
+    /// Number of heads.
     public let heads: Int
     private let balance: Parameter?
 

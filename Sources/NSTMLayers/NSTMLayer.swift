@@ -16,7 +16,9 @@ public final class NSTMLayer: SequenceMixer {
     public let path: String
     /// Pruning and allocation of states in training; nil: all states are always active.
     public let lifecycle: StateLifecycleConfiguration?
+    /// The states of the layer.
     public let manager: StateManager
+    /// The router with its policy.
     public let router: TokenToStateRouter
     public let propagator: StatePropagator
     public let attention: HybridAttention

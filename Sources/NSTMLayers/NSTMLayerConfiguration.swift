@@ -10,7 +10,9 @@ public struct NSTMLayerConfiguration: Sendable {
     public var states = [32]
     /// Whether every block reads the sequence from both ends (`BidirectionalLayer`).
     public var isBidirectional = false
+    /// The routing policy.
     public var router: any RoutingConfiguration = TopKRouting.Configuration()
+    /// The update rule.
     public var update: any UpdateRuleConfiguration = GatedSlotsRule.Configuration()
     /// Interaction among states; nil: states do not interact.
     public var interaction: (any InteractionConfiguration)?

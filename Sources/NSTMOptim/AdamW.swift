@@ -5,8 +5,11 @@ import NSTMTensor
 public struct AdamW: Optimizer {
     public static let type = "adamw"
     public static let summary = "Adam with decoupled weight decay"
+    /// Decay β₁ of the first moment, per step.
     public var beta1 = 0.9
+    /// Decay β₂ of the second moment, per step.
     public var beta2 = 0.99
+    /// Number ε added to the denominator.
     public var epsilon = 1e-8
     public init() {}
     public init(beta1: Double = Self().beta1, beta2: Double, epsilon: Double = Self().epsilon) {

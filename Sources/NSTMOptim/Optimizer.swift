@@ -29,14 +29,15 @@ extension Optimizer {
     public var momentNames: [String] { [] }
 }
 
-/// What an update of one parameter depends on besides the gradient.
+/// The step-dependent arguments of an update of one parameter.
 public struct OptimizerStep: Sendable {
     /// Number of the step, from 1.
     public let number: Int
+    /// Learning rate of the parameter in this step.
     public let learningRate: Double
     /// Weight decay of the parameter.
     public let weightDecay: Double
-    /// Factor of the gradient: what clipping by norm gives.
+    /// Factor of the gradient, such as that of clipping by norm.
     public let gradientScale: Double
 }
 

@@ -24,6 +24,7 @@ public final class ParameterUpdater {
     public let optimizer: any Optimizer
     /// Weight decay of parameters that decay.
     public let weightDecay: Double
+    /// Groups of parameters with other learning rates; the first match applies.
     public let groups: [ParameterGroup]
     /// Steps taken.
     public private(set) var step = 0

@@ -6,8 +6,11 @@ import NSTMTensor
 public struct RMSProp: Optimizer {
     public static let type = "rmsprop"
     public static let summary = "RMSProp with a centered second moment and momentum"
+    /// Decay ρ of the moments, per step.
     public var rho = 0.95
+    /// Momentum of the update.
     public var momentum = 0.9
+    /// Number ε added to the second moment.
     public var epsilon = 1e-4
     public init() {}
     public mutating func read(_ reader: ConfigurationReader, _ steps: TrainingSteps) {

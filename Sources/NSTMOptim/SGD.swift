@@ -5,6 +5,7 @@ import NSTMTensor
 public struct SGD: Optimizer {
     public static let type = "sgd"
     public static let summary = "stochastic gradient descent with momentum"
+    /// Momentum; 0: none.
     public var momentum = 0.9
     /// Whether the momentum is that of Nesterov.
     public var nesterov = false

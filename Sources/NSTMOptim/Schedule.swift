@@ -49,6 +49,7 @@ extension Schedule where Self == CosineSchedule {
 public struct ConstantSchedule: Schedule {
     public static let type = "constant"
     public static let summary = "a linear warm-up, then a constant learning rate"
+    /// Maximum learning rate, reached at the end of the warm-up.
     public var learningRate = 1e-3
     /// Steps of the warm-up; nil: a tenth of the run, at most 100.
     public var warmup: Int?
@@ -62,12 +63,13 @@ public struct ConstantSchedule: Schedule {
     public func learningRate(at step: Int) -> Double { warmingUp(learningRate, step, warmup ?? 0) ?? learningRate }
 }
 
-/// A linear warm-up from 0, then a line down to a minimum at the last step.
+/// A linear warm-up from 0, then linear decay to a minimum at the last step.
 public struct LinearSchedule: Schedule {
     public static let type = "linear"
-    public static let summary = "a linear warm-up, then a line down to a minimum"
+    public static let summary = "a linear warm-up, then linear decay to a minimum"
+    /// Maximum learning rate, reached at the end of the warm-up.
     public var learningRate = 1e-3
-    /// nil: a tenth of the learning rate.
+    /// Learning rate at the last step; nil: a tenth of the maximum.
     public var minLearningRate: Double?
     /// Steps of the warm-up; nil: a tenth of the run, at most 100.
     public var warmup: Int?
@@ -89,12 +91,13 @@ public struct LinearSchedule: Schedule {
     }
 }
 
-/// A linear warm-up from 0, then half a cosine down to a minimum at the last step.
+/// A linear warm-up from 0, then cosine decay to a minimum at the last step.
 public struct CosineSchedule: Schedule {
     public static let type = "cosine"
-    public static let summary = "a linear warm-up, then half a cosine down to a minimum"
+    public static let summary = "a linear warm-up, then cosine decay to a minimum"
+    /// Maximum learning rate, reached at the end of the warm-up.
     public var learningRate = 1e-3
-    /// nil: a tenth of the learning rate.
+    /// Learning rate at the last step; nil: a tenth of the maximum.
     public var minLearningRate: Double?
     /// Steps of the warm-up; nil: a tenth of the run, at most 100.
     public var warmup: Int?

@@ -7,8 +7,9 @@ public struct StatePass: Sendable {
     public var size: PassSize
     /// Sizes of the layer: D, H and N.
     public var dimensions: LayerDimensions
-    /// Number of active states A, and of those to which a token is routed.
+    /// Number of active states A.
     public var active: Int
+    /// Number of active states to which a token is routed.
     public var reached: Int
     public init(size: PassSize, dimensions: LayerDimensions, active: Int, reached: Int) {
         self.size = size
@@ -25,8 +26,10 @@ public struct StatePass: Sendable {
 ///
 /// Stating it is optional; without it the cost of the layer is not stated either.
 public protocol StrategyCost: AnyObject {
-    /// Of all tokens of a pass; of an interaction, of one conversation of all sequences. An update rule says it of the update
-    /// alone, whatever reads; one for which that makes a difference is an `UpdateCost`.
+    /// Multiply-adds of all tokens of a pass; of an interaction, those of one run for all sequences.
+    ///
+    /// An update rule states those of the update alone, whatever the readout; if they depend on the readout, the rule is an
+    /// `UpdateCost`.
     func multiplyAdds(_ pass: StatePass) -> Int
 }
 
@@ -38,11 +41,13 @@ public protocol UpdateCost: AnyObject {
 
 /// A readout that states the cost of its read weights alone, for scans that include the mix of the values.
 public protocol ReadWeightCost: StrategyCost {
+    /// Multiply-adds of the read weights of all tokens of a pass.
     func weightMultiplyAdds(_ pass: StatePass) -> Int
 }
 
 /// A routing policy that states its cost and how many of the active states it routes a token to.
 public protocol RoutingCost: StrategyCost {
+    /// Number of states to which a token is routed.
     func reached(of active: Int) -> Int
 }
 

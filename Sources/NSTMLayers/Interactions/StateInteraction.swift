@@ -5,6 +5,7 @@ import NSTMTensor
 
 /// An exchange of information among the states of a layer, run at multiples of an interval of tokens.
 public protocol StateInteraction: AnyObject {
+    /// The states after an interaction. Inactive states must have no influence and must not be changed.
     func callAsFunction(_ states: StateBank, _ context: ForwardContext) -> StateBank
 }
 

@@ -7,9 +7,11 @@ public struct StateEvent: Codable, Sendable, Equatable {
     public let layer: String
     /// Identity of the state, which does not change when others are removed.
     public let state: Int
+    /// Allocation or pruning.
     public let kind: Kind
     /// The score on which the policy based its decision.
     public let score: Double
+    /// The reason of the decision, for the log.
     public let reason: String
 
     public init(step: Int, layer: String, state: Int, kind: Kind, score: Double, reason: String) {

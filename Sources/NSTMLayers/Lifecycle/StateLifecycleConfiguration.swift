@@ -3,8 +3,11 @@ import NSTMModules
 
 /// The configuration of pruning and allocation of states in training, and of their activation within a sequence.
 public struct StateLifecycleConfiguration: Sendable {
+    /// Limits that apply to all policies.
     public var limits = LifecycleLimits()
+    /// The pruning policy; nil: states are not pruned.
     public var pruning: (any PruningPolicy)?
+    /// The allocation policy.
     public var allocation: any AllocationPolicy = StaticAllocation()
     /// Activation of states within a sequence, in training and afterwards; nil: all active states are used.
     public var activation: (any ActivationPolicy)?
@@ -17,6 +20,7 @@ public struct StateLifecycleConfiguration: Sendable {
         /// The stored parameters at the index, those of the previous state there.
         case stored
     }
+    /// Initial parameters of a new state.
     public var initialization = Initialization.copy
     /// Standard deviation of the noise on a copy, relative to that of the parameter.
     public var noise = 0.1

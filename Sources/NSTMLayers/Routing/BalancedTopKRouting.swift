@@ -18,10 +18,13 @@ public final class BalancedTopKRouting: RoutingPolicy {
     public let projection: Linear
     /// Selection bias s, [N].
     public let selectionBias: Parameter
+    /// Number of states that a token reaches.
     public let k: Int
     /// Change of s in a training step; 0: none.
     public let rate: Double
+    /// Weight λ of the balance loss.
     public let balanceLoss: Double
+    /// Weight λ of the entropy loss.
     public let entropyLoss: Double
 
     public init(

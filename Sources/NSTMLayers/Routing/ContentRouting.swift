@@ -22,6 +22,7 @@ public final class ContentRouting: RoutingPolicy {
     public let identities: Parameter
     /// log β, [1].
     public let logInverseTemperature: Parameter
+    /// Number of states that a token reaches; nil: all.
     public let k: Int?
 
     public init(_ parameters: ParameterBuilder, width: Int, states: Int, k: Int? = nil) {
@@ -50,6 +51,7 @@ public final class StateContentRouting: StateRoutingPolicy {
     public let query: Linear
     /// log β, [1].
     public let logInverseTemperature: Parameter
+    /// Number of states that a token reaches; nil: all.
     public let k: Int?
     /// Interval C, in tokens, at which the keys are refreshed.
     public let interval: Int

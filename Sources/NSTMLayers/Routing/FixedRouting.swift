@@ -97,6 +97,7 @@ public final class RandomRouting: RoutingPolicy {
 public final class HashRouting: RoutingPolicy {
     /// Random directions [N, D], saved with the model, not learned.
     public let directions: Parameter
+    /// Number of states that a token reaches.
     public let k: Int
     /// Weight of the chosen states, in 0 … 1.
     public let strength: Double
@@ -122,7 +123,7 @@ public final class HashRouting: RoutingPolicy {
 extension AllRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "all"
-        public static let summary = "all states alike"
+        public static let summary = "all states with the same weight"
         /// Weight of the selected states.
         public var strength = 1.0
         public init() {}
@@ -138,7 +139,7 @@ extension AllRouting {
 extension RoundRobinRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "round-robin"
-        public static let summary = "one state after the other"
+        public static let summary = "the states in cyclic order"
         /// Weight of the selected states.
         public var strength = 1.0
         public init() {}
@@ -154,7 +155,7 @@ extension RoundRobinRouting {
 extension RandomRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "random"
-        public static let summary = "k states drawn for each position"
+        public static let summary = "k random states for each position"
         /// Number of states that a token reaches.
         public var k = 1
         /// Weight of the selected states.
@@ -173,7 +174,7 @@ extension RandomRouting {
 extension HashRouting {
     public struct Configuration: RoutingConfiguration {
         public static let type = "hash"
-        public static let summary = "the k nearest of fixed random directions"
+        public static let summary = "the k states with the nearest fixed random directions"
         /// Number of states that a token reaches.
         public var k = 1
         /// Weight of the selected states.

@@ -40,6 +40,7 @@ public final class PointerRouting: CarryingRoutingPolicy {
     public let readMoves: Linear
     /// g and c.
     public let writeGate: Linear
+    /// The moves of the heads in evaluation.
     public let moves: Moves
     private let states: Int
 

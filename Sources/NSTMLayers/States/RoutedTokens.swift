@@ -7,7 +7,9 @@ public struct RoutedToken {
     public let features: Variable
     /// Query, [B, D].
     public let query: Variable
+    /// Key, [B, D], of length √d in every head.
     public let key: Variable
+    /// Value, [B, D].
     public let value: Variable
     /// Write weights [B, N] in 0 … 1; 0 for inactive states.
     public let weights: Variable
@@ -67,6 +69,7 @@ public struct RoutedTokens {
     public var readWeights: Variable { reads ?? weights }
     /// Width D.
     public var width: Int { qkv.shape[2] / 3 }
+    /// Number of tokens T.
     public var count: Int { qkv.shape[1] }
     /// The length √d to which keys are scaled in every head.
     public func keyLength(heads: Int) -> Double { (Double(width) / Double(heads)).squareRoot() }

@@ -22,6 +22,7 @@ public struct StateActivity {
     public var mask: Tensor? { contents.mask }
     /// Identity of the state at each index, [N]; nil: equal to the index.
     public var identities: Tensor? { contents.identities }
+    /// Number of heads of the readouts.
     public var heads: Int { contents.heads }
 
     public init(readBias: Variable? = nil, mask: Tensor? = nil, identities: Tensor? = nil, heads: Int) {

@@ -8,9 +8,11 @@ import NSTMTensor
 public final class StateManager {
     /// Number of states N, active or not.
     public var count: Int { mask.value.count }
+    /// Number of heads of the readouts.
     public let heads: Int
     /// Learned initial keys, [N, D].
     public let initialKeys: Parameter
+    /// Learned initial values, [N, D].
     public let initialValues: Parameter
     /// 1 for active states, 0 for the others: [N], saved with the model, not learned.
     public let mask: Parameter

@@ -19,9 +19,10 @@ extension Registry where Value == any DatasetConfiguration, Scope == DatasetFold
 /// The settings of Tiny Shakespeare.
 public struct TinyShakespeareConfiguration: DatasetConfiguration {
     public static let type = "tinyshakespeare"
-    public static let summary = "the plays of Shakespeare in one megabyte, fetched when missing"
+    public static let summary = "one megabyte of Shakespeare's plays, downloaded when missing"
     /// Tokens of a sequence.
     public var context = 64
+    /// Unit of a token.
     public var unit = CharacterTokenizer.Unit.character
     public init() {}
     public mutating func read(_ reader: ConfigurationReader, _ folder: DatasetFolder) {
@@ -47,6 +48,7 @@ extension TextDataset {
         public var file: String?
         /// Share of the text that is trained on; the rest is for validation.
         public var trainingFraction = 0.9
+        /// Unit of a token.
         public var unit = CharacterTokenizer.Unit.character
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ folder: DatasetFolder) {
@@ -70,7 +72,7 @@ extension TextDataset {
 extension MNIST {
     public struct Configuration: DatasetConfiguration {
         public static let type = "mnist"
-        public static let summary = "handwritten digits as sequences of patches, fetched when missing"
+        public static let summary = "handwritten digits as sequences of patches, downloaded when missing"
         /// Side of a patch, in pixels.
         public var patch = 4
         /// Largest shift of a training image, in pixels.
@@ -103,7 +105,8 @@ extension MNIST {
 extension MNISTQuestions {
     public struct Configuration: DatasetConfiguration {
         public static let type = "mnist-questions"
-        public static let summary = "handwritten digits with a question of text about each"
+        public static let summary = "handwritten digits, each with a question in text"
+        /// The settings of the images.
         public var digits = MNIST.Configuration()
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ folder: DatasetFolder) { digits.read(reader, folder) }
@@ -119,12 +122,14 @@ extension MNISTQuestions {
 extension CopyTask {
     public struct Configuration: DatasetConfiguration {
         public static let type = "copy"
-        public static let summary = "random vectors to be written down after the last one"
+        public static let summary = "random vectors to be reproduced after a delimiter"
         /// Bits of a vector.
         public var bits = 8
+        /// Smallest number of vectors of a training sequence.
         public var minimumLength = 1
+        /// Largest number of vectors of a training sequence.
         public var maximumLength = 10
-        /// nil: every length of training.
+        /// Lengths of the evaluation sequences; nil: every length of training.
         public var evaluationLengths: [Int]?
         /// Sequences of an evaluation, of each length.
         public var evaluationCount = 100
@@ -150,6 +155,7 @@ extension RecallTask {
     public struct Configuration: DatasetConfiguration {
         public static let type = "recall"
         public static let summary = "associative recall of several queries (MQAR)"
+        /// Number of tokens.
         public var vocabulary = 256
         /// Tokens of a sequence.
         public var length = 128
@@ -159,9 +165,9 @@ extension RecallTask {
         public var filler = Filler.blank
         /// Exponent of the power law of the distances.
         public var alpha = 0.01
-        /// nil: the length of training.
+        /// Lengths of the evaluation sequences; nil: the length of training.
         public var evaluationLengths: [Int]?
-        /// One number for each evaluation length; nil: the pairs of training.
+        /// Number of pairs for each evaluation length; nil: the pairs of training.
         public var evaluationPairs: [Int]?
         /// Sequences of an evaluation, of each length.
         public var evaluationCount = 200

@@ -7,11 +7,13 @@ import NSTMModules
 import NSTMOptim
 import NSTMTensor
 
-/// What a training run is made of, read from one configuration.
+/// A training run as described by one configuration.
 ///
 /// All issues are found before anything is built or opened.
 public struct Experiment {
+    /// Seed of all random numbers.
     public let seed: Int
+    /// The settings of training.
     public let settings: TrainingSettings
     /// The configuration with every default filled in; stored in checkpoints.
     public let resolved: ConfigurationValue
@@ -19,8 +21,9 @@ public struct Experiment {
     ///
     /// A moved file does not change a run: its content is identified by the fingerprint of the data.
     public let fileKeys: Set<String>
-    /// The model's settings; checked against the dataset when it is opened.
+    /// The configuration of the model; checked against the dataset when it is opened.
     public let modelConfiguration: any SequenceModelConfiguration
+    /// The configuration of the dataset.
     public let dataConfiguration: any DatasetConfiguration
     private let folder: DatasetFolder
 

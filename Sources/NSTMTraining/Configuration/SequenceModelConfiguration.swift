@@ -24,13 +24,17 @@ extension Registry where Value == any SequenceModelConfiguration, Scope == Strat
 
 /// Sizes that models have in common, without those that the data gives.
 public struct ModelSizes: Sendable, Equatable {
+    /// Width of the model.
     public var width = 128
+    /// Number of blocks.
     public var layers = 4
-    /// nil: the model has no heads.
+    /// Number of heads; nil: the model has none.
     public var heads: Int?
     /// Width of the feed-forward part; nil before it has been read, and in models without one.
     public var hidden: Int?
+    /// Dropout probability.
     public var dropout = 0.0
+    /// Whether blocks are recomputed in the backward pass.
     public var recompute = false
     public init(layers: Int = 4, heads: Int? = nil) {
         self.layers = layers

@@ -6,24 +6,31 @@ import NSTMModules
 import NSTMOptim
 import NSTMTensor
 
-/// How to train.
+/// The settings of training.
 public struct TrainingSettings: Sendable {
+    /// Number of training steps.
     public var steps = 2000
+    /// Number of sequences of a batch.
     public var batch = 12
+    /// The optimizer.
     public var optimizer: any Optimizer = AdamW()
     /// Weight decay of matrices.
     public var weightDecay = 0.1
+    /// The learning-rate schedule.
     public var schedule: any Schedule = .cosine(learningRate: 1e-3, minLearningRate: 1e-4, warmup: 100, steps: 2000)
+    /// Clipping of gradients.
     public var clipping = Clipping.norm(1)
     /// How exact products are in steps of training; evaluations are always `highest`.
     public var matmulPrecision = MatmulPrecision.highest
-    /// Steps between evaluations on the validation split, and sequences in an evaluation batch.
+    /// Number of steps between evaluations on the validation split.
     public var evaluationInterval = 250
+    /// Number of sequences of an evaluation batch.
     public var evaluationBatch = 32
     /// Batches of an evaluation, spread over the split; nil for all.
     public var evaluationLimit: Int?
-    /// Steps between checkpoints (the last step always has one), and how many are kept.
+    /// Number of steps between checkpoints; the last step always has one.
     public var checkpointInterval = 500
+    /// Number of checkpoints that are kept.
     public var checkpointsKept = 3
     /// Bound of a validation metric that ends training when it is reached; nil: none.
     public var target: MetricTarget?

@@ -7,7 +7,7 @@ import NSTMTensor
 /// Of the other states, the one whose learned key is most similar to the token is activated.
 public struct NoveltyActivation: ActivationPolicy {
     public static let type = "novelty"
-    public static let summary = "a state more when the token at a boundary resembles none in use"
+    public static let summary = "one more state when the token at a boundary is novel"
     /// Tokens between two boundaries.
     public var interval = 8
     /// Active states before the first token.

@@ -5,8 +5,11 @@ import NSTMTensor
 ///
 /// A value that holds its settings.
 public protocol AllocationPolicy: Configurable where Scope == LayerDimensions {
+    /// The type of the information that the policy keeps between decisions.
     associatedtype Memory: Codable = NoMemory
+    /// Information that is kept between decisions and saved with the run.
     var memory: Memory { get set }
+    /// The observations and measurements that the policy needs.
     var needs: Set<StateObservation> { get }
     /// The number of new states, with the score and the reason; nil: none. Called at every decision.
     mutating func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal?

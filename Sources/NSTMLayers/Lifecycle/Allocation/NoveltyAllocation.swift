@@ -4,7 +4,7 @@ import NSTMTensor
 /// Allocates a state when tokens are novel: the mean of 1 − max cos(key, Kₙ) over tokens is above a threshold.
 public struct NoveltyAllocation: AllocationPolicy {
     public static let type = "novelty"
-    public static let summary = "a new state when tokens resemble none"
+    public static let summary = "a new state when tokens are novel"
     /// The threshold, in 0 … 2.
     public var above = 0.5
     public init() {}

@@ -7,7 +7,7 @@ import NSTMTensor
 /// Expensive: one forward pass of the model per state at each decision.
 public struct AblationPruning: PruningPolicy {
     public static let type = "ablation"
-    public static let summary = "states without which the loss hardly grows, measured"
+    public static let summary = "states whose masking increases the loss least, measured"
     /// K; nil: all.
     public var keep: Int?
     /// In nats; nil: no bound.

@@ -7,7 +7,7 @@ import NSTMTensor
 /// for memories of networks see Rae et al., 2016, "Scaling memory-augmented neural networks with sparse reads and writes".
 public struct LeastRecentlyUsedPruning: PruningPolicy {
     public static let type = "least-recently-used"
-    public static let summary = "states that nothing has been written to for long"
+    public static let summary = "states that were not written to for many steps"
     /// Steps without a write after which a state is pruned; nil: no bound.
     public var after: Int?
     /// K; nil: all.

@@ -8,7 +8,9 @@ import NSTMTensor
 ///
 /// `LifecycleLimits` determines when decisions are made and how many states one decision may prune, for all policies.
 public protocol PruningPolicy: Configurable where Scope == LayerDimensions {
+    /// The type of the information that the policy keeps between decisions.
     associatedtype Memory: Codable = NoMemory
+    /// Information that is kept between decisions and saved with the run.
     var memory: Memory { get set }
     /// The observations and measurements that the policy needs.
     var needs: Set<StateObservation> { get }

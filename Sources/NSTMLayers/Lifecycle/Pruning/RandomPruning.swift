@@ -4,9 +4,10 @@ import NSTMTensor
 /// Keeps K random states: a baseline for all other policies.
 public struct RandomPruning: PruningPolicy {
     public static let type = "random"
-    public static let summary = "all but K states drawn at random"
+    public static let summary = "all but K random states"
     /// K; nil: all.
     public var keep: Int?
+    /// Seed of the random numbers.
     public var seed = 0
     public init() {}
     public init(keep: Int, seed: Int = Self().seed) {

@@ -54,7 +54,7 @@ public final class IndependentMechanismsRule: StateUpdateRule {
 extension IndependentMechanismsRule {
     public struct Configuration: UpdateRuleConfiguration {
         public static let type = "independent-mechanisms"
-        public static let summary = "recurrent units with weights of their own, of which k take in a token"
+        public static let summary = "independent recurrent units, of which a token updates k"
         /// Number of states that a token updates; nil: 4, or all if there are fewer.
         public var k: Int?
         public init() {}
