@@ -6,6 +6,7 @@ public struct GradientCheck: CustomStringConvertible {
     public var error = 0.0
     /// Input and element with the largest error.
     public var worst: (input: Int, element: Int, analytic: Double, numeric: Double)?
+    /// Number of checked elements.
     public var elements = 0
     public var description: String {
         guard let w = worst else { return "error \(error) over \(elements) elements" }

@@ -4,9 +4,11 @@ import NSTMTensor
 ///
 /// Its path ("blocks.3.update.gate.weight") identifies it in gradients, optimizer state, files and logs.
 public final class Parameter {
+    /// Path of the parameter.
     public let path: String
     /// Position in the order of declaration within its model.
     public let index: Int
+    /// Current value.
     @exclusivity(unchecked) public var value: Tensor
     /// A frozen parameter is a constant on the tape.
     @exclusivity(unchecked) public var isTrainable = true
@@ -14,6 +16,7 @@ public final class Parameter {
     public let decays: Bool
     /// Factor of the learning rate.
     public let learningRateScale: Double
+    /// Upper bound of the scaled learning rate.
     public let maxLearningRate: Double
     /// The axis that indexes the states of a layer, which is resized with their number; nil: none.
     public let stateAxis: Int?

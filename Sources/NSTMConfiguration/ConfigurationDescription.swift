@@ -11,8 +11,9 @@ public struct ConfigurationField: Sendable, Equatable {
     public let choices: [String]
     /// The setting with which the key is read, such as `against: states`; nil: it always is.
     public internal(set) var condition: String?
-    /// Whether the default and the range depend on the scope.
+    /// Whether the default depends on the scope.
     public internal(set) var defaultDependsOnScope = false
+    /// Whether the range depends on the scope.
     public internal(set) var rangeDependsOnScope = false
 }
 

@@ -7,6 +7,8 @@ public protocol PassObserver: AnyObject {
     /// Whether the observer requests a value.
     /// - Parameter path: path of the module that reports it.
     func wants(_ name: String, at path: String) -> Bool
+    /// Receives a requested value.
+    /// - Parameter path: path of the module that reports it.
     func observe(_ name: String, _ value: Tensor, at path: String)
 }
 

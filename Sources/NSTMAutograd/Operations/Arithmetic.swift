@@ -9,6 +9,7 @@ extension Variable {
     @inline(never) private static func fitByBroadcasting(_ op: StaticString, _ a: Variable, _ b: Variable) {
         if Shape.broadcast(a.shape, b.shape) == nil { nstmFatal(.broadcast(op: "\(op)", a.shape, b.shape), at: path(of: a, b)) }
     }
+    /// The elementwise sum, with broadcasting.
     public static func + (a: Variable, b: Variable) -> Variable {
         fit("add", a, b)
         if a.shape == b.shape {
@@ -22,6 +23,7 @@ extension Variable {
             gradients.add(1, g.sum(to: shapes.pointee.1))
         }
     }
+    /// The elementwise difference, with broadcasting.
     public static func - (a: Variable, b: Variable) -> Variable {
         fit("subtract", a, b)
         return record("subtract", a, b, value: a.value - b.value, saving: (a.shape, b.shape)) { g, shapes, gradients in
@@ -29,6 +31,7 @@ extension Variable {
             gradients.add(1, (-g).sum(to: shapes.pointee.1))
         }
     }
+    /// The elementwise product, with broadcasting.
     public static func * (a: Variable, b: Variable) -> Variable {
         fit("multiply", a, b)
         if a.shape == b.shape {
@@ -44,6 +47,7 @@ extension Variable {
             gradients.add(1, (g * x).sum(to: y.shape))
         }
     }
+    /// The elementwise quotient, with broadcasting.
     public static func / (a: Variable, b: Variable) -> Variable {
         fit("divide", a, b)
         return record("divide", a, b, value: a.value / b.value, saving: (a.value, b.value)) { g, saved, gradients in
@@ -58,11 +62,17 @@ extension Variable {
             gradients.add(0, g.affine(alpha.pointee))
         }
     }
+    /// The sum of each element and a number.
     public static func + (a: Variable, b: Double) -> Variable { a.affine(1, b) }
+    /// The difference of each element and a number.
     public static func - (a: Variable, b: Double) -> Variable { a.affine(1, -b) }
+    /// The difference of a number and each element.
     public static func - (a: Double, b: Variable) -> Variable { b.affine(-1, a) }
+    /// The product of each element and a number.
     public static func * (a: Variable, b: Double) -> Variable { a.affine(b) }
+    /// The product of a number and each element.
     public static func * (a: Double, b: Variable) -> Variable { b.affine(a) }
+    /// The quotient of each element and a number.
     public static func / (a: Variable, b: Double) -> Variable { a.affine(1 / b) }
     public static prefix func - (a: Variable) -> Variable { a.affine(-1) }
 

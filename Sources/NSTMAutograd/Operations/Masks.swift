@@ -3,17 +3,29 @@ import NSTMTensor
 // Comparisons return masks, which are tensors and have no gradient.
 
 extension Variable {
+    /// A mask of the elements where `a` equals `b`, with broadcasting.
     public static func .== (a: Variable, b: Variable) -> Tensor { a.value .== b.value }
+    /// A mask of the elements where `a` differs from `b`, with broadcasting.
     public static func .!= (a: Variable, b: Variable) -> Tensor { a.value .!= b.value }
+    /// A mask of the elements where `a` is less than `b`, with broadcasting.
     public static func .< (a: Variable, b: Variable) -> Tensor { a.value .< b.value }
+    /// A mask of the elements where `a` is at most `b`, with broadcasting.
     public static func .<= (a: Variable, b: Variable) -> Tensor { a.value .<= b.value }
+    /// A mask of the elements where `a` is greater than `b`, with broadcasting.
     public static func .> (a: Variable, b: Variable) -> Tensor { a.value .> b.value }
+    /// A mask of the elements where `a` is at least `b`, with broadcasting.
     public static func .>= (a: Variable, b: Variable) -> Tensor { a.value .>= b.value }
+    /// A mask of the elements where `a` equals a number.
     public static func .== (a: Variable, b: Double) -> Tensor { a.value .== b }
+    /// A mask of the elements where `a` differs from a number.
     public static func .!= (a: Variable, b: Double) -> Tensor { a.value .!= b }
+    /// A mask of the elements where `a` is less than a number.
     public static func .< (a: Variable, b: Double) -> Tensor { a.value .< b }
+    /// A mask of the elements where `a` is at most a number.
     public static func .<= (a: Variable, b: Double) -> Tensor { a.value .<= b }
+    /// A mask of the elements where `a` is greater than a number.
     public static func .> (a: Variable, b: Double) -> Tensor { a.value .> b }
+    /// A mask of the elements where `a` is at least a number.
     public static func .>= (a: Variable, b: Double) -> Tensor { a.value .>= b }
 
     /// Elements of `a` where the mask is true and of `b` where it is not; all three broadcast.

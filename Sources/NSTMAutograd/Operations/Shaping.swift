@@ -3,16 +3,19 @@ import NSTMTensor
 // Views, joins and reductions.
 
 extension Variable {
+    /// The same elements in another shape; one size may be −1 and is then inferred.
     public func reshaped(_ dims: [Int]) -> Variable {
         record("reshape", self, value: value.reshaped(dims), saving: shape) { g, shape, gradients in
             gradients.add(0, g.reshaped(shape.pointee))
         }
     }
+    /// The variable with two axes exchanged.
     public func transposed(_ a: Int = -2, _ b: Int = -1) -> Variable {
         record("transpose", self, value: value.transposed(a, b), saving: (a, b)) { g, axes, gradients in
             gradients.add(0, g.transposed(axes.pointee.0, axes.pointee.1))
         }
     }
+    /// The variable with its axes in another order.
     public func permuted(_ axes: [Int]) -> Variable {
         var inverse = axes
         for (i, a) in axes.enumerated() { inverse[shape.normalized(axis: a)] = i }
@@ -49,23 +52,27 @@ extension Variable {
     public func split(axis: Int, into count: Int) -> [Variable] { split(axis: axis, shape.equalParts(axis, count)) }
     /// Cuts an axis into at most `count` pieces of one length, of which the last may be shorter (as `torch.chunk`).
     public func chunks(axis: Int, _ count: Int) -> [Variable] { split(axis: axis, shape.chunks(axis: axis, count)) }
+    /// The variable without an axis of size 1.
     public func squeezed(axis: Int) -> Variable {
         let a = shape.normalized(axis: axis)
         return record("squeeze", self, value: value.squeezed(axis: a), saving: a) { g, axis, gradients in
             gradients.add(0, g.unsqueezed(axis: axis.pointee))
         }
     }
+    /// The variable with an axis of size 1 inserted before the given position (−1: at the end).
     public func unsqueezed(axis: Int) -> Variable {
         let a = axis < 0 ? axis + shape.rank + 1 : axis
         return record("expand", self, value: value.unsqueezed(axis: a), saving: a) { g, axis, gradients in
             gradients.add(0, g.squeezed(axis: axis.pointee))
         }
     }
+    /// The variable with axes of size 1 (and missing leading axes) repeated to fill a shape.
     public func broadcast(to target: Shape) -> Variable {
         record("broadcast", self, value: value.broadcast(to: target), saving: shape) { g, shape, gradients in
             gradients.add(0, g.sum(to: shape.pointee))
         }
     }
+    /// Concatenates variables whose shapes differ at most along that axis.
     public static func concatenate(_ parts: [Variable], axis: Int) -> Variable {
         if parts.count == 1 { return parts[0] }
         let a = parts[0].shape.normalized(axis: axis)
@@ -93,6 +100,9 @@ extension Variable {
             })
     }
 
+    /// Sum over axes (all when nil).
+    ///
+    /// A reduced axis disappears unless `keepDims`.
     public func sum(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         let from = shape
         let reduced = Set((axes ?? Array(0..<from.rank)).map { from.normalized(axis: $0) })
@@ -103,6 +113,9 @@ extension Variable {
             gradients.add(0, g.reshaped(shapes.pointee.0).broadcast(to: shapes.pointee.1))
         }
     }
+    /// Mean over axes (all when nil).
+    ///
+    /// A reduced axis disappears unless `keepDims`.
     public func mean(axes: [Int]? = nil, keepDims: Bool = false) -> Variable {
         let s = sum(axes: axes, keepDims: keepDims)
         return s * (Double(s.shape.count) / Double(max(1, shape.count)))

@@ -31,6 +31,7 @@ public struct MNIST: Dataset {
     public let shift: Int
     /// Split that `evaluationBatches` uses.
     public let evaluation: Split
+    /// Digest of the content of the dataset.
     public let fingerprint: String
     public let inputKind: InputKind
     public let targetKind = TargetKind.classes(count: MNIST.classes)

@@ -13,6 +13,7 @@ public struct NoisyDataset: Dataset {
     public let noise: InputNoise
     /// Seed of the noise.
     public let seed: Int
+    /// Digest of the content of the dataset.
     public let fingerprint: String
 
     public var name: String { clean.name }

@@ -23,12 +23,14 @@ extension Tensor {
         }
         return reshaped(Shape(dims))
     }
+    /// The same elements in another shape with the same number of elements.
     public func reshaped(_ new: Shape) -> Tensor {
         guard new.count == count else { nstmFatal(.reshape(from: shape, to: new.dims)) }
         if new == shape { return self }
         let dense = contiguous()
         return dense.view(new, Tensor.denseStrides(new))
     }
+    /// The elements in row-major order, with one axis.
     public func flattened() -> Tensor { reshaped([count] as Shape) }
 
     /// The tensor with its axes in another order.

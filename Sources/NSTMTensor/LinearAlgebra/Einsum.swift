@@ -1,12 +1,20 @@
 /// The operations that `einsum` needs of its operands.
 package protocol EinsumOperand {
+    /// Sizes of the axes.
     var shape: Shape { get }
+    /// The operand with its axes in another order.
     func permuted(_ axes: [Int]) -> Self
+    /// The operand in another shape.
     func reshaped(_ dims: [Int]) -> Self
+    /// The operand with an axis of size 1 inserted.
     func unsqueezed(axis: Int) -> Self
+    /// Sum over axes.
     func sum(axes: [Int]?, keepDims: Bool) -> Self
+    /// The diagonal of two axes, as the last axis.
     func diagonal(_ a: Int, _ b: Int) -> Self
+    /// The product of the matrices in the last two axes.
     func matmul(_ other: Self, transposeSelf: Bool, transposeOther: Bool) -> Self
+    /// The elementwise product, with broadcasting.
     static func * (a: Self, b: Self) -> Self
 }
 

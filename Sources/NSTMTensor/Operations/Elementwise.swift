@@ -112,11 +112,17 @@ extension Tensor {
         return distance
     }
 
+    /// The elementwise sum, with broadcasting.
     public static func + (a: Tensor, b: Tensor) -> Tensor { zip(NSTM_ADD, a, b, name: "add") }
+    /// The elementwise difference, with broadcasting.
     public static func - (a: Tensor, b: Tensor) -> Tensor { zip(NSTM_SUB, a, b, name: "subtract") }
+    /// The elementwise product, with broadcasting.
     public static func * (a: Tensor, b: Tensor) -> Tensor { zip(NSTM_MUL, a, b, name: "multiply") }
+    /// The elementwise quotient, with broadcasting.
     public static func / (a: Tensor, b: Tensor) -> Tensor { zip(NSTM_DIV, a, b, name: "divide") }
+    /// The elementwise maximum, with broadcasting; NaN if one is NaN.
     public static func maximum(_ a: Tensor, _ b: Tensor) -> Tensor { zip(NSTM_MAX, a, b, name: "maximum") }
+    /// The elementwise minimum, with broadcasting; NaN if one is NaN.
     public static func minimum(_ a: Tensor, _ b: Tensor) -> Tensor { zip(NSTM_MIN, a, b, name: "minimum") }
 
     /// alpha · x + beta, element by element.

@@ -21,10 +21,15 @@ extension Tensor {
     ///
     /// Operands of all comparisons have one type.
     public static func .== (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_EQ, a, b, name: "equal") }
+    /// A mask of the elements where `a` differs from `b`, with broadcasting; true for NaN.
     public static func .!= (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_NE, a, b, name: "not equal") }
+    /// A mask of the elements where `a` is less than `b`, with broadcasting; false for NaN.
     public static func .< (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_LT, a, b, name: "less") }
+    /// A mask of the elements where `a` is at most `b`, with broadcasting; false for NaN.
     public static func .<= (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_LE, a, b, name: "less or equal") }
+    /// A mask of the elements where `a` is greater than `b`, with broadcasting; false for NaN.
     public static func .> (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_LT, b, a, name: "greater") }
+    /// A mask of the elements where `a` is at least `b`, with broadcasting; false for NaN.
     public static func .>= (a: Tensor, b: Tensor) -> Tensor { compare(NSTM_LE, b, a, name: "greater or equal") }
 
     /// A number as an operand for this tensor: in its type if that can represent it, otherwise both in float64 (int32 with 0.5).
@@ -44,11 +49,17 @@ extension Tensor {
         let (x, y) = beside(number)
         return op(x, y)
     }
+    /// A mask of the elements where `a` equals a number.
     public static func .== (a: Tensor, b: Double) -> Tensor { a.compare(b, .==) }
+    /// A mask of the elements where `a` differs from a number.
     public static func .!= (a: Tensor, b: Double) -> Tensor { a.compare(b, .!=) }
+    /// A mask of the elements where `a` is less than a number.
     public static func .< (a: Tensor, b: Double) -> Tensor { a.compare(b, .<) }
+    /// A mask of the elements where `a` is at most a number.
     public static func .<= (a: Tensor, b: Double) -> Tensor { a.compare(b, .<=) }
+    /// A mask of the elements where `a` is greater than a number.
     public static func .> (a: Tensor, b: Double) -> Tensor { a.compare(b, .>) }
+    /// A mask of the elements where `a` is at least a number.
     public static func .>= (a: Tensor, b: Double) -> Tensor { a.compare(b, .>=) }
 
     private static func combine(_ op: nstm_logic, _ a: Tensor, _ b: Tensor, name: String) -> Tensor {
@@ -69,7 +80,9 @@ extension Tensor {
 
     /// Logic of masks (bool, or uint8 of which every value but 0 is true).
     public static func .& (a: Tensor, b: Tensor) -> Tensor { combine(NSTM_AND, a, b, name: "and") }
+    /// The elementwise logical or of masks.
     public static func .| (a: Tensor, b: Tensor) -> Tensor { combine(NSTM_OR, a, b, name: "or") }
+    /// The elementwise exclusive or of masks.
     public static func .^ (a: Tensor, b: Tensor) -> Tensor { combine(NSTM_XOR, a, b, name: "exclusive or") }
     public static prefix func .! (a: Tensor) -> Tensor { combine(NSTM_XOR, a, .scalar(1, dtype: .bool), name: "not") }
 

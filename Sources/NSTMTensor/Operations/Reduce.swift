@@ -83,6 +83,9 @@ extension Tensor {
         return sum(over: mask, keepDims: true).reshaped(target)
     }
 
+    /// Mean over axes (all when nil).
+    ///
+    /// A reduced axis disappears unless `keepDims`.
     public func mean(axes: [Int]? = nil, keepDims: Bool = false) -> Tensor {
         let s = sum(axes: axes, keepDims: keepDims)
         return s.affine(Double(s.count) / Double(max(1, count)))
