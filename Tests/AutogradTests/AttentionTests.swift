@@ -6,7 +6,7 @@ import Testing
 @Suite struct AttentionTests {
     /// Attention from matrix products and exponentials: p = visible·exp(q·k/√d + bias) over its sum.
     ///
-    /// Scores are small here, so no maximum is taken off; a row that sees nothing is divided by 1.
+    /// Scores are small here, so no maximum is subtracted; a row without visible keys is divided by 1.
     private func naive(
         _ qkv: Variable, heads: Int, mask: AttentionMask, queries: Int, bias: Variable?
     ) -> Variable {
@@ -119,12 +119,12 @@ import Testing
             let y = evaluate([x]) { $1[0].attention(heads: 1, mask: .causal) }
             #expect(y.value.doubles().allSatisfy { $0.isFinite })
             #expect(y.gradients[0].doubles().allSatisfy { $0.isFinite })
-            // The first query sees one key only.
+            // The first query attends to one key only.
             #expect(difference(y.value.slice(axis: 1, 0..<1), x.slice(axis: 1, 0..<1).slice(axis: 2, 8..<12)) < 1e-6)
         }
     }
 
-    /// A NaN in a query reaches its output: a row that is all NaN is not a row that sees nothing.
+    /// A NaN in a query makes its output NaN: a row of NaN scores is not a row without visible keys.
     @Test func showsNaN() {
         for type in [DType.float32, .float64] {
             var x = Tensor.ones([1, 3, 6], dtype: .float64)
@@ -135,7 +135,7 @@ import Testing
         }
     }
 
-    /// Many sequences and heads at once give the same bits as one by one.
+    /// Many sequences and heads together are bit-identical to single ones.
     @Test func sequencesDoNotMix() {
         var random = TestRandom(5)
         let x = random.tensor([5, 9, 18]).cast(to: .float32)

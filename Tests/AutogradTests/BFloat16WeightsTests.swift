@@ -48,7 +48,7 @@ import Testing
         #expect(zip(active.doubles(), want.doubles()).allSatisfy { abs($0 - $1) <= 1e-6 })
     }
 
-    /// A row has the same bits by itself and among others, whatever the number of threads.
+    /// The result of a row does not depend on other rows or on the number of threads, bit for bit.
     @Test func rowsAreByThemselves() {
         let x = Tensor.normal([64, 96], key: RandomKey(4)), w = Tensor.normal([130, 96], key: RandomKey(5))
         let all = linear(x, w)
@@ -63,7 +63,7 @@ import Testing
         }
     }
 
-    /// What is no matrix of float32, or not of this model, is taken from the parameters.
+    /// Parameters that are no float32 matrices, or of another model, are used as they are.
     @Test func othersAreTheParameters() {
         let p = Parameter(path: "weight", index: 0, value: .normal([3, 4], key: RandomKey(6), dtype: .float64), decays: true)
         let x = Tensor.normal([2, 4], key: RandomKey(7), dtype: .float64)
@@ -81,7 +81,7 @@ import Testing
         #expect(BFloat16Weights(of: [p]).byteCount == 64 * 24 * 2)
     }
 
-    /// No gradient would come to them.
+    /// The weights would have no gradient.
     @Test func recordingIsRefused() async {
         await #expect(processExitsWith: .failure) {
             _ = ForwardContext(.train, weights: BFloat16Weights(of: []))

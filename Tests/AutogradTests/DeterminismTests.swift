@@ -2,7 +2,7 @@ import NSTMAutograd
 import NSTMTensor
 import Testing
 
-/// These run in processes of their own: elsewhere other tests take the thread pool and the allocator at the same time.
+/// These tests run in child processes, because other tests use the thread pool and the allocator at the same time.
 @Suite struct DeterminismTests {
     /// Values and gradients of every fused operation, at sizes that several threads share.
     private static func results(_ type: DType) -> [[UInt64]] {
@@ -77,7 +77,7 @@ import Testing
         }
     }
 
-    /// After the first steps a training step takes nothing from the system and leaves nothing behind.
+    /// After the first steps a training step allocates nothing from the system and leaks nothing.
     @Test func stepsAreSteadyInMemory() async {
         await #expect(processExitsWith: .success) {
             let before = MemoryUse.current.live

@@ -2,7 +2,7 @@ import NSTMAutograd
 import NSTMTensor
 import Testing
 
-/// Fused operations against the same thing composed of primitive ones: values and all gradients.
+/// Fused operations against compositions of primitive ones: values and all gradients.
 @Suite struct FusedTests {
     private typealias Body = (ForwardContext, [Variable]) -> Variable
 
@@ -10,7 +10,7 @@ import Testing
         difference(evaluate(inputs, fused), evaluate(inputs, naive)) < tolerance
     }
 
-    /// Sizes that cross the blocks in which rows are worked on.
+    /// Sizes that cross the blocks in which rows are processed.
     private static let sizes: [[Int]] = [[7, 5], [3000, 9], [2, 20_000], [2, 3, 1]]
 
     private func activated(_ x: Variable, _ activation: Activation) -> Variable {

@@ -67,7 +67,7 @@ import Testing
             write: x[1], gate: c.gated ? x[x.count - 1] : nil, keys: x[2], values: x[3],
             bias: x.count > (c.gated ? 5 : 4) ? x[4] : nil, heads: c.heads, chunk: c.chunk)
     }
-    /// By definition a weight that is exactly 0 has no gradient: routing it costs nothing.
+    /// By definition a weight that is exactly 0 has no gradient, so that it can be skipped.
     private func routed(_ write: Tensor, _ gradient: Tensor) -> Tensor {
         Tensor(zip(write.doubles(), gradient.doubles()).map { $0 == 0 ? 0 : $1 }, gradient.shape)
     }
@@ -136,7 +136,7 @@ import Testing
         }
     }
 
-    /// States with a bias of −∞ are neither read nor written, whatever is in them: bit for bit.
+    /// States with a bias of −∞ are neither read nor written, whatever they contain, bit for bit.
     @Test(arguments: [DType.float32, .float64]) func inactiveStates(_ type: DType) {
         for c in [Case(T: 9, N: 4, chunk: 4), Case(T: 6, heads: 1, d: 16, N: 4)] {
             let D = c.heads * c.d, hidden = [1, 3]
@@ -167,7 +167,7 @@ import Testing
                     }
                 }
             }
-            // The others are as if the inactive ones did not exist.
+            // The others do not depend on the inactive ones.
             let rest = [0, 2].map { Int32($0) }
             func picked(_ t: Tensor, _ axis: Int) -> Tensor {
                 Tensor.stack(rest.map { t.select(axis: axis, Int($0)) }, axis: axis)
@@ -182,7 +182,7 @@ import Testing
         }
     }
 
-    /// Nothing active: reads are 0, states stay.
+    /// Without active states reads are 0 and states are unchanged.
     @Test func noActiveState() {
         let c = Case(T: 4)
         var x = inputs(c)
@@ -227,7 +227,7 @@ import Testing
         #expect(difference(split, whole) < 1e-12)
     }
 
-    /// The length of a chunk is a matter of memory only.
+    /// The length of a chunk affects only memory.
     @Test func chunksDoNotMatter() {
         var c = Case(T: 23, d: 16)
         let x = inputs(c), first = evaluate(x) { scan($1, c).output }

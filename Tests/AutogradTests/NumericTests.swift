@@ -3,7 +3,7 @@ import NSTMAutograd
 import NSTMTensor
 import Testing
 
-/// What the grid of operations does not look at: gradients at special points, and precision in float32.
+/// Gradients at special points, and precision in float32, which the grid of operations does not cover.
 @Suite struct NumericTests {
     private func gradient(_ x: [Double], _ shape: Shape? = nil, _ body: (Variable) -> Variable) -> [Double] {
         let c = ForwardContext(.train), v = c.input(Tensor(x, shape ?? [x.count]))
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    /// A confident and right answer: what is left of the loss and of its gradient keeps the precision of float32.
+    /// For a confident correct prediction the small loss and its gradient have the precision of float32.
     @Test func confidentBinaryCrossEntropy() {
         for x in stride(from: Float(-80), through: 80, by: 0.37) {
             for y in [Float(0), 1] {

@@ -2,7 +2,7 @@ import NSTMAutograd
 import NSTMTensor
 import Testing
 
-/// The heads of a pointer against shift matrices, a machine with whole numbers, and what must hold of distributions.
+/// The heads of a pointer against shift matrices, against a pair of counters, and the invariants of distributions.
 @Suite struct PointerScanTests {
     private struct Heads {
         let writes: Tensor, reads: Tensor
@@ -74,7 +74,7 @@ import Testing
             #expect(row(w) == (0...n).map { $0 == write ? 1 : 0 }, "write head after token \(i)")
             if let read { #expect(row(r) == (0...n).map { $0 == read ? 1 : 0 }, "read head after token \(i)") }
         }
-        // The case is no empty one: both heads have been far out.
+        // The case is not trivial: both heads have moved far.
         #expect(positions.contains { $0.0 > 100 } && positions.contains { ($0.1 ?? 0) > 50 })
     }
     /// Weights are nonnegative, their sum is at most 1, and lost weight has moved beyond the last position.
@@ -89,7 +89,7 @@ import Testing
         #expect(sums[399] < 1e-6 && (0..<8).allSatisfy { abs(sums[$0] - 1) < 1e-12 })
     }
     /// Sequences with different positions in use do not influence each other.
-    @Test func placesOfEachSequence() {
+    @Test func positionsOfEachSequence() {
         let a = shares([2, 7, 2], "a"), e = shares([2, 7, 5], "e"), orders: [[Int32]] = [[0, 1, 4], [0, 2, 3]]
         let both = scan(a, e, rest(2, 5), orders)
         for b in 0..<2 {

@@ -2,7 +2,7 @@ import NSTMAutograd
 import NSTMTensor
 import Testing
 
-/// Whatever is recorded, `checkpointed` changes no bit of it.
+/// `checkpointed` does not change a bit of any result.
 @Suite struct RecomputationTests {
     /// Everything a pass gives: values, gradients of inputs and parameters, losses and metrics by name.
     private struct Outcome: Equatable {
@@ -105,7 +105,7 @@ import Testing
         #expect(gradients.paths == ["g"])
     }
 
-    /// Nothing recorded goes in: parameters inside still get their gradients, and without any there is nothing to do.
+    /// Without recorded inputs, parameters inside still have gradients; without parameters nothing is recorded.
     @Test func emptyAndConstantInputs() {
         let c = ForwardContext(.train), w = weight
         #expect(c.checkpointed([]) { _, _ in [] }.isEmpty)
@@ -147,7 +147,7 @@ import Testing
         #expect(same(y.value, Variable(x.value).exp().value) && c.tape.count == 0)
     }
 
-    /// A pass that is dropped without backward leaves nothing behind, nor does one that has run.
+    /// Neither a pass without a backward pass nor a complete one leaks memory.
     @Test(arguments: [false, true]) func nothingIsLeftBehind(_ backward: Bool) {
         weak var tape: Tape?
         do {
@@ -163,7 +163,7 @@ import Testing
         #expect(tape == nil)
     }
 
-    /// What the part computes on the way is gone when it has run, and comes back when backward gets there.
+    /// Intermediate results of the part are freed after it, and recomputed in the backward pass.
     @Test func memoryDrops() async {
         await #expect(processExitsWith: .success) {
             func peak(_ recompute: Bool) -> Int {

@@ -65,7 +65,7 @@ import Testing
         let begun = gru(x, u, b, Variable(.zeros([B, H], dtype: type)))
         #expect(difference(x.gruScan(recurrent: u, bias: b).hidden.value, begun[T].value) <= bound)
     }
-    /// Also when only some of the outputs are asked, and with inputs that are views.
+    /// Also with gradients of only some outputs, and with inputs that are views.
     @Test func partsOfTheGradient() {
         let inputs = [random([2, 8, 4], "x"), random([8, 2], "u")]
         for pick in 0..<3 {
@@ -80,7 +80,7 @@ import Testing
             #expect(difference(fused, loop) <= 1e-12)
         }
     }
-    /// Sequences do not see each other, however they are shared out.
+    /// Sequences are independent of each other and of their distribution over threads.
     @Test func sequencesAreAlone() {
         let x = random([33, 9, 64], "x", .float32), u = random([64, 16], "u", .float32)
         let all = Variable(x).lstmScan(recurrent: Variable(u)).output.value

@@ -49,7 +49,7 @@ import Testing
             #expect(bits(one.readWeights) == bits(whole.readWeights.slice(axis: 2, t..<t + 1).contiguous()))
         }
         #expect(bits(k.value) == bits(whole.keys.value) && bits(v.value) == bits(whole.values.value))
-        // What went in is still what it was.
+        // The inputs are unchanged.
         #expect(bits(keys) == bits(input([B, N, D], "keys", type)) && bits(values) == bits(input([B, N, D], "values", type)))
     }
 }

@@ -84,8 +84,8 @@ import Testing
         #expect((x * 2).gradients(of: [x])[0]!.doubles() == [2, 2])
     }
 
-    /// What a derivative captures must cost nothing in a pass that records nothing.
-    @Test func aDerivativeThatNobodyWantsIsNotMade() {
+    /// The captures of a derivative must have no cost in a pass that is not recorded.
+    @Test func unusedDerivativesAreNotCreated() {
         var made = 0
         func derivative() -> Derivative {
             made += 1
@@ -132,8 +132,7 @@ import Testing
         #expect(g[b]?.item() == 7 && g["b"]?.item() == 7 && g[last]?.item() == 1 && g[a]?.item() == 8)
     }
 
-    /// Operations that keep what their way back needs on the tape: recorded, and with a tape that looks at every value, for which
-    /// they go another form.
+    /// Operations that save tensors on the tape; a tape that checks every value uses another code path for them.
     private func keepingOperations(_ c: ForwardContext) -> (inputs: [Variable], loss: Variable) {
         var random = TestRandom(3)
         let x = c.input(random.tensor([2, 5, 12])), w = c.input(random.tensor([12, 12])), b = c.input(random.tensor([12]))
@@ -161,8 +160,8 @@ import Testing
         }
         #expect(results[0] == results[1] && results[0].allSatisfy { $0 != nil })
     }
-    /// A tape gives back what its operations keep, whether backward passed all of them, some, or none.
-    @Test func tapesGiveBackWhatTheyKept() async {
+    /// A tape frees saved values, whether the backward pass has visited all operations, some, or none.
+    @Test func tapesFreeSavedValues() async {
         await #expect(processExitsWith: .success) {
             let tests = TapeTests(), before = MemoryUse.current.live
             for form in 0..<3 {
@@ -176,7 +175,7 @@ import Testing
         }
     }
 
-    /// What an operation saved is freed when backward has passed it, not when the tape goes.
+    /// Saved values are freed during the backward pass, not with the tape.
     @Test func savedTensorsAreFreedOnTheWay() {
         final class Token {}
         weak var saved: Token?
@@ -273,7 +272,7 @@ import Testing
         }
         #expect(message(r).contains("log in 'blocks.3': first non-finite value at index 2 of shape [2, 2]"))
     }
-    /// The operation at issue is the one named, and its path, not the one that happens to receive the gradient.
+    /// The error names the operation that caused the issue and its path, not the one that receives the gradient.
     @Test func nonFiniteGradientsAreNamed() async {
         let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             let c = ForwardContext(.train)
@@ -285,7 +284,7 @@ import Testing
         }
         #expect(message(r).contains("sqrt in 'second': first non-finite gradient at index 1 of shape [2]"))
     }
-    /// Also when it goes straight into a parameter.
+    /// Also for gradients of parameters.
     @Test func nonFiniteLeafGradientsAreNamed() async {
         let r = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             let c = ForwardContext(.train)

@@ -4,7 +4,7 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-/// What the models say they cost is what the kernels count.
+/// The stated cost of the models equals the counted work.
 @Suite struct CostTests {
     @Test(arguments: Peer.all, [DType.float32, .float64]) func reportedIsCounted(_ peer: Peer, _ dtype: DType) {
         let m = peer.built(dtype: dtype), context = ForwardContext(.evaluate)

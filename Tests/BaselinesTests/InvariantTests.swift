@@ -5,7 +5,7 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-/// What holds for every model that is compared with.
+/// Invariants of every baseline.
 @Suite struct InvariantTests {
     @Test(arguments: Peer.all) func anySplitGivesTheSame(_ peer: Peer) {
         let m = peer.built(), x = tokens([2, 37]), context = ForwardContext(.evaluate)
@@ -112,7 +112,7 @@ import Testing
         #expect(late <= 1.5 * early)
     }
 
-    /// What sources insist on: what does not decay though it is a matrix, and what learns at another rate.
+    /// Exceptions in the papers: matrices without weight decay, and parameters with another learning rate.
     @Test func parametersOfStateSpacesAreTreatedApart() throws {
         func names(_ peer: String, _ which: (Parameter) -> Bool) throws -> [String] {
             let m = try #require(Peer.all.first { $0.testDescription == peer }).built(layers: 1)
@@ -131,8 +131,8 @@ import Testing
         #expect(try undecayed("hyena").filter { $0.hasPrefix("filter.") }.count == 4)
         #expect(try undecayed("transformer").isEmpty)
     }
-    /// Step sizes and decays start where the papers put them.
-    @Test func beginnings() throws {
+    /// Initial step sizes and decays are those of the papers.
+    @Test func initialValues() throws {
         var shape = ModelConfiguration(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
         shape.width = 64
         shape.layers = 2
@@ -155,7 +155,7 @@ import Testing
         let rwkv = RWKV(ParameterBuilder(seed: 1, dtype: .float64), shape)
         let decay = try values(rwkv, "decay"), last = try values(rwkv, "decay", block: 1)
         #expect(decay[0] == -5 && decay[63] == 3 && last[0] == -5 && last[63] == 3 && last[30] < decay[30])
-        // Zero maps: at first every block passes on what it gets.
+        // Zero maps: initially every block is the identity.
         #expect(try values(rwkv, "output.weight").allSatisfy { $0 == 0 })
         let head = try #require(rwkv.parameters["head.weight"]).value.cast(to: .float64)
         let gram = head.matmul(head, transposeOther: true)

@@ -6,7 +6,7 @@ import NSTMTensor
 import NSTMTraining
 import Testing
 
-/// The same weights give what PyTorch's modules give (Tests/Golden/make_baselines_golden.py).
+/// The same weights give the results of PyTorch's modules (Tests/Golden/make_baselines_golden.py).
 @Suite struct PyTorchTests {
     private struct ModelGolden: Decodable {
         let tokens: GoldenTensor, targets: GoldenTensor, logits: GoldenTensor, loss: Double, gradients: [String: GoldenTensor]

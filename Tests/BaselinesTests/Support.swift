@@ -6,7 +6,7 @@ import NSTMTensor
 @_exported import TestSupport
 import Testing
 
-/// One way to build a model that is compared with.
+/// A baseline model to build.
 struct Peer: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let make: @Sendable (ParameterBuilder, ModelConfiguration) -> SequenceModel
@@ -15,7 +15,7 @@ struct Peer: Sendable, CustomTestStringConvertible {
         testDescription = name
         self.make = make
     }
-    /// Small, with parameters away from their beginnings.
+    /// A small model with parameters shifted away from their initial values.
     func built(width: Int = 8, layers: Int = 2, hidden: Int = 12, dtype: DType = .float64, seed: UInt64 = 1) -> SequenceModel {
         var shape = ModelConfiguration(input: .tokens(vocabulary: 7), output: .nextToken(vocabulary: 7))
         shape.width = width
@@ -30,7 +30,7 @@ struct Peer: Sendable, CustomTestStringConvertible {
         return model
     }
 
-    /// Of those that carry no more after many tokens than after one.
+    /// Baselines with a cache of constant size.
     static let bounded: [Peer] = [
         Peer("lstm") { LSTM($0, $1) }, Peer("lstm, forget bias") { LSTM($0, $1, forgetBias: 1) }, Peer("gru") { GRU($0, $1) },
         Peer("min-gru") { MinGRU($0, $1) },

@@ -308,7 +308,7 @@ import Testing
         #expect(read(["type": "sqare"]).issues[0].hasSuffix("known choices: none, square"))
     }
 
-    /// A description has every key that can be read, also those that a choice or a switch asks for.
+    /// A description has every key that can be read, also those that depend on a choice or a switch.
     @Test func descriptionsListEverySetting() {
         var registry = Registry<any Shape, Int>()
         registry.register(Square.self)

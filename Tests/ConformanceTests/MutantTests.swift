@@ -5,9 +5,9 @@ import NSTMTensor
 import NSTMTesting
 import Testing
 
-/// The kit finds each issue by the invariant that it breaks, and blames no other without reason.
+/// The kit reports each issue under the invariant that it breaks, and no unrelated ones.
 @Suite struct MutantTests {
-    /// - Parameter others: what the issue may break besides.
+    /// - Parameter others: other invariants that the issue may break.
     private func expect(
         _ report: ConformanceReport, breaks invariant: Invariant, _ others: Set<Invariant> = [],
         at location: SourceLocation = #_sourceLocation
@@ -46,7 +46,7 @@ import Testing
         expect(Conformance.check(updateRule: { Overstating($0, width: $1.width) }, quick), breaks: .costs)
         expect(Conformance.check(routing: { Overreaching($0, $1) }, quick), breaks: .costs)
     }
-    /// Nobody has to say what a strategy costs, and one that does is measured.
+    /// The cost of a strategy is optional, and is checked if it is stated.
     @Test func costsThatAreNotStated() {
         let silent = Conformance.check(updateRule: { Moving($0, width: $1.width) }, quick)
         #expect(silent.passed && "\(silent)".contains("8 costs: not stated"), "\(silent)")
@@ -77,7 +77,7 @@ import Testing
             routing: { Gates($0, $1) { z, _ in z - z.mean(axes: [1], keepDims: true) } }, quick)
         expect(report, breaks: .causality, [.splits])
     }
-    /// Only where it is training, and only in its values.
+    /// Only in training, and only in its values.
     @Test func aRoutingThatLooksAtTheBatchInTraining() {
         let report = Conformance.check(
             routing: {
@@ -117,7 +117,7 @@ import Testing
         expect(Conformance.check(updateRule: { Nostalgic($0, width: $1.width) }, quick), breaks: .checkpoints, [.inactivity])
     }
     /// None of the issues is in the code that the mutants share.
-    @Test func withoutSabotageEverythingHolds() {
+    @Test func unmodifiedCodePasses() {
         for report in [
             Conformance.check(updateRule: { Moving($0, width: $1.width) }, quick),
             Conformance.check(updateRule: { _, _ in Scanned { _, w in w * 0.5 } }, quick),

@@ -49,15 +49,15 @@ final class Gambling: Moving {
         return value.tanh() * (0.5 + RandomKey(1).uniform(calls))
     }
 }
-/// It is honest about what it costs: nothing is a product.
+/// Its stated cost is correct: it has no products.
 class Honest: Moving, StrategyCost {
     func multiplyAdds(_ pass: StatePass) -> Int { 0 }
 }
-/// It says a single product too many.
+/// Its stated cost is one product too high.
 final class Overstating: Honest {
     override func multiplyAdds(_ pass: StatePass) -> Int { pass.size.tokens == 20 ? 1 : 0 }
 }
-/// It says that it reaches more states than it does.
+/// Its stated number of reached states is too high.
 final class Overreaching: RoutingPolicy, RoutingCost {
     private let policy: TopKRouting
     init(_ parameters: ParameterBuilder, _ dimensions: LayerDimensions) {
@@ -69,7 +69,7 @@ final class Overreaching: RoutingPolicy, RoutingCost {
     func multiplyAdds(_ pass: StatePass) -> Int { policy.multiplyAdds(pass) }
     func reached(of active: Int) -> Int { min(3, active) }
 }
-/// It remembers the last token itself, not in the states.
+/// It stores the last token in itself instead of in the states.
 final class Remembering: Moving {
     private var last: Tensor?
     override func new(_ value: Variable, _ context: ForwardContext) -> Variable {
@@ -78,7 +78,7 @@ final class Remembering: Moving {
         return (value + before).tanh()
     }
 }
-/// It keeps something of every token.
+/// It stores data of every token.
 final class Collecting: Moving {
     private var all: [Tensor] = []
     override func new(_ value: Variable, _ context: ForwardContext) -> Variable {
@@ -86,7 +86,7 @@ final class Collecting: Moving {
         return value.tanh()
     }
 }
-/// What it does depends on what its parameter began as.
+/// Its results depend on the initial value of its parameter.
 final class Nostalgic: Moving {
     private let began: Tensor
     override init(_ parameters: ParameterBuilder, width: Int) {
@@ -96,7 +96,7 @@ final class Nostalgic: Moving {
     }
     override func new(_ value: Variable, _ context: ForwardContext) -> Variable { (value + context.constant(began)).tanh() }
 }
-/// It adds and never forgets.
+/// It adds without decay.
 final class Adding: StateUpdateRule {
     func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
         var next = states
@@ -129,7 +129,7 @@ final class Gates: RoutingPolicy {
         change(projection(tokens, context), context).sigmoid()
     }
 }
-/// A softmax over all states, active or not.
+/// A softmax over all states, including inactive ones.
 final class Crowded: RoutingPolicy {
     private let projection: Linear
     init(_ parameters: ParameterBuilder, _ dimensions: LayerDimensions) {
@@ -140,7 +140,7 @@ final class Crowded: RoutingPolicy {
     }
 }
 
-/// States move towards the mean of all states, active or not.
+/// States move towards the mean of all states, including inactive ones.
 final class Averaging: StateInteraction {
     private let rate: Parameter
     init(_ parameters: ParameterBuilder) { rate = parameters("rate", [1], .zeros) }
@@ -150,7 +150,7 @@ final class Averaging: StateInteraction {
         return next
     }
 }
-/// A content read that does not know which states are active.
+/// A content readout that ignores the activity.
 final class Gullible: StateReadout {
     func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
         let scores = (token.query.unsqueezed(axis: 1) * states.keys).sum(axes: [2]) / 3
@@ -158,7 +158,7 @@ final class Gullible: StateReadout {
     }
 }
 
-/// A layer that does something to its state after each part.
+/// A layer that changes its cache after each segment.
 final class Tampered: SequenceMixer {
     private let layer: NSTMLayer
     private let tamper: (inout MixerCache, ForwardContext) -> Void

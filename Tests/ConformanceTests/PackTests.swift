@@ -6,7 +6,7 @@ import NSTMTesting
 import ReservoirPack
 import Testing
 
-/// Strategies that use nothing but the public API: they keep the rules, and train by name.
+/// Strategies that use only the public API pass the checks and can be trained by name.
 @Suite struct PackTests {
     static var registries: Registries {
         var registries = Registries.standard

@@ -4,9 +4,9 @@ import NSTMModules
 import NSTMTesting
 import Testing
 
-/// The kit on everything that is registered, so that what is new is covered when it gets a name.
+/// The kit on all registered strategies, so that new ones are covered.
 @Suite struct StandardStrategyTests {
-    /// Rules that have a scan get the full stream; what runs token by token would take minutes.
+    /// Rules with a scan are checked with the full stream, which would take minutes token by token.
     private func options(_ name: String) -> Conformance.Options {
         let isStepwise = ["gru", "lstm", "slot-attention", "independent-mechanisms"].contains(name)
         return Conformance.Options(tokens: isStepwise ? 10_000 : 100_000)
@@ -28,7 +28,7 @@ import Testing
             #expect(report.passed, "\(report)")
         }
     }
-    /// What needs no state holds of a layer that reads both ways too, and the report says that the rest was not checked.
+    /// Invariants without a cache hold for a bidirectional layer too, and the report lists the ones that were not checked.
     @Test func bothDirections() {
         let report = Conformance.check(layer: { parameters, dimensions in
             func direction(_ name: String) -> NSTMLayer {

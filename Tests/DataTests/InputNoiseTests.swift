@@ -60,7 +60,7 @@ private struct Plain: Dataset {
         let mean = x.reduce(0, +) / Double(x.count)
         return (mean, (x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(x.count)).squareRoot())
     }
-    /// Whether `hits` of `count` is what chance p gives, to five standard deviations.
+    /// Whether `hits` of `count` agrees with probability p within five standard deviations.
     private func isLikely(_ hits: Int, of count: Int, _ p: Double) -> Bool {
         abs(Double(hits) - p * Double(count)) <= 5 * (p * (1 - p) * Double(count)).squareRoot()
     }
@@ -112,7 +112,7 @@ private struct Plain: Dataset {
     }
 
     /// Of 100 p tokens on average, which is 12 or 13 for 0.123; the first is never lost.
-    @Test(arguments: [0.004, 0.123, 0.5, 1]) func oneStretchIsLost(_ p: Double) throws {
+    @Test(arguments: [0.004, 0.123, 0.5, 1]) func oneSegmentIsLost(_ p: Double) throws {
         var lost = 0, firsts: Set<Int> = []
         for row in try tokens(.burst, p) {
             let hit = (0..<100).filter { row[$0] != clean[$0] }
@@ -196,7 +196,7 @@ private struct Plain: Dataset {
         #expect(whole == bytes(try batches(64)).flatMap(\.self))
         let some = bytes(try batches(64, limit: 3)), all = bytes(try batches(64))
         #expect(some == [all[0], all[all.count / 3], all[all.count * 2 / 3]])
-        // What a weak noise hits, a stronger one hits too.
+        // Elements changed by weak noise are also changed by stronger noise.
         guard [.replaced, .swapped].contains(kind) else { return }
         for (weak, strong) in zip(try tokens(kind, 0.1), try tokens(kind, 0.3)) {
             #expect((0..<100).allSatisfy { weak[$0] == clean[$0] || strong[$0] != clean[$0] })
@@ -219,7 +219,7 @@ private struct Plain: Dataset {
         #expect(throws: DatasetError.self) { try NoisyDataset(Plain(), InputNoise(.gaussian, strength: 0.1)) }
     }
 
-    /// Of an image and a question, each noise hits its own.
+    /// Of an image and a question, each noise changes only its own kind of input.
     @Test func severalInputs() throws {
         let both = Plain(inputKind: .streams([.features(width: 2), .tokens(vocabulary: 128)]), featureScale: FeatureScale())
         let clean = both.evaluationBatches(size: 100)[0].streams.map { $0.withBytes { Array($0) } }

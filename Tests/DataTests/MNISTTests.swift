@@ -314,7 +314,7 @@ extension DataTests {
         }
 
         /// Over many keys, every number is at every index with about the same frequency.
-        @Test func placesAreFair() {
+        @Test func permutationsAreFair() {
             let n = 10, keys = 4000
             var counts = [Int](repeating: 0, count: n * n)
             for seed in 0..<keys {

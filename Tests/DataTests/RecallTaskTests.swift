@@ -38,7 +38,7 @@ extension DataTests {
             }
         }
 
-        /// The first pair's gap is the first that is drawn, so it follows the power law itself.
+        /// The gap of the first pair is drawn first, so that it follows the power law exactly.
         ///
         /// Pearson's statistic has a mean of k − 1 and a variance of 2(k − 1); the bound is four deviations.
         @Test(arguments: [0.01, 1, -0.5]) func gapsFollowThePowerLaw(alpha: Double) throws {
@@ -120,7 +120,7 @@ extension DataTests {
             #expect(issues.contains { $0.contains("even") } && issues.contains { $0.contains("only 7 keys") })
         }
 
-        /// Right is what stands above all others; ties and what is not a number are wrong.
+        /// A token is correct if its logit is the strict maximum; ties and NaN are errors.
         @Test func correctTokensAreCounted() {
             let targets = Tensor([0, 2, -1, 1, 1, 2] as [Int32], [2, 3])
             let mask = Tensor([1, 1, 0, 1, 1, 1] as [Float], [2, 3])

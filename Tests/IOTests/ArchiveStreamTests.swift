@@ -4,8 +4,7 @@ import NSTMIO
 import NSTMTensor
 import Testing
 
-/// What a child process sends of a file is believed as little as the file: a child that a hostile file has taken over can send
-/// anything.
+/// Data from a child process is as untrusted as the file: a child under the control of a hostile file can send anything.
 struct ArchiveStreamTests {
     static let fileBytes = 100_000
     static let harm = "libhdf5 crashes or does not terminate when reading it"
@@ -41,7 +40,7 @@ struct ArchiveStreamTests {
         return (ends[0], ends[1])
     }
 
-    /// The archive that a stream stands for, or why there is none.
+    /// The archive in a stream, or the error.
     static func decoded(_ bytes: [UInt8]) throws -> Result<CheckpointArchive, CheckpointError> {
         let (own, other) = try socketPair(), stream = ArchiveStream(socket: own, path: "stream")
         let sent = DispatchSemaphore(value: 0)

@@ -3,7 +3,7 @@ import NSTMIO
 import NSTMTensor
 import Testing
 
-/// Damage of every kind is found before libhdf5 sees a byte, and named for what it is.
+/// Damage of every kind is detected before libhdf5 reads a byte, with a specific error.
 struct DamageTests {
     let scratch: Scratch
     let url: URL

@@ -4,7 +4,7 @@ import NSTMIO
 import NSTMTensor
 import Testing
 
-/// Files with a right digest that hold something a checkpoint's writer never makes.
+/// Files with a valid digest and content that the writer of checkpoints never creates.
 struct HostileFileTests {
     let scratch: Scratch
     init() throws { scratch = try Scratch() }
@@ -166,10 +166,10 @@ struct HostileFileTests {
 
     // Values captured by an exit test need Swift 6.3.
     #if compiler(>=6.3)
-        /// Past the digest only libhdf5's checksums are left.
+        /// With a valid digest only the checksums of libhdf5 can detect the change.
         ///
-        /// They have to be enough: an error or the right values, and no crash.
-        @Test func flippedBytesUnderARightDigestAreNeverBelieved() async throws {
+        /// The result must be an error or the original values, and no crash.
+        @Test func flippedBytesWithAValidDigestAreDetected() async throws {
             let url = scratch.file(), path = url.path
             try CheckpointFile.write(sampleArchive(), to: url)
             await #expect(processExitsWith: .success) { [path = path as String] in

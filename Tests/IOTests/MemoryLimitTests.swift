@@ -3,7 +3,7 @@ import NSTMIO
 import NSTMTensor
 import Testing
 
-/// What needs more memory than there is is refused by its size, before anything is allocated.
+/// Data larger than the available memory is refused by its size, before an allocation.
 struct MemoryLimitTests {
     /// A file that is all hole: it has the bytes that its header promises, and takes no space.
     @Test func sparseSafetensors() throws {

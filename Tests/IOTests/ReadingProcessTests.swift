@@ -4,8 +4,7 @@ import NSTMIO
 import NSTMTensor
 import Testing
 
-/// Files whose digests are all right and whose structure is not: libhdf5 crashes on some of them, but never in this process,
-/// which gives it no file to read.
+/// Files with valid digests and an invalid structure: libhdf5 crashes on some of them, but only in a child process.
 struct ReadingProcessTests {
     /// Blocks of metadata: they begin with a signature and end with a checksum (Bob Jenkins' lookup3).
     static func blocks(_ file: [UInt8]) -> [Range<Int>] {
@@ -94,8 +93,8 @@ struct ReadingProcessTests {
 
     // Values captured by an exit test need Swift 6.3.
     #if compiler(>=6.3)
-        /// Readings leave no process and no descriptor behind, however they end, however many there are at once, whether or not
-        /// the program hears of children that end, and while signals interrupt every wait.
+        /// Readings leak no process and no descriptor, whatever their result and number, whether or not SIGCHLD is ignored, and
+        /// while signals interrupt every wait.
         @Test(arguments: [false, true]) func nothingIsLeftBehind(ignoringChildren: Bool) async throws {
             let scratch = try Scratch(), whole = scratch.file("whole.h5"), broken = scratch.file("broken.h5")
             try CheckpointFile.write(sampleArchive(), to: whole)

@@ -3,7 +3,7 @@ import NSTMIO
 import NSTMTensor
 import Testing
 
-/// A save that fails leaves everything as it was.
+/// A failed save changes nothing.
 struct FailedSaveTests {
     let scratch: Scratch
     init() throws { scratch = try Scratch() }
@@ -148,7 +148,7 @@ struct TemporaryFileTests {
     }
 
     /// The estimated size is slightly above the written size.
-    @Test func theSpaceAskedForIsTheSizeOfTheFile() throws {
+    @Test func theEstimatedSizeIsTheSizeOfTheFile() throws {
         let scratch = try Scratch()
         var archives = [CheckpointArchive(), sampleArchive()]
         for (count, size) in [(1, 1 << 22), (3, 700_001), (300, 3), (2000, 40), (40, 20_000)] {

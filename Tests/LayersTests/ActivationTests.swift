@@ -5,7 +5,7 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-/// Sequences that switch states on as they need them.
+/// Activation of states within a sequence.
 @Suite struct ActivationTests {
     private static let strategies = [
         ("top-k", "gated-slots", "none"), ("sinkhorn", "gated-slots", "attention"), ("softmax", "gru", "none"),
@@ -69,12 +69,12 @@ import Testing
             #expect(difference(m.split(c.constant(x), lengths, c).y.value, whole) < 1e-12)
         }
     }
-    /// What a state holds that a sequence never switches on changes nothing, and has no gradient.
+    /// The content of a state that a sequence never activates has no effect and no gradient.
     @Test(arguments: strategies) func inactiveStatesContributeNothing(_ strategy: (String, String, String)) throws {
         let m = try built(strategy, budget: 3), x = random([2, 11, 8], "x"), used = activity(m, x)
         let unused = (0..<6).filter { n in used.allSatisfy { $0[n] == 0 } }
         #expect(!unused.isEmpty)
-        // In evaluation, so that a policy that draws chooses as it did above.
+        // In evaluation, so that a random policy makes the same choices as above.
         let context = ForwardContext(.evaluate, recording: true), y = m.whole(context.constant(x), context)
         let gradient = weighted(y, "y").backward()[m.layer.manager.initialValues]!
         for n in unused { #expect(gradient.select(axis: 0, n).doubles().allSatisfy { $0 == 0 }) }
@@ -84,7 +84,7 @@ import Testing
         let again = ForwardContext(.evaluate, recording: true)
         #expect(same(m.whole(again.constant(x), again).value, y.value))
     }
-    /// Equal to the same states switched off for all, where no more are switched on.
+    /// Without further activations the result equals that with the same states inactive for all sequences.
     @Test func equalsTheLayerWithFewerStates() throws {
         let m = try built(Self.strategies[0], above: 2)
         let x = random([2, 9, 8], "x"), context = ForwardContext(.evaluate)

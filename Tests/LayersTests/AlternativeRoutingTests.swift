@@ -11,7 +11,7 @@ import Testing
     private let everyone = StateActivity(heads: 2)
     private let evaluation = ForwardContext(.evaluate)
 
-    /// A policy of 6 states for tokens of width 8, with parameters moved away from their beginnings.
+    /// A policy of 6 states for tokens of width 8, with parameters shifted away from their initial values.
     private func built<P: RoutingPolicy>(_ make: (ParameterBuilder) -> P) -> (P, ParameterStore) {
         let builder = ParameterBuilder(seed: 1, dtype: .float64), policy = make(builder)
         shake(builder.store, seed: 1)
@@ -53,7 +53,7 @@ import Testing
         #expect(!same(draw(0..<40, 5), whole) && !same(whole.select(axis: 0, 0), whole.select(axis: 0, 1)))
         #expect(!same(whole.slice(axis: 1, 0..<20), whole.slice(axis: 1, 20..<40)))
     }
-    /// The gradient is that of the softmax, whatever was chosen.
+    /// The gradient is that of the softmax, independent of the selection.
     @Test func gumbelGradientIsThatOfTheSoftmax() throws {
         let (policy, store) = built { GumbelRouting($0, width: 8, states: 6, k: 2, temperature: 0.7) }
         let x = random([2, 3, 8], "x"), context = ForwardContext(.evaluate, recording: true), other = ForwardContext(.train)
@@ -173,7 +173,7 @@ import Testing
         for row in got { #expect(row.count { $0 != 0 } == k ?? 6) }
     }
 
-    // MARK: Nothing learned
+    // MARK: Fixed
 
     @Test func roundRobinTakesOneActiveStateAfterTheOther() {
         let policy = RoundRobinRouting(states: 4, strength: 0.5), x = Variable(random([2, 5, 8], "x", .float32))
@@ -202,11 +202,11 @@ import Testing
         let x = random([1, 50, 8], "x"), directions = rows(policy.directions.value)
         let weights = rows(policy(Variable(x), everyone, position: 0, evaluation).value)
         #expect(weights == rows(x).map { largest(map($0, directions), 2).map { 0.5 * $0 } })
-        // The length of a token does not matter, nor does where it stands.
+        // Neither the length nor the position of a token matters.
         #expect(rows(policy(Variable(x.affine(3)), everyone, position: 17, evaluation).value) == weights)
         #expect(Set(weights).count > 6)
     }
-    /// No policy gives anything to inactive states, also when more are wanted than there are, or when there are none.
+    /// All policies give inactive states weight 0, also if fewer than k or no states are active.
     @Test(arguments: Strategies.standard.routings.names) func inactiveStatesGetNothing(_ name: String) throws {
         for flags in [[1.0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0]] {
             let reader = ConfigurationReader(["type": .string(name)]),

@@ -5,7 +5,7 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-/// One step of the rules that look at the states, against loops over single numbers.
+/// One step of the rules that depend on the states, against loops over scalars.
 @Suite struct AlternativeRuleTests {
     private let keys = random([1, 3, 4], "keys"), values = random([1, 3, 4], "values")
     private let key = random([1, 4], "key"), value = random([1, 4], "value"), weights = [0.0, 0.3, 1.0]
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    /// The first token finds nothing and takes the first state in reach; the same key again finds it there.
+    /// The first token finds no match and allocates the first reached state; the same key then matches that state.
     @Test func contentSlots() throws {
         let (rule, p) = built { ContentSlotsRule($0, width: 4) }, x = rows(value)[0], k = rows(key)[0]
         let e = sigmoid(dot(x, try p("strength.weight")[0]) + (try p("strength.bias")[0][0]))

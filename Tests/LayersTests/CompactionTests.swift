@@ -5,7 +5,7 @@ import NSTMOptim
 import NSTMTensor
 import Testing
 
-/// What a layer computes with states masked, it computes without them.
+/// A layer computes the same with masked states as without them.
 @Suite struct CompactionTests {
     private static let length = 9
     /// One training pass: output, and gradients by path.
@@ -70,7 +70,7 @@ import Testing
         #expect(smallest.layer.manager.identities == [0, 4])
     }
     /// A selection bias moves alike in both.
-    @Test func balancingGoesOn() throws {
+    @Test func balancingContinues() throws {
         func layer(_ states: Int) -> (ParameterBuilder, BalancedTopKRouting) {
             let builder = ParameterBuilder(seed: 1, dtype: .float64)
             return (builder, BalancedTopKRouting(builder, width: 8, states: states, k: 2, rate: 0.25))
@@ -94,7 +94,7 @@ import Testing
         #expect(routing3.selectionBias.value.doubles().contains { $0 != 0 })
     }
 
-    /// A stranger's rule with a table of its own: annotated it is cut, else the issue names it.
+    /// A third-party rule with a table per state: with a declared state axis it is resized, otherwise the error names it.
     private final class Table: TokenDrivenUpdateRule {
         let gain: Parameter
         init(_ parameters: ParameterBuilder, states: Int, annotated: Bool) {

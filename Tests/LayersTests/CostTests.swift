@@ -4,7 +4,7 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-/// What layers and models say they cost is what the kernels count.
+/// The stated cost of layers and models equals the counted work.
 @Suite struct CostTests {
     @Test(arguments: Recipe.all) func reportedIsCounted(_ recipe: Recipe) throws {
         let m = try recipe.built(dtype: .float32)
@@ -66,7 +66,7 @@ import Testing
         }
         #expect(layer.multiplyAdds(PassSize(batch: 2, tokens: 7)) == counted.multiplyAdds)
     }
-    /// What sequences switch on depends on what they say.
+    /// Activation within a sequence depends on its tokens.
     @Test func activation() throws {
         var lifecycle = StateLifecycleConfiguration()
         lifecycle.activation = NoveltyActivation(interval: 4, initialActive: 2, above: 0.5, maxActive: 4)
@@ -78,7 +78,7 @@ import Testing
         #expect(layer.multiplyAdds(PassSize(tokens: 3)) == nil)
     }
 
-    /// A strategy of somebody else need not say what it costs; the layer says nothing then, rather than something wrong.
+    /// A third-party strategy need not state its cost; the cost of the layer is then unknown.
     @Test func unknownCosts() throws {
         final class Everything: RoutingPolicy {
             func callAsFunction(_ tokens: Variable, _ activity: StateActivity, position: Int, _ context: ForwardContext)

@@ -42,7 +42,7 @@ import Testing
         #expect(largest(states.values.value) <= gain * 8.0.squareRoot() + 1e-9)
     }
     /// Inactive states have no influence and do not change; without active states nothing changes.
-    @Test(arguments: Strategies.standard.interactions.names) func inactiveStatesAreNotHeard(_ name: String) throws {
+    @Test(arguments: Strategies.standard.interactions.names) func inactiveStatesHaveNoInfluence(_ name: String) throws {
         let (interaction, _) = try built(name, shaken: true), hidden = -Double.infinity
         let activity = StateActivity(
             readBias: Variable(Tensor([0, hidden, -0.5, 0, hidden, 0, hidden, -0.5, 0, hidden], [2, 5])),
@@ -72,7 +72,7 @@ import Testing
         #expect(same(interaction(nobody, ForwardContext(.evaluate)).values.value, nobody.values.value))
     }
 
-    /// Hearing all is plain attention.
+    /// With k = N it is plain attention.
     @Test func sparseAttentionToAllIsAttention() throws {
         let (dense, store) = try built("attention", shaken: true)
         let builder = ParameterBuilder(seed: 1, dtype: .float64)

@@ -6,7 +6,7 @@ import NSTMTensor
 import Testing
 
 /// Every policy against a case computed by hand.
-@Suite struct LifePolicyTests {
+@Suite struct LifecyclePolicyTests {
     private typealias State = StateView.State
     private let key = RandomKey(1)
 
@@ -42,7 +42,7 @@ import Testing
     }
     @Test func threshold() {
         #expect(candidates(ThresholdPruning(below: 0.7, above: 1), view()) == [15, 10])
-        // 13 has 0.15/0.1625 = 0.92: below the upper bound, which counts for the suspected only.
+        // 13 has 0.15/0.1625 = 0.92: below the upper bound, which applies only to candidates.
         var v = view()
         v.states[2].pruneVotes = 1
         #expect(candidates(ThresholdPruning(below: 0.7, above: 1), v) == [15, 10, 13])
@@ -56,7 +56,7 @@ import Testing
         // Of equal scores, the later index is first.
         #expect(candidates(TopKPruning(measure: .write, keep: 2), view()) == [12, 15])
     }
-    /// ln α = −2.5 gives 1.2 σ − 0.1 = −0.009 < 0: shut.
+    /// ln α = −2.5 gives 1.2 σ − 0.1 = −0.009 < 0: closed.
     ///
     /// ln α = −2 gives 0.043.
     @Test func hardConcrete() {
@@ -80,7 +80,7 @@ import Testing
     @Test func random() {
         let gone = candidates(RandomPruning(keep: 2, seed: 3), view())
         #expect(gone.count == 2 && gone == candidates(RandomPruning(keep: 2, seed: 3), view()))
-        // Who is drawn does not depend on who else is there.
+        // The draw of a state does not depend on other states.
         var v = view()
         v.states.removeAll { $0.identity == gone[1] }
         #expect(candidates(RandomPruning(keep: 2, seed: 3), v) == [gone[0]])
@@ -133,7 +133,7 @@ import Testing
         #expect(pruneVotes == [10: 1, 12: 1])
         #expect(prune([0, 1, 3]) == [10])
         #expect(pruneVotes == [12: 2])
-        // A good decision ends pruneVotes.
+        // A decision in which the state is no candidate resets its votes.
         v.states.remove(at: 0)
         #expect(prune([]) == [] && pruneVotes == [:])
         #expect(prune([0]) == [] && prune([0]) == [12])

@@ -6,8 +6,8 @@ import NSTMModules
 import NSTMTensor
 import Testing
 
-/// The machine around the policies.
-@Suite struct LifeTests {
+/// Lifecycle of states with the policies.
+@Suite struct StateLifecycleTests {
     private func layer(_ change: (inout StateLifecycleConfiguration) -> Void, states: Int = 6, rule: String = "gated-slots")
         throws -> Built
     {
@@ -34,7 +34,7 @@ import Testing
         return y.value
     }
 
-    /// What is averaged is what the layer did: write and read weights as the router and the scan have them.
+    /// The averaged values are the write and read weights of the router and the scan.
     @Test(arguments: ["gated-slots", "gru"]) func observesWhatTheLayerDoes(_ rule: String) throws {
         let m = try layer({ $0.pruning = TaylorPruning(keep: 6) }, rule: rule),
             lifecycle = try #require(StateLifecycle([m.layer]))
@@ -88,7 +88,7 @@ import Testing
             !lifecycle.wants("saliency", at: "l") && !lifecycle.wants("novelty", at: "l")
                 && !lifecycle.wants("write", at: "other"))
         #expect(StateLifecycle([try layer({ _ in }).layer]) == nil)
-        // Watching changes no bit.
+        // Observation does not change a bit.
         let seen = pass(m, lifecycle, step: 1), context = ForwardContext(.train, key: RandomKey(1))
         #expect(same(seen, context.scope("l") { m.whole(context.constant(random([2, 7, 8], "x1")), context) }.value))
     }
@@ -111,7 +111,7 @@ import Testing
     }
 
     /// A copy of the most important state: the same parameters but for the noise, in every parameter that has a row for it.
-    @Test func newbornsAreCopies() throws {
+    @Test func newStatesAreCopies() throws {
         let m = try layer({
             $0.allocation = SaturationAllocation(above: 0)
             ($0.initialActive, $0.noise) = (4, 0)
@@ -144,8 +144,7 @@ import Testing
         #expect(manager.identities == [0, 1, 2, 3, 6, 7] && manager.nextIdentity.value.item() == 8)
     }
 
-    /// A policy that prunes what is little used and one that adds when all are used: on a stream that stays the same they come to
-    /// rest.
+    /// A policy that prunes rarely used states and one that allocates when all are used: on a constant stream changes cease.
     @Test func noOscillationOnAConstantStream() throws {
         let m = try layer({
             $0.pruning = ThresholdPruning(measure: .write, below: 0.6)

@@ -5,7 +5,7 @@ import NSTMTensor
 import TestSupport
 import Testing
 
-/// What different inputs become, and that they meet in the same states.
+/// Embedding of different inputs, which share the same states.
 @Suite struct ModalityTests {
     /// Central differences of every parameter of an embedder.
     private func worstParameterError(_ store: ParameterStore, _ run: (ForwardContext) -> Variable) throws -> Double {

@@ -183,8 +183,7 @@ private final class Counter: StateInteraction {
         for i in 1..<3 { #expect(abs(u[i] - (1 - pow(1 - w[i], 0.125))) < 1e-14) }
     }
 
-    /// Stepping only the states that tokens reach gives what stepping all of them gives; `Unfused` does not say that its rule
-    /// could.
+    /// Stepping only the reached states gives the same result as stepping all; `Unfused` does not set `stepsStatesAlone`.
     @Test(arguments: [false, true], [false, true]) func reachedStatesAreEnough(masked: Bool, lstm: Bool) throws {
         let input = Input(40, masked: masked), builder = ParameterBuilder(seed: 1, dtype: .float64)
         let rule: any StateUpdateRule = lstm ? LSTMRule(builder, width: 6) : GRURule(builder, width: 6)

@@ -5,7 +5,7 @@ import NSTMOptim
 import NSTMTensor
 import Testing
 
-/// Layers that are given more states; `CompactionTests` has those that lose some.
+/// Layers with added states; `CompactionTests` has the removal of states.
 @Suite struct ResizingTests {
     private func expanded(_ m: Built, _ recipe: Recipe, to states: Int) throws -> (StateResizing, Built) {
         let resizing = try StateResizing([m.layer], to: states), large = try recipe.built(states: states, seed: 2)
@@ -58,7 +58,7 @@ import Testing
             #expect(tensor.slice(axis: axis, 5..<9).doubles().allSatisfy { $0 == 0 }, "\(path)")
         }
     }
-    /// Fewer states are no matter of a number: which of them go is decided by pruning.
+    /// Fewer states are refused, because pruning must select the removed ones.
     @Test func fewerStatesAreRefused() throws {
         let m = try Recipe().built()
         let error = #expect(throws: StateResizingError.self) { try StateResizing([m.layer], to: 4) }

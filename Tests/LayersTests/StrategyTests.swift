@@ -98,7 +98,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
         #expect(same(a.slice(axis: 1, 0..<4), b.slice(axis: 1, 0..<4)))
         for t in 4..<9 { #expect(difference(a.select(axis: 1, t), b.select(axis: 1, t)) > 1e-3) }
     }
-    /// States that hold the same do not stay the same: their learned identities differ.
+    /// States with equal contents diverge, because their learned identities differ.
     @Test func identitiesTellStatesApart() {
         let builder = ParameterBuilder(seed: 1, dtype: .float64)
         let attention = StateAttentionInteraction(builder, width: 8, states: 5, heads: 2)
@@ -122,7 +122,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
     }
 }
 
-@Suite struct KeepGateTests {
+@Suite struct HardConcreteTests {
     /// By Louizos et al., 2018 with β = 2/3 and the interval −0.1 … 1.1.
     @Test(arguments: [(0.0, 0.8318221840, 0.5), (2, 0.9733666553, 0.9569564936), (-2, 0.4009752644, 0.0430435065)])
     func goldenValues(_ logit: Double, _ open: Double, _ gate: Double) {
@@ -182,7 +182,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
     }
 }
 
-/// A rule of somebody else: states forget at a fixed rate.
+/// A third-party rule: states decay at a fixed rate.
 private final class Leaky: TokenDrivenUpdateRule {
     let rate: Double
     init(rate: Double) { self.rate = rate }

@@ -6,7 +6,7 @@ import NSTMTensor
 @_exported import TestSupport
 import Testing
 
-/// One way to put a layer together, as a configuration would say it.
+/// The configuration of a layer.
 struct Recipe: Sendable, CustomTestStringConvertible {
     enum Rule: String, Sendable, CaseIterable {
         case plain, slow, secondGate, gru, lstm
@@ -61,14 +61,14 @@ struct Recipe: Sendable, CustomTestStringConvertible {
     var read: String?
     var window: Int?
     var keep = false
-    /// States 1 and 3 are switched off.
+    /// Whether states 1 and 3 are inactive.
     var masked = false
 
     static let off: Set<Int> = [1, 3]
     static let interval = 4
 
     static let all = combinations + alternatives
-    /// Everything with everything, for the parts that most layers have.
+    /// All combinations of the most common parts.
     private static let combinations: [Recipe] = [Rule.plain, .slow, .secondGate, .gru].flatMap { rule in
         ["top-k", "sigmoid", "softmax"].flatMap { routing in
             [false, true].flatMap { interacts in
@@ -118,10 +118,8 @@ struct Recipe: Sendable, CustomTestStringConvertible {
                 Recipe(rule: .gru, interacts: true, interaction: interaction, keep: true, masked: true),
             ]
         }
-    /// Of the combinations every 7th: 7 shares no factor with the number of choices, so that all choices and most pairs of them
+    /// Every 7th combination, and all alternatives: 7 is coprime to the number of choices, so that all choices and most pairs
     /// occur.
-    ///
-    /// All alternatives.
     static let some = combinations.enumerated().filter { $0.offset % 7 == 3 }.map(\.element) + alternatives
 
     var testDescription: String {

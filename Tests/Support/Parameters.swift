@@ -1,12 +1,12 @@
 import NSTMModules
 import NSTMTensor
 
-/// Moves all parameters away from their special beginnings (ones, zeros, tiny router weights), where errors could hide.
+/// Shifts all parameters away from their special initial values (ones, zeros, tiny router weights), where errors could hide.
 public func shake(_ store: ParameterStore, seed: UInt64 = 1) {
     for p in store.all where p.isTrainable {
         let key = RandomKey(seed).fold("shake").fold(p.path), dtype = p.value.dtype
         if p.path.hasSuffix("gateLogits") {
-            // Around 0, gates between shut and open are likely.
+            // Around 0, gates between closed and open are likely.
             p.value = .normal(p.value.shape, mean: 0.5, key: key, dtype: dtype)
         } else {
             p.value = p.value + .normal(p.value.shape, standardDeviation: 0.3, key: key, dtype: dtype)

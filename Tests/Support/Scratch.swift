@@ -1,6 +1,6 @@
 import Foundation
 
-/// A folder of its own for one test, which lives as long as the value.
+/// A folder for one test, which is deleted with the value.
 public final class Scratch: Sendable {
     public let url = FileManager.default.temporaryDirectory.appendingPathComponent("nstm-\(UUID().uuidString)")
     public var path: String { url.path }
@@ -10,7 +10,7 @@ public final class Scratch: Sendable {
 
     public subscript(name: String) -> URL { url.appendingPathComponent(name) }
 
-    /// Writes a file, with the folders on the way to it.
+    /// Writes a file, and creates its folders.
     @discardableResult public func write(_ name: String, _ content: Data) throws -> URL {
         let file = self[name]
         try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)

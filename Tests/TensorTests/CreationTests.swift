@@ -8,7 +8,7 @@ import Testing
         #expect(Tensor.arange(5, 0, step: -2).doubles() == [5, 3, 1])
         #expect(Tensor.arange(5, 0).shape == [0] && Tensor.arange(3, 3).shape == [0])
         #expect(Tensor.arange(100_000, dtype: .float64).doubles() == (0..<100_000).map(Double.init))
-        // Not a running sum: the error of the step does not pile up.
+        // Not a running sum, so that the error of the step does not accumulate.
         #expect(Tensor.arange(0, 1000, step: 0.1, dtype: .float64).doubles()[9_999] == 9_999 * 0.1)
         let line = Tensor.linspace(-1, 0.7, count: 6, dtype: .float64).doubles()
         #expect(line.first == -1 && line.last == 0.7 && line.count == 6)

@@ -64,7 +64,7 @@ import Testing
         #expect(Tensor([Int32.max, 1, -5]).cumulativeSum(axis: 0).elements(Int32.self) == [.max, .max, .max - 4])
     }
 
-    /// The first of equals stays; NaN is larger than everything and stays for good.
+    /// Of equal elements the first is kept; NaN is larger than everything and is kept.
     @Test func largestSoFar() {
         let x = Tensor([1, 3, 3, .nan, 5, .nan] as [Double])
         #expect(x.cumulativeMaximum(axis: 0).indices.doubles() == [0, 1, 1, 3, 3, 3])

@@ -72,7 +72,7 @@ import Testing
         }
     }
 
-    /// Large enough to be cut into several parts, by rows and by columns; a single row goes a way of its own.
+    /// Large enough to be cut into several parts, by rows and by columns; a single row has its own kernel.
     @Test(arguments: [(300, 70, 240), (70, 300, 240), (513, 130, 65), (1, 70, 241), (1, 300, 700)])
     func partsOfALargeProduct(m: Int, n: Int, k: Int) {
         var random = TestRandom(5)
@@ -108,8 +108,8 @@ import Testing
         }
     }
 
-    /// With two parts of eight bits each, what is rounded away of an operand is at most 2⁻¹⁸ of it, and what is left out of a
-    /// product of two operands 2⁻¹⁸ of that.
+    /// With two parts of eight bits each, the relative error of an operand is at most 2⁻¹⁸, and so is that of the omitted part of
+    /// a product.
     @Test(arguments: [false, true], [false, true]) func highPrecision(ta: Bool, tb: Bool) {
         var random = TestRandom(7)
         for (m, n, k) in [(32, 48, 32), (33, 49, 33), (100, 1100, 70), (300, 290, 600), (389, 63, 1030)] {

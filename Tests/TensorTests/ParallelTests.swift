@@ -7,7 +7,7 @@ import Testing
 
 /// Counts how often each index was run.
 ///
-/// The thread sanitizer knows this lock; it takes what `Mutex` guards for races.
+/// The thread sanitizer recognizes this lock; it would report races for a `Mutex`.
 private final class Tally: @unchecked Sendable {
     private var counts: [Int]
     private let lock = NSLock()
@@ -65,9 +65,9 @@ private final class Tally: @unchecked Sendable {
         }
     }
 
-    /// Results are the same bits for one and two threads.
+    /// Results are bit-identical for one and two threads.
     ///
-    /// Runs in a process of its own, where no other test takes the pool.
+    /// Runs in a child process, where no other test uses the pool.
     @Test func bitsDoNotDependOnTheNumberOfThreads() async {
         await #expect(processExitsWith: .success) {
             func results() -> [[UInt64]] {

@@ -101,7 +101,7 @@ import Testing
 }
 
 @Suite struct CopyOnWriteTests {
-    /// A pool of values, views of each other; each step makes a view, copies a value or writes one.
+    /// A pool of values with shared storage; each step makes a view, copies a value or writes one.
     ///
     /// A write must change the value written and no other: all are compared with models after every step.
     @Test(arguments: 0..<8) func writesNeverReachAnotherValue(seed: Int) {

@@ -45,7 +45,7 @@ struct ChartTests {
     }
 
     /// On two logarithmic axes a power law is a straight line, and lines are at the positions of their values.
-    @Test func pointsLieWhereTheyBelong() throws {
+    @Test func pointsAreAtTheirValues() throws {
         let xs = [1.0, 10, 100, 1000]
         var chart = LineChart("t", x: .log("x", range: 1...1000), y: .log("y", range: 1...1e6))
         chart.series = [.init("square", xs.map { .init($0, $0 * $0) })]

@@ -60,7 +60,7 @@ struct ClassificationTests {
 
     /// For next-token prediction, a bidirectional layer is an issue of the configuration; a block has two layers, each with its
     /// states.
-    @Test func bothWays() throws {
+    @Test func bidirectionalLayers() throws {
         func model(_ target: TargetKind, _ states: ConfigurationValue) throws -> SequenceModel {
             let config: ConfigurationValue = [
                 "model": ["width": 8, "layers": 2, "heads": 2, "states": states, "router": ["k": 2], "bidirectional": true]

@@ -9,7 +9,7 @@ import NSTMCommand
 import NSTMTraining
 
 /// Allocation and pruning of states in a run, from the configuration to the log.
-@Suite(.serialized) struct LifeRunTests {
+@Suite(.serialized) struct LifecycleRunTests {
     let scratch: Scratch
     let text: URL
 
@@ -65,7 +65,7 @@ import NSTMTraining
     /// Pruned states are removed in the middle of the run.
     ///
     /// Without free states, no further ones can be allocated.
-    @Test func compactedRunsLiveOn() throws {
+    @Test func compactedRunsContinue() throws {
         try scratch.write("c.yaml", configuration())
         #expect(try Tool.run(["train", "c.yaml", "--output", "a", "--until", "8"], in: scratch).status == 0)
         for folder in ["whole", "parts"] {
@@ -86,8 +86,8 @@ import NSTMTraining
         #expect(views.count == 2)
         for view in views { #expect(abs(view.states.compactMap(\.read).reduce(0, +) - 1) < 1e-4) }
     }
-    /// A newborn state has no moments, all others keep theirs.
-    @Test func newbornsHaveNoMoments() throws {
+    /// The moments of a new state are zeros; those of all others are unchanged.
+    @Test func newStatesHaveNoMoments() throws {
         let experiment = try Experiment(ConfigurationValue(yamlDocument: configuration(), name: "c"))
         let trainer = try experiment.trainer(try experiment.openDataset())
         var allocations: [StateEvent] = []

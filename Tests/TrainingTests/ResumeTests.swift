@@ -4,7 +4,7 @@ import Testing
 
 import NSTMTraining
 
-/// A run that was stopped, in whatever way, and went on in a new process is the run that never stopped.
+/// A run that was stopped in any way and resumed in a new process equals an uninterrupted run.
 @Suite(.serialized) struct ResumeTests {
     let scratch: Scratch
     let text: URL
@@ -73,7 +73,7 @@ import NSTMTraining
         #expect(try metricLines(scratch["a"]) == metricLines(scratch["b"]))
     }
 
-    /// What is freed or not yet written looks like nothing that could be used by accident.
+    /// Freed and uninitialized memory has values whose use changes the results.
     @Test func savesAndResumesWithPerturbedMemory() throws {
         try scratch.write("c.yaml", sampleConfiguration(text: text, steps: 4))
         for arguments in [

@@ -60,7 +60,7 @@ struct StoppingTests {
 
     /// With a rate of 0 nothing improves: the first evaluation is the best, and three more end the run.
     ///
-    /// The waiting goes on in a resumed run.
+    /// The count continues in a resumed run.
     @Test func runsSettle() throws {
         let scratch = try Scratch()
         func still(_ folder: String) throws -> Trainer {

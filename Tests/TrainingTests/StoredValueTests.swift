@@ -58,7 +58,7 @@ import NSTMTraining
         _ = StateSurvey(saved.model, dataset.dataset, batches: 1, size: 2, needs: [.write, .read, .saliency]).views()
         _ = try saved.compacted()
         _ = try saved.expanded(to: 6)
-        // Resumes, with all that is remembered of states' lives.
+        // Resumes, with the lifecycle of the states.
         let experiment = try Experiment(saved.configuration, folder: DatasetFolder("/absent"))
         let trainer = try experiment.trainer(dataset)
         try trainer.restore(saved.archive)

@@ -25,7 +25,7 @@ struct TrainerTests {
     }
 
     @Test func keepGateLossEntersTheGradient() throws {
-        // One state of two, k = 1: what pushes an unused gate is its price alone.
+        // One state of two, k = 1: the penalty alone changes the logit of an unused gate.
         func logits(_ penalty: Double) throws -> [Double] {
             let trainer = try trainer(
                 try experiment(
