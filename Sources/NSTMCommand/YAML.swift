@@ -7,7 +7,7 @@ extension ConfigurationValue {
     ///
     /// Tags, anchors and aliases are errors, because they make configurations hard to read.
     /// - Throws: `ConfigurationError` with the file and line of every issue.
-    init(yamlFile url: URL) throws {
+    public init(yamlFile url: URL) throws {
         let bytes: Data
         do { bytes = try InputFile.read(url, atMost: InputFile.largestConfiguration) } catch {
             throw ConfigurationError([

@@ -41,7 +41,7 @@ public protocol Dataset: Sendable {
     /// of any length up to the maximum.
     var inputLengths: [ClosedRange<Int>] { get }
     /// SHA-256 of the content and its split, in hexadecimal: equal fingerprints mean equal batches for equal keys, steps and
-    /// context lengths. Stored in checkpoints.
+    /// context lengths. Stored in checkpoints. For generated data: `FileDigest(of:)` of a text with all settings.
     var fingerprint: String { get }
     /// The scaling of the features from values in 0 … 1, for noise; nil, the default, if there are no features or no such
     /// scaling.

@@ -12,7 +12,7 @@ public typealias TrainingSteps = Int
 ///         static let type = "sign-descent"
 ///         static let summary = "steps of the same size in every element"
 ///         func update(_ value: inout Tensor, gradient: Tensor, moments: inout [Tensor], _ step: OptimizerStep) {
-///             value = value - gradient.sign() * step.learningRate
+///             value = value - gradient.sign().affine(step.learningRate)
 ///         }
 ///     }
 public protocol Optimizer: Configurable where Scope == TrainingSteps {
@@ -39,6 +39,13 @@ public struct OptimizerStep: Sendable {
     public let weightDecay: Double
     /// Factor of the gradient, such as that of clipping by norm.
     public let gradientScale: Double
+
+    public init(number: Int, learningRate: Double, weightDecay: Double = 0, gradientScale: Double = 1) {
+        self.number = number
+        self.learningRate = learningRate
+        self.weightDecay = weightDecay
+        self.gradientScale = gradientScale
+    }
 }
 
 extension Registry where Value == any Optimizer, Scope == TrainingSteps {

@@ -29,6 +29,7 @@ extension DataTests {
             // The example of FIPS 180-2, appendix B.1.
             let abc = try FileDigest(contentsOf: scratch.write("abc", Data("abc".utf8)))
             #expect(abc.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" && abc.byteCount == 3)
+            #expect(FileDigest(of: "abc") == abc)
         }
 
         @Test func order() throws {

@@ -19,6 +19,12 @@ public struct FileDigest: Sendable, Hashable, Codable, CustomStringConvertible {
         try readInPieces(file) { piece throws(DatasetError) in counter.update(piece) }
         self = counter.finish()
     }
+    /// The digest of a text, such as the description that determines a generated dataset (`Dataset.fingerprint`).
+    public init(of text: String) {
+        var counter = DigestCounter()
+        counter.update(text)
+        self = counter.finish()
+    }
     public var description: String { "sha256 \(sha256), \(byteCount) bytes" }
 }
 

@@ -31,7 +31,7 @@ public struct OpenedDataset: Sendable {
     public let dataset: any Dataset
     public let tokenizer: CharacterTokenizer?
     public let warning: String?
-    public init(_ dataset: any Dataset, tokenizer: CharacterTokenizer?, warning: String?) {
+    public init(_ dataset: any Dataset, tokenizer: CharacterTokenizer? = nil, warning: String? = nil) {
         self.dataset = dataset
         self.tokenizer = tokenizer
         self.warning = warning
