@@ -2,7 +2,7 @@
 import PackageDescription
 
 #if os(Linux)
-    // The header lies where every compiler looks, and the package manager would warn of a flag in Debian's kissfft-float.pc.
+    // The header is in the default include path, and the package manager would warn of a flag in Debian's kissfft-float.pc.
     let kissFFT: String? = nil
 #else
     let kissFFT: String? = "kissfft-float"
@@ -10,7 +10,7 @@ import PackageDescription
 
 /// Targets in dependency order, lowest first.
 ///
-/// `Documentation/Architecture.md` says what lives where.
+/// `Documentation/Architecture.md` describes their contents.
 let package = Package(
     name: "NSTM",
     platforms: [.macOS(.v15)],

@@ -12,7 +12,7 @@ nstm_fail() {
 # Checks the requirements of the build, and installs what a package manager can install.
 nstm_setup() {
     nstm_say "checking the tools"
-    # Checks without root access come first: without Swift nothing else is useful.
+    # Checks without root access come first: without Swift, other packages are useless.
     nstm_require_swift
     nstm_require_libraries
 }

@@ -20,7 +20,7 @@ enum Kind: String, CaseIterable {
         case .readout: "StateReadout"
         }
     }
-    /// What the protocol of its settings begins with.
+    /// Prefix of the protocol of its settings.
     var protocolName: String {
         switch self {
         case .updateRule: "UpdateRule"
@@ -29,9 +29,9 @@ enum Kind: String, CaseIterable {
         case .readout: "Readout"
         }
     }
-    /// What the kit calls it.
+    /// Argument label in the conformance kit.
     var label: String { self == .updateRule ? "updateRule" : rawValue }
-    /// Where a configuration names it.
+    /// Its section in a configuration.
     var key: String {
         switch self {
         case .updateRule: "update: {type:"
@@ -42,14 +42,14 @@ enum Kind: String, CaseIterable {
     }
 }
 
-/// What is written for one strategy.
+/// The generated source of one strategy.
 struct Template {
     let kind: Kind
     let name: String
     let home: Home
     let target: String
 
-    /// MyRule → my-rule, GRURule → gru-states.
+    /// Name in configurations: MyRule → my-rule, GRURule → gru-rule.
     var label: String {
         let letters = Array(name)
         var text = ""
@@ -84,7 +84,7 @@ struct Template {
 
         """
     }
-    /// The properties of the configuration, and how they are read.
+    /// The properties of the configuration, and the code that reads them.
     private var settings: String {
         guard kind == .updateRule else { return "        public init() {}" }
         return """
@@ -107,12 +107,12 @@ struct Template {
         switch kind {
         case .updateRule:
             """
-            /// Say here what the rule does, and its source. As written: states move towards what is routed to them, at a rate
-            /// that is learned for each channel.
+            /// Replace this by a description and the source. The template: states move towards the values routed to them, at a
+            /// learned rate per channel.
             public final class \(name): StateUpdateRule {
                 private let rate: Parameter
 
-                /// - Parameter rate: where the rate begins, in 0 ... 1.
+                /// - Parameter rate: initial rate, in 0 ... 1.
                 public init(_ parameters: ParameterBuilder, width: Int, rate: Double) {
                     self.rate = parameters("rate", [width], .constant(rate))
                 }
@@ -128,7 +128,7 @@ struct Template {
             """
         case .routing:
             """
-            /// Say here what the policy does, and its source. As written: independent gates.
+            /// Replace this by a description and the source. The template: independent gates.
             public final class \(name): RoutingPolicy {
                 private let projection: Linear
 
@@ -144,8 +144,8 @@ struct Template {
             """
         case .interaction:
             """
-            /// Say here how states talk, and the source. As written: each moves towards the mean of the active ones, by a gate
-            /// that is learned for each channel.
+            /// Replace this by a description and the source. The template: each state moves towards the mean of the active ones,
+            /// by a learned gate per channel.
             public final class \(name): StateInteraction {
                 private let gate: Parameter
 
@@ -165,7 +165,7 @@ struct Template {
             """
         case .readout:
             """
-            /// Say here what a token reads, and the source. As written: a softmax over states of a learned map of the query.
+            /// Replace this by a description and the source. The template: a softmax over states of a learned map of the query.
             public final class \(name): StateReadout {
                 private let map: Linear
 

@@ -43,7 +43,7 @@ extension Operation {
     private static let axesShapes: [[[Int]]] = [[[2, 3, 4]], [[3, 1, 2]], [[2, 3, 2, 2]], [[2, 0, 3]]]
     /// A reduction over everything, over neighboring axes, over axes apart (which are rearranged), and keeping them.
     ///
-    /// Choices have no derivative at the ties of repeated elements, and nothing to choose from in an empty axis.
+    /// Selections have no derivative at ties of repeated elements, and are undefined for an empty axis.
     private static func reduction(
         _ name: String, empty: Bool = true, in range: Range<Double> = -2..<2,
         _ body: @escaping @Sendable (Variable, [Int]?, Bool) -> Variable

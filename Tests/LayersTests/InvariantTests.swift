@@ -48,7 +48,7 @@ import Testing
         #expect(losses == (recipe.keep ? 1 : 0))
         for lengths in [[11], [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], [5, 6], parts(of: 11, RandomKey(4))] {
             let (g, losses) = run(lengths)
-            #expect(losses == (recipe.keep ? 1 : 0), "the price of the keep gates is paid once a pass")
+            #expect(losses == (recipe.keep ? 1 : 0), "the penalty of the L0 gates is added once per pass")
             #expect(g.paths == whole.paths)
             for path in whole.paths { #expect(g[path].map { difference($0, whole[path]!) <= 1e-10 } ?? false, "\(path)") }
         }

@@ -37,7 +37,7 @@ import Testing
         let reader = ConfigurationReader([:]), plan = NSTMLayerConfiguration(reader, width: 128, heads: 4, strategies: .standard)
         try reader.throwIfInvalid()
         let model = NSTMModel(ParameterBuilder(seed: 1), shape) { p, _, residual in plan.layer(p, residual: residual) }
-        // A layer: beginnings, router, projection, convolution, gate, norm, output; then two norms and the feed-forward part.
+        // A layer: initial states, router, projection, convolution, gate, norm, output; then two norms and the feed-forward part.
         let layer = 2 * 32 * 128 + 32 * 129 + 3 * 128 * 128 + 4 * 384 + 128 * 128 + 128 + 128 * 128
         #expect(model.parameters.trainableCount == 65 * 128 + 128 + 4 * (layer + 2 * 128 + 2 * 128 * 416))
         #expect(model.parameters.trainableCount <= 820_000)
@@ -73,7 +73,8 @@ import Testing
         }
     }
 
-    /// Training on parts with a carried state: gradients reach the learned beginnings when the state starts in the same pass.
+    /// Training on parts with a carried state: gradients reach the learned initial states if the sequence starts in the same
+    /// pass.
     @Test func carriedGradientsEqualTheWhole() throws {
         let m = try model(Recipe(interacts: true, window: 3, keep: true), dtype: .float64), x = tokens([2, 10], 1)
         func loss(_ lengths: [Int]?) -> Gradients {

@@ -147,14 +147,14 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
             #expect(z.allSatisfy { $0 >= 0 && $0 <= 1 })
         }
     }
-    @Test func taskAndPriceBothMoveTheGates() throws {
+    @Test func taskAndPenaltyBothMoveTheGates() throws {
         let m = try Recipe(keep: true).built()
         let context = ForwardContext(.train, key: RandomKey(1)), y = m.whole(context.constant(random([2, 9, 8], "x")), context)
-        let price = try #require(context.auxiliaryLosses.first)
-        #expect(context.auxiliaryLosses.count == 1 && price.name == "keep")
+        let penalty = try #require(context.auxiliaryLosses.first)
+        #expect(context.auxiliaryLosses.count == 1 && penalty.name == "keep")
         let logits = try #require(m.layer.manager.gateLogits)
         let expected = 0.1 * logits.value.doubles().reduce(0) { $0 + 1 / (1 + exp(-($1 - 2.0 / 3 * log(0.1 / 1.1)))) }
-        #expect(abs(price.value.value.item() - expected) < 1e-12)
+        #expect(abs(penalty.value.value.item() - expected) < 1e-12)
         let task = weighted(y, "y").backward()
         #expect(largest(try #require(task[logits])) > 0)
         let again = ForwardContext(.train, key: RandomKey(1))

@@ -31,7 +31,7 @@ public struct MNIST: Dataset {
     public let shift: Int
     /// Split that `evaluationBatches` uses.
     public let evaluation: Split
-    /// Digest of the content of the dataset.
+    /// SHA-256 of the content and its split, in hexadecimal.
     public let fingerprint: String
     public let inputKind: InputKind
     public let targetKind = TargetKind.classes(count: MNIST.classes)

@@ -13,7 +13,7 @@ public struct NoisyDataset: Dataset {
     public let noise: InputNoise
     /// Seed of the noise.
     public let seed: Int
-    /// Digest of the content of the dataset.
+    /// SHA-256 of the content and its split, in hexadecimal.
     public let fingerprint: String
 
     public var name: String { clean.name }

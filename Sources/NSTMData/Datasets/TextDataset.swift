@@ -15,7 +15,7 @@ public struct TextDataset: Dataset {
     public let contextLength: Int
     /// Fraction of the text that is for training.
     public let trainingFraction: Double
-    /// Digest of the content of the dataset.
+    /// SHA-256 of the content and its split, in hexadecimal.
     public let fingerprint: String
 
     private let tokens: [Int32]

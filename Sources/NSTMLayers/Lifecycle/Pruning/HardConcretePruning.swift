@@ -17,6 +17,6 @@ public struct HardConcretePruning: PruningPolicy {
     }
     public func scores(_ view: StateView, _ key: RandomKey) -> [Double] { view.states.map(\.l0Gate) }
     public func candidates(_ scores: [Double], _ view: StateView) -> [(index: Int, reason: String)] {
-        beyond(0, scores).filter { scores[$0] <= atMost }.map { ($0, "keep gate at most \(short(atMost))") }
+        beyond(0, scores).filter { scores[$0] <= atMost }.map { ($0, "L0 gate at most \(short(atMost))") }
     }
 }
