@@ -15,6 +15,7 @@ public struct EraseAddUpdate: UpdateFamily {
     public init(write: Variable, erase: Variable, add: Variable) {
         (self.write, self.erase, self.add) = (write, erase, add)
     }
+    public static func canFuse(with readout: any StateReadout, states: Int) -> Bool { readout is any WeightedReadout }
     public func step(_ states: StateBank, _ token: RoutedToken) -> StateBank {
         var next = states
         next.values = states.values + write.squeezed(axis: 1).unsqueezed(axis: 2) * erase * (add - states.values)
@@ -22,8 +23,8 @@ public struct EraseAddUpdate: UpdateFamily {
     }
     public func scan(
         _ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext
-    ) -> (reads: Variable, states: StateBank)? {
-        guard let readout = readout as? any WeightedReadout else { return nil }
+    ) -> (reads: Variable, states: StateBank) {
+        let readout = readout as! any WeightedReadout
         return states.scanningActive { states in
             let reads = readout.weights(tokens.split(heads: states.heads).queries, routing: tokens.readWeights, states)
             let scan = eraseAddScan(
@@ -49,7 +50,7 @@ public final class AddressedEraseAdd: TokenDrivenUpdateRule {
     }
     public func update(
         _ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext
-    ) -> any UpdateFamily {
+    ) -> EraseAddUpdate {
         EraseAddUpdate(write: routing, erase: erase(tokens, context).sigmoid(), add: add(tokens, context).tanh())
     }
 }

@@ -9,7 +9,7 @@ import NSTMTensor
 final class Scanned: TokenDrivenUpdateRule {
     private let change: (_ tokens: Variable, _ write: Variable) -> Variable
     init(_ change: @escaping (Variable, Variable) -> Variable) { self.change = change }
-    func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+    func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> ConvexUpdate {
         ConvexUpdate(write: change(tokens, routing))
     }
 }

@@ -100,7 +100,7 @@ import Testing
         init(_ parameters: ParameterBuilder, states: Int, annotated: Bool) {
             gain = parameters("gain", [1, states], .constant(0.5), stateAxis: annotated ? 1 : nil)
         }
-        func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+        func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> ConvexUpdate {
             ConvexUpdate(write: routing * context[gain].sigmoid())
         }
     }

@@ -186,7 +186,7 @@ private var everyone: StateActivity { StateActivity(heads: 2) }
 private final class Leaky: TokenDrivenUpdateRule {
     let rate: Double
     init(rate: Double) { self.rate = rate }
-    func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+    func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> ConvexUpdate {
         ConvexUpdate(write: routing * rate)
     }
     struct Configuration: UpdateRuleConfiguration {

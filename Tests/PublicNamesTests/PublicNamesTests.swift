@@ -96,6 +96,7 @@ struct PublicNamesTests {
         GRULayer.self,
         GRURule.self,
         GRUScanOutput.self,
+        GatedConvexUpdate.self,
         GatedLinearRule.self,
         GatedSlotScanOutput.self,
         GatedSlotsRule.self,

@@ -58,7 +58,3 @@ public protocol RoutingCost: StrategyCost {
 extension StatePass {
     var stepped: Int { 2 * max(1, reached) <= states ? max(1, reached) : states }
 }
-
-/// How often the gates of a token are computed step by step when a scan is requested but not available: for the scan, for the
-/// update and for the view of the states.
-let stepwise = 3

@@ -65,9 +65,11 @@ public final class StatePropagator {
         return result
     }
     /// Updates the states that a token reaches if they are few and the rule updates each separately; else all states.
-    private func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
+    private func stepAndView(
+        _ states: StateBank, _ token: RoutedToken, _ context: ForwardContext
+    ) -> (next: StateBank, seen: StateBank) {
         guard rule.stepsStatesAlone, states.usage == nil, let indices = token.reachedIndices() else {
-            return rule.step(states, token, context)
+            return rule.stepAndView(states, token, context)
         }
         let reached = StateBank(
             keys: states.keys.batchRows(indices), values: states.values.batchRows(indices),
@@ -80,7 +82,7 @@ public final class StatePropagator {
         var next = states
         next.keys = states.keys.replacingBatchRows(indices, with: moved.keys)
         next.values = states.values.replacingBatchRows(indices, with: moved.values)
-        return next
+        return (next, rule.view(before: states, after: next, token, context))
     }
     /// Processes tokens one by one.
     private func loop(
@@ -90,10 +92,7 @@ public final class StatePropagator {
         let end = states.hidingInactive { states in
             var states = states
             for token in all.each(heads: states.heads) {
-                let (next, seen) = context.scope("update") {
-                    let next = step(states, token, context)
-                    return (next, rule.view(before: states, after: next, token, context))
-                }
+                let (next, seen) = context.scope("update") { stepAndView(states, token, context) }
                 reads.append(readout(token, seen, context))
                 states = next
             }

@@ -15,6 +15,8 @@ public protocol StateUpdateRule: AnyObject {
     func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank
     /// The states as the token itself reads them; by default those after its own update.
     func view(before: StateBank, after: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank
+    /// The results of `step` and `view` for one token, for rules that compute something once for both.
+    func stepAndView(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> (next: StateBank, seen: StateBank)
     /// All steps and reads of a segment at once, for readouts with which the rule is fused; nil, the default, for others, which
     /// are run step by step.
     /// - Returns: the reads of the tokens, [B, T, D], and the states after the last one, both equal to the results of the steps.
@@ -30,6 +32,12 @@ public protocol StateUpdateRule: AnyObject {
 
 extension StateUpdateRule {
     public func view(before: StateBank, after: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank { after }
+    public func stepAndView(
+        _ states: StateBank, _ token: RoutedToken, _ context: ForwardContext
+    ) -> (next: StateBank, seen: StateBank) {
+        let next = step(states, token, context)
+        return (next, view(before: states, after: next, token, context))
+    }
     public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
         -> (reads: Variable, states: StateBank)?
     { nil }
@@ -37,19 +45,21 @@ extension StateUpdateRule {
     public var initialUsage: Double? { nil }
 }
 
-/// A rule whose gates depend only on tokens: it returns the update of a segment of tokens as one of the families `ConvexUpdate`,
-/// `MatrixUpdate` and `SelectiveUpdate`, from which `step` and a fused, differentiable scan are derived.
+/// A rule whose gates depend only on tokens: it returns the update of a segment of tokens as a value of an `UpdateFamily`, from
+/// which `step` and a fused, differentiable scan are derived.
 public protocol TokenDrivenUpdateRule: StateUpdateRule {
+    /// The family of the updates: `ConvexUpdate`, `GatedConvexUpdate`, `MatrixUpdate`, `SelectiveUpdate` or one of its own.
+    associatedtype Update: UpdateFamily
     /// The update of a segment of tokens.
     /// - Parameters:
     ///   - tokens: features [B, T, D].
     ///   - routing: write weights [B, T, N].
     ///   - usage: usage counts before the first token, [B, N]; nil for rules without counts.
-    func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily
+    func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> Update
 }
 
 extension TokenDrivenUpdateRule {
-    private func update(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> any UpdateFamily {
+    private func update(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Update {
         update(token.features.unsqueezed(axis: 1), token.weights.unsqueezed(axis: 1), usage: states.usage, context)
     }
     public func step(_ states: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
@@ -58,10 +68,17 @@ extension TokenDrivenUpdateRule {
     public func view(before: StateBank, after: StateBank, _ token: RoutedToken, _ context: ForwardContext) -> StateBank {
         update(token, before, context).view(before: before, after: after, token)
     }
+    public func stepAndView(
+        _ states: StateBank, _ token: RoutedToken, _ context: ForwardContext
+    ) -> (next: StateBank, seen: StateBank) {
+        let update = update(token, states, context), next = update.step(states, token)
+        return (next, update.view(before: states, after: next, token))
+    }
     public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
         -> (reads: Variable, states: StateBank)?
     {
-        update(tokens.features, tokens.weights, usage: states.usage, context).scan(tokens, states, readout, context)
+        guard Update.canFuse(with: readout, states: states.count) else { return nil }
+        return update(tokens.features, tokens.weights, usage: states.usage, context).scan(tokens, states, readout, context)
     }
 }
 

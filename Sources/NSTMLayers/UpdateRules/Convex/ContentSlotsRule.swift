@@ -58,7 +58,7 @@ public final class ContentSlotsRule: StateUpdateRule {
         let found = tokens.split(heads: states.heads).keys.contentSlotScan(
             routing: tokens.weights, strength: gate(strength), forget: gate(forget), keys: states.keys, usage: usage,
             inverseTemperature: context[logInverseTemperature].exp(), threshold: context[threshold])
-        var (reads, next) = ConvexUpdate(write: found.write).scan(tokens, states, readout, context)!
+        var (reads, next) = ConvexUpdate(write: found.write).scan(tokens, states, readout, context)
         next.usage = found.usage
         return (reads, next)
     }

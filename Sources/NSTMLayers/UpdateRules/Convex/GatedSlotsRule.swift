@@ -25,7 +25,7 @@ public final class GatedSlotsRule: TokenDrivenUpdateRule {
         let start = Initializer.normal(standardDeviation: 0.02)
         gate = secondGate ? Linear(parameters.child("gate"), in: width, out: states, initializer: start, stateAxis: 0) : nil
     }
-    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> ConvexUpdate {
         var u = routing
         if timescale != 1 {
             // In logarithms; the bound keeps the derivative finite where a weight reaches 1.

@@ -14,8 +14,10 @@ public final class MinGRURule: TokenDrivenUpdateRule {
     public init(_ parameters: ParameterBuilder, width: Int) {
         gate = Linear(parameters.child("gate"), in: width, out: width)
     }
-    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
-        ConvexUpdate(write: routing, gate: gate(tokens, context).sigmoid())
+    public func update(
+        _ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext
+    ) -> GatedConvexUpdate {
+        GatedConvexUpdate(write: routing, gate: gate(tokens, context).sigmoid())
     }
 }
 
@@ -27,9 +29,11 @@ public final class MinLSTMRule: TokenDrivenUpdateRule {
     public init(_ parameters: ParameterBuilder, width: Int) {
         gates = Linear(parameters.child("gates"), in: width, out: 2 * width)
     }
-    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+    public func update(
+        _ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext
+    ) -> GatedConvexUpdate {
         let logs = gates(tokens, context).logSigmoid().split(axis: 2, into: 2)
-        return ConvexUpdate(write: routing, gate: (logs[1] - logs[0]).sigmoid())
+        return GatedConvexUpdate(write: routing, gate: (logs[1] - logs[0]).sigmoid())
     }
 }
 
@@ -69,12 +73,12 @@ extension UpdateRuleConfiguration where Self == MinLSTMRule.Configuration {
 
 extension MinGRURule: UpdateCost {
     public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
-        ConvexUpdate.multiplyAdds(pass, reading: readout, gates: pass.width * pass.width, hasChannelGate: true)
+        GatedConvexUpdate.multiplyAdds(pass, reading: readout, gates: pass.width * pass.width)
     }
 }
 
 extension MinLSTMRule: UpdateCost {
     public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
-        ConvexUpdate.multiplyAdds(pass, reading: readout, gates: 2 * pass.width * pass.width, hasChannelGate: true)
+        GatedConvexUpdate.multiplyAdds(pass, reading: readout, gates: 2 * pass.width * pass.width)
     }
 }

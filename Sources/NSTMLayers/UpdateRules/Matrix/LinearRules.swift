@@ -21,7 +21,7 @@ public final class GatedLinearRule: TokenDrivenUpdateRule {
         gate = Linear(parameters.child("gate"), in: width, out: states, stateAxis: 0)
         self.gateLogitNormalizer = gateLogitNormalizer
     }
-    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> MatrixUpdate {
         MatrixUpdate(write: routing, decay: (routing * (gate(tokens, context).logSigmoid() / gateLogitNormalizer)).exp())
     }
 }
@@ -45,7 +45,7 @@ public final class ScalarDecayRule: TokenDrivenUpdateRule {
             ? parameters("rate", [1], .zeros)
             : parameters("rate", [states], .values(Tensor(fixed, [states])), trainable: false, stateAxis: 0)
     }
-    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> MatrixUpdate {
         guard let step else { return MatrixUpdate(write: routing, decay: (routing * context[rate]).exp()) }
         let time = routing * step(tokens, context).softplus()
         return MatrixUpdate(write: time, decay: (time * -context[rate].exp()).exp())
@@ -62,7 +62,7 @@ public final class LinearAttentionRule: TokenDrivenUpdateRule {
     public let window: Double
     public init(window: Double = Configuration().window) { self.window = window }
     public var initialUsage: Double? { 1 }
-    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> MatrixUpdate {
         guard let usage else { fatalError("LinearAttentionRule: states without usage") }
         // w is never negative, so that the bound of the sum is the bound of every step.
         let n = (routing.cumulativeSum(axis: 1) + usage.unsqueezed(axis: 1)).clamped(min: 0, max: window), share = routing / n
@@ -87,7 +87,7 @@ public final class DeltaRule: TokenDrivenUpdateRule {
             gate ? Linear(parameters.child("gate"), in: width, out: states, biasInitializer: .constant(-4.6), stateAxis: 0) : nil
         rate = gate ? parameters("rate", [states], .zeros, stateAxis: 0) : nil
     }
-    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> MatrixUpdate {
         let decay = gate.map { (routing * -context[rate!].exp() * $0(tokens, context).softplus()).exp() }
         return MatrixUpdate(write: routing, decay: decay, beta: strength(tokens, context).sigmoid())
     }
@@ -106,7 +106,7 @@ public final class WKVRule: TokenDrivenUpdateRule {
         gate = Linear(parameters.child("gate"), in: width, out: states, biasInitializer: .constant(-3), stateAxis: 0)
         bonus = parameters("bonus", [states], .ones, stateAxis: 0)
     }
-    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> MatrixUpdate {
         MatrixUpdate(write: routing, decay: (-routing * gate(tokens, context).exp()).exp(), bonus: context[bonus])
     }
 }

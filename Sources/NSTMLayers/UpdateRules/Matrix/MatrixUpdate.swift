@@ -33,6 +33,8 @@ public struct MatrixUpdate: UpdateFamily {
         self.usage = usage
     }
 
+    public static func canFuse(with readout: any StateReadout, states: Int) -> Bool { readout is any WeightedReadout }
+
     /// c for keys [B, T, D]: [B, H, T, N].
     private func strengths(_ keys: Variable, _ states: StateBank) -> Variable {
         let c = keys.scores(against: states.keys, heads: states.heads) * write.unsqueezed(axis: 1)
@@ -59,9 +61,9 @@ public struct MatrixUpdate: UpdateFamily {
     }
 
     public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
-        -> (reads: Variable, states: StateBank)?
+        -> (reads: Variable, states: StateBank)
     {
-        guard let readout = readout as? any WeightedReadout else { return nil }
+        let readout = readout as! any WeightedReadout
         let b = tokens.qkv.shape[0], t = tokens.count, n = states.count, heads = states.heads
         /// [B, H, T, N] or [B, 1, T, N] as one row for each token.
         func rows(_ x: Variable) -> Variable {
@@ -97,7 +99,7 @@ extension MatrixUpdate {
     ) -> Int? {
         // k·K of a token.
         let matching = pass.width * pass.states
-        if readout is any WeightedReadout {
+        if canFuse(with: readout, states: pass.states) {
             guard let read = readout as? any ReadWeightCost else { return nil }
             let scan = MatrixStateScan.multiplyAdds(
                 batch: pass.size.batch, tokens: pass.size.tokens, heads: pass.dimensions.heads, keys: pass.states,
@@ -107,6 +109,6 @@ extension MatrixUpdate {
         }
         guard let read = readout as? any StrategyCost else { return nil }
         let products = 1 + (delta ? 1 : 0) + (bonus ? 1 : 0)
-        return pass.rows * (stepwise * gates + products * matching) + read.multiplyAdds(pass)
+        return pass.rows * (gates + products * matching) + read.multiplyAdds(pass)
     }
 }

@@ -37,7 +37,7 @@ public final class SelectiveDiagonalRule: TokenDrivenUpdateRule {
         up = Linear(parameters.child("up"), in: rank, out: width, biasInitializer: .logarithmsOfSteps)
         rates = parameters("rates", [states, width], .logarithmsOfRates, decays: false, stateAxis: 0)
     }
-    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> SelectiveUpdate {
         SelectiveUpdate(
             write: routing, delta: up(down(tokens, context), context).softplus(), rates: -context[rates].exp())
     }
@@ -55,7 +55,7 @@ public final class DiagonalSSM: TokenDrivenUpdateRule {
         steps = parameters("steps", [width], .logarithmsOfSteps)
         rates = parameters("rates", [states, width], .logarithmsOfRates, decays: false, stateAxis: 0)
     }
-    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> any UpdateFamily {
+    public func update(_ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext) -> SelectiveUpdate {
         SelectiveUpdate(
             write: routing, delta: context[steps].exp().broadcast(to: tokens.shape), rates: -context[rates].exp())
     }

@@ -22,6 +22,9 @@ public struct SelectiveUpdate: UpdateFamily {
         self.delta = delta
         self.rates = rates
     }
+    public static func canFuse(with readout: any StateReadout, states: Int) -> Bool {
+        readout is any WeightedReadout && states <= 256
+    }
     /// wₘ k·Kₘ/√d, [B, H, T, N].
     private func strengths(_ keys: Variable, _ states: StateBank) -> Variable {
         keys.scores(against: states.keys, heads: states.heads) * write.unsqueezed(axis: 1)
@@ -36,10 +39,9 @@ public struct SelectiveUpdate: UpdateFamily {
         return next
     }
     public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
-        -> (reads: Variable, states: StateBank)?
+        -> (reads: Variable, states: StateBank)
     {
-        guard let readout = readout as? any WeightedReadout, states.count <= 256 else { return nil }
-        let heads = states.heads, (queries, keys, values) = tokens.split(heads: heads)
+        let readout = readout as! any WeightedReadout, heads = states.heads, (queries, keys, values) = tokens.split(heads: heads)
         return states.scanningActive { states in
             let reads = readout.weights(queries, routing: tokens.readWeights, states), c = strengths(keys, states)
             // All channels of a kernel call share the inputs B and C: one scan per head.
@@ -67,13 +69,13 @@ extension SelectiveUpdate {
     /// - Parameter gates: multiply-adds per token of the gates of the rule.
     public static func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout, gates: Int) -> Int? {
         let matching = pass.width * pass.states
-        if readout is any WeightedReadout, pass.states <= 256 {
+        if canFuse(with: readout, states: pass.states) {
             guard let read = readout as? any ReadWeightCost else { return nil }
             // Every state is read, and those written to have four products more; two for a channel.
             let scan = pass.width * (pass.states + 4 * pass.reached + 2)
             return pass.rows * (gates + matching + scan) + read.weightMultiplyAdds(pass)
         }
         guard let read = readout as? any StrategyCost else { return nil }
-        return pass.rows * (stepwise * gates + matching) + read.multiplyAdds(pass)
+        return pass.rows * (gates + matching) + read.multiplyAdds(pass)
     }
 }
