@@ -25,10 +25,11 @@ public struct DecayUpdate: UpdateFamily {
         next.values = a * states.values + (1 - a) * token.value.unsqueezed(axis: 1)
         return next
     }
+    public static func canFuse(with readout: any StateReadout, states: Int) -> Bool { readout is any WeightedReadout }
     public func scan(
         _ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext
-    ) -> (reads: Variable, states: StateBank)? {
-        guard let readout = readout as? any WeightedReadout else { return nil }
+    ) -> (reads: Variable, states: StateBank) {
+        let readout = readout as! any WeightedReadout
         return states.scanningActive { states in
             let (B, T, N, D, H) = (states.batch, tokens.count, states.count, tokens.width, states.heads)
             let (queries, _, values) = tokens.split(heads: H)
@@ -62,7 +63,7 @@ public final class GatedRecurrence: TokenDrivenUpdateRule {
     }
     public func update(
         _ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext
-    ) -> any UpdateFamily {
+    ) -> DecayUpdate {
         DecayUpdate(write: routing, logDecay: -8 * context[rate].softplus() * gate(tokens, context).sigmoid())
     }
 }
