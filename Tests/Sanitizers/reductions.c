@@ -134,7 +134,7 @@ CHECK(nstm_activate, for (int op = -1; op <= NSTM_RELU2; op++) {
         /* Also enough keys for several segments. */                                                                       \
         ptrdiff_t d = widths[rows], keys = n < 1000 ? n : mask == 1 ? 1200 : 300, stride = 3 * d + 1, o_stride = d + 2;    \
         ptrdiff_t i = mask / 2 % 3;                                                                                        \
-        nstm_attention a = {.stride = stride, .queries = i == 1 && keys > 1 ? keys / 2 : i == 2 ? keys > 0 : keys,         \
+        nstm_attention a = {.stride = stride, .o_stride = o_stride, .queries = i == 1 && keys > 1 ? keys / 2 : i == 2 ? keys > 0 : keys,         \
                             .keys = keys, .width = d, .causal = mask & 1, .window = mask / 6 * 20, .scale = 0.5};          \
         a.q = some(span(a.queries, d, stride)), a.k = some(span(keys, d, stride)), a.v = some(span(keys, d, stride));      \
         a.bias = mask % 4 ? with(some(keys), keys, -INFINITY, mask % 4 * 0.5 - 0.5) : NULL;                                \
@@ -146,15 +146,17 @@ CHECK(nstm_activate, for (int op = -1; op <= NSTM_RELU2; op++) {
 CHECK(nstm_attention_pairs, for (int i = 0; i < 8; i++) nstm_attention_pairs(i & 1, i & 2 ? 3 : 0, i & 4 ? n / 2 : n, n))
 CHECK(nstm_attention_scratch, EACH_HEAD(SCRATCH(0), SCRATCH(1)))
 CHECK(nstm_attention_forward, EACH_HEAD({
-    nstm_attention_forward(t, &a, o, o_stride, lse, SCRATCH(0));
+    nstm_attention_forward(t, &a, o, lse, SCRATCH(0));
     expect_numbers(o, a.queries, d, o_stride);
 }))
 CHECK(nstm_attention_backward, EACH_HEAD({
     void *dq = blank(span(a.queries, d, stride)), *dk = blank(span(keys, d, stride)), *dv = blank(span(keys, d, stride));
     void *g = some(span(a.queries, d, o_stride)), *dbias = mask & 2 ? blank(keys) : NULL, *dq2 = blank(a.queries * d);
     ptrdiff_t cut = keys / 2 / 32 * 32;
-    nstm_attention_backward(t, &a, 0, cut, o, g, o_stride, lse, dq, stride, dk, dv, dbias, SCRATCH(1));
-    nstm_attention_backward(t, &a, cut, keys, o, g, o_stride, lse, dq2, d, dk, dv, dbias, SCRATCH(1));
+    nstm_attention_gradient first = {.q = dq, .k = dk, .v = dv, .bias = dbias, .q_stride = stride};
+    nstm_attention_gradient second = {.q = dq2, .k = dk, .v = dv, .bias = dbias, .q_stride = d};
+    nstm_attention_backward(t, &a, &first, 0, cut, o, g, lse, SCRATCH(1));
+    nstm_attention_backward(t, &a, &second, cut, keys, o, g, lse, SCRATCH(1));
     if (cut) expect_numbers(dq, a.queries, d, stride);
     if (keys) expect_numbers(dq2, a.queries, d, d);
     expect_numbers(dk, keys, d, stride);

@@ -14,20 +14,39 @@
             void *bias = i / 2 ? with(some(n), n, -INFINITY, i / 2 == 1 ? 0.3 : 1) : NULL;                                    \
             ptrdiff_t ks = d + h % 3;                                                                                         \
             void *gate = i & 1 ? share(span(length, d, d + 2)) : NULL;                                                        \
-            double length_of_keys = i & 1 ? 2 : 0;                                                                            \
+            nstm_slots scan = {.q = q, .k = k, .v = v, .u = u, .gate = gate, .bias = bias, .scale = 0.3, .key_scale = i & 1 ? 2 : 0,\
+                               .qkv_stride = qs, .u_stride = us, .gate_stride = d + 2, .state_stride = ks, .p_stride = ps,    \
+                               .o_stride = os, .n = n, .d = d};                                                           \
             __VA_ARGS__;                                                                                                      \
             release();                                                                                                        \
         }
-CHECK(nstm_slots, {
-    EACH_SLOTS(nstm_slots(t, q, k, v, qs, u, us, gate, d + 2, bias, 0.3, length_of_keys, share(span(n, d, ks)),
-                          share(span(n, d, ks)), ks, blank(span(length, n, ps)), ps, blank(span(length, d, os)), os, length, n, d))
+#define SLOT_SCRATCH(backward) aligned(nstm_slots_scratch(n, d, length, backward) * (ptrdiff_t)width(), 64)
+CHECK(nstm_slots_scratch, if (nstm_slots_scratch(n, 3, 1, 0) < 3 * n / 2) abort())
+CHECK(nstm_slots_forward, {
+    EACH_SLOTS({
+        void *p = blank(span(length, n, ps)), *o = blank(span(length, d, os));
+        nstm_slots_forward(t, &scan, share(span(n, d, ks)), share(span(n, d, ks)), p, o, length, SLOT_SCRATCH(0));
+        expect_numbers(p, length, n, ps);
+        expect_numbers(o, length, d, os);
+    })
 })
 CHECK(nstm_slots_backward, {
-    EACH_SLOTS(nstm_slots_backward(t, some(span(length, d, os)), os, q, k, v, qs, u, us, gate, d + 2, bias, 0.3, length_of_keys,
-                                   share(span(length, n, ps)), ps, some(span(n, d, ks)), some(span(n, d, ks)), ks, some(n * d), some(n * d),
-                                   blank(span(length, d, qs)), blank(span(length, d, qs)), blank(span(length, d, qs)), qs,
-                                   blank(span(length, n, us)), us, gate ? blank(span(length, d, d + 1)) : NULL, d + 1, bias ? some(n) : NULL, blank((length + 1) * n * 2 * d),
-                                   integers(length * (2 * n + 1), 1), length, n, d))
+    EACH_SLOTS({
+        nstm_slots_gradient to = {
+            .q = blank(span(length, d, qs)), .k = blank(span(length, d, qs)), .v = blank(span(length, d, qs)),
+            .u = blank(span(length, n, us)), .keys = some(n * d), .values = some(n * d),
+            .gate = gate ? blank(span(length, d, d + 1)) : NULL, .bias = bias ? some(n) : NULL, .qkv_stride = qs, .u_stride = us,
+            .gate_stride = d + 1};
+        nstm_slots_backward(t, &scan, &to, some(span(n, d, ks)), some(span(n, d, ks)), share(span(length, n, ps)),
+                            some(span(length, d, os)), length, SLOT_SCRATCH(1));
+        expect_numbers(to.q, length, d, qs);
+        expect_numbers(to.k, length, d, qs);
+        expect_numbers(to.v, length, d, qs);
+        expect_numbers(to.u, length, n, us);
+        if (gate) expect_numbers(to.gate, length, d, d + 1);
+        expect_numbers(to.keys, n, d, d);
+        expect_numbers(to.values, n, d, d);
+    })
 })
 
 // MARK: Content slots
@@ -47,7 +66,8 @@ CHECK(nstm_slots_backward, {
 CHECK(nstm_content_slots_forward, {
     EACH_CONTENT({
         void *u = blank(length * n);
-        nstm_content_slots_forward(t, &scan, keys, usage, u, length);
+        nstm_content_slots_forward(t, &scan, keys, usage, u, length,
+                                   aligned(nstm_content_slots_scratch(n, d, length, 0) * (ptrdiff_t)width(), 64));
         expect_numbers(u, length, n, n);
         expect_numbers(usage, 1, n, n);
         expect_numbers(keys, n, d, d);
@@ -58,9 +78,9 @@ CHECK(nstm_content_slots_backward, {
         void *d_keys = some(n * d), *d_usage = some(n);
         nstm_content_slots_gradient to = {
             .k = blank(span(length, d, ks)), .routing = blank(length * n), .strength = blank(length), .forget = blank(length),
-            .beta = some(1), .theta = some(1), .k_stride = ks};
-        nstm_content_slots_backward(t, &scan, &to, keys, usage, some(length * n), d_keys, d_usage,
-                                    blank(length * nstm_content_slots_scratch(n, d)), integers(length * (n + 1), 1), length);
+            .beta = some(1), .theta = some(1), .keys = d_keys, .usage = d_usage, .k_stride = ks};
+        nstm_content_slots_backward(t, &scan, &to, keys, usage, some(length * n), length,
+                                    aligned(nstm_content_slots_scratch(n, d, length, 1) * (ptrdiff_t)width(), 64));
         expect_numbers(to.k, length, d, ks);
         expect_numbers(to.routing, length, n, n);
         expect_numbers(to.strength, 1, length, length);
@@ -71,7 +91,7 @@ CHECK(nstm_content_slots_backward, {
         expect_numbers(d_usage, 1, n, n);
     })
 })
-CHECK(nstm_content_slots_scratch, if (nstm_content_slots_scratch(n, 3) < n) abort())
+CHECK(nstm_content_slots_scratch, if (nstm_content_slots_scratch(n, 3, 1, 0) < n) abort())
 
 // MARK: Matrix state
 /// A padded state with the alignment of the contract.
@@ -142,13 +162,15 @@ CHECK(nstm_matrix_scan_chunk_backward, {
         ptrdiff_t length = lengths[rows], positions = n + 1, count = some_of_them ? 1 + (n + 1) / 2 : positions;   \
         int32_t *order = some_of_them ? block(count, sizeof(int32_t)) : NULL;                                      \
         for (ptrdiff_t i = 0; order && i < count; i++) order[i] = (int32_t)(i == 0 ? 0 : 2 * i - 1);               \
-        void *write = share(2 * length), *read = share(5 * length), *start = share(2 * positions);                 \
-        void *w = blank(length * positions), *r = blank(length * positions);                                       \
-        nstm_pointer_scan(t, write, read, order, count, start, w, r, length, positions);                           \
+        void *write = share(2 * length), *read = share(5 * length), *start = share(2 * positions);                    \
+        void *w = blank(length * positions), *r = blank(length * positions);                                             \
+        nstm_pointer_scan scan = {.write_moves = write, .read_moves = read, .start = start, .order = order,        \
+                                  .count = count, .length = length, .positions = positions};                          \
+        nstm_pointer_scan_forward(t, &scan, w, r);                                                                 \
         __VA_ARGS__;                                                                                               \
         release();                                                                                                 \
     }
-CHECK(nstm_pointer_scan, {
+CHECK(nstm_pointer_scan_forward, {
     EACH_POINTER({
         expect_numbers(w, length, positions, positions);
         expect_numbers(r, length, positions, positions);
@@ -159,8 +181,8 @@ CHECK(nstm_pointer_scan_backward, {
         EACH_POINTER({
             void *dw = given & 1 ? some(length * positions) : NULL, *dr = given & 2 ? some(length * positions) : NULL;
             void *d_write = blank(2 * length), *d_read = blank(5 * length), *d_start = blank(2 * positions);
-            nstm_pointer_scan_backward(t, write, read, order, count, start, w, r, dw, dr, d_write, d_read, d_start, length,
-                                       positions);
+            nstm_pointer_gradient to = {.write_moves = d_write, .read_moves = d_read, .start = d_start};
+            nstm_pointer_scan_backward(t, &scan, &to, w, r, dw, dr);
             expect_numbers(d_write, length, 2, 2);
             expect_numbers(d_read, length, 5, 5);
             expect_numbers(d_start, 2, positions, positions);
@@ -181,12 +203,14 @@ static ptrdiff_t tokens(void) {
         ptrdiff_t decays = fixed ? n : span(length, n, as);                                                      \
         void *a = numbers(decays, -0.7, 0.7), *a_im = complex ? numbers(decays, -0.7, 0.7) : NULL, *h = blank(all); \
         void *h_im = complex ? blank(all) : NULL, *start = some(n), *start_im = complex ? some(n) : NULL;         \
+        nstm_diagonal_scan scan = {.a = a, .b = some(all), .a_im = a_im, .b_im = complex ? some(all) : NULL,      \
+                                   .a_stride = as, .stride = stride, .length = length, .channels = n};           \
         __VA_ARGS__;                                                                                             \
         release();                                                                                               \
     }
-CHECK(nstm_diagonal_scan, {
+CHECK(nstm_diagonal_scan_forward, {
     EACH_DIAGONAL({
-        nstm_diagonal_scan(t, a, a_im, as, some(all), complex ? some(all) : NULL, h, h_im, stride, start, start_im, length, n);
+        nstm_diagonal_scan_forward(t, &scan, h, h_im, start, start_im);
         expect_numbers(h, length, n, stride);
         if (complex) expect_numbers(h_im, length, n, stride);
     })
@@ -198,9 +222,10 @@ CHECK(nstm_diagonal_scan_backward, {
         ptrdiff_t to_a = fixed ? n : all;
         void *da = blank(to_a), *da_im = complex ? blank(to_a) : NULL, *db = blank(all), *db_im = complex ? blank(all) : NULL;
         void *d_state = some(n), *d_state_im = complex ? some(n) : NULL;
-        nstm_diagonal_scan_backward(t, a, a_im, as, start, start_im, h, h_im, given ? some(all) : NULL,
-                                    given && complex ? some(all) : NULL, da, da_im, db, db_im, stride, d_state, d_state_im,
-                                    length, n);
+        nstm_diagonal_states states = {.start = start, .h = h, .start_im = start_im, .h_im = h_im,
+                                       .dh = given ? some(all) : NULL, .dh_im = given && complex ? some(all) : NULL};
+        nstm_diagonal_gradient to = {.a = da, .b = db, .state = d_state, .a_im = da_im, .b_im = db_im, .state_im = d_state_im};
+        nstm_diagonal_scan_backward(t, &scan, &states, &to);
         expect_numbers(da, fixed ? 1 : length, n, stride);
         expect_numbers(db, length, n, stride);
         if (complex) expect_numbers(da_im, fixed ? 1 : length, n, stride);
@@ -223,10 +248,12 @@ CHECK(nstm_diagonal_scan_backward, {
         __VA_ARGS__;                                                                                                 \
         release();                                                                                                   \
     }
+#define SELECTIVE_SCRATCH(backward) aligned(nstm_selective_scan_scratch(states, backward) * (ptrdiff_t)width(), 64)
+CHECK(nstm_selective_scan_scratch, if (nstm_selective_scan_scratch(n, 0) > nstm_selective_scan_scratch(n, 1)) abort())
 CHECK(nstm_selective_scan_forward, {
     EACH_SELECTIVE(for (int keeps = 0; keeps < 2; keeps++) {
         void *y = blank(span(length, n, ys)), *state = some(n * states);
-        nstm_selective_scan_forward(t, &scan, y, ys, state, keeps ? blank(kept) : NULL);
+        nstm_selective_scan_forward(t, &scan, y, ys, state, keeps ? blank(kept) : NULL, SELECTIVE_SCRATCH(0));
         expect_numbers(y, length, n, ys);
         expect_numbers(state, n, states, states);
     })
@@ -237,7 +264,7 @@ CHECK(nstm_selective_scan_backward, {
             .x = blank(span(length, n, ys)), .delta = blank(span(length, n, ys)), .a = blank(n * states),
             .b = some(length * states), .c = some(length * states), .state = some(n * states),
             .skip = i & 1 ? blank(n) : NULL, .step = i & 2 ? some(length * states) : NULL, .stride = ys};
-        nstm_selective_scan_backward(t, &scan, &to, some(span(length, n, ys)), ys, some(kept));
+        nstm_selective_scan_backward(t, &scan, &to, some(span(length, n, ys)), ys, some(kept), SELECTIVE_SCRATCH(1));
         expect_numbers(to.x, length, n, ys);
         expect_numbers(to.delta, length, n, ys);
         expect_numbers(to.a, n, states, states);
@@ -255,11 +282,13 @@ static void *wkv_states(ptrdiff_t count, ptrdiff_t row) {
         memcpy(x + (size_t)((3 * i + 1) * row) * width(), share(n), (size_t)n * width());
     return x;
 }
-CHECK(nstm_wkv_scan, for (int keeps = 0; keeps < 2; keeps++) {
+CHECK(nstm_wkv_scan_forward, for (int keeps = 0; keeps < 2; keeps++) {
     ptrdiff_t length = tokens(), stride = n + 1, row = n + 2, all = span(length, n, stride);
     ptrdiff_t chunks = (length + NSTM_WKV_CHUNK - 1) / NSTM_WKV_CHUNK;
     void *y = blank(all), *state = wkv_states(1, row), *starts = keeps ? blank(span(3 * chunks, n, row)) : NULL;
-    nstm_wkv_scan(t, numbers(n, -2, 0), some(n), some(all), some(all), y, stride, state, starts, row, length, n);
+    nstm_wkv_scan scan = {.w = numbers(n, -2, 0), .u = some(n), .k = some(all), .v = some(all), .stride = stride, .row = row,
+                          .length = length, .channels = n};
+    nstm_wkv_scan_forward(t, &scan, y, state, starts);
     expect_numbers(y, length, n, stride);
     expect_numbers(state, 3, n, row);
     if (keeps) expect_numbers(starts, 3 * chunks, n, row);
@@ -268,8 +297,10 @@ CHECK(nstm_wkv_scan_backward, {
     ptrdiff_t length = tokens(), stride = n + 1, row = n + 2, all = span(length, n, stride);
     ptrdiff_t chunks = (length + NSTM_WKV_CHUNK - 1) / NSTM_WKV_CHUNK;
     void *dw = blank(n), *du = blank(n), *dk = blank(all), *dv = blank(all), *d_state = some(span(3, n, row));
-    nstm_wkv_scan_backward(t, numbers(n, -2, 0), some(n), some(all), some(all), some(all), dw, du, dk, dv, stride, d_state,
-                           wkv_states(chunks, row), row, length, n);
+    nstm_wkv_scan scan = {.w = numbers(n, -2, 0), .u = some(n), .k = some(all), .v = some(all), .stride = stride, .row = row,
+                          .length = length, .channels = n};
+    nstm_wkv_gradient to = {.w = dw, .u = du, .k = dk, .v = dv, .state = d_state};
+    nstm_wkv_scan_backward(t, &scan, &to, some(all), wkv_states(chunks, row));
     expect_numbers(dw, 1, n, n);
     expect_numbers(du, 1, n, n);
     expect_numbers(dk, length, n, stride);
@@ -278,11 +309,13 @@ CHECK(nstm_wkv_scan_backward, {
 })
 
 // MARK: Gated recurrent cells
-CHECK(nstm_lstm_step, for (int keeps = 0; keeps < 2; keeps++) {
+CHECK(nstm_lstm_step_forward, for (int keeps = 0; keeps < 2; keeps++) {
     void *gates = keeps ? blank(span(rows, 4 * n, 4 * n + 1)) : NULL, *cells = keeps ? blank(span(rows, n, n + 2)) : NULL;
     void *hidden = blank(rows * n), *y = blank(span(rows, n, n + 3)), *cell = some(rows * n);
-    nstm_lstm_step(t, some(span(rows, 4 * n, 4 * n + 4)), 4 * n + 4, some(rows * 4 * n), gates, 4 * n + 1, cell, cells, n + 2,
-                   hidden, y, n + 3, rows, n);
+    nstm_lstm_step step = {.x = some(span(rows, 4 * n, 4 * n + 4)), .product = some(rows * 4 * n), .cell = cell, .hidden = hidden,
+                           .y = y, .gates = gates, .cells = cells, .x_row = 4 * n + 4, .y_row = n + 3, .gate_row = 4 * n + 1,
+                           .cell_row = n + 2, .rows = rows, .n = n};
+    nstm_lstm_step_forward(t, &step);
     if (keeps) expect_numbers(gates, rows, 4 * n, 4 * n + 1);
     if (keeps) expect_numbers(cells, rows, n, n + 2);
     expect_numbers(hidden, rows, n, n);
@@ -290,24 +323,31 @@ CHECK(nstm_lstm_step, for (int keeps = 0; keeps < 2; keeps++) {
 })
 CHECK(nstm_lstm_step_backward, {
     void *d_gates = blank(rows * 4 * n), *to = blank(span(rows, 4 * n, 4 * n + 3));
-    nstm_lstm_step_backward(t, some(span(rows, n, n + 1)), n + 1, share(span(rows, 4 * n, 4 * n + 1)), 4 * n + 1,
-                            some(span(rows, n, n + 2)), n + 2, some(span(rows, n, n + 4)), n + 4, some(rows * n), some(rows * n),
-                            d_gates, to, 4 * n + 3, rows, n);
+    nstm_lstm_step_gradient step = {
+        .dy = some(span(rows, n, n + 1)), .gates = share(span(rows, 4 * n, 4 * n + 1)), .before = some(span(rows, n, n + 2)),
+        .after = some(span(rows, n, n + 2)), .d_hidden = some(rows * n), .d_cell = some(rows * n), .d_gates = d_gates, .to = to,
+        .dy_row = n + 1, .gate_row = 4 * n + 1, .cell_row = n + 2, .to_row = 4 * n + 3, .rows = rows, .n = n};
+    nstm_lstm_step_backward(t, &step);
     expect_numbers(d_gates, rows, 4 * n, 4 * n);
     expect_numbers(to, rows, 4 * n, 4 * n + 3);
 })
-CHECK(nstm_gru_step, for (int keeps = 0; keeps < 2; keeps++) {
+CHECK(nstm_gru_step_forward, for (int keeps = 0; keeps < 2; keeps++) {
     void *gates = keeps ? blank(span(rows, 4 * n, 4 * n + 1)) : NULL, *hidden = some(rows * n), *y = blank(span(rows, n, n + 3));
-    nstm_gru_step(t, some(span(rows, 3 * n, 3 * n + 4)), 3 * n + 4, some(rows * 3 * n), some(3 * n), gates, 4 * n + 1, hidden, y,
-                  n + 3, rows, n);
+    nstm_gru_step step = {.x = some(span(rows, 3 * n, 3 * n + 4)), .product = some(rows * 3 * n), .bias = some(3 * n),
+                          .hidden = hidden, .y = y, .gates = gates, .x_row = 3 * n + 4, .y_row = n + 3, .gate_row = 4 * n + 1,
+                          .rows = rows, .n = n};
+    nstm_gru_step_forward(t, &step);
     if (keeps) expect_numbers(gates, rows, 4 * n, 4 * n + 1);
     expect_numbers(hidden, rows, n, n);
     expect_numbers(y, rows, n, n + 3);
 })
 CHECK(nstm_gru_step_backward, {
     void *d_product = blank(rows * 3 * n), *to = blank(span(rows, 3 * n, 3 * n + 3)), *q = blank(span(rows, n, n + 1));
-    nstm_gru_step_backward(t, some(span(rows, n, n + 1)), n + 1, share(span(rows, 4 * n, 4 * n + 1)), 4 * n + 1,
-                           some(span(rows, n, n + 2)), n + 2, some(rows * n), d_product, to, 3 * n + 3, q, n + 1, rows, n);
+    nstm_gru_step_gradient step = {
+        .dy = some(span(rows, n, n + 1)), .gates = share(span(rows, 4 * n, 4 * n + 1)), .before = some(span(rows, n, n + 2)),
+        .d_hidden = some(rows * n), .d_product = d_product, .to = to, .to_q = q, .dy_row = n + 1, .gate_row = 4 * n + 1,
+        .before_row = n + 2, .to_row = 3 * n + 3, .q_row = n + 1, .rows = rows, .n = n};
+    nstm_gru_step_backward(t, &step);
     expect_numbers(d_product, rows, 3 * n, 3 * n);
     expect_numbers(to, rows, 3 * n, 3 * n + 3);
     expect_numbers(q, rows, n, n + 1);

@@ -57,13 +57,13 @@ static ptrdiff_t pairs_of(const nstm_attention *a, ptrdiff_t begin, ptrdiff_t en
     return pairs_with(a->causal, a->window, a->queries, a->keys, begin, end);
 }
 
-void nstm_attention_forward(nstm_real t, const nstm_attention *a, void *o, ptrdiff_t o_stride, void *lse, void *scratch) {
+void nstm_attention_forward(nstm_real t, const nstm_attention *a, void *o, void *lse, void *scratch) {
     NSTM_WORK(2 * pairs_of(a, 0, a->keys) * a->width, pairs_of(a, 0, a->keys), (2 * (a->queries + a->keys) * a->width + a->queries) * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, attention_forward, a, o, o_stride, lse, scratch);
+    NSTM_DISPATCH(t, attention_forward, a, o, lse, scratch);
 }
-void nstm_attention_backward(nstm_real t, const nstm_attention *a, ptrdiff_t begin, ptrdiff_t end, const void *o, const void *d_o,
-    ptrdiff_t o_stride, const void *lse, void *dq, ptrdiff_t dq_stride, void *dk, void *dv, void *dbias, void *scratch) {
+void nstm_attention_backward(nstm_real t, const nstm_attention *a, const nstm_attention_gradient *to, ptrdiff_t begin,
+                             ptrdiff_t end, const void *o, const void *d_o, const void *lse, void *scratch) {
     NSTM_WORK(5 * pairs_of(a, begin, end) * a->width, 2 * pairs_of(a, begin, end) + a->queries * a->width,
         (4 * (a->queries + end - begin) * a->width + a->queries) * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, attention_backward, a, begin, end, o, d_o, o_stride, lse, dq, dq_stride, dk, dv, dbias, scratch);
+    NSTM_DISPATCH(t, attention_backward, a, to, begin, end, o, d_o, lse, scratch);
 }

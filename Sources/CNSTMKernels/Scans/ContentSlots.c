@@ -13,11 +13,15 @@
 #include "SlotRows.inc"
 #include "ContentSlots.inc"
 
-ptrdiff_t nstm_content_slots_scratch(ptrdiff_t n, ptrdiff_t d) { return 6 * (n + 16) + 3 + n * (d + 1); }
-void nstm_content_slots_forward(nstm_real t, const nstm_content_slots *scan, void *keys, void *usage, void *u, ptrdiff_t length) {
-    NSTM_DISPATCH(t, content_slots, scan, keys, usage, u, length);
+ptrdiff_t nstm_content_slots_scratch(ptrdiff_t n, ptrdiff_t d, ptrdiff_t length, int backward) {
+    ptrdiff_t token = 6 * (n + 16), list = n + 1;
+    return backward ? list + length * (token + 3 + n * (d + 1) + list) : round_up(d, 16) + token + list;
+}
+void nstm_content_slots_forward(nstm_real t, const nstm_content_slots *scan, void *keys, void *usage, void *u, ptrdiff_t length,
+                                void *scratch) {
+    NSTM_DISPATCH(t, content_slots, scan, keys, usage, u, length, scratch);
 }
 void nstm_content_slots_backward(nstm_real t, const nstm_content_slots *scan, const nstm_content_slots_gradient *to, void *keys,
-    void *usage, const void *du, void *d_keys, void *d_usage, void *scratch, int32_t *indices, ptrdiff_t length) {
-    NSTM_DISPATCH(t, content_slots_backward, scan, to, keys, usage, du, d_keys, d_usage, scratch, indices, length);
+                                 void *usage, const void *du, ptrdiff_t length, void *scratch) {
+    NSTM_DISPATCH(t, content_slots_backward, scan, to, keys, usage, du, length, scratch);
 }

@@ -1,6 +1,9 @@
 #include "Dispatch.h"
 #include "Vectors.h"
 
+// Rows of vectors that the forward pass needs for one token: x, y, r.
+enum { SLOT_ROWS = 3 };
+
 #define REAL float
 #define NSTM_SUFFIX _f32
 #include "RowReductions.inc"
@@ -14,18 +17,17 @@
 #include "SlotRows.inc"
 #include "GatedSlots.inc"
 
-void nstm_slots(nstm_real t, const void *q, const void *k, const void *v, ptrdiff_t qkv_stride, const void *u,
-    ptrdiff_t u_stride, const void *gate, ptrdiff_t gate_stride, const void *bias, double scale, double key_scale, void *keys,
-    void *values, ptrdiff_t state_stride, void *p, ptrdiff_t p_stride, void *o, ptrdiff_t o_stride, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d) {
-    NSTM_DISPATCH(t, slots, q, k, v, qkv_stride, u, u_stride, gate, gate_stride, bias, scale, key_scale, keys, values,
-        state_stride, p, p_stride, o, o_stride, length, n, d);
+ptrdiff_t nstm_slots_scratch(ptrdiff_t n, ptrdiff_t d, ptrdiff_t length, int backward) {
+    // Rows in whole vectors of the wider type, a number for each state, and two lists of states.
+    ptrdiff_t rows = backward ? 0 : SLOT_ROWS * round_up(d, 16), states = n + 16 + 2 * (n + 1);
+    // Every version of a state, and for each token the states that it writes and their versions before.
+    return rows + states + (backward ? (length + 1) * n * 2 * d + length * (2 * n + 1) : 0);
 }
-void nstm_slots_backward(nstm_real t, const void *d_o, ptrdiff_t do_stride, const void *q, const void *k,
-    const void *v, ptrdiff_t qkv_stride, const void *u, ptrdiff_t u_stride, const void *gate, ptrdiff_t gate_stride,
-    const void *bias, double scale, double key_scale, const void *p, ptrdiff_t p_stride, const void *keys, const void *values, ptrdiff_t state_stride, void *dkeys,
-    void *dvalues, void *dq, void *dk, void *dv, ptrdiff_t dqkv_stride, void *du, ptrdiff_t du_stride, void *dgate,
-    ptrdiff_t dgate_stride, void *dbias, void *log, int32_t *index, ptrdiff_t length, ptrdiff_t n, ptrdiff_t d) {
-    NSTM_DISPATCH(t, slots_backward, d_o, do_stride, q, k, v, qkv_stride, u, u_stride, gate, gate_stride, bias, scale,
-        key_scale, p, p_stride, keys, values, state_stride, dkeys, dvalues, dq, dk, dv, dqkv_stride, du, du_stride, dgate, dgate_stride,
-        dbias, log, index, length, n, d);
+void nstm_slots_forward(nstm_real t, const nstm_slots *scan, void *keys, void *values, void *p, void *o, ptrdiff_t length,
+                        void *scratch) {
+    NSTM_DISPATCH(t, slots, scan, keys, values, p, o, length, scratch);
+}
+void nstm_slots_backward(nstm_real t, const nstm_slots *scan, const nstm_slots_gradient *to, const void *keys, const void *values,
+                         const void *p, const void *d_o, ptrdiff_t length, void *scratch) {
+    NSTM_DISPATCH(t, slots_backward, scan, to, keys, values, p, d_o, length, scratch);
 }

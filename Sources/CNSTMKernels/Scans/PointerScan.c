@@ -10,16 +10,14 @@
 #define NSTM_SUFFIX _f64
 #include "PointerScan.inc"
 
-void nstm_pointer_scan(nstm_real t, const void *write_moves, const void *read_moves, const int32_t *order, ptrdiff_t count,
-                       const void *start, void *w, void *r, ptrdiff_t length, ptrdiff_t positions) {
+void nstm_pointer_scan_forward(nstm_real t, const nstm_pointer_scan *scan, void *w, void *r) {
     // Two products per position of the write head, four per position of the read head.
-    NSTM_WORK(6 * length * count, 0, 4 * length * positions * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, pointer, write_moves, read_moves, order, count, start, w, r, length, positions);
+    NSTM_WORK(6 * scan->length * scan->count, 0, 4 * scan->length * scan->positions * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, pointer, scan, w, r);
 }
-void nstm_pointer_scan_backward(nstm_real t, const void *write_moves, const void *read_moves, const int32_t *order,
-                                ptrdiff_t count, const void *start, const void *w, const void *r, const void *dw, const void *dr,
-                                void *d_write_moves, void *d_read_moves, void *d_start, ptrdiff_t length, ptrdiff_t positions) {
-    NSTM_WORK(12 * length * count, 0, (4 + (dw ? 1 : 0) + (dr ? 1 : 0)) * length * positions * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, pointer_backward, write_moves, read_moves, order, count, start, w, r, dw, dr, d_write_moves, d_read_moves,
-                  d_start, length, positions);
+void nstm_pointer_scan_backward(nstm_real t, const nstm_pointer_scan *scan, const nstm_pointer_gradient *to, const void *w,
+                                const void *r, const void *dw, const void *dr) {
+    NSTM_WORK(12 * scan->length * scan->count, 0,
+              (4 + (dw ? 1 : 0) + (dr ? 1 : 0)) * scan->length * scan->positions * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, pointer_backward, scan, to, w, r, dw, dr);
 }

@@ -10,14 +10,14 @@
 #define NSTM_SUFFIX _f64
 #include "WKVScan.inc"
 
-void nstm_wkv_scan(nstm_real t, const void *w, const void *u, const void *k, const void *v, void *y, ptrdiff_t stride,
-    void *state, void *starts, ptrdiff_t row, ptrdiff_t length, ptrdiff_t channels) {
-    NSTM_WORK(6 * length * channels, length * channels, 3 * length * channels * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, wkv, w, u, k, v, y, stride, state, starts, row, length, channels);
+void nstm_wkv_scan_forward(nstm_real t, const nstm_wkv_scan *scan, void *y, void *state, void *starts) {
+    ptrdiff_t n = scan->length * scan->channels;
+    NSTM_WORK(6 * n, n, 3 * n * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, wkv, scan, y, state, starts);
 }
-void nstm_wkv_scan_backward(nstm_real t, const void *w, const void *u, const void *k, const void *v, const void *dy, void *dw,
-    void *du, void *dk, void *dv, ptrdiff_t stride, void *d_state, const void *starts, ptrdiff_t row, ptrdiff_t length,
-    ptrdiff_t channels) {
-    NSTM_WORK(28 * length * channels, length * channels, 5 * length * channels * NSTM_BYTES(t));
-    NSTM_DISPATCH(t, wkv_backward, w, u, k, v, dy, dw, du, dk, dv, stride, d_state, starts, row, length, channels);
+void nstm_wkv_scan_backward(nstm_real t, const nstm_wkv_scan *scan, const nstm_wkv_gradient *to, const void *dy,
+                            const void *starts) {
+    ptrdiff_t n = scan->length * scan->channels;
+    NSTM_WORK(28 * n, n, 5 * n * NSTM_BYTES(t));
+    NSTM_DISPATCH(t, wkv_backward, scan, to, dy, starts);
 }

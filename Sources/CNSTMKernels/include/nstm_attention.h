@@ -11,7 +11,8 @@ extern "C" {
 #endif
 #pragma clang assume_nonnull begin
 
-/// One head of one sequence: softmax(scale·q·kᵀ + bias)·v with rows of `width` elements, one every `stride`.
+/// One head of one sequence: softmax(scale·q·kᵀ + bias)·v with rows of `width` elements, one every `stride`, and of
+/// the result and its gradient one every `o_stride`.
 ///
 /// q has `queries` rows, at most as many as k and v, which have `keys` rows. Query r is aligned with key t = r + keys − queries
 /// and attends to keys low ≤ j < high, where high = causal ? t + 1 : keys and low = window > 0 ? max(0, t + 1 − window) : 0.
@@ -19,7 +20,7 @@ extern "C" {
 typedef struct {
     const void *q, *k, *v;
     const void *_Nullable bias;
-    ptrdiff_t stride, queries, keys, width;
+    ptrdiff_t stride, o_stride, queries, keys, width;
     int causal;
     ptrdiff_t window;
     double scale;
@@ -30,17 +31,20 @@ typedef struct {
 ptrdiff_t nstm_attention_pairs(int causal, ptrdiff_t window, ptrdiff_t queries, ptrdiff_t keys);
 /// Elements of 64-byte aligned scratch memory that the forward pass (backward pass if `backward` ≠ 0) needs.
 ptrdiff_t nstm_attention_scratch(nstm_real t, const nstm_attention *a, int backward);
-/// o [queries, width] ← softmax(scores)·v, with a row every `o_stride`; lse [queries] ← logsumexp of the scores.
+/// o [queries, width] ← softmax(scores)·v; lse [queries] ← logsumexp of the scores.
 ///
 /// A query without visible keys gets o = 0 and lse = ∞. NaN among its scores makes the row NaN.
-void nstm_attention_forward(nstm_real t, const nstm_attention *a, void *o, ptrdiff_t o_stride, void *lse, void *scratch);
+void nstm_attention_forward(nstm_real t, const nstm_attention *a, void *o, void *lse, void *scratch);
+/// Gradients by some of the keys: of q [queries, width] (a row every `q_stride`), all rows; of k and v (a row every `stride` of the
+/// inputs) and bias [keys] or null, the rows of these keys. All are written.
+typedef struct {
+    void *q, *k, *v;
+    void *_Nullable bias;
+    ptrdiff_t q_stride;
+} nstm_attention_gradient;
 /// The backward pass through keys begin ≤ j < end, where `begin` is a multiple of 32, given o and lse of the forward pass.
-///
-/// Overwrites dq [queries, width] (a row every `dq_stride`) with the contribution of these keys, and of dk, dv [keys, width] (a
-/// row every a->stride) and dbias [keys] the rows of these keys. o and d_o have a row every `o_stride`.
-void nstm_attention_backward(nstm_real t, const nstm_attention *a, ptrdiff_t begin, ptrdiff_t end, const void *o, const void *d_o,
-                             ptrdiff_t o_stride, const void *lse, void *dq, ptrdiff_t dq_stride, void *dk, void *dv,
-                             void *_Nullable dbias, void *scratch);
+void nstm_attention_backward(nstm_real t, const nstm_attention *a, const nstm_attention_gradient *to, ptrdiff_t begin,
+                             ptrdiff_t end, const void *o, const void *d_o, const void *lse, void *scratch);
 
 #pragma clang assume_nonnull end
 #ifdef __cplusplus

@@ -15,31 +15,37 @@ extern "C" {
 
 // MARK: Gated slots (GatedSlots.c): family 1
 
-/// o [length, d] ← reads of n states by one head of one sequence, whose keys and values [n, d] are updated in place per token.
+/// Inputs of one head of one sequence from some token on, with n states whose keys and values have d elements.
 ///
 /// - q, k, v: a row of d per token every `qkv_stride`. u: write weights, a row of n every `u_stride`; 0 skips the update.
 /// - gate: a row of d every `gate_stride` that multiplies u for the channels of the values; or null.
 /// - bias [n]: added to the read scores, which are scale·q·key; −∞ for an inactive state, null for 0.
 /// - key_scale: keys are scaled to this length first if it is > 0.
-/// - keys, values: a row of d every `state_stride`.
-/// - p: the read weights, a row of n every `p_stride`, saved for the backward pass. o: a row of d every `o_stride`.
-void nstm_slots(nstm_real t, const void *q, const void *k, const void *v, ptrdiff_t qkv_stride, const void *u, ptrdiff_t u_stride,
-                const void *_Nullable gate, ptrdiff_t gate_stride, const void *_Nullable bias, double scale, double key_scale,
-                void *keys, void *values, ptrdiff_t state_stride, void *p, ptrdiff_t p_stride, void *o, ptrdiff_t o_stride,
-                ptrdiff_t length, ptrdiff_t n, ptrdiff_t d);
-/// The backward pass over the same tokens.
+/// - state_stride, p_stride, o_stride: elements between rows of states, read weights and reads in the functions below.
+typedef struct {
+    const void *q, *k, *v, *u;
+    const void *_Nullable gate, *_Nullable bias;
+    double scale, key_scale;
+    ptrdiff_t qkv_stride, u_stride, gate_stride, state_stride, p_stride, o_stride, n, d;
+} nstm_slots;
+/// Gradients: q, k, v (a row every `qkv_stride`), u and, if there is a gate, gate are written; bias [n] or null is added to.
 ///
-/// - keys, values: the states before the first token, a row of d every `state_stride`.
-/// - dkeys, dvalues [n, d]: gradients of the states after the last token on entry, of the states before the first on return.
-/// - dq, dk, dv (a row every `dqkv_stride`), du and, if there is a gate, dgate are written; dbias [n] is added to.
-/// - log: n·2d elements, and as many again per token that writes. index: length·(2n + 1) numbers.
-void nstm_slots_backward(nstm_real t, const void *d_o, ptrdiff_t do_stride, const void *q, const void *k, const void *v,
-                         ptrdiff_t qkv_stride, const void *u, ptrdiff_t u_stride, const void *_Nullable gate, ptrdiff_t gate_stride,
-                         const void *_Nullable bias, double scale, double key_scale, const void *p, ptrdiff_t p_stride,
-                         const void *keys, const void *values, ptrdiff_t state_stride, void *dkeys, void *dvalues, void *dq, void *dk,
-                         void *dv, ptrdiff_t dqkv_stride, void *du, ptrdiff_t du_stride, void *_Nullable dgate,
-                         ptrdiff_t dgate_stride, void *_Nullable dbias, void *log, int32_t *index, ptrdiff_t length, ptrdiff_t n,
-                         ptrdiff_t d);
+/// keys, values (dense rows): of the states after the last token on entry, of the states before the first on return.
+typedef struct {
+    void *q, *k, *v, *u, *keys, *values;
+    void *_Nullable gate, *_Nullable bias;
+    ptrdiff_t qkv_stride, u_stride, gate_stride;
+} nstm_slots_gradient;
+/// Elements of 64-byte aligned scratch memory that the forward pass (backward pass if `backward` ≠ 0) needs.
+ptrdiff_t nstm_slots_scratch(ptrdiff_t n, ptrdiff_t d, ptrdiff_t length, int backward);
+/// o [length, d] ← reads of the states, whose keys and values [n, d] are updated in place per token.
+///
+/// p: the read weights, a row of n per token, saved for the backward pass.
+void nstm_slots_forward(nstm_real t, const nstm_slots *scan, void *keys, void *values, void *p, void *o, ptrdiff_t length,
+                        void *scratch);
+/// The backward pass over the same tokens, given the states before the first of them, and d_o.
+void nstm_slots_backward(nstm_real t, const nstm_slots *scan, const nstm_slots_gradient *to, const void *keys, const void *values,
+                         const void *p, const void *d_o, ptrdiff_t length, void *scratch);
 
 // MARK: Content slots (ContentSlots.c): write weights from the similarity of keys
 
@@ -54,22 +60,22 @@ typedef struct {
     ptrdiff_t k_stride, n, d;
 } nstm_content_slots;
 /// Gradients of the inputs: k (a row every `k_stride`), routing, strength and forget are written; beta and theta are added to.
+///
+/// keys [n, d], usage [n]: of the states after the last token on entry, of those before the first on return.
 typedef struct {
-    void *k, *routing, *strength, *forget, *beta, *theta;
+    void *k, *routing, *strength, *forget, *beta, *theta, *keys, *usage;
     ptrdiff_t k_stride;
 } nstm_content_slots_gradient;
+/// Elements of scratch memory, 64-byte aligned, that the forward pass (backward pass if `backward` ≠ 0) over `length` tokens needs.
+ptrdiff_t nstm_content_slots_scratch(ptrdiff_t n, ptrdiff_t d, ptrdiff_t length, int backward);
 /// u [length, n] ← write weights of each token; keys [n, d] and usage [n] are updated in place.
-void nstm_content_slots_forward(nstm_real t, const nstm_content_slots *scan, void *keys, void *usage, void *u, ptrdiff_t length);
-/// Elements of scratch memory per token that the backward pass needs.
-ptrdiff_t nstm_content_slots_scratch(ptrdiff_t n, ptrdiff_t d);
+void nstm_content_slots_forward(nstm_real t, const nstm_content_slots *scan, void *keys, void *usage, void *u, ptrdiff_t length,
+                                void *scratch);
 /// The backward pass over the same tokens, given du [length, n].
 ///
-/// keys and usage hold the states before the first token on entry, and after the last on return. d_keys and d_usage: gradients of
-/// the states after the last token on entry, of those before the first on return. indices: length·(n + 1) numbers of scratch
-/// memory.
+/// keys and usage hold the states before the first token on entry, and after the last on return.
 void nstm_content_slots_backward(nstm_real t, const nstm_content_slots *scan, const nstm_content_slots_gradient *to, void *keys,
-                                 void *usage, const void *du, void *d_keys, void *d_usage, void *scratch, int32_t *indices,
-                                 ptrdiff_t length);
+                                 void *usage, const void *du, ptrdiff_t length, void *scratch);
 
 // MARK: Matrix state (MatrixScan.c): family 2
 
@@ -118,8 +124,7 @@ void nstm_matrix_scan_chunk_backward(nstm_real t, const nstm_matrix_scan *scan, 
 
 // MARK: Pointers over states (PointerScan.c)
 
-/// w, r [length, positions] ← distributions of a write head and a read head over positions 0 ... N, after every token of one
-/// sequence.
+/// Inputs of one sequence: a write head and a read head that are distributions over positions 0 ... N.
 ///
 /// Position 0 is "at rest", position n is state n. Each token moves the write head, then the read head:
 ///
@@ -127,36 +132,52 @@ void nstm_matrix_scan_chunk_backward(nstm_real t, const nstm_matrix_scan *scan, 
 ///
 /// S moves one position forward (what leaves the last is lost), S' one back (rest stays rest).
 /// - write_moves: a [length, 2], stay and forward. read_moves: e [length, 5], stay, forward, back, home, follow.
+/// - start [2, positions]: both heads before the first token.
 /// - order: the `count` positions in use, ascending, the first of them 0; all others are skipped and get 0. Null: all, `count` =
 ///   `positions`.
-/// - start [2, positions]: both heads before the first token.
-void nstm_pointer_scan(nstm_real t, const void *write_moves, const void *read_moves, const int32_t *_Nullable order,
-                       ptrdiff_t count, const void *start, void *w, void *r, ptrdiff_t length, ptrdiff_t positions);
-/// The backward pass, given dw and dr of the heads after every token (null counts as 0); d_start is of the heads before the
-/// first.
-void nstm_pointer_scan_backward(nstm_real t, const void *write_moves, const void *read_moves, const int32_t *_Nullable order,
-                                ptrdiff_t count, const void *start, const void *w, const void *r, const void *_Nullable dw,
-                                const void *_Nullable dr, void *d_write_moves, void *d_read_moves, void *d_start, ptrdiff_t length,
-                                ptrdiff_t positions);
+typedef struct {
+    const void *write_moves, *read_moves, *start;
+    const int32_t *_Nullable order;
+    ptrdiff_t count, length, positions;
+} nstm_pointer_scan;
+/// Gradients of the moves and of the heads before the first token, all written.
+typedef struct {
+    void *write_moves, *read_moves, *start;
+} nstm_pointer_gradient;
+/// w, r [length, positions] ← the heads after every token.
+void nstm_pointer_scan_forward(nstm_real t, const nstm_pointer_scan *scan, void *w, void *r);
+/// The backward pass, given dw and dr of the heads after every token; null counts as 0.
+void nstm_pointer_scan_backward(nstm_real t, const nstm_pointer_scan *scan, const nstm_pointer_gradient *to, const void *w,
+                                const void *r, const void *_Nullable dw, const void *_Nullable dr);
 
 // MARK: Diagonal state (DiagonalScan.c, SelectiveScan.c, WKVScan.c): family 3
 
-/// h [length, channels] ← a ⊙ h⁻ + b over the tokens of one sequence, with h⁻ the row before; state [channels] is updated in
-/// place.
+/// Inputs of one sequence and some of its channels, real, or complex with imaginary parts (`_im`, else null).
 ///
-/// Imaginary parts (`_im`) are null in the real form. Rows of a are every `a_stride` elements (0: one row for all tokens), all
-/// other rows every `stride`.
-void nstm_diagonal_scan(nstm_real t, const void *a, const void *_Nullable a_im, ptrdiff_t a_stride, const void *b,
-                        const void *_Nullable b_im, void *h, void *_Nullable h_im, ptrdiff_t stride, void *state,
-                        void *_Nullable state_im, ptrdiff_t length, ptrdiff_t channels);
-/// da, db of `nstm_diagonal_scan`, given its states h and the state `start` before the first token.
+/// Rows of a are every `a_stride` elements (0: one row for all tokens), rows of b, h and their gradients every `stride`.
+typedef struct {
+    const void *a, *b;
+    const void *_Nullable a_im, *_Nullable b_im;
+    ptrdiff_t a_stride, stride, length, channels;
+} nstm_diagonal_scan;
+/// States of a forward pass, h after every token and `start` before the first; and dh, of which null counts as 0.
+typedef struct {
+    const void *start, *h;
+    const void *_Nullable start_im, *_Nullable h_im, *_Nullable dh, *_Nullable dh_im;
+} nstm_diagonal_states;
+/// Gradients: a (one row, the sum, if a_stride is 0; else a row every `stride`) and b are written.
 ///
-/// A null dh counts as 0. d_state: gradient of the state after the last token on entry, before the first on return. da has one
-/// row, the sum, if a_stride is 0.
-void nstm_diagonal_scan_backward(nstm_real t, const void *a, const void *_Nullable a_im, ptrdiff_t a_stride, const void *start,
-                                 const void *_Nullable start_im, const void *h, const void *_Nullable h_im, const void *_Nullable dh,
-                                 const void *_Nullable dh_im, void *da, void *_Nullable da_im, void *db, void *_Nullable db_im,
-                                 ptrdiff_t stride, void *d_state, void *_Nullable d_state_im, ptrdiff_t length, ptrdiff_t channels);
+/// state: of the state after the last token on entry, before the first on return.
+typedef struct {
+    void *a, *b, *state;
+    void *_Nullable a_im, *_Nullable b_im, *_Nullable state_im;
+} nstm_diagonal_gradient;
+/// h [length, channels] ← a ⊙ h⁻ + b, with h⁻ the row before; state [channels] is updated in place.
+void nstm_diagonal_scan_forward(nstm_real t, const nstm_diagonal_scan *scan, void *h, void *_Nullable h_im, void *state,
+                                void *_Nullable state_im);
+/// The backward pass over the same tokens; it does not read b.
+void nstm_diagonal_scan_backward(nstm_real t, const nstm_diagonal_scan *scan, const nstm_diagonal_states *states,
+                                 const nstm_diagonal_gradient *to);
 
 /// Tokens per chunk of the selective scan, before each of which the states are saved.
 enum { NSTM_SELECTIVE_CHUNK = 16 };
@@ -177,61 +198,85 @@ typedef struct {
     void *_Nullable skip, *_Nullable step;
     ptrdiff_t stride;
 } nstm_selective_gradient;
+/// Elements of 64-byte aligned scratch memory that the forward pass (backward pass if `backward` ≠ 0) needs for n states.
+ptrdiff_t nstm_selective_scan_scratch(ptrdiff_t n, int backward);
 /// y [length, channels] (a row every `y_stride`) ← the scan's output; state [channels, n] is updated in place.
 ///
 /// starts: the states before every chunk, n numbers per channel with channels rounded up to 16; or null, to save nothing.
 void nstm_selective_scan_forward(nstm_real t, const nstm_selective_scan *scan, void *y, ptrdiff_t y_stride, void *state,
-                                 void *_Nullable starts);
+                                 void *_Nullable starts, void *scratch);
 /// The backward pass, given dy and the states saved in `starts`.
 void nstm_selective_scan_backward(nstm_real t, const nstm_selective_scan *scan, const nstm_selective_gradient *to, const void *dy,
-                                  ptrdiff_t dy_stride, const void *starts);
+                                  ptrdiff_t dy_stride, const void *starts, void *scratch);
 
 /// Tokens per chunk of the WKV scan, before each of which the states are saved.
 enum { NSTM_WKV_CHUNK = 16 };
-/// y [length, channels] ← RWKV-4's weighted mean of values, over the tokens of one sequence.
+/// Inputs of one sequence and some of its channels for RWKV-4's weighted mean of values.
 ///
-/// w [channels]: log of the decay; u [channels]: bonus of the own token. k, v, y: a row every `stride`. state: three rows p, q, o
-/// every `row` elements, updated in place. starts: three such rows per chunk, or null, to save nothing.
-void nstm_wkv_scan(nstm_real t, const void *w, const void *u, const void *k, const void *v, void *y, ptrdiff_t stride,
-                   void *state, void *_Nullable starts, ptrdiff_t row, ptrdiff_t length, ptrdiff_t channels);
-/// dw, du [channels] and dk, dv [length, channels] of `nstm_wkv_scan`, all written.
+/// w [channels]: log of the decay; u [channels]: bonus of the own token. k, v and the outputs: a row every `stride`. States: three
+/// rows p, q, o every `row` elements.
+typedef struct {
+    const void *w, *u, *k, *v;
+    ptrdiff_t stride, row, length, channels;
+} nstm_wkv_scan;
+/// Gradients: w, u [channels] and k, v [length, channels] are written.
 ///
-/// d_state: gradient of the state after the last token on entry, before the first on return.
-void nstm_wkv_scan_backward(nstm_real t, const void *w, const void *u, const void *k, const void *v, const void *dy, void *dw,
-                            void *du, void *dk, void *dv, ptrdiff_t stride, void *d_state, const void *starts, ptrdiff_t row,
-                            ptrdiff_t length, ptrdiff_t channels);
+/// state: of the state after the last token on entry, before the first on return.
+typedef struct {
+    void *w, *u, *k, *v, *state;
+} nstm_wkv_gradient;
+/// y [length, channels] ← the means; state is updated in place. starts: the states before every chunk, or null, to save nothing.
+void nstm_wkv_scan_forward(nstm_real t, const nstm_wkv_scan *scan, void *y, void *state, void *_Nullable starts);
+/// The backward pass, given dy and the states saved in `starts`.
+void nstm_wkv_scan_backward(nstm_real t, const nstm_wkv_scan *scan, const nstm_wkv_gradient *to, const void *dy,
+                            const void *starts);
 
 // MARK: Gated recurrent cells (RecurrentCells.c): one step of `rows` sequences with n channels
 
-/// One step of an LSTM: hidden and y ← o·tanh(cell), with cell ← f·cell + i·m.
+/// Operands of one step of an LSTM: hidden and y ← o·tanh(cell), with cell ← f·cell + i·m.
 ///
 /// x: rows of 4n, gates i, f, m, o without the recurrent part. product: dense rows of 4n, the recurrent part. cell, hidden: dense
 /// rows. gates (rows of 4n) and cells (rows of n): where gates and new cells are saved, or null. y: a copy of hidden.
-void nstm_lstm_step(nstm_real t, const void *x, ptrdiff_t x_row, const void *product, void *_Nullable gates, ptrdiff_t gate_row,
-                    void *cell, void *_Nullable cells, ptrdiff_t cell_row, void *hidden, void *y, ptrdiff_t y_row, ptrdiff_t rows,
-                    ptrdiff_t n);
-/// The backward pass of one LSTM step: d_gates (dense rows of 4n), and a copy of it in `to`.
+typedef struct {
+    const void *x, *product;
+    void *cell, *hidden, *y;
+    void *_Nullable gates, *_Nullable cells;
+    ptrdiff_t x_row, y_row, gate_row, cell_row, rows, n;
+} nstm_lstm_step;
+void nstm_lstm_step_forward(nstm_real t, const nstm_lstm_step *step);
+/// Operands of the backward pass of one LSTM step: d_gates (dense rows of 4n) and a copy of it in `to` are written.
 ///
 /// before, after: the cells before and after the step. d_hidden: dense rows, gradient of h from later steps. d_cell: dense rows,
 /// gradient of the cell after the step on entry, before it on return.
-void nstm_lstm_step_backward(nstm_real t, const void *dy, ptrdiff_t dy_row, const void *gates, ptrdiff_t gate_row,
-                             const void *before, ptrdiff_t before_row, const void *after, ptrdiff_t after_row,
-                             const void *d_hidden, void *d_cell, void *d_gates, void *to, ptrdiff_t to_row, ptrdiff_t rows,
-                             ptrdiff_t n);
-/// One step of a GRU: hidden and y ← m + z·(hidden − m), with m = tanh(x + r·q).
+typedef struct {
+    const void *dy, *gates, *before, *after, *d_hidden;
+    void *d_cell, *d_gates, *to;
+    ptrdiff_t dy_row, gate_row, cell_row, to_row, rows, n;
+} nstm_lstm_step_gradient;
+void nstm_lstm_step_backward(nstm_real t, const nstm_lstm_step_gradient *step);
+/// Operands of one step of a GRU: hidden and y ← m + z·(hidden − m), with m = tanh(x + r·q).
 ///
 /// x: rows of 3n, r, z and candidate without the recurrent part. product: dense rows of 3n, the recurrent part without `bias`
 /// [3n]. gates: rows of 4n where r, z, m and q (the recurrent part of the candidate) are saved, or null. hidden: dense rows. y: a
 /// copy of it.
-void nstm_gru_step(nstm_real t, const void *x, ptrdiff_t x_row, const void *product, const void *bias, void *_Nullable gates,
-                   ptrdiff_t gate_row, void *hidden, void *y, ptrdiff_t y_row, ptrdiff_t rows, ptrdiff_t n);
-/// The backward pass of one GRU step: d_product (dense rows of 3n), gradient of the product; to (rows of 3n), gradient of x.
+typedef struct {
+    const void *x, *product, *bias;
+    void *hidden, *y;
+    void *_Nullable gates;
+    ptrdiff_t x_row, y_row, gate_row, rows, n;
+} nstm_gru_step;
+void nstm_gru_step_forward(nstm_real t, const nstm_gru_step *step);
+/// Operands of the backward pass of one GRU step: d_product (dense rows of 3n), the gradient of the product, and `to` (rows of 3n),
+/// the gradient of x, are written.
 ///
 /// before: h before the step. d_hidden: dense rows, gradient of h from later steps on entry, of h before the step, without the
 /// part through the product, on return. to_q: a copy of the last third of d_product.
-void nstm_gru_step_backward(nstm_real t, const void *dy, ptrdiff_t dy_row, const void *gates, ptrdiff_t gate_row,
-                            const void *before, ptrdiff_t before_row, void *d_hidden, void *d_product, void *to, ptrdiff_t to_row,
-                            void *to_q, ptrdiff_t q_row, ptrdiff_t rows, ptrdiff_t n);
+typedef struct {
+    const void *dy, *gates, *before;
+    void *d_hidden, *d_product, *to, *to_q;
+    ptrdiff_t dy_row, gate_row, before_row, to_row, q_row, rows, n;
+} nstm_gru_step_gradient;
+void nstm_gru_step_backward(nstm_real t, const nstm_gru_step_gradient *step);
 
 #pragma clang assume_nonnull end
 #ifdef __cplusplus

@@ -48,7 +48,8 @@ package struct DotProductAttention {
         let base = x.pointer
         return nstm_attention(
             q: base + offset(b, rows.lowerBound, 0, h), k: base + offset(b, 0, 1, h), v: base + offset(b, 0, 2, h),
-            bias: bias.map { $0.pointer + b * T * size }, stride: rowLength, queries: rows.count, keys: rows.upperBound,
+            bias: bias.map { $0.pointer + b * T * size }, stride: rowLength, o_stride: D, queries: rows.count,
+            keys: rows.upperBound,
             width: d, causal: causal ? 1 : 0, window: window ?? 0, scale: 1 / Double(d).squareRoot())
     }
     private func withMemory(
@@ -76,7 +77,7 @@ package struct DotProductAttention {
             let first = p * part, rows = T - Q + first..<(p == parts - 1 ? T : T - Q + first + part)
             withMemory(head(b, h, rows), backward: false) {
                 nstm_attention_forward(
-                    real, $0, toO + ((b * Q + first) * D + h * d) * size, D, toLse + (i * Q + first) * size, $1)
+                    real, $0, toO + ((b * Q + first) * D + h * d) * size, toLse + (i * Q + first) * size, $1)
             }
         }
         return (o, lse)
@@ -97,11 +98,13 @@ package struct DotProductAttention {
             let i = piece % (B * H), b = i / H, h = i % H, p = piece / (B * H), keys = p * part..<min(T, (p + 1) * part)
             let rows = (b * Q * D + h * d) * size
             let toQ = toShares.map { $0 + p * B * Q * D * size + rows } ?? to + offset(b, T - Q, 0, h)
+            var gradient = nstm_attention_gradient(
+                q: toQ, k: to + offset(b, 0, 1, h), v: to + offset(b, 0, 2, h), bias: toBias.map { $0 + i * T * size },
+                q_stride: toShares == nil ? rowLength : D)
             withMemory(head(b, h, T - Q..<T), backward: true) {
                 nstm_attention_backward(
-                    real, $0, keys.lowerBound, keys.upperBound, o.pointer + rows, g.pointer + rows, D,
-                    lse.pointer + i * Q * size, toQ, toShares == nil ? rowLength : D, to + offset(b, 0, 1, h),
-                    to + offset(b, 0, 2, h), toBias.map { $0 + i * T * size }, $1)
+                    real, $0, &gradient, keys.lowerBound, keys.upperBound, o.pointer + rows, g.pointer + rows,
+                    lse.pointer + i * Q * size, $1)
             }
         }
         let dq = shares?.sum(axes: [0])

@@ -56,7 +56,8 @@ package struct ContentSlotScan {
         let toWrite = write.uninitializedPointer, toLast = last.uninitializedPointer, toStarts = starts?.uninitializedPointer
         Parallel.for(B) { b in
             let memory = Storage(byteCount: bank), state = memory.base, used = state + keyBytes
-            defer { withExtendedLifetime(memory) {} }
+            let scratch = Storage(byteCount: nstm_content_slots_scratch(N, D, min(ContentSlotScan.chunk, T), 0) * size)
+            defer { withExtendedLifetime((memory, scratch)) {} }
             state.copyMemory(from: keys.pointer + b * keyBytes, byteCount: keyBytes)
             used.copyMemory(from: usage.pointer + b * N * size, byteCount: N * size)
             for c in 0..<chunks {
@@ -64,7 +65,8 @@ package struct ContentSlotScan {
                 let t = c * ContentSlotScan.chunk
                 var scan = kernel(b, t)
                 nstm_content_slots_forward(
-                    real, &scan, state, used, toWrite + (b * T + t) * N * size, min(ContentSlotScan.chunk, T - t))
+                    real, &scan, state, used, toWrite + (b * T + t) * N * size, min(ContentSlotScan.chunk, T - t),
+                    scratch.base)
             }
             (toLast + b * N * size).copyMemory(from: used, byteCount: N * size)
         }
@@ -86,9 +88,9 @@ package struct ContentSlotScan {
             toTheta = dTheta.uninitializedPointer
         let span = min(ContentSlotScan.chunk, max(1, T))
         Parallel.for(B) { b in
-            let memory = Storage(byteCount: bank), index = Storage(byteCount: span * (N + 1) * 4)
-            let scratch = Storage(byteCount: span * nstm_content_slots_scratch(N, D) * size)
-            defer { withExtendedLifetime((memory, index, scratch)) {} }
+            let memory = Storage(byteCount: bank)
+            let scratch = Storage(byteCount: nstm_content_slots_scratch(N, D, span, 1) * size)
+            defer { withExtendedLifetime((memory, scratch)) {} }
             (toUsed + b * N * size).copyMemory(from: dUsage.pointer + b * N * size, byteCount: N * size)
             for c in stride(from: chunks - 1, through: 0, by: -1) {
                 let t = c * ContentSlotScan.chunk, token = (b * T + t) * size
@@ -96,11 +98,11 @@ package struct ContentSlotScan {
                 var scan = kernel(b, t)
                 var to = nstm_content_slots_gradient(
                     k: toK + token * D, routing: toRouting + token * N, strength: toStrength + token, forget: toForget + token,
-                    beta: toBeta + b * size, theta: toTheta + b * size, k_stride: D)
+                    beta: toBeta + b * size, theta: toTheta + b * size, keys: toKeys + b * keyBytes,
+                    usage: toUsed + b * N * size, k_stride: D)
                 nstm_content_slots_backward(
                     real, &scan, &to, memory.base, memory.base + keyBytes, dWrite.pointer + token * N,
-                    toKeys + b * keyBytes, toUsed + b * N * size, scratch.base,
-                    index.base.assumingMemoryBound(to: Int32.self), min(ContentSlotScan.chunk, T - t))
+                    min(ContentSlotScan.chunk, T - t), scratch.base)
             }
         }
         return [dk, dRouting, dStrength, dForget, dKeys, dUsed, dBeta.sum(axes: [0]), dTheta.sum(axes: [0])]

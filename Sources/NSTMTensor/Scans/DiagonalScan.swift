@@ -44,6 +44,12 @@ package struct DiagonalScan {
         return Piece(row: row, state: (n * D + c) * size, decay: isFixed ? c * size : row, width: min(DiagonalScan.block, D - c))
     }
 
+    private func kernel(_ p: Piece) -> nstm_diagonal_scan {
+        nstm_diagonal_scan(
+            a: a[0].pointer + p.decay, b: b[0].pointer + p.row, a_im: isComplex ? a[1].pointer + p.decay : nil,
+            b_im: isComplex ? b[1].pointer + p.row : nil, a_stride: isFixed ? 0 : D, stride: D, length: T, channels: p.width)
+    }
+
     /// States after every token [B, T, D], and after the last one [B, D], by plane.
     package func forward() -> (states: [Tensor], last: [Tensor]) {
         let h = b.map { _ in Tensor(uninitialized: shape, type) }, last = b.map { _ in Tensor(uninitialized: [B, D], type) }
@@ -53,10 +59,10 @@ package struct DiagonalScan {
             for n in b.indices {
                 (toLast[n] + p.state).copyMemory(from: initial[n].pointer + p.state, byteCount: p.width * size)
             }
-            nstm_diagonal_scan(
-                real, a[0].pointer + p.decay, isComplex ? a[1].pointer + p.decay : nil, isFixed ? 0 : D, b[0].pointer + p.row,
-                isComplex ? b[1].pointer + p.row : nil, toH[0] + p.row, isComplex ? toH[1] + p.row : nil, D,
-                toLast[0] + p.state, isComplex ? toLast[1] + p.state : nil, T, p.width)
+            var scan = kernel(p)
+            nstm_diagonal_scan_forward(
+                real, &scan, toH[0] + p.row, isComplex ? toH[1] + p.row : nil, toLast[0] + p.state,
+                isComplex ? toLast[1] + p.state : nil)
         }
         return (h, last)
     }
@@ -77,13 +83,15 @@ package struct DiagonalScan {
             for n in b.indices {
                 (toState[n] + p.state).copyMemory(from: dLast[n].pointer + p.state, byteCount: p.width * size)
             }
-            nstm_diagonal_scan_backward(
-                real, a[0].pointer + p.decay, isComplex ? a[1].pointer + p.decay : nil, isFixed ? 0 : D,
-                initial[0].pointer + p.state, isComplex ? initial[1].pointer + p.state : nil, h[0].pointer + p.row,
-                isComplex ? h[1].pointer + p.row : nil, dh[0].map { $0.pointer + p.row },
-                isComplex ? dh[1].map { $0.pointer + p.row } : nil, toA[0] + decay, isComplex ? toA[1] + decay : nil,
-                toB[0] + p.row, isComplex ? toB[1] + p.row : nil, D, toState[0] + p.state,
-                isComplex ? toState[1] + p.state : nil, T, p.width)
+            var scan = kernel(p)
+            var states = nstm_diagonal_states(
+                start: initial[0].pointer + p.state, h: h[0].pointer + p.row,
+                start_im: isComplex ? initial[1].pointer + p.state : nil, h_im: isComplex ? h[1].pointer + p.row : nil,
+                dh: dh[0].map { $0.pointer + p.row }, dh_im: isComplex ? dh[1].map { $0.pointer + p.row } : nil)
+            var to = nstm_diagonal_gradient(
+                a: toA[0] + decay, b: toB[0] + p.row, state: toState[0] + p.state, a_im: isComplex ? toA[1] + decay : nil,
+                b_im: isComplex ? toB[1] + p.row : nil, state_im: isComplex ? toState[1] + p.state : nil)
+            nstm_diagonal_scan_backward(real, &scan, &states, &to)
         }
         withExtendedLifetime((dh, dLast)) {}
         return (db, isFixed ? da.map { $0.partialSums() } : da, running)

@@ -58,6 +58,20 @@ package struct GatedSlotScan {
         size = qkv.dtype.byteCount
     }
 
+    /// Head h of sequence b from token t on, whose states have a row every `stateStride` elements.
+    private func kernel(_ b: Int, _ t: Int, _ h: Int, stateStride: Int) -> nstm_slots {
+        let row = qkv.pointer + ((b * T + t) * 3 * D + h * d) * size
+        return nstm_slots(
+            q: row, k: row + D * size, v: row + 2 * D * size, u: write.pointer + (b * T + t) * N * size,
+            gate: gate?.at(b, t, h * d), bias: bias.map { $0.pointer + b * N * size }, scale: scale, key_scale: keyLength,
+            qkv_stride: 3 * D, u_stride: N, gate_stride: gate?.row ?? 0, state_stride: stateStride, p_stride: N, o_stride: D,
+            n: N,
+            d: d)
+    }
+    private func scratchBytes(_ length: Int, backward: Bool) -> Int {
+        nstm_slots_scratch(N, d, length, backward ? 1 : 0) * size
+    }
+
     /// Copies one head of [B, N, D] to or from dense [N, d].
     private func gather(_ from: UnsafeRawPointer, _ b: Int, _ h: Int, _ to: UnsafeMutableRawPointer) {
         nstm_move_rows(N, d * size, from + (b * N * D + h * d) * size, D * size, to, d * size)
@@ -77,19 +91,20 @@ package struct GatedSlotScan {
         let toO = o.uninitializedPointer, toP = p.uninitializedPointer, toK = lastK.uninitializedPointer,
             toV = lastV.uninitializedPointer, toStarts = starts?.uninitializedPointer
         let bank = N * d * size
+        let span = min(chunk, T)
         Parallel.for(B * H, work: 4 * B * T * N * D) { i in
-            withScratch(byteCount: 2 * bank) { k in
-                let b = i / H, h = i % H, v = k + bank
+            let scratchBytes = scratchBytes(span, backward: false)
+            withScratch(byteCount: scratchBytes + 2 * bank) { scratch in
+                let b = i / H, h = i % H, k = scratch + scratchBytes, v = k + bank
                 gather(keys.pointer, b, h, k)
                 gather(values.pointer, b, h, v)
                 for c in 0..<chunks {
                     if let toStarts { (toStarts + (i * chunks + c) * 2 * bank).copyMemory(from: k, byteCount: 2 * bank) }
-                    let t = c * chunk, n = min(chunk, T - t), row = qkv.pointer + ((b * T + t) * 3 * D + h * d) * size
-                    nstm_slots(
-                        real, row, row + D * size, row + 2 * D * size, 3 * D, write.pointer + (b * T + t) * N * size, N,
-                        gate?.at(b, t, h * d), gate?.row ?? 0, bias.map { $0.pointer + b * N * size }, scale, keyLength, k,
-                        v, d, toP + (i * T + t) * N * size, N,
-                        toO + ((b * T + t) * D + h * d) * size, D, n, N, d)
+                    let t = c * chunk
+                    var scan = kernel(b, t, h, stateStride: d)
+                    nstm_slots_forward(
+                        real, &scan, k, v, toP + (i * T + t) * N * size, toO + ((b * T + t) * D + h * d) * size,
+                        min(chunk, T - t), scratch)
                 }
                 scatter(k, b, h, toK)
                 scatter(v, b, h, toV)
@@ -108,15 +123,16 @@ package struct GatedSlotScan {
             toV = lastV.uninitializedPointer
         let fromK = keys.pointer, fromV = values.pointer
         Parallel.for(B, work: 4 * B * N * D) { b in
-            let k = toK + b * bank, v = toV + b * bank, row = qkv.pointer + b * 3 * D * size
+            let k = toK + b * bank, v = toV + b * bank
             nstm_move_rows(1, bank, fromK + b * bank, bank, k, bank)
             nstm_move_rows(1, bank, fromV + b * bank, bank, v, bank)
-            for h in 0..<H {
-                let at = h * d * size
-                nstm_slots(
-                    real, row + at, row + D * size + at, row + 2 * D * size + at, 3 * D, write.pointer + b * N * size, N,
-                    gate?.at(b, 0, h * d), 0, bias.map { $0.pointer + b * N * size }, scale, keyLength, k + at, v + at, D,
-                    toP + (b * H + h) * N * size, N, toO + b * D * size + at, D, 1, N, d)
+            withScratch(byteCount: scratchBytes(1, backward: false)) { scratch in
+                for h in 0..<H {
+                    let at = h * d * size
+                    var scan = kernel(b, 0, h, stateStride: D)
+                    nstm_slots_forward(
+                        real, &scan, k + at, v + at, toP + (b * H + h) * N * size, toO + b * D * size + at, 1, scratch)
+                }
             }
         }
         withExtendedLifetime((keys, values)) {}
@@ -139,25 +155,23 @@ package struct GatedSlotScan {
             toV = dV.uninitializedPointer, toB = dB?.uninitializedPointer
         let span = min(chunk, max(1, T))
         Parallel.for(B * H, work: 12 * B * T * N * D) { i in
-            withScratch(byteCount: (span + 2) * 2 * bank + span * (2 * N + 1) * 4) { running in
-                let b = i / H, h = i % H
-                let log = running + 2 * bank, index = log + (span + 1) * 2 * bank
+            let scratchBytes = scratchBytes(span, backward: true)
+            withScratch(byteCount: scratchBytes + 2 * bank) { scratch in
+                let b = i / H, h = i % H, running = scratch + scratchBytes
                 gather(gK.pointer, b, h, running)
                 gather(gV.pointer, b, h, running + bank)
                 for c in stride(from: chunks - 1, through: 0, by: -1) {
                     let state = starts.pointer + (i * chunks + c) * 2 * bank
-                    let t = c * chunk, n = min(chunk, T - t)
-                    let row = qkv.pointer + ((b * T + t) * 3 * D + h * d) * size,
-                        to = toQKV + ((b * T + t) * 3 * D + h * d) * size
+                    let t = c * chunk, token = (b * T + t) * D + h * d
+                    let row = toQKV + ((b * T + t) * 3 * D + h * d) * size
+                    var scan = kernel(b, t, h, stateStride: d)
+                    var to = nstm_slots_gradient(
+                        q: row, k: row + D * size, v: row + 2 * D * size, u: toU + (i * T + t) * N * size, keys: running,
+                        values: running + bank, gate: toGate.map { $0 + token * size }, bias: toB.map { $0 + i * N * size },
+                        qkv_stride: 3 * D, u_stride: N, gate_stride: D)
                     nstm_slots_backward(
-                        real, dO.pointer + ((b * T + t) * D + h * d) * size, D, row, row + D * size, row + 2 * D * size,
-                        3 * D,
-                        write.pointer + (b * T + t) * N * size, N, gate?.at(b, t, h * d), gate?.row ?? 0,
-                        bias.map { $0.pointer + b * N * size }, scale, keyLength,
-                        r.p.pointer + (i * T + t) * N * size, N, state, state + bank, d, running, running + bank,
-                        to, to + D * size, to + 2 * D * size, 3 * D, toU + (i * T + t) * N * size, N,
-                        toGate.map { $0 + ((b * T + t) * D + h * d) * size }, D, toB.map { $0 + i * N * size },
-                        log, index.assumingMemoryBound(to: Int32.self), n, N, d)
+                        real, &scan, &to, state, state + bank, r.p.pointer + (i * T + t) * N * size, dO.pointer + token * size,
+                        min(chunk, T - t), scratch)
                 }
                 scatter(running, b, h, toK)
                 scatter(running + bank, b, h, toV)

@@ -42,10 +42,17 @@ package struct PointerScan {
     private var B: Int { start.shape[0] }
     private var T: Int { writeMoves.shape[1] }
     private var P: Int { start.shape[2] }
-    /// Calls with the positions of a sequence.
-    private func withOrder(_ b: Int, _ body: (UnsafePointer<Int32>?, Int) -> Void) {
-        guard let order else { return body(nil, P) }
-        order[order.count == 1 ? 0 : b].withUnsafeBufferPointer { body($0.baseAddress, $0.count) }
+    /// Calls with the inputs of a sequence.
+    private func withKernel(_ b: Int, _ body: (UnsafePointer<nstm_pointer_scan>) -> Void) {
+        let size = start.dtype.byteCount
+        var scan = nstm_pointer_scan(
+            write_moves: writeMoves.pointer + b * T * 2 * size, read_moves: readMoves.pointer + b * T * 5 * size,
+            start: start.pointer + b * 2 * P * size, order: nil, count: P, length: T, positions: P)
+        guard let order else { return body(&scan) }
+        order[order.count == 1 ? 0 : b].withUnsafeBufferPointer {
+            (scan.order, scan.count) = ($0.baseAddress, $0.count)
+            body(&scan)
+        }
     }
 
     /// Both heads after every token.
@@ -54,12 +61,7 @@ package struct PointerScan {
         let w = Tensor(uninitialized: [B, T, P], type), r = Tensor(uninitialized: [B, T, P], type)
         let toW = w.uninitializedPointer, toR = r.uninitializedPointer
         Parallel.for(B, work: 6 * B * T * P) { b in
-            withOrder(b) { order, count in
-                nstm_pointer_scan(
-                    type.real, writeMoves.pointer + b * T * 2 * size, readMoves.pointer + b * T * 5 * size, order,
-                    count,
-                    start.pointer + b * 2 * P * size, toW + b * T * P * size, toR + b * T * P * size, T, P)
-            }
+            withKernel(b) { nstm_pointer_scan_forward(type.real, $0, toW + b * T * P * size, toR + b * T * P * size) }
         }
         return (w, r)
     }
@@ -76,13 +78,12 @@ package struct PointerScan {
         let toA = dA.uninitializedPointer, toE = dE.uninitializedPointer, toStart = dStart.uninitializedPointer
         Parallel.for(B, work: 12 * B * T * P) { b in
             let row = b * T * P * size
-            withOrder(b) { order, count in
+            var to = nstm_pointer_gradient(
+                write_moves: toA + b * T * 2 * size, read_moves: toE + b * T * 5 * size, start: toStart + b * 2 * P * size)
+            withKernel(b) {
                 nstm_pointer_scan_backward(
-                    type.real, writeMoves.pointer + b * T * 2 * size, readMoves.pointer + b * T * 5 * size, order,
-                    count,
-                    start.pointer + b * 2 * P * size, writes.pointer + row, reads.pointer + row,
-                    dW.map { $0.pointer + row }, dR.map { $0.pointer + row }, toA + b * T * 2 * size,
-                    toE + b * T * 5 * size, toStart + b * 2 * P * size, T, P)
+                    type.real, $0, &to, writes.pointer + row, reads.pointer + row, dW.map { $0.pointer + row },
+                    dR.map { $0.pointer + row })
             }
         }
         withExtendedLifetime((dW, dR)) {}

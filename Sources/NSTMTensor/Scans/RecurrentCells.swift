@@ -47,11 +47,12 @@ package struct LSTMScan {
             withScratch(byteCount: n * 4 * H * size) { product in
                 for t in 0..<T {
                     u.multiply(hidden, H, rows: n, columns: 0..<4 * H, depth: 0..<H, product, 4 * H)
-                    nstm_lstm_step(
-                        run.real, run.x.at(first, t, 0), run.x.batch, product,
-                        toGates.map { $0 + (first * T + t) * 4 * H * size }, T * 4 * H, cell,
-                        toCells.map { $0 + (first * (T + 1) + t + 1) * H * size }, (T + 1) * H, hidden,
-                        toY + (first * T + t) * H * size, T * H, n, H)
+                    var step = nstm_lstm_step(
+                        x: run.x.at(first, t, 0), product: product, cell: cell, hidden: hidden,
+                        y: toY + (first * T + t) * H * size, gates: toGates.map { $0 + (first * T + t) * 4 * H * size },
+                        cells: toCells.map { $0 + (first * (T + 1) + t + 1) * H * size }, x_row: run.x.batch, y_row: T * H,
+                        gate_row: T * 4 * H, cell_row: (T + 1) * H, rows: n, n: H)
+                    nstm_lstm_step_forward(run.real, &step)
                 }
             }
         }
@@ -74,9 +75,11 @@ package struct LSTMScan {
             withScratch(byteCount: n * 4 * H * size) { dense in
                 for t in stride(from: T - 1, through: 0, by: -1) {
                     let before = cells.pointer + (first * (T + 1) + t) * H * size, at = (first * T + t) * 4 * H * size
-                    nstm_lstm_step_backward(
-                        run.real, dY.at(first, t, 0), dY.batch, gates.pointer + at, T * 4 * H, before, (T + 1) * H,
-                        before + H * size, (T + 1) * H, hidden, cell, dense, to + at, T * 4 * H, n, H)
+                    var step = nstm_lstm_step_gradient(
+                        dy: dY.at(first, t, 0), gates: gates.pointer + at, before: before, after: before + H * size,
+                        d_hidden: hidden, d_cell: cell, d_gates: dense, to: to + at, dy_row: dY.batch, gate_row: T * 4 * H,
+                        cell_row: (T + 1) * H, to_row: T * 4 * H, rows: n, n: H)
+                    nstm_lstm_step_backward(run.real, &step)
                     u.multiply(dense, 4 * H, rows: n, columns: 0..<H, depth: 0..<4 * H, hidden, H)
                 }
             }
@@ -132,10 +135,11 @@ package struct GRUScan {
             withScratch(byteCount: n * 3 * H * size) { product in
                 for t in 0..<T {
                     u.multiply(hidden, H, rows: n, columns: 0..<3 * H, depth: 0..<H, product, 3 * H)
-                    nstm_gru_step(
-                        run.real, run.x.at(first, t, 0), run.x.batch, product, bias.pointer,
-                        toGates.map { $0 + (first * T + t) * 4 * H * size }, T * 4 * H, hidden,
-                        toY + (first * T + t) * H * size, T * H, n, H)
+                    var step = nstm_gru_step(
+                        x: run.x.at(first, t, 0), product: product, bias: bias.pointer, hidden: hidden,
+                        y: toY + (first * T + t) * H * size, gates: toGates.map { $0 + (first * T + t) * 4 * H * size },
+                        x_row: run.x.batch, y_row: T * H, gate_row: T * 4 * H, rows: n, n: H)
+                    nstm_gru_step_forward(run.real, &step)
                 }
             }
         }
@@ -158,10 +162,12 @@ package struct GRUScan {
             withScratch(byteCount: n * 3 * H * size) { dense in
                 for t in stride(from: T - 1, through: 0, by: -1) {
                     let token = first * T + t
-                    nstm_gru_step_backward(
-                        run.real, dY.at(first, t, 0), dY.batch, gates.pointer + token * 4 * H * size, T * 4 * H,
-                        before.pointer + token * H * size, T * H, hidden, dense, to + token * 3 * H * size, T * 3 * H,
-                        toCandidate + token * H * size, T * H, n, H)
+                    var step = nstm_gru_step_gradient(
+                        dy: dY.at(first, t, 0), gates: gates.pointer + token * 4 * H * size,
+                        before: before.pointer + token * H * size, d_hidden: hidden, d_product: dense,
+                        to: to + token * 3 * H * size, to_q: toCandidate + token * H * size, dy_row: dY.batch,
+                        gate_row: T * 4 * H, before_row: T * H, to_row: T * 3 * H, q_row: T * H, rows: n, n: H)
+                    nstm_gru_step_backward(run.real, &step)
                     u.multiply(dense, 3 * H, rows: n, columns: 0..<H, depth: 0..<3 * H, accumulate: true, hidden, H)
                 }
             }

@@ -70,9 +70,11 @@ package struct SelectiveScan {
                 nstm_fill(real, toState + at, 0, width * N)
             }
             var scan = kernel(n, first, width)
-            nstm_selective_scan_forward(
-                real, &scan, toY + (n * T * D + first) * size, D, toState + at,
-                toStarts.map { $0 + i * chunks * SelectiveScan.block * N * size })
+            withScratch(byteCount: nstm_selective_scan_scratch(N, 0) * size) { scratch in
+                nstm_selective_scan_forward(
+                    real, &scan, toY + (n * T * D + first) * size, D, toState + at,
+                    toStarts.map { $0 + i * chunks * SelectiveScan.block * N * size }, scratch)
+            }
         }
         withExtendedLifetime(initial) {}
         return Result(y: y, state: state, starts: starts)
@@ -105,8 +107,11 @@ package struct SelectiveScan {
             var to = nstm_selective_gradient(
                 x: toX + row, delta: toDelta + row, a: toA + at, b: toB + shared, c: toC + shared, state: toState + at,
                 skip: toSkip.map { $0 + (n * D + first) * size }, step: toStep.map { $0 + shared }, stride: D)
-            nstm_selective_scan_backward(
-                real, &scan, &to, dY.at(n, 0, first), dY.row, starts.pointer + i * chunks * SelectiveScan.block * N * size)
+            withScratch(byteCount: nstm_selective_scan_scratch(N, 1) * size) { scratch in
+                nstm_selective_scan_backward(
+                    real, &scan, &to, dY.at(n, 0, first), dY.row, starts.pointer + i * chunks * SelectiveScan.block * N * size,
+                    scratch)
+            }
         }
         return Gradients(
             x: dx, delta: dDelta, a: da.partialSums(), b: db.partialSums(), c: dc.partialSums(), state: state,

@@ -37,17 +37,29 @@ package struct SlotRead {
         noWrites = .zeros([N], dtype: type)
     }
 
+    /// The head of a sequence whose channels begin at a column.
+    ///
+    /// Queries are given for the keys and values of the tokens, which are not used.
+    private func kernel(_ row: Int, _ column: Int) -> nstm_slots {
+        let x = q.at(row, 0, column)
+        return nstm_slots(
+            q: x, k: x, v: x, u: noWrites.pointer, gate: nil, bias: bias.map { $0.pointer + row * N * size }, scale: scale,
+            key_scale: 0, qkv_stride: q.row, u_stride: 0, gate_stride: 0, state_stride: D, p_stride: N, o_stride: D, n: N, d: d)
+    }
+
     /// Reads [B, T, D], and their weights [B, H, T, N].
     package func forward() -> (o: Tensor, p: Tensor) {
         let o = Tensor(uninitialized: [B, T, D], type), p = Tensor(uninitialized: [B, H, T, N], type)
         let toO = o.uninitializedPointer, toP = p.uninitializedPointer
         Parallel.for(B * H, work: 4 * B * T * N * D) { i in
-            // Queries are passed instead of the keys and values of the tokens, which are not used.
-            let row = i / H, column = i % H * d, bank = (row * N * D + column) * size, x = q.at(row, 0, column)
-            nstm_slots(
-                real, x, x, x, q.row, noWrites.pointer, 0, nil, 0, bias.map { $0.pointer + row * N * size }, scale, 0,
-                UnsafeMutableRawPointer(mutating: k.pointer + bank), UnsafeMutableRawPointer(mutating: v.pointer + bank), D,
-                toP + i * T * N * size, N, toO + (row * T * D + column) * size, D, T, N, d)
+            let row = i / H, column = i % H * d, bank = (row * N * D + column) * size
+            var scan = kernel(row, column)
+            withScratch(byteCount: nstm_slots_scratch(N, d, T, 0) * size) { scratch in
+                nstm_slots_forward(
+                    real, &scan, UnsafeMutableRawPointer(mutating: k.pointer + bank),
+                    UnsafeMutableRawPointer(mutating: v.pointer + bank), toP + i * T * N * size,
+                    toO + (row * T * D + column) * size, T, scratch)
+            }
         }
         return (o, p)
     }
@@ -62,17 +74,20 @@ package struct SlotRead {
         var dK = dKeys ?? .zeros(k.shape, dtype: type), dV = dValues ?? .zeros(k.shape, dtype: type)
         let toK = dK.mutablePointer(), toV = dV.mutablePointer(), bytes = N * d * size
         Parallel.for(B * H, work: 8 * B * T * N * D) { i in
-            withScratch(byteCount: 4 * bytes + (T * D + N) * size + T * (2 * N + 1) * 4) { log in
+            let scratchBytes = nstm_slots_scratch(N, d, T, 1) * size
+            withScratch(byteCount: scratchBytes + 2 * bytes + (T * D + N) * size) { scratch in
                 let row = i / H, column = i % H * d, bank = (row * N * D + column) * size
-                let sums = log + 2 * bytes, blank = sums + 2 * bytes, dU = blank + T * D * size
-                let index = dU + N * size, x = q.at(row, 0, column)
+                let sums = scratch + scratchBytes, blank = sums + 2 * bytes, dU = blank + T * D * size
                 nstm_move_rows(N, d * size, toK + bank, D * size, sums, d * size)
                 nstm_move_rows(N, d * size, toV + bank, D * size, sums + bytes, d * size)
+                var scan = kernel(row, column)
+                var to = nstm_slots_gradient(
+                    q: toQ + (row * T * D + column) * size, k: blank, v: blank, u: dU, keys: sums, values: sums + bytes,
+                    gate: nil,
+                    bias: toB.map { $0 + i * N * size }, qkv_stride: D, u_stride: 0, gate_stride: 0)
                 nstm_slots_backward(
-                    real, g.pointer + (row * T * D + column) * size, D, x, x, x, q.row, noWrites.pointer, 0, nil, 0,
-                    bias.map { $0.pointer + row * N * size }, scale, 0, p.pointer + i * T * N * size, N, k.pointer + bank,
-                    v.pointer + bank, D, sums, sums + bytes, toQ + (row * T * D + column) * size, blank, blank, D, dU, 0, nil, 0,
-                    toB.map { $0 + i * N * size }, log, index.assumingMemoryBound(to: Int32.self), T, N, d)
+                    real, &scan, &to, k.pointer + bank, v.pointer + bank, p.pointer + i * T * N * size,
+                    g.pointer + (row * T * D + column) * size, T, scratch)
                 nstm_move_rows(N, d * size, sums, d * size, toK + bank, D * size)
                 nstm_move_rows(N, d * size, sums + bytes, d * size, toV + bank, D * size)
             }

@@ -40,6 +40,14 @@ package struct WKVScan {
         initial = state?.contiguous() ?? empty.broadcast(to: [B, 3, D]).contiguous()
     }
 
+    /// `width` channels of sequence n from channel c on.
+    private func kernel(_ n: Int, _ c: Int, _ width: Int) -> nstm_wkv_scan {
+        let row = (n * T * D + c) * size
+        return nstm_wkv_scan(
+            w: w.pointer + c * size, u: u.pointer + c * size, k: k.pointer + row, v: v.pointer + row, stride: D, row: D,
+            length: T,
+            channels: width)
+    }
     /// Copies the three rows of a piece's channels.
     private func copy(_ from: Tensor, _ n: Int, _ c: Int, _ width: Int, _ to: UnsafeMutableRawPointer) {
         for r in 0..<3 {
@@ -55,9 +63,9 @@ package struct WKVScan {
         Parallel.for(B * blocks) { i in
             let n = i / blocks, c = i % blocks * WKVScan.block, width = min(WKVScan.block, D - c), row = (n * T * D + c) * size
             copy(initial, n, c, width, toLast)
-            nstm_wkv_scan(
-                real, w.pointer + c * size, u.pointer + c * size, k.pointer + row, v.pointer + row, toY + row, D,
-                toLast + (n * 3 * D + c) * size, toStarts.map { $0 + (n * chunks * 3 * D + c) * size }, D, T, width)
+            var scan = kernel(n, c, width)
+            nstm_wkv_scan_forward(
+                real, &scan, toY + row, toLast + (n * 3 * D + c) * size, toStarts.map { $0 + (n * chunks * 3 * D + c) * size })
         }
         return Result(y: y, state: last, starts: starts)
     }
@@ -75,10 +83,12 @@ package struct WKVScan {
         Parallel.for(B * blocks) { i in
             let n = i / blocks, c = i % blocks * WKVScan.block, width = min(WKVScan.block, D - c), row = (n * T * D + c) * size
             copy(dLast, n, c, width, toState)
+            var scan = kernel(n, c, width)
+            var to = nstm_wkv_gradient(
+                w: toW + (n * D + c) * size, u: toU + (n * D + c) * size, k: toK + row, v: toV + row,
+                state: toState + (n * 3 * D + c) * size)
             nstm_wkv_scan_backward(
-                real, w.pointer + c * size, u.pointer + c * size, k.pointer + row, v.pointer + row, dy.pointer + row,
-                toW + (n * D + c) * size, toU + (n * D + c) * size, toK + row, toV + row, D, toState + (n * 3 * D + c) * size,
-                starts.pointer + (n * chunks * 3 * D + c) * size, D, T, width)
+                real, &scan, &to, dy.pointer + row, starts.pointer + (n * chunks * 3 * D + c) * size)
         }
         withExtendedLifetime((dy, dLast, starts)) {}
         return Gradients(keys: dk, values: dv, decay: dw.partialSums(), bonus: du.partialSums(), state: running)
