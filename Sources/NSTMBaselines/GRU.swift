@@ -19,16 +19,16 @@ public final class GRU: SequenceModel {
 /// A layer of a `GRU`, [B, T, width] → [B, T, width].
 ///
 /// Its cache is h.
-public final class GRULayer: SequenceMixer {
+package final class GRULayer: SequenceMixer {
     private let weights: CellWeights
 
-    public init(_ parameters: ParameterBuilder, width: Int) { weights = CellWeights(parameters, width: width, gates: 3) }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+    package init(_ parameters: ParameterBuilder, width: Int) { weights = CellWeights(parameters, width: width, gates: 3) }
+    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
         s["hidden"] = weights.zeros(batch, context)
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let scan = context.linear(x, weights.input, bias: context[weights.inputBias]).gruScan(
             recurrent: context[weights.recurrent], bias: context[weights.recurrentBias], hidden: state?["hidden"])
         if state != nil {
@@ -40,5 +40,5 @@ public final class GRULayer: SequenceMixer {
 }
 
 extension GRULayer: CostReporting {
-    public func multiplyAdds(_ pass: PassSize) -> Int? { weights.multiplyAdds(pass) }
+    package func multiplyAdds(_ pass: PassSize) -> Int? { weights.multiplyAdds(pass) }
 }

@@ -28,7 +28,7 @@ public final class Hyena: SequenceModel {
 /// The mixer of a `Hyena`, [B, T, width] → [B, T, width].
 ///
 /// Its cache is the last inputs of the short convolution and all inputs of the long one.
-public final class HyenaLayer: SequenceMixer {
+package final class HyenaLayer: SequenceMixer {
     private let projection: Linear
     private let convolution: CausalConvolution
     private let filter: HyenaFilter
@@ -36,7 +36,7 @@ public final class HyenaLayer: SequenceMixer {
     private let output: Linear
     private let width: Int
 
-    public init(
+    package init(
         _ parameters: ParameterBuilder, width: Int, filter: HyenaFilter.Shape, convolution: Int = 3,
         residual: Initializer = .fanIn
     ) {
@@ -49,13 +49,13 @@ public final class HyenaLayer: SequenceMixer {
         skip = parameters("skip", [width], .normal(standardDeviation: 1))
         output = Linear(parameters.child("output"), in: width, out: width, initializer: residual)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
         s["convolution"] = convolution.initialState(batch: batch, context)
         s["inputs"] = context.constant(.zeros([batch, 0, width], dtype: skip.value.dtype))
         return s
     }
-    public func callAsFunction(_ u: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+    package func callAsFunction(_ u: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let parts = convolution(projection(u, context), &state, "convolution", context).split(axis: 2, into: 3)
         let new = parts[1] * parts[2], T = u.shape[1]
         let all = state.map { .concatenate([$0["inputs"]!, new], axis: 1) } ?? new, length = all.shape[1]
@@ -146,7 +146,7 @@ public final class HyenaFilter {
 
 extension HyenaLayer: CostReporting {
     /// Multiply-adds of a pass: the filters and the convolution of all tokens so far are computed in every pass.
-    public func multiplyAdds(_ pass: PassSize) -> Int? {
+    package func multiplyAdds(_ pass: PassSize) -> Int? {
         let length = (pass.carriesState ? pass.position : 0) + pass.tokens
         let long = LongConvolution(batch: pass.batch, time: length, channels: width, taps: length)
         return projection.multiplyAdds(pass) + convolution.multiplyAdds(pass) + output.multiplyAdds(pass)

@@ -30,7 +30,7 @@ public final class LRU: SequenceModel {
 ///
 /// γ is initialized to ½ log(1 − |λ|²), so that h has the scale of its input. ν, θ, γ and B have no weight decay and a scaled
 /// learning rate.
-public final class LRULayer: SequenceMixer {
+package final class LRULayer: SequenceMixer {
     private let logDecay: Parameter
     private let logPhase: Parameter
     private let logScale: Parameter
@@ -42,7 +42,7 @@ public final class LRULayer: SequenceMixer {
     private let glu: GLUOutput
     private let states: Int
 
-    public init(
+    package init(
         _ parameters: ParameterBuilder, width: Int, states: Int = 256, radii: ClosedRange<Double> = 0...1, phase: Double = 6.28,
         learningRateScale: Double = 0.5
     ) {
@@ -62,13 +62,13 @@ public final class LRULayer: SequenceMixer {
         skip = parameters("skip", [width], .normal(standardDeviation: 1))
         glu = GLUOutput(parameters.child("glu"), width: width)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
         let zeros = context.constant(.zeros([batch, states], dtype: input.value.dtype))
         s[complex: "hidden"] = ComplexVariable(real: zeros, imaginary: zeros)
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let scale = context[logScale].exp(), driven = context.linear(x, input).split(axis: 2, into: 2)
         let decay = ComplexVariable.exponential(
             ComplexVariable(real: -context[logDecay].exp(), imaginary: context[logPhase].exp())
@@ -87,7 +87,7 @@ public final class LRULayer: SequenceMixer {
 
 extension LRULayer: CostReporting {
     /// Multiply-adds of a pass: B and C, real and imaginary, and four per complex number in the scan.
-    public func multiplyAdds(_ pass: PassSize) -> Int? {
+    package func multiplyAdds(_ pass: PassSize) -> Int? {
         pass.rows * (input.value.count + output.value.count + 4 * states) + glu.multiplyAdds(pass)
     }
 }

@@ -23,19 +23,19 @@ public final class LSTM: SequenceModel {
 /// A layer of an `LSTM`, [B, T, width] → [B, T, width].
 ///
 /// Its cache is h and c.
-public final class LSTMLayer: SequenceMixer {
+package final class LSTMLayer: SequenceMixer {
     private let weights: CellWeights
 
-    public init(_ parameters: ParameterBuilder, width: Int, forgetBias: Double? = nil) {
+    package init(_ parameters: ParameterBuilder, width: Int, forgetBias: Double? = nil) {
         weights = CellWeights(parameters, width: width, gates: 4, secondGateBias: forgetBias)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
         s["hidden"] = weights.zeros(batch, context)
         s["cell"] = weights.zeros(batch, context)
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         // The two biases are added; there are two so that the parameters are those of PyTorch.
         let bias = context[weights.inputBias] + context[weights.recurrentBias]
         let scan = context.linear(x, weights.input, bias: bias).lstmScan(
@@ -98,7 +98,7 @@ extension BlockOptions {
 }
 
 extension LSTMLayer: CostReporting {
-    public func multiplyAdds(_ pass: PassSize) -> Int? { weights.multiplyAdds(pass) }
+    package func multiplyAdds(_ pass: PassSize) -> Int? { weights.multiplyAdds(pass) }
 }
 extension CellWeights {
     /// Multiply-adds of a pass: the gates, and two per element of the cell (for GRU: the product with r, and the interpolation of

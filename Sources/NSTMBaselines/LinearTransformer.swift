@@ -27,15 +27,15 @@ public final class LinearTransformer: SequenceModel {
 /// The mixer of a `LinearTransformer`, [B, T, width] → [B, T, width].
 ///
 /// Its cache is S with z as one more column, per head.
-public final class LinearAttention: SequenceMixer {
+package final class LinearAttention: SequenceMixer {
     private let projections: AttentionProjections
     /// Number of heads; divides the width.
-    public let heads: Int
+    package let heads: Int
     private let width: Int
     /// Added to the denominator to avoid division by 0, as in the authors' code.
     private static let epsilon = 1e-6
 
-    public init(
+    package init(
         _ parameters: ParameterBuilder, width: Int, heads: Int,
         options: AttentionProjections.Options = AttentionProjections.Options(),
         initializer: Initializer = .fanIn, outputInitializer: Initializer = .fanIn
@@ -46,14 +46,14 @@ public final class LinearAttention: SequenceMixer {
         self.heads = heads
         self.width = width
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
         projections.addInitialState(to: &s, batch: batch, context)
         let d = width / heads
         s["sums"] = context.constant(.zeros([batch, heads, d, d + 1], dtype: projections.output.weight.value.dtype))
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = x.shape[0], T = x.shape[1], d = width / heads
         let parts = projections.queriesKeysValues(x, &state, context).split(axis: 2, into: 3)
         let ones = Variable(.ones([B, T, heads, 1], dtype: x.dtype))
@@ -71,7 +71,7 @@ public final class LinearAttention: SequenceMixer {
 }
 
 extension LinearAttention: CostReporting {
-    public func multiplyAdds(_ pass: PassSize) -> Int? {
+    package func multiplyAdds(_ pass: PassSize) -> Int? {
         let d = width / heads
         return projections.multiplyAdds(pass)
             + MatrixStateScan.multiplyAdds(batch: pass.batch, tokens: pass.tokens, heads: heads, keys: d, values: d + 1)

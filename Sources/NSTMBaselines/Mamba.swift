@@ -30,7 +30,7 @@ public final class Mamba: SequenceModel {
 ///
 /// A is initialized to −1 … −N in every channel, D to 1, and the step sizes are log-uniform in 10⁻³ … 10⁻¹. A and D have no
 /// weight decay.
-public final class MambaLayer: SequenceMixer {
+package final class MambaLayer: SequenceMixer {
     private let projection: Linear
     private let convolution: CausalConvolution
     private let selection: Linear
@@ -44,7 +44,7 @@ public final class MambaLayer: SequenceMixer {
     private let states: Int
 
     /// - Parameter layers: number of layers of the model; the initial output projection is scaled by 1/√layers.
-    public init(
+    package init(
         _ parameters: ParameterBuilder, width: Int, channels: Int, states: Int = 16, convolution: Int = 4, layers: Int = 1
     ) {
         self.channels = channels
@@ -61,13 +61,13 @@ public final class MambaLayer: SequenceMixer {
         output = Linear(
             parameters.child("output"), in: channels, out: width, bias: false, initializer: .residual(channels, layers))
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
         s["convolution"] = convolution.initialState(batch: batch, context)
         s["hidden"] = context.constant(.zeros([batch, channels, states], dtype: logDecay.value.dtype))
         return s
     }
-    public func callAsFunction(_ u: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+    package func callAsFunction(_ u: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let parts = projection(u, context).split(axis: 2, into: 2)
         let x = convolution(parts[0], &state, "convolution", context)
         let selected = selection(x, context).split(axis: 2, [rank, states, states])
@@ -94,7 +94,7 @@ extension MambaLayer: CostReporting {
     /// Multiply-adds of a pass.
     ///
     /// Those of the scan are Δ A, a ⊙ h, (Δ x) B and C · h per state, and Δ x and D x per channel.
-    public func multiplyAdds(_ pass: PassSize) -> Int? {
+    package func multiplyAdds(_ pass: PassSize) -> Int? {
         let maps = [projection, selection, step, output].reduce(0) { $0 + $1.multiplyAdds(pass) }
         return maps + convolution.multiplyAdds(pass) + pass.rows * channels * (4 * states + 2)
     }

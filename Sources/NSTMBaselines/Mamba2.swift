@@ -32,7 +32,7 @@ public final class Mamba2: SequenceModel {
 ///
 /// −A is initialized uniformly in 1 … 16, D to 1, and the step sizes are log-uniform in 10⁻³ … 10⁻¹. These three have no weight
 /// decay.
-public final class Mamba2Layer: SequenceMixer {
+package final class Mamba2Layer: SequenceMixer {
     private let projection: Linear
     private let convolution: CausalConvolution
     private let stepBias: Parameter
@@ -44,7 +44,7 @@ public final class Mamba2Layer: SequenceMixer {
     private let states: Int
     private let heads: Int
 
-    public init(
+    package init(
         _ parameters: ParameterBuilder, width: Int, channels: Int, states: Int = 128, headWidth: Int = 64, convolution: Int = 4,
         layers: Int = 1
     ) {
@@ -66,14 +66,14 @@ public final class Mamba2Layer: SequenceMixer {
         output = Linear(
             parameters.child("output"), in: channels, out: width, bias: false, initializer: .residual(channels, layers))
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
         s["convolution"] = convolution.initialState(batch: batch, context)
         s["hidden"] = context.constant(
             .zeros([batch, heads, states, channels / heads], dtype: logDecay.value.dtype))
         return s
     }
-    public func callAsFunction(_ u: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+    package func callAsFunction(_ u: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = u.shape[0], T = u.shape[1], P = channels / heads
         let parts = projection(u, context).split(axis: 2, [channels, channels + 2 * states, heads])
         let mixed = convolution(parts[1], &state, "convolution", context).split(axis: 2, [channels, states, states])
@@ -96,7 +96,7 @@ public final class Mamba2Layer: SequenceMixer {
 }
 
 extension Mamba2Layer: CostReporting {
-    public func multiplyAdds(_ pass: PassSize) -> Int? {
+    package func multiplyAdds(_ pass: PassSize) -> Int? {
         let scan = MatrixStateScan.multiplyAdds(
             batch: pass.batch, tokens: pass.tokens, heads: heads, keys: states, values: channels / heads)
         return projection.multiplyAdds(pass) + convolution.multiplyAdds(pass) + scan + output.multiplyAdds(pass)

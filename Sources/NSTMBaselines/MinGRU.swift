@@ -25,13 +25,13 @@ public final class MinGRU: SequenceModel {
 /// The mixer of a `MinGRU`, [B, T, width] → [B, T, width].
 ///
 /// Its cache is h and the last inputs of the convolution.
-public final class MinGRULayer: SequenceMixer {
+package final class MinGRULayer: SequenceMixer {
     private let convolution: CausalConvolution?
     private let gates: Linear
     private let output: Linear
     private let channels: Int
 
-    public init(
+    package init(
         _ parameters: ParameterBuilder, width: Int, channels: Int, convolution: Int? = 4, residual: Initializer = .fanIn
     ) {
         self.convolution = convolution.map {
@@ -41,13 +41,13 @@ public final class MinGRULayer: SequenceMixer {
         output = Linear(parameters.child("output"), in: channels, out: width, bias: false, initializer: residual)
         self.channels = channels
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
         if let convolution { s["convolution"] = convolution.initialState(batch: batch, context) }
         s["hidden"] = context.constant(.zeros([batch, channels], dtype: gates.weight.value.dtype))
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let u = convolution.map { $0(x, &state, "convolution", context) } ?? x
         let parts = gates(u, context).split(axis: 2, into: 2), z = parts[0].sigmoid()
         let scan = (z * parts[1]).diagonalScan(decay: 1 - z, state: state?["hidden"])
@@ -61,7 +61,7 @@ public final class MinGRULayer: SequenceMixer {
 
 extension MinGRULayer: CostReporting {
     /// Multiply-adds of a pass; the recurrence has one per channel and token.
-    public func multiplyAdds(_ pass: PassSize) -> Int? {
+    package func multiplyAdds(_ pass: PassSize) -> Int? {
         (convolution?.multiplyAdds(pass) ?? 0) + gates.multiplyAdds(pass) + output.multiplyAdds(pass) + pass.rows * channels
     }
 }

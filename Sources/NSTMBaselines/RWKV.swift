@@ -60,7 +60,7 @@ extension Variable {
 /// The time mixing of RWKV-4, [B, T, width] → [B, T, width].
 ///
 /// Its cache is the last token and the three sums of the scan.
-public final class RWKVTimeMix: SequenceMixer {
+package final class RWKVTimeMix: SequenceMixer {
     private let mixes: [Parameter]
     private let key: Linear
     private let value: Linear
@@ -86,7 +86,7 @@ public final class RWKVTimeMix: SequenceMixer {
             "decay", [width], .alongRow { i, n in -5 + 8 * pow(Double(i) / Double(max(1, n - 1)), power) }, learningRateScale: 2)
         bonus = parameters("bonus", [width], .alongRow { i, _ in log(0.3) + 0.5 * Double((i + 1) % 3 - 1) }, learningRateScale: 3)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
         let dtype = decay.value.dtype
         s["last"] = context.constant(.zeros([batch, 1, width], dtype: dtype))
@@ -95,7 +95,7 @@ public final class RWKVTimeMix: SequenceMixer {
         s["sums"] = context.constant(empty)
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let last = x.previous(&state, "last"), new = x - last
         let mixed = mixes.map { last + new * context[$0] }
         let scan = key(mixed[0], context).wkvScan(
@@ -111,7 +111,7 @@ public final class RWKVTimeMix: SequenceMixer {
 /// The channel mixing of RWKV, [B, T, width] → [B, T, width].
 ///
 /// Its cache is the last token.
-public final class RWKVChannelMix: SequenceMixer {
+package final class RWKVChannelMix: SequenceMixer {
     private let mixes: [Parameter]
     private let key: Linear
     private let value: Linear
@@ -137,12 +137,12 @@ public final class RWKVChannelMix: SequenceMixer {
         value = Linear(parameters.child("value"), in: hidden, out: width, bias: false, initializer: .zeros)
         receptance = Linear(parameters.child("receptance"), in: width, out: width, bias: false, initializer: .zeros)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
         s["channels.last"] = context.constant(.zeros([batch, 1, width], dtype: key.weight.value.dtype))
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let last = x.previous(&state, "channels.last")
         let mixed = mixes.map { m in
             switch shift {
@@ -175,12 +175,12 @@ extension BlockOptions {
 
 extension RWKVTimeMix: CostReporting {
     /// Multiply-adds of a pass; the weighted sums have six per channel and token.
-    public func multiplyAdds(_ pass: PassSize) -> Int? {
+    package func multiplyAdds(_ pass: PassSize) -> Int? {
         [key, value, receptance, output].reduce(6 * pass.rows * width) { $0 + $1.multiplyAdds(pass) }
     }
 }
 extension RWKVChannelMix: CostReporting {
-    public func multiplyAdds(_ pass: PassSize) -> Int? {
+    package func multiplyAdds(_ pass: PassSize) -> Int? {
         [key, value, receptance].reduce(0) { $0 + $1.multiplyAdds(pass) }
     }
 }

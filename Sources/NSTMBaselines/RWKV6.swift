@@ -27,7 +27,7 @@ public final class RWKV6: SequenceModel {
 /// The time mixing of RWKV-6, [B, T, width] → [B, T, width].
 ///
 /// Its cache is the last token and S per head.
-public final class RWKV6TimeMix: SequenceMixer {
+package final class RWKV6TimeMix: SequenceMixer {
     /// The parameters of one of the five interpolations between a token and the previous one.
     private struct Mix {
         let base: Parameter
@@ -84,14 +84,14 @@ public final class RWKV6TimeMix: SequenceMixer {
         norm.gain.value = Tensor(repeating: size, [width], dtype: norm.gain.value.dtype)
         output = Linear(parameters.child("output"), in: width, out: width, bias: false, initializer: .zeros)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
         let dtype = decay.value.dtype, d = width / heads
         s["last"] = context.constant(.zeros([batch, 1, width], dtype: dtype))
         s["matrices"] = context.constant(.zeros([batch, heads, d, d], dtype: dtype))
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = x.shape[0], T = x.shape[1], difference = x.previous(&state, "last") - x
         let low = context.linear(x + difference * context[firstMix], mixDown, activation: .tanh).split(axis: 2, into: 5)
         let mixed = zip(mixes, low).map { mix, low in
@@ -113,7 +113,7 @@ public final class RWKV6TimeMix: SequenceMixer {
 }
 
 extension RWKV6TimeMix: CostReporting {
-    public func multiplyAdds(_ pass: PassSize) -> Int? {
+    package func multiplyAdds(_ pass: PassSize) -> Int? {
         let d = width / heads, small = [mixDown, decayDown, decayUp] + mixes.map(\.up)
         let scan = MatrixStateScan.multiplyAdds(
             batch: pass.batch, tokens: pass.tokens, heads: heads, keys: d, values: d, decaysByChannel: true, bonus: true)

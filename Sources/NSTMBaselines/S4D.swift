@@ -31,7 +31,7 @@ public final class S4D: SequenceModel {
 ///
 /// Without a cache, a sequence is convolved with Kₗ = 2 Re(Σ C B̄ Āˡ), whose powers are computed by a scan of a single sequence.
 /// With a cache, all sequences are scanned.
-public final class S4DLayer: SequenceMixer {
+package final class S4DLayer: SequenceMixer {
     private let logStep: Parameter
     private let logDecay: Parameter
     private let frequency: Parameter
@@ -43,7 +43,7 @@ public final class S4DLayer: SequenceMixer {
     /// Number of complex numbers per channel.
     private let count: Int
 
-    public init(
+    package init(
         _ parameters: ParameterBuilder, width: Int, states: Int = 64, stepSizes: ClosedRange<Double> = 1e-3...0.1
     ) {
         guard states % 2 == 0 else {
@@ -65,13 +65,13 @@ public final class S4DLayer: SequenceMixer {
         skip = parameters("skip", [width], .normal(standardDeviation: 1))
         output = GLUOutput(parameters.child("glu"), width: width)
     }
-    public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
         var s = MixerCache()
         let zeros = context.constant(.zeros([batch, width * count], dtype: logStep.value.dtype))
         s[complex: "hidden"] = ComplexVariable(real: zeros, imaginary: zeros)
         return s
     }
-    public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
         let B = x.shape[0], T = x.shape[1], all = width * count
         let step = context[logStep].exp().unsqueezed(axis: 1)
         let a = ComplexVariable(real: -context[logDecay].exp(), imaginary: context[frequency])
@@ -103,7 +103,7 @@ public final class S4DLayer: SequenceMixer {
 extension S4DLayer: CostReporting {
     /// Multiply-adds of a pass: with a cache, four per complex number and token; without one, the same for a single sequence, and
     /// the long convolution of all sequences.
-    public func multiplyAdds(_ pass: PassSize) -> Int? {
+    package func multiplyAdds(_ pass: PassSize) -> Int? {
         let all = 4 * width * count, glu = output.multiplyAdds(pass)
         if pass.carriesState { return pass.rows * all + glu }
         let convolution = LongConvolution(batch: pass.batch, time: pass.tokens, channels: width, taps: max(1, pass.tokens))

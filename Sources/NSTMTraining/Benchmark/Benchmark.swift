@@ -8,50 +8,50 @@ import NSTMTensor
 ///
 /// Tokens are random and parameters are initial ones, which have the same cost as trained ones. Lengths are measured in ascending
 /// order. A measurement whose estimated time, extrapolated from the previous length, exceeds the limit is skipped with a note.
-public struct Benchmark: Sendable {
+package struct Benchmark: Sendable {
     /// Sequence lengths in tokens, ascending.
-    public var lengths: [Int]
+    package var lengths: [Int]
     /// Number of tokens of a training step, which has as many sequences as fit, at least one.
-    public var tokensPerStep = 4096
+    package var tokensPerStep = 4096
     /// Time limit of the forward pass and of a training step, in seconds.
-    public var secondsPerPass = 60.0
+    package var secondsPerPass = 60.0
     /// Duration of the measurement of training and of streaming when single passes are shorter, in seconds.
-    public var secondsMeasured = 1.5
+    package var secondsMeasured = 1.5
     /// Whether models stream with the weights of their linear maps in bfloat16.
-    public var usesBFloat16Weights = false
+    package var usesBFloat16Weights = false
     /// Maximum memory for tensors, in bytes.
-    public var memory = Int(ProcessInfo.processInfo.physicalMemory) / 10 * 7
+    package var memory = Int(ProcessInfo.processInfo.physicalMemory) / 10 * 7
 
-    public init(lengths: [Int]) { self.lengths = lengths.sorted() }
+    package init(lengths: [Int]) { self.lengths = lengths.sorted() }
 
     /// The measurements of a model at a sequence length.
     ///
     /// Skipped ones are nil, with the reason in `notes`.
-    public struct Cell: Sendable, Equatable {
+    package struct Cell: Sendable, Equatable {
         /// Name of the model.
-        public var model: String
+        package var model: String
         /// Sequence length, in tokens.
-        public var length: Int
+        package var length: Int
         /// Number of trainable parameters.
-        public var parameters: Int
+        package var parameters: Int
         /// Multiply-adds per token of a forward pass over the whole sequence, counted by the kernels; 1 multiply-add is 2 FLOPs.
-        public var multiplyAdds: Int?
+        package var multiplyAdds: Int?
         /// Elements of other operations per token of a forward pass, counted by the kernels.
-        public var elements: Int?
+        package var elements: Int?
         /// Bytes copied per token of a forward pass, counted by the kernels.
-        public var bytesMoved: Int?
+        package var bytesMoved: Int?
         /// Training speed in tokens per second: forward and backward passes without the update.
-        public var trainingTokens: Double?
+        package var trainingTokens: Double?
         /// Streaming speed in tokens per second, token by token after `length` tokens.
-        public var streamedTokens: Double?
+        package var streamedTokens: Double?
         /// Peak memory of tensors in a training step, in bytes.
-        public var peakBytes: Int?
+        package var peakBytes: Int?
         /// Size of the cache after the sequence, in bytes.
-        public var stateBytes: Int?
+        package var stateBytes: Int?
         /// Reasons for skipped measurements.
-        public var notes: [String] = []
+        package var notes: [String] = []
 
-        public init(model: String, length: Int, parameters: Int) {
+        package init(model: String, length: Int, parameters: Int) {
             self.model = model
             self.length = length
             self.parameters = parameters
@@ -60,7 +60,7 @@ public struct Benchmark: Sendable {
 
     /// Measures a model at all lengths.
     /// - Parameter done: called with each cell when it is complete.
-    public func run(_ test: ModelUnderTest, _ done: (Cell) throws -> Void) throws {
+    package func run(_ test: ModelUnderTest, _ done: (Cell) throws -> Void) throws {
         var forward = Forecast(limit: secondsPerPass), training = Forecast(limit: secondsPerPass)
         var peaks: [(tokens: Int, bytes: Int)] = []
         for length in lengths {

@@ -2,15 +2,15 @@ import Foundation
 import NSTMModules
 
 /// The results of a benchmark, as CSV, Markdown and charts.
-public struct BenchmarkReport: Sendable {
+package struct BenchmarkReport: Sendable {
     /// All measurements.
-    public var cells: [Benchmark.Cell] = []
+    package var cells: [Benchmark.Cell] = []
     /// Description of hardware and software, in one line.
-    public var environment: String
+    package var environment: String
     /// Name of the model that the others are compared with.
-    public var reference: String
+    package var reference: String
 
-    public init(environment: String, reference: String = "transformer") {
+    package init(environment: String, reference: String = "transformer") {
         self.environment = environment
         self.reference = reference
     }
@@ -19,7 +19,7 @@ public struct BenchmarkReport: Sendable {
 
     /// The length from which on a model needs at most `share` times the reference's multiply-adds per token, log-linearly
     /// interpolated between measured lengths; nil if this holds at no length, or at the first one already.
-    public func crossover(_ model: String, share: Double = 1) -> Double? {
+    package func crossover(_ model: String, share: Double = 1) -> Double? {
         let own = points(model), others = Dictionary(points(reference), uniquingKeysWith: { a, _ in a })
         var last: (length: Double, excess: Double)?
         for (length, cost) in own {
@@ -46,7 +46,7 @@ public struct BenchmarkReport: Sendable {
     // MARK: Tables
 
     /// The measurements as CSV, with a header.
-    public var csv: String {
+    package var csv: String {
         func n(_ x: Int?) -> String { x.map { "\($0)" } ?? "" }
         func n(_ x: Double?) -> String { x.map { String(format: "%.6g", $0) } ?? "" }
         let head =
@@ -67,7 +67,7 @@ public struct BenchmarkReport: Sendable {
     }
 
     /// The measurements as a Markdown table, followed by notes and crossovers.
-    public var markdown: String {
+    package var markdown: String {
         func n(_ x: Int?, _ unit: Int = 1) -> String { x.map { grouped(($0 + unit / 2) / unit) } ?? "–" }
         func n(_ x: Double?) -> String { x.map { grouped(Int($0.rounded())) } ?? "–" }
         var out = environment + "\n\n"
@@ -99,7 +99,7 @@ public struct BenchmarkReport: Sendable {
     // MARK: Charts
 
     /// File names (without extension) and SVG documents of charts over the length: work, training, streaming, state and memory.
-    public var charts: [(name: String, svg: String)] {
+    package var charts: [(name: String, svg: String)] {
         [
             chart("work", "Work per token", "multiply-adds per token, forward", marked: true) {
                 $0.multiplyAdds.map(Double.init)

@@ -10,52 +10,52 @@ import NSTMTensor
 ///
 /// The speed of a host varies more than the sequence length could cause: with other programs and virtual machines, and with its
 /// temperature. So segments of the long sequence are timed alternately with the same segments at the start of a new sequence.
-public struct LongRun: Sendable {
+package struct LongRun: Sendable {
     /// What is done with the sequence.
-    public enum Kind: String, Sendable, CaseIterable { case streaming, training }
+    package enum Kind: String, Sendable, CaseIterable { case streaming, training }
 
     /// The measurements of a tenth of the run.
-    public struct Part: Sendable {
+    package struct Part: Sendable {
         /// Number of tokens processed at its end.
-        public var tokens: Int
+        package var tokens: Int
         /// Speed in tokens per second.
-        public var tokensPerSecond: Double
+        package var tokensPerSecond: Double
         /// Speed in tokens per second of processor time, summed over threads, which other programs affect less.
-        public var tokensPerProcessorSecond: Double
+        package var tokensPerProcessorSecond: Double
         /// Speed relative to that at the start of a new sequence: median over pairs of segments timed alternately.
         ///
         /// With few pairs it depends on which segment of a pair is first. nil without pairs.
-        public var speedVersusStart: Double?
+        package var speedVersusStart: Double?
         /// Largest absolute value in the state at its end.
-        public var largest: Double
+        package var largest: Double
         /// Euclidean norm of the whole state at its end.
-        public var norm: Double
+        package var norm: Double
         /// Size of the state at its end, in bytes.
-        public var stateBytes: Int
+        package var stateBytes: Int
         /// Memory of all tensors at its end, in bytes.
-        public var liveBytes: Int
+        package var liveBytes: Int
         /// Peak memory of all tensors, in bytes, including the passes of the comparison.
-        public var peakBytes: Int
+        package var peakBytes: Int
         /// Resident memory of the process, in bytes; nil where the system does not report it.
-        public var residentBytes: Int?
+        package var residentBytes: Int?
         /// Mean loss in nats per token; nil for streaming.
-        public var loss: Double?
+        package var loss: Double?
     }
 
     /// Length of the sequence, in tokens.
-    public var tokens: Int
+    package var tokens: Int
     /// Number of tokens of a segment.
     ///
     /// In training, gradients are truncated and parameters are updated after each segment.
-    public var window = 512
+    package var window = 512
     /// Whether a model streams with the weights of its linear maps in bfloat16.
-    public var usesBFloat16Weights = false
-    public init(tokens: Int) { self.tokens = tokens }
+    package var usesBFloat16Weights = false
+    package init(tokens: Int) { self.tokens = tokens }
 
     /// Runs a model on the sequence.
     /// - Parameter done: called with each part when it is complete.
     /// - Throws: `LongRunError` at the first non-finite output, loss, gradient or state.
-    public func run(_ kind: Kind, _ test: ModelUnderTest, _ done: (Part) -> Void) throws -> [Part] {
+    package func run(_ kind: Kind, _ test: ModelUnderTest, _ done: (Part) -> Void) throws -> [Part] {
         let step = min(window, max(1, tokens / 10)), model = try test.model(for: tokens)
         let key = RandomKey(1).fold("long run"), vocabulary = ModelUnderTest.vocabulary
         func sample(_ range: Range<Int>) -> Tensor {
@@ -128,13 +128,13 @@ public struct LongRun: Sendable {
     }
 
     /// The largest relative difference between a speed and the mean of all.
-    public static func largestDifference(_ speeds: [Double]) -> Double {
+    package static func largestDifference(_ speeds: [Double]) -> Double {
         let mean = speeds.reduce(0, +) / Double(max(1, speeds.count))
         return speeds.reduce(0) { max($0, abs($1 - mean) / mean) }
     }
 
     /// A Markdown table of the parts, followed by a summary of the speeds.
-    public static func markdown(_ parts: [Part]) -> String {
+    package static func markdown(_ parts: [Part]) -> String {
         func mib(_ bytes: Int?) -> String { bytes.map { String(format: "%.1f", Double($0) / 1_048_576) } ?? "–" }
         let hasLoss = parts.contains { $0.loss != nil }
         var header = ["tokens", "tokens/s", "tokens/s of processor time", "speed vs. start of a sequence", "largest state value"]
@@ -186,10 +186,10 @@ private struct Stopwatch {
 }
 
 /// An error of a `LongRun`.
-public enum LongRunError: Error, Sendable, Equatable, CustomStringConvertible {
+package enum LongRunError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A value at a token is NaN or infinite.
     case nonFinite(String, token: Int)
-    public var description: String {
+    package var description: String {
         switch self {
         case .nonFinite(let what, let token): "token \(token): \(what) is non-finite (NaN or infinite)"
         }

@@ -4,9 +4,9 @@ import NSTMModules
 import NSTMTensor
 
 /// A model of a benchmark, which builds it for a given sequence length.
-public struct ModelUnderTest: Sendable {
+package struct ModelUnderTest: Sendable {
     /// Name in reports.
-    public let name: String
+    package let name: String
     private let config: ConfigurationValue
     private let registries: Registries
     /// Key of the maximum sequence length of the model; nil if the length is unlimited.
@@ -15,7 +15,7 @@ public struct ModelUnderTest: Sendable {
     /// - Parameters:
     ///   - config: a configuration, of which `model` and `seed` are used.
     /// - Throws: `ConfigurationError`.
-    public init(_ name: String, _ config: ConfigurationValue, registries: Registries) throws {
+    package init(_ name: String, _ config: ConfigurationValue, registries: Registries) throws {
         self.name = name
         self.config = config
         self.registries = registries
@@ -24,16 +24,16 @@ public struct ModelUnderTest: Sendable {
     }
     /// A registered model with default settings.
     /// - Throws: `ConfigurationError` when the name is not registered.
-    public init(named name: String, registries: Registries) throws {
+    package init(named name: String, registries: Registries) throws {
         try self.init(name, ["model": ["type": .string(name)]], registries: registries)
     }
 
     /// Size of the vocabulary, which is that of Tiny Shakespeare.
-    public static let vocabulary = 65
+    package static let vocabulary = 65
 
     /// The model with initial parameters.
     /// - Parameter tokens: required maximum sequence length, which the model has if its configuration allows it.
-    public func model(for tokens: Int) throws -> SequenceModel {
+    package func model(for tokens: Int) throws -> SequenceModel {
         if let limit {
             var longer = config
             try longer.set(path: limit, to: .int(tokens))

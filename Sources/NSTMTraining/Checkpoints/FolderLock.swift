@@ -6,9 +6,9 @@ import NSTMSystem
 ///
 /// The lock is `flock` on the file `run.lock`, which the kernel releases when the process ends in any way: a file left by a
 /// killed process has no effect. The file contains a description of the holder.
-public final class FolderLock: @unchecked Sendable {
+package final class FolderLock: @unchecked Sendable {
     /// A warning if the file system does not support locks, so that the folder is not locked; nil otherwise.
-    public let warning: String?
+    package let warning: String?
     private let folder: URL
     /// Whether `init` created the folder, so that `release` removes it if it is empty.
     private let madeFolder: Bool
@@ -21,7 +21,7 @@ public final class FolderLock: @unchecked Sendable {
     /// Locks a folder, which is created if it does not exist.
     /// - Throws: `TrainingError.folderLocked` when it is locked by another process or another lock of this one;
     ///   `TrainingError.folder` when it cannot be created or written.
-    public init(_ folder: URL) throws {
+    package init(_ folder: URL) throws {
         self.folder = folder
         madeFolder = FileIdentity(folder.path) == nil
         do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
@@ -76,12 +76,12 @@ public final class FolderLock: @unchecked Sendable {
     }
 
     /// Whether the folder has not been deleted, moved or replaced since it was locked.
-    public var isInPlace: Bool { folderIdentity == FileIdentity(folder.path) }
+    package var isInPlace: Bool { folderIdentity == FileIdentity(folder.path) }
 
     /// Releases the lock.
     ///
     /// Further calls have no effect.
-    public func release() {
+    package func release() {
         guard descriptor >= 0 else { return }
         if FileIdentity(descriptor: descriptor) == FileIdentity(file.path) { unlink(file.path) }
         close(descriptor)

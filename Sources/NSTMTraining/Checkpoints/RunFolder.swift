@@ -16,7 +16,7 @@ public struct RunFolder: Sendable {
     ///
     /// It is created if it does not exist.
     /// - Throws: `TrainingError.folderLocked`, `TrainingError.folder`.
-    public func lock() throws -> FolderLock { try FolderLock(url) }
+    package func lock() throws -> FolderLock { try FolderLock(url) }
 
     /// The newest intact checkpoint; nil when the folder has no checkpoints.
     /// - Throws: `CheckpointError.noUsableCheckpoint` when there are checkpoints but none is intact.

@@ -17,7 +17,7 @@ public struct SavedModel {
     /// The resolved configuration of the run.
     public let configuration: ConfigurationValue
     /// Description of the training data.
-    public let data: DataDescription
+    package let data: DataDescription
     /// The tokenizer of the training data; nil if it has none.
     public let tokenizer: CharacterTokenizer?
     /// Number of completed training steps.
@@ -93,14 +93,14 @@ public struct SavedModel {
 }
 
 /// The checkpoint that a path refers to: the file itself, or the newest intact one in the folder of a run.
-public struct FoundCheckpoint: Sendable {
+package struct FoundCheckpoint: Sendable {
     /// Path of the checkpoint.
-    public let url: URL
+    package let url: URL
     /// Newer checkpoints of the folder that are not intact, newest first.
-    public let skipped: [SkippedCheckpoint]
+    package let skipped: [SkippedCheckpoint]
 
     /// - Throws: `SavedModelError.noCheckpoint` when a folder has none, `CheckpointError.noUsableCheckpoint` when none is intact.
-    public init(at url: URL) throws {
+    package init(at url: URL) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue else {
             self.url = url
@@ -125,7 +125,7 @@ public struct FoundCheckpoint: Sendable {
         throw SavedModelError.noCheckpoint(folder: url.path)
     }
     /// A warning for the user about skipped checkpoints; nil without any.
-    public var warning: String? { FoundCheckpoint.warning(skipped) }
+    package var warning: String? { FoundCheckpoint.warning(skipped) }
     static func warning(_ skipped: [SkippedCheckpoint]) -> String? {
         guard !skipped.isEmpty else { return nil }
         return "warning: skipped \(skipped.count) newer checkpoint(s) that are not intact:"

@@ -7,40 +7,40 @@ import NSTMModules
 ///
 /// All results are written to one folder: the plan, a folder per run, and `results.json`, `table.md` and learning curves, which
 /// are updated after every run.
-public final class Comparison {
+package final class Comparison {
     /// A model on a dataset, with its final size and number of steps.
-    public struct Candidate: Sendable {
+    package struct Candidate: Sendable {
         /// Name of the model in the plan.
-        public let model: String
+        package let model: String
         /// Name of the dataset in the plan.
-        public let dataset: String
+        package let dataset: String
         /// Number of trainable parameters.
-        public let parameters: Int
+        package let parameters: Int
         /// The setting that was adjusted to the target number of parameters, and its value; nil if none was.
-        public let adjusted: (key: String, value: Int)?
+        package let adjusted: (key: String, value: Int)?
         /// Number of training steps.
-        public let steps: Int
+        package let steps: Int
         /// Maximum number of positions that a training step reads.
-        public let tokensPerStep: Int
+        package let tokensPerStep: Int
         /// The complete configuration without the seed.
-        public let configuration: ConfigurationValue
+        package let configuration: ConfigurationValue
         /// Path of its runs, relative to the folder of the comparison.
         let id: String
     }
     /// The plan.
-    public let plan: ComparisonPlan
+    package let plan: ComparisonPlan
     /// The output folder.
-    public let folder: SeriesFolder
+    package let folder: SeriesFolder
     /// The command that started the comparison, for the report.
-    public var command = ""
+    package var command = ""
     /// Called with every event of the series.
-    public var onEvent: (SeriesEvent) -> Void = { _ in }
+    package var onEvent: (SeriesEvent) -> Void = { _ in }
     /// Called during training; true stops the series after the current step, with a checkpoint.
-    public var shouldStop: () -> Bool = { false }
+    package var shouldStop: () -> Bool = { false }
     private let registries: Registries
     private let datasets: DatasetFolder
 
-    public init(
+    package init(
         _ plan: ComparisonPlan, in folder: URL, registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder()
     ) {
         self.plan = plan
@@ -55,7 +55,7 @@ public final class Comparison {
     /// - Throws: `SeriesError`, `DatasetError`, and `ConfigurationError` for models that cannot have the target number of
     ///   parameters.
     @discardableResult
-    public func run(resume: Bool = false) throws -> Bool {
+    package func run(resume: Bool = false) throws -> Bool {
         let lock = try FolderLock(folder.url)
         defer { lock.release() }
         if let warning = lock.warning { onEvent(.training(.note("warning: \(warning)"))) }

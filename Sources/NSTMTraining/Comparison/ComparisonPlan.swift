@@ -5,9 +5,9 @@ import NSTMModules
 /// A plan of a comparison: models, datasets, seeds and budget (`Documentation/Comparing.md`).
 ///
 /// All issues are found before any data is opened.
-public struct ComparisonPlan: Sendable {
+package struct ComparisonPlan: Sendable {
     /// The budget that all runs have in common.
-    public enum Budget: Sendable, Equatable {
+    package enum Budget: Sendable, Equatable {
         /// Training steps.
         case steps(Int)
         /// Positions read in training.
@@ -29,28 +29,28 @@ public struct ComparisonPlan: Sendable {
     }
 
     /// Title of the report.
-    public let title: String
+    package let title: String
     /// Seeds of the runs of each model.
-    public let seeds: [Int]
+    package let seeds: [Int]
     /// Budget of every run.
-    public let budget: Budget
+    package let budget: Budget
     /// Target number of parameters; nil to use the models as configured.
-    public let parameters: ParameterTarget?
+    package let parameters: ParameterTarget?
     /// Names of the datasets, in order.
-    public let datasets: [String]
+    package let datasets: [String]
     /// Whether the horizontal axis of the learning curves is logarithmic.
-    public let curvesLogX: Bool
+    package let curvesLogX: Bool
     /// Whether the vertical axis of the learning curves is logarithmic.
-    public let curvesLogY: Bool
+    package let curvesLogY: Bool
     /// The plan with all defaults.
-    public let resolved: ConfigurationValue
+    package let resolved: ConfigurationValue
     /// Keys with the location of a file, as `Experiment.fileKeys`.
     let fileKeys: Set<String>
     let entries: [Entry]
 
     /// Reads a plan.
     /// - Throws: `ConfigurationError` with every issue of the plan and of all its configurations.
-    public init(_ plan: ConfigurationValue, registries: Registries = .standard) throws(ConfigurationError) {
+    package init(_ plan: ConfigurationValue, registries: Registries = .standard) throws(ConfigurationError) {
         let reader = ConfigurationReader(plan)
         title = reader.string("title", default: "Comparison")
         let base = reader.value("base") ?? .map([:])

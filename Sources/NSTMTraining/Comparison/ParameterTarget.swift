@@ -3,17 +3,17 @@ import NSTMData
 import NSTMModules
 
 /// The number of parameters that models of a comparison should have, and the setting that is adjusted for it.
-public struct ParameterTarget: Sendable, Equatable {
+package struct ParameterTarget: Sendable, Equatable {
     /// Target number of trainable parameters.
-    public var count: Int
+    package var count: Int
     /// Tolerance, as a fraction of the count.
-    public var tolerance: Double
+    package var tolerance: Double
     /// Key under `model` of an integer that increases the number of parameters; nil if models are not adjusted.
-    public var key: String?
+    package var key: String?
     /// Divisor of the values of the key.
-    public var multiple: Int
+    package var multiple: Int
 
-    public init(count: Int, tolerance: Double = 0.02, key: String? = "hidden", multiple: Int = 8) {
+    package init(count: Int, tolerance: Double = 0.02, key: String? = "hidden", multiple: Int = 8) {
         self.count = count
         self.tolerance = tolerance
         self.key = key

@@ -4,16 +4,16 @@ import NSTMData
 import NSTMModules
 
 /// A run of a series: its complete configuration and its folder.
-public struct PlannedRun: Sendable, Equatable {
+package struct PlannedRun: Sendable, Equatable {
     /// Path of the run's folder, relative to that of the series, such as `nstm-delta/seed-1`.
-    public let id: String
+    package let id: String
     /// Title for messages.
-    public let title: String
+    package let title: String
     /// The complete configuration.
-    public let configuration: ConfigurationValue
+    package let configuration: ConfigurationValue
     /// Identifier of the group; the runs of a group differ only in the seed.
-    public let group: String
-    public init(id: String, title: String, group: String, configuration: ConfigurationValue) {
+    package let group: String
+    package init(id: String, title: String, group: String, configuration: ConfigurationValue) {
         self.id = id
         self.title = title
         self.group = group
@@ -22,9 +22,9 @@ public struct PlannedRun: Sendable, Equatable {
 }
 
 /// The result of a run of a series, stored as `run.json` in its folder.
-public struct RunRecord: Codable, Sendable, Equatable {
+package struct RunRecord: Codable, Sendable, Equatable {
     /// The status of a run.
-    public enum StopReason: String, Codable, Sendable {
+    package enum StopReason: String, Codable, Sendable {
         /// Incomplete: running, stopped or killed.
         case open
         case finished
@@ -35,29 +35,29 @@ public struct RunRecord: Codable, Sendable, Equatable {
         case failed
     }
     /// Status of the run.
-    public var ending = StopReason.open
+    package var ending = StopReason.open
     /// Message of the error that ended the run; nil without one.
-    public var error: String?
+    package var error: String?
     /// Fingerprint of the data; nil before it was opened.
-    public var data: String?
+    package var data: String?
     /// Number of completed training steps.
-    public var step = 0
+    package var step = 0
     /// Number of positions that contributed to the loss.
-    public var tokens = 0
+    package var tokens = 0
     /// Number of trainable parameters.
-    public var parameters = 0
+    package var parameters = 0
     /// Size of the model's cache after one evaluation sequence, in bytes; 0 if it does not support streaming.
-    public var stateBytes = 0
+    package var stateBytes = 0
     /// Metrics of the last evaluation, by name.
-    public var metrics: [String: Double] = [:]
+    package var metrics: [String: Double] = [:]
     /// Training speed in positions per second: median over steps.
-    public var tokensPerSecond = 0.0
+    package var tokensPerSecond = 0.0
     /// Wall time including evaluations and checkpoints, summed over all sessions, in seconds.
-    public var seconds = 0.0
-    public init() {}
+    package var seconds = 0.0
+    package init() {}
 
     /// Whether the run is complete, without an error.
-    public var isOver: Bool { ending != .open && ending != .failed }
+    package var isOver: Bool { ending != .open && ending != .failed }
 
     static func file(in folder: URL) -> URL { folder.appendingPathComponent("run.json") }
     static func read(in folder: URL) -> RunRecord? {

@@ -10,20 +10,20 @@ import NSTMSystem
 ///
 /// A series that was stopped or killed continues with bit-identical results. Completed runs are not repeated, and a failed run
 /// does not stop the others.
-public final class RunSeries {
+package final class RunSeries {
     /// Folder of the series.
-    public let folder: URL
+    package let folder: URL
     /// All runs, in order.
-    public let runs: [PlannedRun]
+    package let runs: [PlannedRun]
     /// Called with every event.
-    public var onEvent: (SeriesEvent) -> Void = { _ in }
+    package var onEvent: (SeriesEvent) -> Void = { _ in }
     /// Called after every step; true saves a checkpoint and ends the series.
-    public var shouldStop: () -> Bool = { false }
+    package var shouldStop: () -> Bool = { false }
     private let registries: Registries
     private let datasets: DatasetFolder
     private var opened: [String: OpenedDataset] = [:]
 
-    public init(
+    package init(
         _ runs: [PlannedRun], in folder: URL, registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder()
     ) {
         self.runs = runs
@@ -33,9 +33,9 @@ public final class RunSeries {
     }
 
     /// The folder of a run.
-    public func url(of run: PlannedRun) -> URL { folder.appendingPathComponent(run.id) }
+    package func url(of run: PlannedRun) -> URL { folder.appendingPathComponent(run.id) }
     /// The record of a run; nil before it started.
-    public func record(_ run: PlannedRun) -> RunRecord? { RunRecord.read(in: url(of: run)) }
+    package func record(_ run: PlannedRun) -> RunRecord? { RunRecord.read(in: url(of: run)) }
 
     /// Executes all runs except completed ones.
     ///
@@ -43,7 +43,7 @@ public final class RunSeries {
     /// - Parameter report: called after every run.
     /// - Returns: false when `shouldStop` ended it.
     /// - Throws: `SeriesError.otherData` before the first run; errors of `report`.
-    public func run(report: () throws -> Void) throws -> Bool {
+    package func run(report: () throws -> Void) throws -> Bool {
         try checkData()
         for (i, run) in runs.enumerated() where record(run)?.isOver != true {
             if shouldStop() { return false }
@@ -140,7 +140,7 @@ public final class RunSeries {
 }
 
 /// An event of a series.
-public enum SeriesEvent: Sendable {
+package enum SeriesEvent: Sendable {
     /// A run starts. `secondsLeft` is the estimated time of the rest of the series including this run; nil before the first run
     /// is complete.
     case began(PlannedRun, number: Int, of: Int, secondsLeft: Double?)
@@ -151,7 +151,7 @@ public enum SeriesEvent: Sendable {
 }
 
 /// An error that prevents a series from starting or continuing.
-public enum SeriesError: Error, Sendable, Equatable, CustomStringConvertible {
+package enum SeriesError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The folder has runs of another plan.
     case otherPlan(folder: String, differences: [ConfigurationDifference])
     /// The folder has runs of this plan, and resuming was not requested.
@@ -163,7 +163,7 @@ public enum SeriesError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A file cannot be written.
     case unwritable(path: String, reason: String)
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .otherPlan(let folder, let differences):
             "\(folder) has runs of another plan. Differences (given, stored):"
@@ -181,12 +181,12 @@ public enum SeriesError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// The folder of a series, with `plan.json` and a folder per run.
-public struct SeriesFolder: Sendable {
+package struct SeriesFolder: Sendable {
     /// Path of the folder.
-    public let url: URL
-    public init(_ url: URL) { self.url = url }
+    package let url: URL
+    package init(_ url: URL) { self.url = url }
     /// Path of the stored plan.
-    public var plan: URL { url.appendingPathComponent("plan.json") }
+    package var plan: URL { url.appendingPathComponent("plan.json") }
 
     /// Checks that the runs of a plan do not mix with those of another plan in the folder.
     /// - Parameters:

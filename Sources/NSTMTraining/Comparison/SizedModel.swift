@@ -3,24 +3,24 @@ import NSTMData
 import NSTMModules
 
 /// A model of a plan on one of its datasets, with its final size.
-public struct SizedModel: Sendable {
+package struct SizedModel: Sendable {
     /// Name of the model in the plan.
-    public let model: String
+    package let model: String
     /// Name of the dataset in the plan.
-    public let dataset: String
+    package let dataset: String
     /// Number of trainable parameters.
-    public let parameters: Int
+    package let parameters: Int
     /// The setting that was adjusted to the target number of parameters, and its value; nil if none was.
-    public let adjusted: (key: String, value: Int)?
+    package let adjusted: (key: String, value: Int)?
     /// The configuration without seed and steps.
-    public let configuration: ConfigurationValue
+    package let configuration: ConfigurationValue
     let data: OpenedDataset
 }
 
 extension ComparisonPlan {
     /// All models on all datasets with their final sizes, in the order of the plan.
     /// - Throws: `DatasetError`, and `ConfigurationError` with every model that cannot have the target number of parameters.
-    public func sizedModels(
+    package func sizedModels(
         registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder()
     ) throws -> [SizedModel] {
         var issues: [ConfigurationIssue] = [], result: [SizedModel] = []

@@ -5,20 +5,20 @@ import NSTMTensor
 ///
 /// With a = 0 it is that of Kaplan et al., "Scaling laws for neural language models" (2020); with a > 0 that of Henighan et al.,
 /// "Scaling laws for autoregressive generative modeling" (2020), where a is the irreducible loss.
-public struct PowerLaw: Sendable, Equatable {
+package struct PowerLaw: Sendable, Equatable {
     /// a, the irreducible loss.
-    public var floor: Double
+    package var floor: Double
     /// b.
-    public var scale: Double
+    package var scale: Double
     /// c, positive for a decreasing loss.
-    public var exponent: Double
-    public init(floor: Double = 0, scale: Double, exponent: Double) {
+    package var exponent: Double
+    package init(floor: Double = 0, scale: Double, exponent: Double) {
         self.floor = floor
         self.scale = scale
         self.exponent = exponent
     }
     /// L(x).
-    public func callAsFunction(_ x: Double) -> Double { floor + scale * pow(x, -exponent) }
+    package func callAsFunction(_ x: Double) -> Double { floor + scale * pow(x, -exponent) }
 
     /// The least-squares fit of a power law.
     ///
@@ -29,7 +29,7 @@ public struct PowerLaw: Sendable, Equatable {
     ///   - y: the losses, positive, one per x.
     ///   - irreducible: whether a is fitted; otherwise it is 0.
     /// - Returns: nil when the values do not allow a fit.
-    public static func fit(_ x: [Double], _ y: [Double], irreducible: Bool = false) -> PowerLaw? {
+    package static func fit(_ x: [Double], _ y: [Double], irreducible: Bool = false) -> PowerLaw? {
         guard x.count == y.count, x.allSatisfy({ $0 > 0 && $0.isFinite }), y.allSatisfy({ $0 > 0 && $0.isFinite }),
             Set(x).count >= (irreducible ? 3 : 2)
         else { return nil }
@@ -77,17 +77,17 @@ public struct PowerLaw: Sendable, Equatable {
     }
 
     /// A fit with 95 % confidence intervals from a bootstrap of its residuals.
-    public struct Estimate: Sendable, Equatable {
+    package struct Estimate: Sendable, Equatable {
         /// The fit.
-        public let law: PowerLaw
+        package let law: PowerLaw
         /// Interval of c; nil with too few points.
-        public let exponent: ClosedRange<Double>?
+        package let exponent: ClosedRange<Double>?
         /// Interval of a; nil with too few points, or if a is not fitted.
-        public let floor: ClosedRange<Double>?
+        package let floor: ClosedRange<Double>?
         /// Root mean square of the relative errors.
-        public let error: Double
+        package let error: Double
         /// Number of points.
-        public let points: Int
+        package let points: Int
     }
     /// The fit with intervals between the 2.5 and 97.5 percentiles of fits to resampled residuals (Efron 1979), which are scaled
     /// by √(n/(n − p)) for p fitted parameters.
@@ -98,7 +98,7 @@ public struct PowerLaw: Sendable, Equatable {
     ///   - resamples: number of bootstrap samples.
     ///   - key: random key of the bootstrap.
     /// - Returns: nil when the values do not allow a fit.
-    public static func estimate(
+    package static func estimate(
         _ x: [Double], _ y: [Double], irreducible: Bool = false, resamples: Int = 1000, key: RandomKey = RandomKey(0)
     ) -> Estimate? {
         guard let law = fit(x, y, irreducible: irreducible) else { return nil }

@@ -5,7 +5,7 @@ import NSTMModules
 /// A plan of a scaling study: models of several sizes and amounts of data (`Documentation/Comparing.md`).
 ///
 /// All issues are found before any data is opened.
-public struct ScalingPlan: Sendable {
+package struct ScalingPlan: Sendable {
     /// A model of one size.
     struct Entry: Sendable {
         let model: String
@@ -17,15 +17,15 @@ public struct ScalingPlan: Sendable {
         let configuration: ConfigurationValue
     }
     /// Title of the report.
-    public let title: String
+    package let title: String
     /// Seeds of the runs of each model.
-    public let seeds: [Int]
+    package let seeds: [Int]
     /// Numbers of positions read in training, one run for each.
-    public let tokens: [Int]
+    package let tokens: [Int]
     /// Whether the irreducible loss is fitted; otherwise it is 0.
-    public let irreducible: Bool
+    package let irreducible: Bool
     /// The plan with all defaults.
-    public let resolved: ConfigurationValue
+    package let resolved: ConfigurationValue
     /// Keys with the location of a file, as `Experiment.fileKeys`.
     let fileKeys: Set<String>
     let entries: [Entry]
@@ -34,7 +34,7 @@ public struct ScalingPlan: Sendable {
 
     /// Reads a plan.
     /// - Throws: `ConfigurationError` with every issue of the plan and of all its configurations.
-    public init(_ plan: ConfigurationValue, registries: Registries = .standard) throws(ConfigurationError) {
+    package init(_ plan: ConfigurationValue, registries: Registries = .standard) throws(ConfigurationError) {
         let reader = ConfigurationReader(plan)
         title = reader.string("title", default: "Scaling")
         let base = reader.value("base") ?? .map([:])

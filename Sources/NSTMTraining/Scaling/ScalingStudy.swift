@@ -6,7 +6,7 @@ import NSTMModules
 /// A scaling study: trains every size of every model on every amount of data and fits power laws of the loss.
 ///
 /// All results are written to one folder: the plan, a folder per run, `results.json`, `table.md` and charts.
-public final class ScalingStudy {
+package final class ScalingStudy {
     /// A size of a model on an amount of data.
     package struct Cell {
         package let model: String, size: String
@@ -18,19 +18,19 @@ public final class ScalingStudy {
         package let id: String
     }
     /// The plan.
-    public let plan: ScalingPlan
+    package let plan: ScalingPlan
     /// The output folder.
-    public let folder: SeriesFolder
+    package let folder: SeriesFolder
     /// The command that started the study, for the report.
-    public var command = ""
+    package var command = ""
     /// Called with every event of the series.
-    public var onEvent: (SeriesEvent) -> Void = { _ in }
+    package var onEvent: (SeriesEvent) -> Void = { _ in }
     /// Called during training; true stops the series after the current step, with a checkpoint.
-    public var shouldStop: () -> Bool = { false }
+    package var shouldStop: () -> Bool = { false }
     private let registries: Registries
     private let datasets: DatasetFolder
 
-    public init(
+    package init(
         _ plan: ScalingPlan, in folder: URL, registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder()
     ) {
         self.plan = plan
@@ -44,7 +44,7 @@ public final class ScalingStudy {
     /// - Returns: false when `shouldStop` ended it.
     /// - Throws: `SeriesError`, `DatasetError`.
     @discardableResult
-    public func run(resume: Bool = false) throws -> Bool {
+    package func run(resume: Bool = false) throws -> Bool {
         let lock = try FolderLock(folder.url)
         defer { lock.release() }
         if let warning = lock.warning { onEvent(.training(.note("warning: \(warning)"))) }

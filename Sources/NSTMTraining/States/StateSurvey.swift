@@ -6,9 +6,9 @@ import NSTMModules
 import NSTMTensor
 
 /// A measurement of the states of a trained model on training batches, as input of pruning policies.
-public final class StateSurvey: PassObserver {
+package final class StateSurvey: PassObserver {
     /// The model.
-    public let model: SequenceModel
+    package let model: SequenceModel
     private let dataset: any Dataset
     private let batches: [Batch]
     private let needs: Set<StateObservation>
@@ -23,7 +23,7 @@ public final class StateSurvey: PassObserver {
     ///   - size: number of sequences of a batch.
     ///   - needs: quantities to measure.
     ///   - key: random key of the batches.
-    public init(
+    package init(
         _ model: SequenceModel, _ dataset: any Dataset, batches: Int, size: Int, needs: Set<StateObservation>,
         key: RandomKey = RandomKey(0)
     ) {
@@ -47,16 +47,16 @@ public final class StateSurvey: PassObserver {
         }
     }
     /// Whether a value is needed for the survey.
-    public func wants(_ name: String, at path: String) -> Bool {
+    package func wants(_ name: String, at path: String) -> Bool {
         layerIndices[path] != nil && StateObservation(rawValue: name).map(needs.contains) ?? false
     }
     /// Adds a value to the statistics of its layer.
-    public func observe(_ name: String, _ value: Tensor, at path: String) {
+    package func observe(_ name: String, _ value: Tensor, at path: String) {
         if let i = layerIndices[path], let name = StateObservation(rawValue: name) { statistics[i].observe(name, value) }
     }
 
     /// The mean loss on the batches, with the present parameters and active states.
-    public func loss() -> Double {
+    package func loss() -> Double {
         var sum = 0.0, count = 0.0
         for batch in batches {
             let n = Double(batch.tokenCount)
@@ -66,7 +66,7 @@ public final class StateSurvey: PassObserver {
         return sum / max(1, count)
     }
     /// The measurements of each layer, as input of policies.
-    public func views() -> [StateView] {
+    package func views() -> [StateView] {
         zip(model.stateLayers, statistics).map { layer, statistics in
             let ablation = needs.contains(.ablation) ? LayerLifecycle.ablation(layer, loss) : [:]
             var view = statistics.view(of: layer, step: batches.count, ablation: ablation)
@@ -77,18 +77,18 @@ public final class StateSurvey: PassObserver {
 }
 
 /// A single application of a pruning policy to the states of a trained model.
-public struct PruningRound: Sendable {
+package struct PruningRound: Sendable {
     /// The decision on a state.
-    public struct Decision: Sendable, Equatable {
+    package struct Decision: Sendable, Equatable {
         /// Layer, state, score and reason.
-        public let event: StateEvent
+        package let event: StateEvent
         /// Whether the state was pruned.
-        public let isPruned: Bool
+        package let isPruned: Bool
     }
     /// The decisions on all active states, by layer and ascending score.
-    public let decisions: [Decision]
+    package let decisions: [Decision]
     /// The events of pruned states.
-    public var events: [StateEvent] { decisions.filter(\.isPruned).map(\.event) }
+    package var events: [StateEvent] { decisions.filter(\.isPruned).map(\.event) }
 
     /// Selects states and deactivates them.
     ///
@@ -98,7 +98,7 @@ public struct PruningRound: Sendable {
     ///   - policy: the policy.
     ///   - keep: number of states to keep in each layer, by the policy's scores; nil for the candidates of the policy.
     ///   - step: number of completed training steps.
-    public init(_ survey: StateSurvey, _ policy: any PruningPolicy, keep: Int?, step: Int) {
+    package init(_ survey: StateSurvey, _ policy: any PruningPolicy, keep: Int?, step: Int) {
         var decisions: [Decision] = []
         for (layer, view) in zip(survey.model.stateLayers, survey.views()) {
             var policy = policy, active = layer.manager.active

@@ -4,13 +4,13 @@ import NSTMLayers
 import NSTMTensor
 
 /// The duration of the state updates and reads of a layer, without projections and routing.
-public struct StateTiming: Sendable {
+package struct StateTiming: Sendable {
     /// Number of measured rounds.
-    public static let rounds = 15
+    package static let rounds = 15
     /// Median duration of the forward pass, in seconds.
-    public let forward: Double
+    package let forward: Double
     /// Median duration of the backward pass, in seconds.
-    public let backward: Double
+    package let backward: Double
 
     /// Measures a layer on random tokens, which its policy routes.
     /// - Parameters:
@@ -18,7 +18,7 @@ public struct StateTiming: Sendable {
     ///   - batch: number of sequences.
     ///   - length: number of tokens of a sequence.
     ///   - used: number of states that each sequence uses, selected at random from the active ones; nil for all.
-    public init(_ layer: NSTMLayer, batch: Int, length: Int, used: Int? = nil) {
+    package init(_ layer: NSTMLayer, batch: Int, length: Int, used: Int? = nil) {
         let manager = layer.manager, width = manager.initialKeys.value.shape[1], dtype = manager.initialKeys.value.dtype
         let key = RandomKey(0).fold("timing")
         let x = Tensor.normal([batch, length, width], key: key.fold("x"), dtype: dtype)

@@ -9,17 +9,17 @@ import NSTMOptim
 import NSTMTensor
 
 /// The description of a model's training data in a checkpoint, which suffices to build the model without the data.
-public struct DataDescription: StoredValue, Sendable, Equatable {
+package struct DataDescription: StoredValue, Sendable, Equatable {
     /// Name of the dataset.
-    public var name: String
+    package var name: String
     /// Fingerprint of the data.
-    public var fingerprint: String
+    package var fingerprint: String
     /// Type and size of the inputs.
-    public var input: InputKind
+    package var input: InputKind
     /// Type and size of the targets.
-    public var target: TargetKind
+    package var target: TargetKind
 
-    public var issues: [String] { issues(sizes: 1...Int(Int32.max)) }
+    package var issues: [String] { issues(sizes: 1...Int(Int32.max)) }
     /// - Parameter sizes: valid range of vocabularies, widths and numbers of classes.
     func issues(sizes: ClosedRange<Int>) -> [String] {
         var issues = RangeIssues()
