@@ -124,7 +124,7 @@ public enum Conformance {
     }
 
     /// The settings of a registered strategy at any of the kit's sizes.
-    private static func configured<Value>(
+    static func configured<Value>(
         _ name: String, in registry: Registry<Value, LayerDimensions>, _ settings: ConfigurationMap
     ) throws -> (LayerDimensions) -> Value {
         let value = try registry.value(name)

@@ -3,7 +3,7 @@ import Foundation
 /// The invariants that every strategy must satisfy, numbered as in the report.
 public enum Invariant: Int, CaseIterable, Sendable {
     case splits = 1
-    case causality, gradients, inactivity, boundedness, memory, checkpoints, costs
+    case causality, gradients, inactivity, boundedness, memory, checkpoints, costs, decisions
 
     /// A short title for the report.
     public var title: String {
@@ -16,6 +16,7 @@ public enum Invariant: Int, CaseIterable, Sendable {
         case .memory: "constant memory"
         case .checkpoints: "checkpoints"
         case .costs: "stated costs"
+        case .decisions: "decisions"
         }
     }
     /// The likely causes of a violation, and remedies.
@@ -65,6 +66,12 @@ public enum Invariant: Int, CaseIterable, Sendable {
             StrategyCost (UpdateCost for update rules with a scan, RoutingCost for routing policies) differs from the count of \
             the kernels. Element-wise operations count 0; a linear map from D to E counts D·E per token; operations on all \
             states count for all, active or not. The cost of a strategy that states none is not checked.
+            """
+        case .decisions:
+            """
+            A policy needs one finite score for each state of the view, and returns indices into the view's states, not `State.index`, \
+            in ascending order of their scores. What it keeps between decisions must be its memory; random numbers must come \
+            from the key.
             """
         }
     }

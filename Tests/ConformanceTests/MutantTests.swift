@@ -54,6 +54,12 @@ import Testing
         #expect(honest.passed && honest.measurements.contains { $0.invariant == .costs }, "\(honest)")
         #expect(!"\(honest)".contains("not stated"))
     }
+    @Test func pruningPoliciesThatDecideWrongly() {
+        for mistake in MistakenPruning.Mistake.allCases {
+            expect(Conformance.check(pruning: { _ in MistakenPruning(mistake) }), breaks: .decisions)
+        }
+        #expect(Conformance.check(pruning: { _ in MistakenPruning(nil) }).passed)
+    }
     @Test func inactiveStatesThatLeak() {
         for report in [
             Conformance.check(interaction: { p, _ in Averaging(p) }, quick),

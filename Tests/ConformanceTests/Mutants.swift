@@ -179,3 +179,36 @@ final class Tampered: SequenceMixer {
         return y
     }
 }
+
+// MARK: Pruning
+
+/// The states with the smallest importance, up to half of them, with one mistake.
+struct MistakenPruning: PruningPolicy {
+    enum Mistake: CaseIterable { case identitiesForIndices, missingScore, unbounded, descending, repeated, hiddenMemory }
+    static let type = "mistaken"
+    static let summary = "the less important half, with one mistake"
+    var mistake: Mistake?
+    private var decisions = 0
+    init() {}
+    init(_ mistake: Mistake?) { self.mistake = mistake }
+
+    func scores(_ view: StateView, _ key: RandomKey) -> [Double] {
+        switch mistake {
+        case .missingScore: Array(view.importance.dropLast())
+        case .unbounded: view.importance.map { -1 / $0 }
+        default: view.importance
+        }
+    }
+    mutating func candidates(_ scores: [Double], _ view: StateView) -> [(index: Int, reason: String)] {
+        decisions += 1
+        var order = Array(scores.indices.sorted { (scores[$0], $0) < (scores[$1], $1) }.prefix(scores.count / 2))
+        switch mistake {
+        case .identitiesForIndices: order = order.map { view.states[$0].identity }
+        case .descending: order.reverse()
+        case .repeated: order += order.suffix(1)
+        case .hiddenMemory: order = Array(order.prefix(decisions))
+        default: break
+        }
+        return order.map { ($0, "less important") }
+    }
+}

@@ -46,6 +46,11 @@ import Testing
         let report = try Conformance.check(interaction: name, in: .standard, Conformance.Options(tokens: 10_000))
         #expect(report.passed, "\(report)")
     }
+    @Test(arguments: Strategies.standard.prunings.names) func pruningPolicies(_ name: String) throws {
+        let settings: ConfigurationMap = ["random", "top-k"].contains(name) ? ["keep": 3] : [:]
+        let report = try Conformance.check(pruning: name, in: .standard, settings: settings)
+        #expect(report.passed, "\(report)")
+    }
     @Test(arguments: Strategies.standard.readouts.names) func readouts(_ name: String) throws {
         let report = try Conformance.check(readout: name, in: .standard, Conformance.Options(tokens: 10_000))
         #expect(report.passed, "\(report)")

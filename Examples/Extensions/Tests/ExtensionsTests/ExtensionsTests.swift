@@ -23,6 +23,11 @@ import Testing
         #expect(report.passed, "\(report)")
     }
 
+    @Test func pruningConforms() throws {
+        let report = try Conformance.check(pruning: "least-frequently-used", in: Self.registries.strategies)
+        #expect(report.passed, "\(report)")
+    }
+
     @Test func sparsemaxHasTheDerivativeOfItsValue() {
         let check = gradientCheck([.normal([5, 7], key: RandomKey(1), dtype: .float64)]) { _, x in sparsemax(x[0]) }
         #expect(check.error < 1e-7, "\(check)")
