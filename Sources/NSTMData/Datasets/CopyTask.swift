@@ -67,9 +67,8 @@ public struct CopyTask: Dataset {
         self.lengths = minimumLength...maximumLength
         self.evaluationLengths = evaluationLengths
         self.evaluationCount = evaluationCount
-        var digest = DigestCounter()
-        digest.update("nstm copy 1, bits \(bits), lengths \(lengths), evaluation \(evaluationLengths) × \(evaluationCount)")
-        fingerprint = digest.finish().sha256
+        let settings = "nstm copy 1, bits \(bits), lengths \(lengths), evaluation \(evaluationLengths) × \(evaluationCount)"
+        fingerprint = FileDigest(of: settings).sha256
     }
 
     /// T, the number of positions of a sequence of L vectors.

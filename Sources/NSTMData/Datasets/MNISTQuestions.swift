@@ -33,9 +33,8 @@ public struct MNISTQuestions: Dataset {
     public init(_ digits: MNIST) {
         self.digits = digits
         inputKind = .streams([digits.inputKind, .tokens(vocabulary: 256)])
-        var digest = DigestCounter()
-        digest.update("nstm mnist questions 1, \(digits.fingerprint)")
-        fingerprint = digest.finish().sha256
+        let settings = "nstm mnist questions 1, \(digits.fingerprint)"
+        fingerprint = FileDigest(of: settings).sha256
     }
 
     public func trainingBatch(step: Int, size: Int, key: RandomKey) -> Batch {

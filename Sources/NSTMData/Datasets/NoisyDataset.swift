@@ -31,9 +31,8 @@ public struct NoisyDataset: Dataset {
         self.clean = clean
         self.noise = noise
         self.seed = seed
-        var digest = DigestCounter()
-        digest.update("nstm noise 1, \(noise.kind.rawValue) \(noise.strength), seed \(seed), \(clean.fingerprint)")
-        fingerprint = digest.finish().sha256
+        let settings = "nstm noise 1, \(noise.kind.rawValue) \(noise.strength), seed \(seed), \(clean.fingerprint)"
+        fingerprint = FileDigest(of: settings).sha256
     }
     /// Checks that each noise can be applied to a dataset.
     /// - Throws: `DatasetError.invalid` with the issues of all of them.

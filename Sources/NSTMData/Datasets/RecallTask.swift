@@ -99,10 +99,9 @@ public struct RecallTask: Dataset {
         self.evaluationCount = evaluationCount
         self.filler = filler
         self.alpha = alpha
-        var digest = DigestCounter()
         let forms = ([training] + evaluation).map { "\($0.length)/\($0.pairs)" }.joined(separator: " ")
-        digest.update("nstm recall 1, vocabulary \(vocabulary), \(filler), alpha \(alpha), \(forms) × \(evaluationCount)")
-        fingerprint = digest.finish().sha256
+        let settings = "nstm recall 1, vocabulary \(vocabulary), \(filler), alpha \(alpha), \(forms) × \(evaluationCount)"
+        fingerprint = FileDigest(of: settings).sha256
     }
 
     // MARK: Batches
