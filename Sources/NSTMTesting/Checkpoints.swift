@@ -47,12 +47,12 @@ extension Subject {
         let c = changes(a.value, b.value)
         report.note(
             .checkpoints, "outputs that differ after loading", c.count, bound: 0,
-            at: "at output \(indices(of: c.element, in: a.shape)), \(harness.name)")
+            at: "at output \(values(a.value, b.value, c.element)), \(harness.name)")
         for name in state!.names {
-            let c = changes(state![name]!.value, restored![name]!.value)
+            let a = state![name]!.value, b = restored![name]!.value, c = changes(a, b)
             report.note(
                 .checkpoints, "elements of the state that differ after loading", c.count, bound: 0,
-                at: "at \(name)\(indices(of: c.element, in: state![name]!.shape)), \(harness.name)")
+                at: "at \(name)\(values(a, b, c.element)), \(harness.name)")
         }
     }
 }

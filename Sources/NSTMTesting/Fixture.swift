@@ -126,6 +126,11 @@ func indices(of element: Int, in shape: Shape) -> String {
     }
     return "\(indices)"
 }
+/// The indices of an element in two tensors and its two values, such as "[1, 0, 3] (0.25 and 0.5)".
+func values(_ a: Tensor, _ b: Tensor, _ element: Int) -> String {
+    guard a.shape == b.shape, a.shape.count > 0 else { return "\(a.shape) and \(b.shape)" }
+    return "\(indices(of: element, in: a.shape)) (\(a.doubles()[element]) and \(b.doubles()[element]))"
+}
 /// Random lengths from 1 to a bound whose sum is a total.
 func parts(of total: Int, _ seed: UInt64, upTo bound: Int) -> [Int] {
     var lengths: [Int] = [], rest = total
