@@ -3,7 +3,7 @@ import NSTMModules
 /// A model that can load weights of another framework, which have the same shapes and meanings under other names.
 ///
 /// `SequenceModel.load` accepts such files.
-public protocol PublishedWeights: SequenceModel {
+package protocol PublishedWeights: SequenceModel {
     /// The name of a parameter in such files.
     func publishedName(of path: String) -> String
     /// Whether a tensor of such a file is ignored because it is a copy of another or a constant; false by default.
@@ -11,7 +11,7 @@ public protocol PublishedWeights: SequenceModel {
 }
 extension PublishedWeights {
     /// false: no tensor is redundant.
-    public func isRedundant(_ name: String) -> Bool { false }
+    package func isRedundant(_ name: String) -> Bool { false }
 }
 
 extension LSTM: PublishedWeights {

@@ -1,28 +1,28 @@
 /// One key of a map as it was read: its type, default and range.
-public struct ConfigurationField: Sendable, Equatable {
-    public let key: String
+package struct ConfigurationField: Sendable, Equatable {
+    package let key: String
     /// Such as `int` or `a list of ints`.
-    public let type: String
+    package let type: String
     /// The default; `null` for an optional key without a default, nil for a required key.
-    public let fallback: ConfigurationValue?
+    package let fallback: ConfigurationValue?
     /// Valid values of a number; nil for other types.
-    public let range: String?
+    package let range: String?
     /// Valid values of a name; empty for other types.
-    public let choices: [String]
+    package let choices: [String]
     /// The setting with which the key is read, such as `against: states`; nil: it always is.
-    public internal(set) var condition: String?
+    package internal(set) var condition: String?
     /// Whether the default depends on the scope.
-    public internal(set) var defaultDependsOnScope = false
+    package internal(set) var defaultDependsOnScope = false
     /// Whether the range depends on the scope.
-    public internal(set) var rangeDependsOnScope = false
+    package internal(set) var rangeDependsOnScope = false
 }
 
 /// A registered type with its settings.
-public struct TypeDescription: Sendable, Equatable {
-    public let type: String
-    public let summary: String
+package struct TypeDescription: Sendable, Equatable {
+    package let type: String
+    package let summary: String
     /// In the order of reading.
-    public let fields: [ConfigurationField]
+    package let fields: [ConfigurationField]
 }
 
 extension Registry {
@@ -31,7 +31,7 @@ extension Registry {
     /// The settings are the keys that are read from an empty map, and those that are read with another choice of a name or
     /// another value of a switch.
     /// - Parameter other: a second scope: fields that differ between the two depend on the scope.
-    public func descriptions(_ scope: Scope, comparedWith other: Scope) -> [TypeDescription] {
+    package func descriptions(_ scope: Scope, comparedWith other: Scope) -> [TypeDescription] {
         names.map { name in
             let value = try! value(name)
             func fields(_ map: ConfigurationMap, _ scope: Scope) -> [ConfigurationField] {

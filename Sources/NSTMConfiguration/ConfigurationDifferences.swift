@@ -1,13 +1,13 @@
 /// A key whose values differ between two configurations.
-public struct ConfigurationDifference: Sendable, Equatable, CustomStringConvertible {
+package struct ConfigurationDifference: Sendable, Equatable, CustomStringConvertible {
     /// Path of the key, such as `models[1].model.width`.
-    public let path: String
+    package let path: String
     /// Value in the first configuration; nil when the key is absent.
-    public let own: ConfigurationValue?
+    package let own: ConfigurationValue?
     /// Value in the second configuration; nil when the key is absent.
-    public let other: ConfigurationValue?
+    package let other: ConfigurationValue?
     /// Path, first value and second value on one line.
-    public var description: String { "\(path): \(own?.short ?? "absent"), \(other?.short ?? "absent")" }
+    package var description: String { "\(path): \(own?.short ?? "absent"), \(other?.short ?? "absent")" }
 }
 
 extension ConfigurationValue {
@@ -28,7 +28,7 @@ extension ConfigurationValue {
     /// The keys whose values differ between this configuration and another.
     ///
     /// null is treated as absent.
-    public func differences(from other: ConfigurationValue) -> [ConfigurationDifference] {
+    package func differences(from other: ConfigurationValue) -> [ConfigurationDifference] {
         let mine = leaves.filter { $0.value != .null }, others = other.leaves.filter { $0.value != .null }
         let theirs = Dictionary(others.map { ($0.path, $0.value) }, uniquingKeysWith: { a, _ in a })
         let known = Set(mine.map(\.path))

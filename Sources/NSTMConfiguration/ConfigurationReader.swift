@@ -232,7 +232,7 @@ public final class ConfigurationReader {
     public var resolved: ConfigurationValue { node.resolved }
 
     /// The keys of this map that have been read, in the order of first reading, without those of children.
-    public var fields: [ConfigurationField] { node.fields }
+    package var fields: [ConfigurationField] { node.fields }
     /// Issues found so far, without unknown keys.
     var issueCount: Int { tree.issues.count }
 

@@ -1,7 +1,7 @@
 /// A value that is decoded from a file.
 ///
 /// Decoding checks types; `issues` checks ranges, and the decoding code has to read it, as `CheckpointArchive.decode` does.
-public protocol StoredValue: Codable {
+package protocol StoredValue: Codable {
     /// One text per value that is out of range, with its name; empty when the value is valid.
     var issues: [String] { get }
 }
@@ -37,9 +37,9 @@ package enum StoredRange {
 }
 
 /// An error for a stored value that is invalid.
-public struct StoredValueError: Error, Sendable, Equatable, CustomStringConvertible {
-    public let description: String
-    public init(_ description: String) { self.description = description }
+package struct StoredValueError: Error, Sendable, Equatable, CustomStringConvertible {
+    package let description: String
+    package init(_ description: String) { self.description = description }
 }
 
 extension DecodingError {

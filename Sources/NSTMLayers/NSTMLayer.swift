@@ -20,7 +20,7 @@ public final class NSTMLayer: SequenceMixer {
     public let manager: StateManager
     /// The router with its policy.
     public let router: TokenToStateRouter
-    public let propagator: StatePropagator
+    package let propagator: StatePropagator
     public let attention: HybridAttention
     private let projection: Linear
     let convolution: CausalConvolution

@@ -1,17 +1,17 @@
 import Foundation
 
 /// Grayscale images of one size, one byte per pixel, with class labels.
-public struct LabeledImages: Sendable, Equatable {
+package struct LabeledImages: Sendable, Equatable {
     /// Rows of an image.
-    public let height: Int
+    package let height: Int
     /// Columns of an image.
-    public let width: Int
+    package let width: Int
     /// [count, height, width] in row-major order.
-    public let pixels: [UInt8]
+    package let pixels: [UInt8]
     /// Class of each image, [count].
-    public let labels: [UInt8]
+    package let labels: [UInt8]
     /// Number of images.
-    public var count: Int { labels.count }
+    package var count: Int { labels.count }
 
     /// Reads an image file and a label file in the idx format.
     /// - Parameters:

@@ -42,7 +42,7 @@ extension DatasetSource {
     /// Training images, training labels, test images and test labels of MNIST, from the mirror of PyTorch.
     ///
     /// Copyright by Y. LeCun and C. Cortes; the licence is commonly stated as CC BY-SA 3.0.
-    public static let mnist = [
+    package static let mnist = [
         mnist(
             "train-images-idx3-ubyte", 9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
             unpacked: 47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),

@@ -1,20 +1,20 @@
 import Foundation
 
 /// A published file of a dataset.
-public struct DatasetSource: Sendable, Equatable {
+package struct DatasetSource: Sendable, Equatable {
     /// Name of the dataset and of its folder in the cache.
-    public let dataset: String
+    package let dataset: String
     /// Name of the file.
-    public let file: String
+    package let file: String
     /// URL of the file.
-    public let address: URL
+    package let address: URL
     /// Size and SHA-256 of the published file.
-    public let digest: FileDigest
+    package let digest: FileDigest
     /// Size and SHA-256 of the decompressed content of a `.gz` file, which a user's folder may contain under the name without
     /// that extension; nil for other files.
-    public let unpacked: FileDigest?
+    package let unpacked: FileDigest?
 
-    public init(dataset: String, file: String, address: URL, digest: FileDigest, unpacked: FileDigest? = nil) {
+    package init(dataset: String, file: String, address: URL, digest: FileDigest, unpacked: FileDigest? = nil) {
         self.dataset = dataset
         self.file = file
         self.address = address
@@ -27,7 +27,7 @@ public struct DatasetSource: Sendable, Equatable {
     /// Tiny Shakespeare: about 40,000 lines from github.com/karpathy/char-rnn.
     ///
     /// The text is in the public domain.
-    public static let tinyShakespeare = DatasetSource(
+    package static let tinyShakespeare = DatasetSource(
         dataset: "tinyshakespeare", file: "input.txt",
         address: URL(string: "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt")!,
         digest: FileDigest(
@@ -108,7 +108,7 @@ public struct DatasetFolder: Sendable {
     ///   - download: false to use local files only.
     ///   - progress: called while bytes arrive.
     /// - Throws: `DatasetError`. A failed download leaves the cache unchanged.
-    public func resolve(
+    package func resolve(
         _ source: DatasetSource, download: Bool = true, progress: Progress? = nil
     ) throws(DatasetError) -> DatasetFile {
         var lookedAt: [String] = []

@@ -5,16 +5,16 @@ import NSTMTensor
 ///
 /// The format is: two zero bytes, the element type (8: unsigned byte), the number of axes; the size of each axis as a big-endian
 /// 32-bit integer; the elements in row-major order.
-public struct IDXFile: Sendable, Equatable {
+package struct IDXFile: Sendable, Equatable {
     /// Sizes of the axes.
-    public let dims: [Int]
+    package let dims: [Int]
     /// Elements in row-major order.
-    public let elements: [UInt8]
+    package let elements: [UInt8]
 
     /// All issues of a file.
-    public struct Issues: Error, Sendable, Equatable {
+    package struct Issues: Error, Sendable, Equatable {
         /// One text per issue.
-        public let list: [String]
+        package let list: [String]
     }
 
     /// The array of a file.
@@ -22,7 +22,7 @@ public struct IDXFile: Sendable, Equatable {
     /// Compression is detected by the first bytes, not by the name.
     /// - Parameter rank: required number of axes.
     /// - Throws: `Issues` with all issues.
-    public init(contentsOf file: URL, rank: Int) throws(Issues) {
+    package init(contentsOf file: URL, rank: Int) throws(Issues) {
         let bytes: [UInt8]
         do { bytes = [UInt8](try InputFile.read(file, atMost: InputFile.largestData, needing: 2)) } catch {
             throw Issues(list: ["cannot be read: \(error.reason)"])
@@ -33,7 +33,7 @@ public struct IDXFile: Sendable, Equatable {
     /// The array of a file's bytes.
     /// - Parameter rank: required number of axes.
     /// - Throws: `Issues` with all issues.
-    public init(_ file: [UInt8], rank: Int) throws(Issues) {
+    package init(_ file: [UInt8], rank: Int) throws(Issues) {
         let headBytes = 4 + 4 * rank, isPacked = Gzip.isGzip(file)
         let start = isPacked ? Gzip.unpack(file, atMost: headBytes) : Gzip.Result(bytes: Array(file.prefix(headBytes)))
         let head = start.bytes, magic: [UInt8] = [0, 0, 8, UInt8(rank)]

@@ -2,20 +2,20 @@ import Foundation
 
 /// The identity of a file or folder by device and inode, which is the same for symbolic links, other spellings of a path and
 /// mounts.
-public struct FileIdentity: Sendable, Hashable {
+package struct FileIdentity: Sendable, Hashable {
     private let device: UInt64
     private let inode: UInt64
 
     /// The identity of the file or folder at a path; nil when there is none.
-    public init?(_ path: String) {
+    package init?(_ path: String) {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
         self.init(status)
     }
     /// The identity of the file or folder at a URL; nil when there is none.
-    public init?(_ url: URL) { self.init(url.path) }
+    package init?(_ url: URL) { self.init(url.path) }
     /// The identity of an open file, whose path may have been reused since; nil for an invalid descriptor.
-    public init?(descriptor: Int32) {
+    package init?(descriptor: Int32) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return nil }
         self.init(status)
@@ -26,7 +26,7 @@ public struct FileIdentity: Sendable, Hashable {
     }
 
     /// Whether two URLs refer to the same file or folder; false when one of them does not exist.
-    public static func isSame(_ a: URL, _ b: URL) -> Bool {
+    package static func isSame(_ a: URL, _ b: URL) -> Bool {
         guard let a = FileIdentity(a), let b = FileIdentity(b) else { return false }
         return a == b
     }

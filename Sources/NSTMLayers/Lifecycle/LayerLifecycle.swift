@@ -8,10 +8,10 @@ import NSTMTensor
 ///
 /// It collects the statistics that the policies need, evaluates the policies at every interval, and activates and deactivates
 /// states. It is deterministic: the same steps give the same events.
-public final class LayerLifecycle {
-    public let layer: NSTMLayer
-    public let plan: StateLifecycleConfiguration
-    public private(set) var statistics: StateStatistics
+package final class LayerLifecycle {
+    package let layer: NSTMLayer
+    package let plan: StateLifecycleConfiguration
+    package private(set) var statistics: StateStatistics
     private var pruning: (any PruningPolicy)?
     private var allocation: any AllocationPolicy
     private var history = DecisionHistory()
@@ -63,7 +63,7 @@ public final class LayerLifecycle {
         }
     }
 
-    public init(_ layer: NSTMLayer, _ plan: StateLifecycleConfiguration) {
+    package init(_ layer: NSTMLayer, _ plan: StateLifecycleConfiguration) {
         self.layer = layer
         self.plan = plan
         pruning = plan.pruning
@@ -76,9 +76,9 @@ public final class LayerLifecycle {
     func observe(_ name: StateObservation, _ value: Tensor) { statistics.observe(name, value) }
 
     /// A change of one state, with its index.
-    public struct Change: Sendable {
-        public let event: StateEvent
-        public let index: Int
+    package struct Change: Sendable {
+        package let event: StateEvent
+        package let index: Int
     }
 
     /// Ends a training step; every `interval` steps policies decide.

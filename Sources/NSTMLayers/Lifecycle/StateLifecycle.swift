@@ -14,23 +14,23 @@ import NSTMTensor
 /// … forward, backward, update …
 /// for change in lifecycle.finish(step: step, loss: loss, key: key, measure: { … }) { … }
 /// ```
-public final class StateLifecycle: PassObserver {
-    public let layers: [LayerLifecycle]
+package final class StateLifecycle: PassObserver {
+    package let layers: [LayerLifecycle]
     private let layerIndices: LayerIndices
 
     /// The lifecycles of the layers whose settings allow pruning or allocation; nil if there are none.
-    public init?(_ layers: [NSTMLayer]) {
+    package init?(_ layers: [NSTMLayer]) {
         self.layers = layers.compactMap { layer in layer.lifecycle.flatMap { $0.isEventful ? LayerLifecycle(layer, $0) : nil } }
         layerIndices = LayerIndices(self.layers.map(\.path))
         guard !self.layers.isEmpty else { return nil }
     }
-    public convenience init?(_ model: SequenceModel) { self.init(model.stateLayers) }
+    package convenience init?(_ model: SequenceModel) { self.init(model.stateLayers) }
 
-    public func wants(_ name: String, at path: String) -> Bool {
+    package func wants(_ name: String, at path: String) -> Bool {
         guard let i = layerIndices[path], let name = StateObservation(rawValue: name) else { return false }
         return layers[i].needs.contains(name)
     }
-    public func observe(_ name: String, _ value: Tensor, at path: String) {
+    package func observe(_ name: String, _ value: Tensor, at path: String) {
         guard let i = layerIndices[path], let name = StateObservation(rawValue: name) else { return }
         layers[i].observe(name, value)
     }
@@ -40,7 +40,7 @@ public final class StateLifecycle: PassObserver {
     ///   - loss: its training loss.
     ///   - measure: the model's loss on a fixed batch.
     /// - Returns: the changes. The optimizer's moments at the index of a new state are to be set to zero.
-    public func finish(step: Int, loss: Double, key: RandomKey, measure: () -> Double) -> [(
+    package func finish(step: Int, loss: Double, key: RandomKey, measure: () -> Double) -> [(
         layer: NSTMLayer, change: LayerLifecycle.Change
     )] {
         layers.flatMap { lifecycle in
@@ -49,20 +49,20 @@ public final class StateLifecycle: PassObserver {
     }
 
     /// The state of the lifecycles that a resumed run needs, by layer.
-    public struct Memory: StoredValue {
+    package struct Memory: StoredValue {
         let layers: [String: LayerLifecycle.Memory]
 
-        public var issues: [String] {
+        package var issues: [String] {
             var issues = RangeIssues()
             for (path, memory) in layers.sorted(by: { $0.key < $1.key }) { issues.add("layers.\(path)", memory) }
             return issues.list
         }
     }
-    public var memory: Memory { Memory(layers: Dictionary(uniqueKeysWithValues: layers.map { ($0.path, $0.saved) })) }
+    package var memory: Memory { Memory(layers: Dictionary(uniqueKeysWithValues: layers.map { ($0.path, $0.saved) })) }
     /// A closure that restores a saved memory.
     /// - Throws: `StoredValueError` if the memory of a policy is of another kind or out of range; nothing is changed in this
     ///   case.
-    public func restoration(of memory: Memory) throws -> () -> Void {
+    package func restoration(of memory: Memory) throws -> () -> Void {
         let parts = try layers.compactMap { lifecycle in
             try memory.layers[lifecycle.path].map { try lifecycle.restoration(of: $0) }
         }

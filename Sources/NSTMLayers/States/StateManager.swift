@@ -156,14 +156,14 @@ extension Tensor {
 /// The hard-concrete distribution of Louizos, Welling & Kingma, "Learning sparse neural networks through L0 regularization",
 /// 2018: z = clip(1.2 s − 0.1, 0, 1), s = σ((ln u − ln(1 − u) + logits)/β), β = 2/3; it is exactly 0 or 1 with finite
 /// probability.
-public enum HardConcrete {
-    public static let beta = 2.0 / 3.0
+package enum HardConcrete {
+    package static let beta = 2.0 / 3.0
     static let low = -0.1, high = 1.1
     static func stretched(_ s: Double) -> Double { low + (high - low) * s }
 
     /// Gates drawn at random in training; their median in evaluation.
     /// - Parameter identities: the number by which each gate is drawn; nil: its index.
-    public static func gate(_ logits: Variable, identities: [Int]? = nil, _ context: ForwardContext) -> Variable {
+    package static func gate(_ logits: Variable, identities: [Int]? = nil, _ context: ForwardContext) -> Variable {
         var s = logits
         if context.isTraining {
             let key = context.random("keep gate")
@@ -176,7 +176,7 @@ public enum HardConcrete {
         return s.sigmoid().affine(high - low, low).clamped(min: 0, max: 1)
     }
     /// P(z ≠ 0) = σ(logits − β ln(0.1/1.1)).
-    public static func expectedOpen(_ logits: Variable) -> Variable { (logits - beta * log(-low / high)).sigmoid() }
+    package static func expectedOpen(_ logits: Variable) -> Variable { (logits - beta * log(-low / high)).sigmoid() }
 
     /// log z, −∞ at 0, where no gradient flows back.
     static func logarithm(_ gate: Variable) -> Variable {

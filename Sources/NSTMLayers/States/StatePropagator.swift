@@ -5,12 +5,12 @@ import NSTMTensor
 /// Runs an update rule over tokens: as a scan if the rule has one for the readout, else step by step.
 ///
 /// States interact before every token whose position is a multiple of `interval`, counted from the start of the sequence.
-public final class StatePropagator {
-    public let rule: any StateUpdateRule
-    public let interaction: (any StateInteraction)?
-    public let interval: Int
+package final class StatePropagator {
+    package let rule: any StateUpdateRule
+    package let interaction: (any StateInteraction)?
+    package let interval: Int
 
-    public init(_ rule: any StateUpdateRule, interaction: (any StateInteraction)?, interval: Int) {
+    package init(_ rule: any StateUpdateRule, interaction: (any StateInteraction)?, interval: Int) {
         self.rule = rule
         self.interaction = interaction
         self.interval = interval
@@ -21,7 +21,7 @@ public final class StatePropagator {
     ///   - tokens: features [B, T, D]; qkv: queries, keys, values [B, T, 3·D]; routing: write and read weights.
     ///   - position: number of earlier tokens of the sequence.
     /// - Returns: what each token read after its own update, [B, T, D], and the states after the last one.
-    public func callAsFunction(
+    package func callAsFunction(
         tokens: Variable, qkv: Variable, routing: Routing, states: StateBank, readout: any StateReadout, position: Int,
         _ context: ForwardContext
     ) -> (reads: Variable, states: StateBank) {

@@ -4,16 +4,16 @@ import NSTMTensor
 
 /// A readable summary of a model: parameters and their shapes by group, size of its cache, and work per token, counted by the
 /// kernels during a forward pass.
-public struct ModelSummary: Sendable {
+package struct ModelSummary: Sendable {
     /// The summary, line by line.
-    public let lines: [String]
+    package let lines: [String]
     /// The lines, joined by newlines.
-    public var text: String { lines.joined(separator: "\n") }
+    package var text: String { lines.joined(separator: "\n") }
 
     /// - Parameters:
     ///   - kind: name of the model, for the first line.
     ///   - context: number of tokens of the pass in which work is counted; clamped to the model's `maxSequenceLength`.
-    public init(_ model: SequenceModel, kind: String, context: Int = 64) {
+    package init(_ model: SequenceModel, kind: String, context: Int = 64) {
         let shape = model.shape, length = max(1, min(context, model.maxSequenceLength ?? context))
         var lines = [
             "\(kind), \(shape.layers) layers of width \(shape.width), \(grouped(model.parameters.trainableCount)) parameters"
@@ -34,7 +34,7 @@ public struct ModelSummary: Sendable {
     }
 
     /// Default length of the pass in which work is counted: that of the data, at most 4096 so that the pass is short.
-    public static func usualContext(_ length: Int) -> Int { min(length, 4096) }
+    package static func usualContext(_ length: Int) -> Int { min(length, 4096) }
 
     private struct Group {
         let name: String

@@ -2,12 +2,12 @@ import Foundation
 
 /// The memory in bytes that this process can still allocate, with which sizes from outside (files, configurations) are compared
 /// before an allocation.
-public enum AvailableMemory {
+package enum AvailableMemory {
     /// The smallest of the limits: free and reclaimable memory of the host with its swap, the rest of the process's control
     /// groups, and the rest of its address space (`ulimit -v`).
     ///
     /// `Int.max` if the system does not report any.
-    public static var bytes: Int {
+    package static var bytes: Int {
         assumed ?? min(machine ?? physical, controlGroups ?? .max, addressSpace ?? .max)
     }
     /// A value to use instead of that of the system, for tests.
@@ -17,7 +17,7 @@ public enum AvailableMemory {
     ///   - bytes: what would be allocated; `Int.max` for more than a number can say.
     ///   - purpose: what it is for, as the subject of a sentence: "the model's parameters".
     /// - Throws: `MemoryError` when more is needed than there is.
-    public static func check(_ bytes: Int, for purpose: @autoclosure () -> String) throws(MemoryError) {
+    package static func check(_ bytes: Int, for purpose: @autoclosure () -> String) throws(MemoryError) {
         // Asking the system takes longer than most allocations.
         guard bytes >= 1 << 24 else { return }
         let available = AvailableMemory.bytes

@@ -2,7 +2,7 @@ import Foundation
 
 extension LineChart {
     /// The chart as an SVG document.
-    public func svg() -> String { ChartDrawing(self).document() }
+    package func svg() -> String { ChartDrawing(self).document() }
 }
 
 /// The layout of a chart and its conversion to SVG.

@@ -8,7 +8,7 @@ extension PublishedWeights {
     /// float32 and float64 are converted to the type of the model's parameters.
     /// - Throws: `CheckpointError.tensorMismatch` with every missing, unexpected and different tensor, by the names in the file;
     ///   then the model is unchanged.
-    public func load(_ weights: SafetensorsFile) throws(CheckpointError) {
+    package func load(_ weights: SafetensorsFile) throws(CheckpointError) {
         let all = parameters.all
         var archive = CheckpointArchive()
         archive.append(

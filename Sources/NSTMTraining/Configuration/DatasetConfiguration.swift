@@ -17,19 +17,19 @@ extension Registry where Value == any DatasetConfiguration, Scope == DatasetFold
 // MARK: Text
 
 /// The settings of Tiny Shakespeare.
-public struct TinyShakespeareConfiguration: DatasetConfiguration {
-    public static let type = "tinyshakespeare"
-    public static let summary = "one megabyte of Shakespeare's plays, downloaded when missing"
+package struct TinyShakespeareConfiguration: DatasetConfiguration {
+    package static let type = "tinyshakespeare"
+    package static let summary = "one megabyte of Shakespeare's plays, downloaded when missing"
     /// Tokens of a sequence.
-    public var context = 64
+    package var context = 64
     /// Unit of a token.
-    public var unit = CharacterTokenizer.Unit.character
-    public init() {}
-    public mutating func read(_ reader: ConfigurationReader, _ folder: DatasetFolder) {
+    package var unit = CharacterTokenizer.Unit.character
+    package init() {}
+    package mutating func read(_ reader: ConfigurationReader, _ folder: DatasetFolder) {
         context = reader.int("context", default: context, in: 1...1_000_000)
         unit = reader.choice("unit", default: unit)
     }
-    public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+    package func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
         try opening.check(unit)
         let file = try folder.resolve(.tinyShakespeare, download: true, progress: opening.progress)
         let data = try TextDataset(

@@ -2,17 +2,17 @@ import Foundation
 import NSTMData
 
 /// The results of a robustness study, as CSV, Markdown and charts.
-public struct RobustnessReport {
+package struct RobustnessReport {
     /// All results.
-    public let results: [RobustnessStudy.Result]
+    package let results: [RobustnessStudy.Result]
     /// Name of the model whose errors are the denominators of corruption errors.
-    public let reference: String
+    package let reference: String
     private let error: (name: String, of: (Metrics) -> Double)
     private let introduction: String
     private let provenance: String
 
     /// - Parameter reference: nil for the first model.
-    public init(
+    package init(
         _ results: [RobustnessStudy.Result], target: TargetKind, reference: String? = nil, introduction: String = "",
         provenance: String = ""
     ) {
@@ -46,13 +46,13 @@ public struct RobustnessReport {
     /// The corruption error of a model (Hendrycks & Dietterich 2019, section 4): its mean error over all strengths of a kind,
     /// divided by that of the reference; nil when the latter is 0.
     /// - Parameter relative: whether to subtract the clean error from both.
-    public func corruptionError(_ model: String, _ kind: InputNoise.Kind, relative: Bool = false) -> Double? {
+    package func corruptionError(_ model: String, _ kind: InputNoise.Kind, relative: Bool = false) -> Double? {
         func excess(_ name: String) -> Double { mean(name, kind) - (relative ? errors(name, nil).mean : 0) }
         let own = excess(model), other = excess(reference)
         return other > 0 && own.isFinite ? own / other : nil
     }
     /// The mean of the corruption errors over all kinds; nil when one of them is nil.
-    public func meanCorruptionError(_ model: String, relative: Bool = false) -> Double? {
+    package func meanCorruptionError(_ model: String, relative: Bool = false) -> Double? {
         let all = kinds.map { corruptionError(model, $0, relative: relative) }
         return all.isEmpty || all.contains(nil) ? nil : Sample(all.compactMap(\.self)).mean
     }
@@ -60,7 +60,7 @@ public struct RobustnessReport {
     // MARK: Tables
 
     /// The results as CSV, with a header.
-    public var csv: String {
+    package var csv: String {
         let names = Metrics.allNames.filter { name in results.contains { $0.metrics[name] != nil } }
         let head = ["model", "run", "noise", "strength"] + names
         let lines = results.map { result -> [String] in
@@ -72,7 +72,7 @@ public struct RobustnessReport {
     }
 
     /// The results as Markdown tables with links to the charts.
-    public var markdown: String {
+    package var markdown: String {
         var out = "# Robustness to input noise\n\n"
         if !introduction.isEmpty { out += introduction + "\n\n" }
         out +=
@@ -119,7 +119,7 @@ public struct RobustnessReport {
 
     private func file(_ kind: InputNoise.Kind) -> String { "robustness-\(kind.rawValue).svg" }
     /// Charts of the error over the strength, one per kind, with their file names.
-    public var charts: [(name: String, chart: LineChart)] {
+    package var charts: [(name: String, chart: LineChart)] {
         kinds.map { kind in
             var chart = LineChart(
                 "Input noise: \(kind.rawValue)", x: .linear("strength: \(kind.strengthName)"),
@@ -140,7 +140,7 @@ public struct RobustnessReport {
 
     /// Writes `robustness.md`, `robustness.csv` and a chart per kind to a folder.
     /// - Throws: `SeriesError.unwritable`.
-    public func write(to folder: URL) throws {
+    package func write(to folder: URL) throws {
         let folder = SeriesFolder(folder)
         for (name, chart) in charts { try folder.write(chart.svg(), to: name) }
         try folder.write(csv, to: "robustness.csv")

@@ -3,32 +3,32 @@ import NSTMData
 import NSTMModules
 
 /// An evaluation of trained models on one dataset, clean and with noise of several kinds and strengths on the inputs.
-public struct RobustnessStudy {
+package struct RobustnessStudy {
     /// The dataset without noise.
-    public let dataset: any Dataset
+    package let dataset: any Dataset
     /// All noises of the study.
-    public let noises: [InputNoise]
+    package let noises: [InputNoise]
     /// Seed of the noise, which is the same for every model.
-    public let seed: Int
+    package let seed: Int
     /// Number of sequences of an evaluation batch.
-    public var batch: Int
+    package var batch: Int
     /// Maximum number of evaluation batches, spread evenly over the split; nil for all.
-    public var limit: Int?
+    package var limit: Int?
     /// The results so far.
-    public private(set) var results: [Result] = []
+    package private(set) var results: [Result] = []
 
     /// The metrics of a run with a noise.
-    public struct Result: Sendable {
+    package struct Result: Sendable {
         /// Name of the model, which is the same for runs with different seeds.
-        public var model: String
+        package var model: String
         /// Name of the run.
-        public var run: String
+        package var run: String
         /// The noise; nil for clean inputs.
-        public var noise: InputNoise?
+        package var noise: InputNoise?
         /// Metrics of the evaluation.
-        public var metrics: Metrics
+        package var metrics: Metrics
 
-        public init(model: String, run: String, noise: InputNoise?, metrics: Metrics) {
+        package init(model: String, run: String, noise: InputNoise?, metrics: Metrics) {
             self.model = model
             self.run = run
             self.noise = noise
@@ -45,7 +45,7 @@ public struct RobustnessStudy {
     ///   - batch: number of sequences of an evaluation batch.
     ///   - limit: maximum number of evaluation batches; nil for all.
     /// - Throws: `DatasetError.invalid` with the issues of all noises.
-    public init(
+    package init(
         _ dataset: any Dataset, kinds: [InputNoise.Kind]? = nil, strengths: [Double]? = nil, seed: Int = 1, batch: Int = 32,
         limit: Int? = nil
     ) throws {
@@ -64,7 +64,7 @@ public struct RobustnessStudy {
     /// Evaluates a model with all noises and adds the results.
     /// - Parameter each: called with every result.
     /// - Throws: `TrainingError.unfit` when the model is not compatible with the dataset.
-    public mutating func measure(_ model: SequenceModel, name: String, run: String, each: (Result) -> Void = { _ in }) throws {
+    package mutating func measure(_ model: SequenceModel, name: String, run: String, each: (Result) -> Void = { _ in }) throws {
         try model.check(takes: dataset)
         for noise in [nil] + noises.map(Optional.some) {
             let data: any Dataset = try noise.map { try NoisyDataset(dataset, $0, seed: seed) } ?? dataset
@@ -80,7 +80,7 @@ public struct RobustnessStudy {
     /// - Parameters:
     ///   - reference: name of the model whose errors are the denominators of corruption errors; nil for the first.
     ///   - command: command line for the report.
-    public func report(reference: String? = nil, command: String = "") -> RobustnessReport {
+    package func report(reference: String? = nil, command: String = "") -> RobustnessReport {
         RobustnessReport(
             results, target: dataset.targetKind, reference: reference, introduction: introduction,
             provenance: Provenance(command: command).markdown)

@@ -53,7 +53,7 @@ public final class Trainer {
     /// Whether the metric of `settings.target` has been reached.
     public private(set) var hasReachedTarget = false
     /// Allocation and pruning of states; nil when no layer has a configuration for it.
-    public let lifecycle: StateLifecycle?
+    package let lifecycle: StateLifecycle?
     /// Duration of all steps, in seconds, for `settings.timeLimit`.
     private var seconds = 0.0
     private var waiting = EarlyStopping.Progress()
