@@ -8,6 +8,9 @@ extension RunEnvironment {
     }
 }
 
+/// Maximum of arguments that are lengths of sequences in tokens.
+let maximumLength = 16_777_216
+
 /// An error of the arguments of a command.
 enum CommandError: Error, CustomStringConvertible {
     case otherConfiguration(checkpoint: String, differences: [ConfigurationDifference])

@@ -122,6 +122,13 @@ extension ConfigurationValue {
                 issues.append(ConfigurationIssue(path: text, kind: .override, message: "an override has the form key.path=value"))
                 continue
             }
+            // What a shell makes of a variable without a value.
+            guard text[text.index(after: sign)...].contains(where: { !$0.isWhitespace }) else {
+                issues.append(
+                    ConfigurationIssue(
+                        path: String(text[..<sign]), kind: .override, message: "the value is missing; null stands for the default"))
+                continue
+            }
             do {
                 let value = ConfigurationValue(yaml: String(text[text.index(after: sign)...]))
                 try result.set(path: String(text[..<sign]), to: value)

@@ -43,9 +43,12 @@ struct BenchCommand: ParsableCommand {
 
     func validate() throws {
         if names.isEmpty { throw ValidationError("--models must have a name or a file") }
+        if let sizes, let long = sizes.first(where: { $0 > maximumLength }) {
+            throw ValidationError("--lengths: \(long) is above \(maximumLength)")
+        }
         if sizes == nil || sizes!.isEmpty { throw ValidationError("--lengths must be numbers of 1 or more, separated by commas") }
         if !(limit > 0) { throw ValidationError("--limit must be above 0") }
-        if batch < 1 { throw ValidationError("--batch must be 1 or more") }
+        if !(1...maximumLength ~= batch) { throw ValidationError("--batch must be in 1...\(maximumLength)") }
         if let stream, stream < 10 { throw ValidationError("--stream must be 10 or more") }
     }
     private var names: [String] { models.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } }
@@ -77,6 +80,7 @@ struct BenchCommand: ParsableCommand {
             + (matmulPrecision == .high ? ", products of two bfloat16 parts" : "")
         NSTMCommand.printLine(environment)
         let folder = output.map(fileURL)
+        if let folder { try ResultFile.prepare(folder) }
         try MatmulPrecision.$current.withValue(matmulPrecision) {
             if let stream { try runLong(tests, stream, environment, folder) } else { try runLengths(tests, environment, folder) }
         }

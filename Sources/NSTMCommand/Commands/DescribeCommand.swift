@@ -175,6 +175,6 @@ extension ConfigurationField {
 extension String {
     /// With whole numbers as such: `0...1` for `0.0...1.0`.
     fileprivate var withoutPointZero: String {
-        replacing(/\.0(?!\d)/, with: "")
+        replacing(/(\d)\.0(?!\d)/) { "\($0.output.1)" }
     }
 }

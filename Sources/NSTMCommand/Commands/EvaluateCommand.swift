@@ -11,7 +11,7 @@ struct EvaluateCommand: ParsableCommand {
 
                 Examples:
                   \(NSTMCommand.program) evaluate runs/tinyshakespeare-nstm
-                  \(NSTMCommand.program) evaluate runs/copy-nstm/step-2000.h5 --set "data.evaluation-lengths=[20, 40]"
+                  \(NSTMCommand.program) evaluate runs/copy-nstm/step-400.h5 --set "data.evaluation-lengths=[20, 40]"
                 """)
     }
 

@@ -73,6 +73,11 @@ struct RobustnessCommand: ParsableCommand {
         if let reference, !named.contains(where: { $0.name == reference }) {
             issues.append("--reference \(reference) is not one of \(named.map(\.name).joined(separator: ", "))")
         }
+        // A run that is counted twice would make deviations too small.
+        for (i, run) in named.enumerated()
+        where named[..<i].contains(where: { $0.name == run.name && $0.path.isSameFile(as: run.path) }) {
+            issues.append("\(run.path) is given more than once")
+        }
         if !issues.isEmpty { throw ValidationError(issues.joined(separator: "\n")) }
     }
 
@@ -92,6 +97,7 @@ struct RobustnessCommand: ParsableCommand {
             }
             models.append(opened.saved)
         }
+        if let output { try ResultFile.prepare(fileURL(output)) }
         var report: RobustnessReport?
         for (i, (name, path)) in named.enumerated() {
             NSTMCommand.printLine("\(name): \(models[i].title)")
@@ -106,5 +112,12 @@ struct RobustnessCommand: ParsableCommand {
         }
         guard let output else { return NSTMCommand.printLine("\n" + report!.markdown) }
         NSTMCommand.printLine("results  \(fileURL(output).shortPath)")
+    }
+}
+
+extension String {
+    /// Whether two paths lead to the same file or folder.
+    fileprivate func isSameFile(as other: String) -> Bool {
+        fileURL(self).resolvingSymlinksInPath().standardizedFileURL == fileURL(other).resolvingSymlinksInPath().standardizedFileURL
     }
 }

@@ -11,7 +11,8 @@ struct SurveyOptions: ParsableArguments {
     @Option(help: "Number of sequences of a batch.") var size = 32
 
     func validate() throws {
-        if batches < 1 || size < 1 { throw ValidationError("--batches and --size must be at least 1") }
+        if !(1...1_000_000 ~= batches) { throw ValidationError("--batches must be in 1...1000000") }
+        if !(1...65_536 ~= size) { throw ValidationError("--size must be in 1...65536") }
     }
     func saved() throws -> SavedModel {
         let saved = try savedModel(checkpoint)

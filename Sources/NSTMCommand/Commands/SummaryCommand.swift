@@ -27,7 +27,7 @@ struct SummaryCommand: ParsableCommand {
     var context: Int?
 
     func validate() throws {
-        if let context, context < 1 { throw ValidationError("--context must be 1 or more") }
+        if let context, !(1...maximumLength ~= context) { throw ValidationError("--context must be in 1...\(maximumLength)") }
         if isCheckpoint && !set.isEmpty { throw ValidationError("--set applies to a configuration, not to a trained model") }
     }
     private var isCheckpoint: Bool {

@@ -15,7 +15,7 @@ struct TrainCommand: WritesFiles {
                   \(NSTMCommand.program) train Configurations/tinyshakespeare-nstm.yaml
                   \(NSTMCommand.program) train Configurations/copy-nstm.yaml --set model.states=16 --output runs/small
                   \(NSTMCommand.program) train --resume runs/small
-                  \(NSTMCommand.program) train --resume runs/small/step-100.h5 --output runs/branch
+                  \(NSTMCommand.program) train --resume runs/small/step-400.h5 --output runs/branch
                 """)
     }
 
@@ -77,6 +77,9 @@ struct TrainCommand: WritesFiles {
         trainer.lock = lock
         if let archive {
             try trainer.restore(archive)
+            if let until, until < trainer.step {
+                throw ValidationError("--until \(until): the checkpoint is that of step \(trainer.step)")
+            }
         }
         introduce(trainer, experiment)
 

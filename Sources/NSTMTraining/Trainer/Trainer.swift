@@ -107,26 +107,25 @@ public final class Trainer {
         for metric in [settings.target?.metric, settings.earlyStopping?.metric].compactMap(\.self) where !known.contains(metric) {
             throw TrainingError.noSuchMetric(metric, dataset: dataset.name, known: known)
         }
-        if !isEvaluationDue, let early { return early }
         let given = lock
         defer {
             if given == nil { lock?.release() }
             lock = given
         }
+        var isSaved = true
         if let folder {
             if given == nil {
                 lock = try RunFolder(folder).lock()
                 if let warning = lock?.warning { onEvent(.note("warning: \(warning)")) }
             }
-            try begin(in: RunFolder(folder))
+            isSaved = try begin(in: RunFolder(folder))
         }
         let last = min(settings.steps, limit ?? settings.steps)
-        var isSaved = true
         var speed = SpeedMeter()
-        var ending: StopReason?
+        var ending = isEvaluationDue ? nil : early
         if isEvaluationDue {
             evaluateNow()
-            isSaved = isEvaluationDue
+            isSaved = isSaved && isEvaluationDue
             ending = isEvaluationDue ? .stopped : early
         }
         while ending == nil && step < last {
@@ -191,7 +190,8 @@ public final class Trainer {
     }
 
     /// Creates the folder, and the log with the history of a resumed run.
-    private func begin(in folder: RunFolder) throws {
+    /// - Returns: whether the folder has the checkpoint of the present step: not when the run resumes from another folder.
+    private func begin(in folder: RunFolder) throws -> Bool {
         let isElsewhere = origin.map { !FileIdentity.isSame($0, folder.url) } ?? false
         if overwrites && origin != nil && !isElsewhere { throw TrainingError.overwritesItself(path: folder.url.path) }
         replaced = try folder.prepare(at: isElsewhere ? 0 : step, overwriting: overwrites)
@@ -206,6 +206,7 @@ public final class Trainer {
         origin = folder.url
         // A second call of `run` continues the same run.
         overwrites = false
+        return !isElsewhere
     }
 
     /// The reason to end the run before its last step; nil without one.

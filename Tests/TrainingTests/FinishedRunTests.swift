@@ -1,0 +1,67 @@
+import Foundation
+import NSTMConfiguration
+import NSTMIO
+import Testing
+
+import NSTMTraining
+
+/// What commands do when no step is left, and arguments that cannot be meant.
+@Suite(.serialized) struct FinishedRunTests {
+    let scratch: Scratch
+
+    init() throws { scratch = try Scratch() }
+
+    private func run(_ arguments: String...) throws -> Tool.Result { try Tool.run(arguments, in: scratch) }
+
+    /// A branch of a finished run has its checkpoint and its log, also where another run is overwritten.
+    @Test func branchesWithoutStepsAreSaved() throws {
+        try #require(try Tool.run(["train", "--output", "a"] + tinyRun(), in: scratch).status == 0)
+        try #require(try Tool.run(["train", "--output", "b"] + tinyRun("training.steps=4", "seed=2"), in: scratch).status == 0)
+        #expect(try run("train", "--resume", "a", "--output", "empty").status == 0)
+        #expect(try run("train", "--resume", "a", "--output", "b", "--overwrite").status == 0)
+        for folder in ["empty", "b"] {
+            #expect(scratch.listing(folder) == ["metrics.jsonl", "step-6.h5"])
+            expectSame(try newest(scratch[folder]), try newest(scratch["a"]))
+            #expect(try metricLines(scratch[folder]) == metricLines(scratch["a"]))
+        }
+        try #require(try Tool.run(["train", "--output", "c", "--until", "3"] + tinyRun(), in: scratch).status == 0)
+        #expect(try run("train", "--resume", "c", "--output", "d", "--until", "3").status == 0)
+        expectSame(try newest(scratch["d"]), try newest(scratch["c"]))
+        let earlier = try run("train", "--resume", "c", "--output", "e", "--until", "2")
+        #expect(earlier.status == 64 && earlier.error.contains("--until 2: the checkpoint is that of step 3"), "\(earlier.error)")
+    }
+
+    /// An override whose value is missing, as of a shell variable that is not set, is refused.
+    @Test func missingValuesAreRefused() throws {
+        for text in ["model.width=", "seed= ", "seed=\n"] {
+            var value = ConfigurationValue.map(["model": .map(["width": .int(16)])])
+            #expect(throws: ConfigurationError.self) { try value.apply(overrides: [text]) }
+            #expect(value[path: "model.width"] == .int(16))
+        }
+    }
+
+    /// Lengths and counts that no machine can have are usage errors.
+    @Test(arguments: [
+        ["summary", "a", "--context", "99999999999"], ["bench", "--lengths", "9223372036854775807", "--models", "gru"],
+        ["bench", "--batch", "100000000000", "--lengths", "256", "--models", "gru"],
+        ["states", "a", "--batches", "1000000000"], ["states", "a", "--size", "9223372036854775807"],
+        ["prune", "a", "--policy", "random", "--size", "1000000000"],
+    ]) func hugeNumbersAreRefused(_ arguments: [String]) throws {
+        let result = try Tool.run(arguments, in: scratch)
+        #expect(result.status == 64 && !result.error.contains("Fatal"), "\(result.error)")
+    }
+
+    /// A folder for results that cannot be one is refused before the measurement.
+    @Test func outputFoldersAreCheckedFirst() throws {
+        try scratch.write("file", "text")
+        let bench = try run("bench", "--lengths", "16", "--models", "gru", "--output", "file")
+        #expect(bench.status == 1 && bench.error.contains("file: cannot be written: it is a file, not a folder"), "\(bench.error)")
+        #expect(!bench.output.contains("multiply-adds"))
+    }
+
+    /// A run that is given twice under one name would count as two seeds.
+    @Test func runsAreCountedOnce() throws {
+        let result = try run("robustness", "a", "./a", "--strengths", "0.1")
+        #expect(result.status == 64 && result.error.contains("./a is given more than once"), "\(result.error)")
+    }
+}
