@@ -126,7 +126,8 @@ extension ConfigurationValue {
             guard text[text.index(after: sign)...].contains(where: { !$0.isWhitespace }) else {
                 issues.append(
                     ConfigurationIssue(
-                        path: String(text[..<sign]), kind: .override, message: "the value is missing; null stands for the default"))
+                        path: String(text[..<sign]), kind: .override, message: "the value is missing; null stands for the default"
+                    ))
                 continue
             }
             do {

@@ -55,7 +55,8 @@ import NSTMTraining
     @Test func outputFoldersAreCheckedFirst() throws {
         try scratch.write("file", "text")
         let bench = try run("bench", "--lengths", "16", "--models", "gru", "--output", "file")
-        #expect(bench.status == 1 && bench.error.contains("file: cannot be written: it is a file, not a folder"), "\(bench.error)")
+        #expect(
+            bench.status == 1 && bench.error.contains("file: cannot be written: it is a file, not a folder"), "\(bench.error)")
         #expect(!bench.output.contains("multiply-adds"))
     }
 

@@ -118,6 +118,7 @@ struct RobustnessCommand: ParsableCommand {
 extension String {
     /// Whether two paths lead to the same file or folder.
     fileprivate func isSameFile(as other: String) -> Bool {
-        fileURL(self).resolvingSymlinksInPath().standardizedFileURL == fileURL(other).resolvingSymlinksInPath().standardizedFileURL
+        fileURL(self).resolvingSymlinksInPath().standardizedFileURL
+            == fileURL(other).resolvingSymlinksInPath().standardizedFileURL
     }
 }
