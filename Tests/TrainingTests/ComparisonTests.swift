@@ -229,12 +229,12 @@ import NSTMTraining
 
     @Test func budgetsOfTokensAndMinutes() throws {
         // 2 sequences of at most 5 positions per step.
-        let tokens = try comparison("a", "budget.steps=", "budget.tokens=100")
+        let tokens = try comparison("a", "budget.steps=null", "budget.tokens=100")
         #expect(try tokens.candidates().map(\.steps) == [10, 10, 10])
         // Measured numbers of steps are stored, so that a resumed comparison has the same runs.
-        let first = try comparison("b", "budget.steps=", "budget.minutes=0.001").candidates().map(\.steps)
+        let first = try comparison("b", "budget.steps=null", "budget.minutes=0.001").candidates().map(\.steps)
         #expect(first.allSatisfy { $0 >= 1 } && scratch.listing("b") == ["steps.json"])
-        #expect(try comparison("b", "budget.steps=", "budget.minutes=0.001").candidates().map(\.steps) == first)
+        #expect(try comparison("b", "budget.steps=null", "budget.minutes=0.001").candidates().map(\.steps) == first)
     }
 
     @Test func severalDatasetsHaveTablesOfTheirOwn() throws {

@@ -31,6 +31,42 @@ import NSTMTraining
         #expect(earlier.status == 64 && earlier.error.contains("--until 2: the checkpoint is that of step 3"), "\(earlier.error)")
     }
 
+    /// The log of a run whose checkpoints someone deleted is kept beside that of a new run.
+    @Test func logsAreKept() throws {
+        for (i, seed) in ["seed=1", "seed=2", "seed=3"].enumerated() {
+            let result = try Tool.run(["train", "--output", "a"] + tinyRun(seed), in: scratch)
+            #expect(result.status == 0)
+            #expect(result.error.contains("earlier run was kept as a/metrics.\(i).jsonl") == (i > 0), "\(result.error)")
+            try FileManager.default.removeItem(at: scratch["a/step-6.h5"])
+        }
+        #expect(scratch.listing("a") == ["metrics.1.jsonl", "metrics.2.jsonl", "metrics.jsonl"])
+    }
+
+    /// A resumed run says what its log lacks.
+    @Test func gapsOfLogsAreNamed() throws {
+        try #require(try Tool.run(["train", "--output", "whole", "--until", "5"] + tinyRun(), in: scratch).status == 0)
+        let log = scratch["whole/metrics.jsonl"]
+        let lines = try String(contentsOf: log, encoding: .utf8).split(separator: "\n").map(String.init)
+        func entries(_ isKept: (Int) -> Bool) -> [String] {
+            lines.filter { line in (1...5).contains { isKept($0) && line.contains("\"step\":\($0),") } }
+        }
+        let cases: [([String]?, String?)] = [
+            (lines, nil), (entries { $0 > 2 }, nil), (entries { $0 != 3 }, "no entry for step 3"),
+            (entries { $0 < 3 }, "no entry for steps 3 to 5"), (entries { $0 % 2 == 1 }, "no entry for step 2 and 1 others"),
+            (nil, "there is no metrics log of the steps up to 5"),
+        ]
+        for (i, (kept, warning)) in cases.enumerated() {
+            try? FileManager.default.removeItem(at: log)
+            try kept.map { try Data(($0.joined(separator: "\n") + "\n").utf8).write(to: log) }
+            let result = try run("train", "--resume", "whole", "--output", "out\(i)")
+            #expect(result.status == 0)
+            #expect(result.errorLines.count == (warning == nil ? 0 : 1), "\(i): \(result.error)")
+            if let warning {
+                #expect(result.error.contains("warning: ") && result.error.contains(warning), "\(i): \(result.error)")
+            }
+        }
+    }
+
     /// An override whose value is missing, as of a shell variable that is not set, is refused.
     @Test func missingValuesAreRefused() throws {
         for text in ["model.width=", "seed= ", "seed=\n"] {

@@ -46,6 +46,20 @@ public struct RunFolder: Sendable {
         }
         return overwriting ? later(than: step).map(\.url) : []
     }
+    /// Renames the log of an earlier run, whose checkpoints someone deleted, so that a new run does not replace it.
+    /// - Returns: the new path; nil when there is no log, or an empty one.
+    func keepLog() throws -> URL? {
+        guard let size = try? metrics.resourceValues(forKeys: [.fileSizeKey, .isRegularFileKey]), size.isRegularFile == true,
+            size.fileSize ?? 0 > 0
+        else { return nil }
+        var number = 1
+        func name() -> URL { url.appendingPathComponent("metrics.\(number).jsonl") }
+        while FileIdentity(name()) != nil { number += 1 }
+        do { try FileManager.default.moveItem(at: metrics, to: name()) } catch {
+            throw TrainingError.log(path: metrics.path, reason: "cannot be renamed: \(error.plainReason)")
+        }
+        return name()
+    }
     /// Deletes checkpoints of an earlier run, except the one that the new checkpoint has replaced.
     func remove(_ earlier: [URL], replacedBy new: URL) throws {
         for file in earlier where file.lastPathComponent != new.lastPathComponent {
@@ -72,6 +86,7 @@ public struct RunFolder: Sendable {
         let earlier = try prepare(at: 0, overwriting: overwriting), file = url.appendingPathComponent("step-\(step).h5")
         try CheckpointFile.write(archive, to: file)
         try remove(earlier, replacedBy: file)
+        if !overwriting { _ = try keepLog() }
         let log = try MetricsLog(metrics, keepingUntil: 0)
         for event in events { try log.write(event) }
         return file

@@ -14,6 +14,8 @@ final class MetricsLog {
     private var url: URL
     /// Number of damaged lines (without a step) of the history, which were kept.
     let unreadableCount: Int
+    /// What the history of a resumed run lacks; nil for a complete one.
+    let gap: String?
 
     /// Creates the file with the history of the run.
     /// - Parameters:
@@ -22,16 +24,18 @@ final class MetricsLog {
     /// - Throws: `TrainingError.log`; then the history is unchanged.
     init(_ url: URL, history: URL? = nil, keepingUntil step: Int) throws {
         self.url = url
-        var kept = Data(), unreadable = 0
+        var kept = Data(), unreadable = 0, steps: Set<Int> = []
         if step > 0 {
             // A damaged line is kept if the line before it is kept.
             var isKeeping = true
             for line in try MetricsLog.lines(of: history ?? url) {
                 if let n = line.step { isKeeping = n <= step } else if isKeeping { unreadable += 1 }
+                if isKeeping, let n = line.step { steps.insert(n) }
                 if isKeeping { kept += line.bytes + [UInt8(ascii: "\n")] }
             }
         }
         unreadableCount = unreadable
+        gap = MetricsLog.gap(steps, upTo: step, isMissing: step > 0 && FileIdentity(history ?? url) == nil)
         do { try kept.write(to: url, options: .atomic) } catch {
             throw TrainingError.log(path: url.path, reason: "cannot be written: \(error.plainReason)")
         }
@@ -39,6 +43,18 @@ final class MetricsLog {
         guard descriptor >= 0 else { throw MetricsLog.error(url.path, errno) }
     }
     deinit { close(descriptor) }
+
+    /// Describes missing steps between the first step of a log, which is not 1 for a derived run, and the last one.
+    private static func gap(_ steps: Set<Int>, upTo last: Int, isMissing: Bool) -> String? {
+        if isMissing { return "there is no metrics log of the steps up to \(last)" }
+        guard let first = steps.min(), let missing = (first...max(first, last)).first(where: { !steps.contains($0) }) else {
+            return nil
+        }
+        let end = (missing...last).first { steps.contains($0) } ?? last + 1
+        let range = end == missing + 1 ? "step \(missing)" : "steps \(missing) to \(end - 1)"
+        let count = last - first + 1 - steps.count, others = count - (end - missing)
+        return "the metrics log has no entry for \(range)" + (others > 0 ? " and \(others) others" : "")
+    }
 
     /// Moves the file to another path, where it replaces an existing one; further lines are written there.
     func move(to target: URL) throws {

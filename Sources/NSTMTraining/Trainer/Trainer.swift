@@ -195,6 +195,9 @@ public final class Trainer {
         let isElsewhere = origin.map { !FileIdentity.isSame($0, folder.url) } ?? false
         if overwrites && origin != nil && !isElsewhere { throw TrainingError.overwritesItself(path: folder.url.path) }
         replaced = try folder.prepare(at: isElsewhere ? 0 : step, overwriting: overwrites)
+        if origin == nil, !overwrites, let kept = try folder.keepLog() {
+            onEvent(.note("warning: the metrics log of an earlier run was kept as \(kept.shortPath)"))
+        }
         // An earlier run in the folder keeps its log until its checkpoints are deleted.
         let log = try MetricsLog(
             replaced.isEmpty ? folder.metrics : folder.url.appendingPathComponent("metrics.new.jsonl"),
@@ -202,6 +205,7 @@ public final class Trainer {
         if log.unreadableCount > 0 {
             onEvent(.note("warning: \(log.unreadableCount) line(s) of the metrics log are damaged; they were kept"))
         }
+        if let gap = log.gap { onEvent(.note("warning: \(gap)")) }
         self.log = log
         origin = folder.url
         // A second call of `run` continues the same run.
