@@ -29,6 +29,7 @@ import NSTMTraining
         expectSame(try newest(scratch["d"]), try newest(scratch["c"]))
         let earlier = try run("train", "--resume", "c", "--output", "e", "--until", "2")
         #expect(earlier.status == 64 && earlier.error.contains("--until 2: the checkpoint is that of step 3"), "\(earlier.error)")
+        #expect(!FileManager.default.fileExists(atPath: scratch["e"].path))
     }
 
     /// The log of a run whose checkpoints someone deleted is kept beside that of a new run.
@@ -42,6 +43,20 @@ import NSTMTraining
         #expect(scratch.listing("a") == ["metrics.1.jsonl", "metrics.2.jsonl", "metrics.jsonl"])
     }
 
+    /// A run that is restored from a checkpoint in memory continues the log in its folder.
+    @Test func logsAreContinued() throws {
+        let first = try tinyTrainer(folder: scratch["a"])
+        try first.run(until: 3)
+        var archive = try CheckpointFile.read(scratch["a/step-3.h5"])
+        archive.source = nil
+        let second = try tinyTrainer(folder: scratch["a"])
+        try second.restore(archive)
+        try second.run()
+        #expect(!scratch.listing("a").contains("metrics.1.jsonl"))
+        let lines = try metricLines(scratch["a"])
+        #expect((1...6).allSatisfy { step in lines.contains { $0.contains("\"step\":\(step),") } }, "\(lines)")
+    }
+
     /// A resumed run says what its log lacks.
     @Test func gapsOfLogsAreNamed() throws {
         try #require(try Tool.run(["train", "--output", "whole", "--until", "5"] + tinyRun(), in: scratch).status == 0)
@@ -51,8 +66,9 @@ import NSTMTraining
             lines.filter { line in (1...5).contains { isKept($0) && line.contains("\"step\":\($0),") } }
         }
         let cases: [([String]?, String?)] = [
-            (lines, nil), (entries { $0 > 2 }, nil), (entries { $0 != 3 }, "no entry for step 3"),
-            (entries { $0 < 3 }, "no entry for steps 3 to 5"), (entries { $0 % 2 == 1 }, "no entry for step 2 and 1 others"),
+            (lines, nil), (entries { $0 > 2 }, nil), (entries { $0 != 3 }, "lacks 1 of the steps up to 5, the first is step 3"),
+            (entries { $0 < 3 }, "lacks 3 of the steps up to 5, the first is step 3"),
+            (entries { $0 % 2 == 1 }, "lacks 2 of the steps up to 5, the first is step 2"),
             (nil, "there is no metrics log of the steps up to 5"),
         ]
         for (i, (kept, warning)) in cases.enumerated() {
@@ -98,6 +114,7 @@ import NSTMTraining
 
     /// A run that is given twice under one name would count as two seeds.
     @Test func runsAreCountedOnce() throws {
+        try FileManager.default.createDirectory(at: scratch["a"], withIntermediateDirectories: true)
         let result = try run("robustness", "a", "./a", "--strengths", "0.1")
         #expect(result.status == 64 && result.error.contains("./a is given more than once"), "\(result.error)")
     }

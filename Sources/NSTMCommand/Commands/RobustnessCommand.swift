@@ -75,7 +75,7 @@ struct RobustnessCommand: ParsableCommand {
         }
         // A run that is counted twice would make deviations too small.
         for (i, run) in named.enumerated()
-        where named[..<i].contains(where: { $0.name == run.name && $0.path.isSameFile(as: run.path) }) {
+        where named[..<i].contains(where: { $0.name == run.name && FileIdentity.isSame(fileURL($0.path), fileURL(run.path)) }) {
             issues.append("\(run.path) is given more than once")
         }
         if !issues.isEmpty { throw ValidationError(issues.joined(separator: "\n")) }
@@ -112,13 +112,5 @@ struct RobustnessCommand: ParsableCommand {
         }
         guard let output else { return NSTMCommand.printLine("\n" + report!.markdown) }
         NSTMCommand.printLine("results  \(fileURL(output).shortPath)")
-    }
-}
-
-extension String {
-    /// Whether two paths lead to the same file or folder.
-    fileprivate func isSameFile(as other: String) -> Bool {
-        fileURL(self).resolvingSymlinksInPath().standardizedFileURL
-            == fileURL(other).resolvingSymlinksInPath().standardizedFileURL
     }
 }

@@ -71,16 +71,16 @@ struct TrainCommand: WritesFiles {
         let trainer = try experiment.trainer(opened, folder: folder)
         trainer.overwrites = overwrite
         trainer.checksFinite = checkFinite
-        let lock = try RunFolder(folder).lock()
-        defer { lock.release() }
-        if let warning = lock.warning { NSTMCommand.printError("warning: \(warning)") }
-        trainer.lock = lock
         if let archive {
             try trainer.restore(archive)
             if let until, until < trainer.step {
                 throw ValidationError("--until \(until): the checkpoint is that of step \(trainer.step)")
             }
         }
+        let lock = try RunFolder(folder).lock()
+        defer { lock.release() }
+        if let warning = lock.warning { NSTMCommand.printError("warning: \(warning)") }
+        trainer.lock = lock
         introduce(trainer, experiment)
 
         let reporter = ProgressReporter()

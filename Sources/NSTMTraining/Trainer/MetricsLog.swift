@@ -47,13 +47,10 @@ final class MetricsLog {
     /// Describes missing steps between the first step of a log, which is not 1 for a derived run, and the last one.
     private static func gap(_ steps: Set<Int>, upTo last: Int, isMissing: Bool) -> String? {
         if isMissing { return "there is no metrics log of the steps up to \(last)" }
-        guard let first = steps.min(), let missing = (first...max(first, last)).first(where: { !steps.contains($0) }) else {
-            return nil
-        }
-        let end = (missing...last).first { steps.contains($0) } ?? last + 1
-        let range = end == missing + 1 ? "step \(missing)" : "steps \(missing) to \(end - 1)"
-        let count = last - first + 1 - steps.count, others = count - (end - missing)
-        return "the metrics log has no entry for \(range)" + (others > 0 ? " and \(others) others" : "")
+        guard let first = steps.min() else { return nil }
+        let missing = (first...last).filter { !steps.contains($0) }
+        guard let start = missing.first else { return nil }
+        return "the metrics log lacks \(missing.count) of the steps up to \(last), the first is step \(start)"
     }
 
     /// Moves the file to another path, where it replaces an existing one; further lines are written there.

@@ -195,7 +195,7 @@ public final class Trainer {
         let isElsewhere = origin.map { !FileIdentity.isSame($0, folder.url) } ?? false
         if overwrites && origin != nil && !isElsewhere { throw TrainingError.overwritesItself(path: folder.url.path) }
         replaced = try folder.prepare(at: isElsewhere ? 0 : step, overwriting: overwrites)
-        if origin == nil, !overwrites, let kept = try folder.keepLog() {
+        if step == 0, origin == nil, !overwrites, let kept = try folder.keepLog() {
             onEvent(.note("warning: the metrics log of an earlier run was kept as \(kept.shortPath)"))
         }
         // An earlier run in the folder keeps its log until its checkpoints are deleted.
