@@ -17,7 +17,7 @@ guard let steps = Int(option("--steps") ?? "6000"), steps > 0 else { fatalError(
 do {
     // 1. Data: an image becomes a sequence of 49 patches of 4 × 4 pixels, row by row. Training images are moved by up to two
     //    pixels, differently in every epoch; the last 5000 are kept for validation.
-    let files = try MNISTFiles(in: DatasetFolder(option("--data")), progress: DownloadReporter().progress)
+    let files = try MNIST.Files(in: DatasetFolder(option("--data")), progress: DownloadReporter().progress)
     let digits = try MNIST(files, patch: 4, shift: 2)
     say("\(digits.trainingCount) images to train, \(digits.validationCount) to validate, \(digits.testCount) to test\n")
 

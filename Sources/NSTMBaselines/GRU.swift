@@ -11,34 +11,36 @@ public final class GRU: SequenceModel {
     /// - Parameter shape: `width` is that of the embedding and the cells; `heads` and `hidden` are ignored.
     public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration) {
         super.init(builder, shape.withoutFeedForward, norm: .none, style: .recurrent) { parameters, _, _ in
-            GRULayer(parameters, width: shape.width)
+            Layer(parameters, width: shape.width)
         }
     }
 }
 
-/// A layer of a `GRU`, [B, T, width] → [B, T, width].
-///
-/// Its cache is h.
-package final class GRULayer: SequenceMixer {
-    private let weights: CellWeights
+extension GRU {
+    /// A layer of a `GRU`, [B, T, width] → [B, T, width].
+    ///
+    /// Its cache is h.
+    public final class Layer: SequenceMixer {
+        private let weights: CellWeights
 
-    package init(_ parameters: ParameterBuilder, width: Int) { weights = CellWeights(parameters, width: width, gates: 3) }
-    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
-        var s = MixerCache()
-        s["hidden"] = weights.zeros(batch, context)
-        return s
-    }
-    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
-        let scan = context.linear(x, weights.input, bias: context[weights.inputBias]).gruScan(
-            recurrent: context[weights.recurrent], bias: context[weights.recurrentBias], hidden: state?["hidden"])
-        if state != nil {
-            state!["hidden"] = scan.hidden
-            state!.position += x.shape[1]
+        public init(_ parameters: ParameterBuilder, width: Int) { weights = CellWeights(parameters, width: width, gates: 3) }
+        public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+            var s = MixerCache()
+            s["hidden"] = weights.zeros(batch, context)
+            return s
         }
-        return scan.output
+        public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+            let scan = context.linear(x, weights.input, bias: context[weights.inputBias]).gruScan(
+                recurrent: context[weights.recurrent], bias: context[weights.recurrentBias], hidden: state?["hidden"])
+            if state != nil {
+                state!["hidden"] = scan.hidden
+                state!.position += x.shape[1]
+            }
+            return scan.output
+        }
     }
 }
 
-extension GRULayer: CostReporting {
-    package func multiplyAdds(_ pass: PassSize) -> Int? { weights.multiplyAdds(pass) }
+extension GRU.Layer: CostReporting {
+    public func multiplyAdds(_ pass: PassSize) -> Int? { weights.multiplyAdds(pass) }
 }

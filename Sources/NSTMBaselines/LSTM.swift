@@ -15,37 +15,40 @@ public final class LSTM: SequenceModel {
     ///     initialize it as the other biases.
     public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration, forgetBias: Double? = nil) {
         super.init(builder, shape.withoutFeedForward, norm: .none, style: .recurrent) { parameters, _, _ in
-            LSTMLayer(parameters, width: shape.width, forgetBias: forgetBias)
+            Layer(parameters, width: shape.width, forgetBias: forgetBias)
         }
     }
 }
 
-/// A layer of an `LSTM`, [B, T, width] → [B, T, width].
-///
-/// Its cache is h and c.
-package final class LSTMLayer: SequenceMixer {
-    private let weights: CellWeights
+extension LSTM {
+    /// A layer of an `LSTM`, [B, T, width] → [B, T, width].
+    ///
+    /// Its cache is h and c.
+    public final class Layer: SequenceMixer {
+        private let weights: CellWeights
 
-    package init(_ parameters: ParameterBuilder, width: Int, forgetBias: Double? = nil) {
-        weights = CellWeights(parameters, width: width, gates: 4, secondGateBias: forgetBias)
-    }
-    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
-        var s = MixerCache()
-        s["hidden"] = weights.zeros(batch, context)
-        s["cell"] = weights.zeros(batch, context)
-        return s
-    }
-    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
-        // The two biases are added; there are two so that the parameters are those of PyTorch.
-        let bias = context[weights.inputBias] + context[weights.recurrentBias]
-        let scan = context.linear(x, weights.input, bias: bias).lstmScan(
-            recurrent: context[weights.recurrent], hidden: state?["hidden"], cell: state?["cell"])
-        if state != nil {
-            state!["hidden"] = scan.hidden
-            state!["cell"] = scan.cell
-            state!.position += x.shape[1]
+        /// - Parameter forgetBias: initial bias of the forget gate; nil: that of the other gates.
+        public init(_ parameters: ParameterBuilder, width: Int, forgetBias: Double? = nil) {
+            weights = CellWeights(parameters, width: width, gates: 4, secondGateBias: forgetBias)
         }
-        return scan.output
+        public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+            var s = MixerCache()
+            s["hidden"] = weights.zeros(batch, context)
+            s["cell"] = weights.zeros(batch, context)
+            return s
+        }
+        public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+            // The two biases are added; there are two so that the parameters are those of PyTorch.
+            let bias = context[weights.inputBias] + context[weights.recurrentBias]
+            let scan = context.linear(x, weights.input, bias: bias).lstmScan(
+                recurrent: context[weights.recurrent], hidden: state?["hidden"], cell: state?["cell"])
+            if state != nil {
+                state!["hidden"] = scan.hidden
+                state!["cell"] = scan.cell
+                state!.position += x.shape[1]
+            }
+            return scan.output
+        }
     }
 }
 
@@ -97,8 +100,8 @@ extension BlockOptions {
     }
 }
 
-extension LSTMLayer: CostReporting {
-    package func multiplyAdds(_ pass: PassSize) -> Int? { weights.multiplyAdds(pass) }
+extension LSTM.Layer: CostReporting {
+    public func multiplyAdds(_ pass: PassSize) -> Int? { weights.multiplyAdds(pass) }
 }
 extension CellWeights {
     /// Multiply-adds of a pass: the gates, and two per element of the cell (for GRU: the product with r, and the interpolation of

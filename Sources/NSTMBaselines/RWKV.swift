@@ -15,7 +15,7 @@ public final class RWKV: SequenceModel {
     /// - Parameter shape: `hidden` is the hidden width of channel mixing, 4 · width in the authors' models.
     public init(_ builder: ParameterBuilder, _ shape: ModelConfiguration) {
         super.init(builder, shape, norm: .biasedLayer, style: .rwkv(shape, .ofCurrent)) { parameters, block, _ in
-            RWKVTimeMix(parameters, width: shape.width, depth: RWKVDepth(block, of: shape.layers))
+            TimeMix(parameters, width: shape.width, block: block, layers: shape.layers)
         }
     }
 }
@@ -36,14 +36,6 @@ struct RWKVDepth: Sendable {
     }
 }
 
-/// The meaning of μ in the interpolation of a token and the previous one in channel mixing.
-enum RWKVShift {
-    /// μ is the weight of the token (RWKV-4).
-    case ofCurrent
-    /// μ is the weight of the previous token (RWKV-6).
-    case ofPrevious
-}
-
 extension Variable {
     /// The previous token of each, [B, T, D].
     ///
@@ -57,111 +49,130 @@ extension Variable {
     }
 }
 
-/// The time mixing of RWKV-4, [B, T, width] → [B, T, width].
-///
-/// Its cache is the last token and the three sums of the scan.
-package final class RWKVTimeMix: SequenceMixer {
-    private let mixes: [Parameter]
-    private let key: Linear
-    private let value: Linear
-    private let receptance: Linear
-    private let output: Linear
-    private let decay: Parameter
-    private let bonus: Parameter
-    private let width: Int
+extension RWKV {
+    /// The time mixing of RWKV-4, [B, T, width] → [B, T, width].
+    ///
+    /// Its cache is the last token and the three sums of the scan.
+    public final class TimeMix: SequenceMixer {
+        private let mixes: [Parameter]
+        private let key: Linear
+        private let value: Linear
+        private let receptance: Linear
+        private let output: Linear
+        private let decay: Parameter
+        private let bonus: Parameter
+        private let width: Int
 
-    init(_ parameters: ParameterBuilder, width: Int, depth: RWKVDepth) {
-        self.width = width
-        mixes = [
-            parameters("mix.key", [width], depth.ramp(depth.falling)),
-            parameters("mix.value", [width], depth.ramp(depth.falling, plus: 0.3 * depth.rising)),
-            parameters("mix.receptance", [width], depth.ramp(0.5 * depth.falling)),
-        ]
-        key = Linear(parameters.child("key"), in: width, out: width, bias: false, initializer: .zeros)
-        value = Linear(parameters.child("value"), in: width, out: width, bias: false, initializer: .orthogonal())
-        receptance = Linear(parameters.child("receptance"), in: width, out: width, bias: false, initializer: .zeros)
-        output = Linear(parameters.child("output"), in: width, out: width, bias: false, initializer: .zeros)
-        let power = 0.7 + 1.3 * depth.rising
-        decay = parameters(
-            "decay", [width], .alongRow { i, n in -5 + 8 * pow(Double(i) / Double(max(1, n - 1)), power) }, learningRateScale: 2)
-        bonus = parameters("bonus", [width], .alongRow { i, _ in log(0.3) + 0.5 * Double((i + 1) % 3 - 1) }, learningRateScale: 3)
-    }
-    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
-        var s = MixerCache()
-        let dtype = decay.value.dtype
-        s["last"] = context.constant(.zeros([batch, 1, width], dtype: dtype))
-        let empty = Tensor.concatenate(
-            [.zeros([batch, 2, width], dtype: dtype), Tensor(repeating: -1e38, [batch, 1, width], dtype: dtype)], axis: 1)
-        s["sums"] = context.constant(empty)
-        return s
-    }
-    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
-        let last = x.previous(&state, "last"), new = x - last
-        let mixed = mixes.map { last + new * context[$0] }
-        let scan = key(mixed[0], context).wkvScan(
-            value: value(mixed[1], context), decay: -context[decay].exp(), bonus: context[bonus], state: state?["sums"])
-        if state != nil {
-            state!["sums"] = scan.state
-            state!.position += x.shape[1]
+        /// - Parameters:
+        ///   - block: index of the block in the model.
+        ///   - layers: number of blocks of the model.
+        public init(_ parameters: ParameterBuilder, width: Int, block: Int, layers: Int) {
+            let depth = RWKVDepth(block, of: layers)
+            self.width = width
+            mixes = [
+                parameters("mix.key", [width], depth.ramp(depth.falling)),
+                parameters("mix.value", [width], depth.ramp(depth.falling, plus: 0.3 * depth.rising)),
+                parameters("mix.receptance", [width], depth.ramp(0.5 * depth.falling)),
+            ]
+            key = Linear(parameters.child("key"), in: width, out: width, bias: false, initializer: .zeros)
+            value = Linear(parameters.child("value"), in: width, out: width, bias: false, initializer: .orthogonal())
+            receptance = Linear(parameters.child("receptance"), in: width, out: width, bias: false, initializer: .zeros)
+            output = Linear(parameters.child("output"), in: width, out: width, bias: false, initializer: .zeros)
+            let power = 0.7 + 1.3 * depth.rising
+            decay = parameters(
+                "decay", [width], .alongRow { i, n in -5 + 8 * pow(Double(i) / Double(max(1, n - 1)), power) },
+                learningRateScale: 2)
+            bonus = parameters(
+                "bonus", [width], .alongRow { i, _ in log(0.3) + 0.5 * Double((i + 1) % 3 - 1) }, learningRateScale: 3)
         }
-        return output(receptance(mixed[2], context).sigmoid() * scan.output, context)
-    }
-}
-
-/// The channel mixing of RWKV, [B, T, width] → [B, T, width].
-///
-/// Its cache is the last token.
-package final class RWKVChannelMix: SequenceMixer {
-    private let mixes: [Parameter]
-    private let key: Linear
-    private let value: Linear
-    private let receptance: Linear
-    private let width: Int
-    private let shift: RWKVShift
-
-    init(_ parameters: ParameterBuilder, width: Int, hidden: Int, depth: RWKVDepth, shift: RWKVShift) {
-        self.width = width
-        self.shift = shift
-        let power = depth.falling
-        let ramp: Initializer =
-            switch shift {
-            case .ofCurrent: depth.ramp(power)
-            case .ofPrevious: .alongRow { i, n in 1 - pow(Double(i) / Double(n), power) }
-            }
-        mixes = ["mix.key", "mix.receptance"].map { parameters($0, [width], ramp) }
-        // As in the authors' code, maps with more outputs than inputs have a larger gain.
-        let gain = (Double(max(hidden, width)) / Double(width)).squareRoot()
-        key = Linear(
-            parameters.child("key"), in: width, out: hidden, bias: false, activation: .squaredReLU,
-            initializer: .orthogonal(gain: gain))
-        value = Linear(parameters.child("value"), in: hidden, out: width, bias: false, initializer: .zeros)
-        receptance = Linear(parameters.child("receptance"), in: width, out: width, bias: false, initializer: .zeros)
-    }
-    package func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
-        var s = MixerCache()
-        s["channels.last"] = context.constant(.zeros([batch, 1, width], dtype: key.weight.value.dtype))
-        return s
-    }
-    package func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
-        let last = x.previous(&state, "channels.last")
-        let mixed = mixes.map { m in
-            switch shift {
-            case .ofCurrent: last + (x - last) * context[m]
-            case .ofPrevious: x + (last - x) * context[m]
-            }
+        public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+            var s = MixerCache()
+            let dtype = decay.value.dtype
+            s["last"] = context.constant(.zeros([batch, 1, width], dtype: dtype))
+            let empty = Tensor.concatenate(
+                [.zeros([batch, 2, width], dtype: dtype), Tensor(repeating: -1e38, [batch, 1, width], dtype: dtype)], axis: 1)
+            s["sums"] = context.constant(empty)
+            return s
         }
-        return receptance(mixed[1], context).sigmoid() * value(key(mixed[0], context), context)
+        public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+            let last = x.previous(&state, "last"), new = x - last
+            let mixed = mixes.map { last + new * context[$0] }
+            let scan = key(mixed[0], context).wkvScan(
+                value: value(mixed[1], context), decay: -context[decay].exp(), bonus: context[bonus], state: state?["sums"])
+            if state != nil {
+                state!["sums"] = scan.state
+                state!.position += x.shape[1]
+            }
+            return output(receptance(mixed[2], context).sigmoid() * scan.output, context)
+        }
+    }
+
+    /// The channel mixing of RWKV, [B, T, width] → [B, T, width].
+    ///
+    /// Its cache is the last token.
+    public final class ChannelMix: SequenceMixer {
+        /// The meaning of μ in the interpolation of a token and the previous one.
+        public enum Shift: Sendable {
+            /// μ is the weight of the token (RWKV-4).
+            case ofCurrent
+            /// μ is the weight of the previous token (RWKV-6).
+            case ofPrevious
+        }
+        private let mixes: [Parameter]
+        private let key: Linear
+        private let value: Linear
+        private let receptance: Linear
+        private let width: Int
+        private let shift: Shift
+
+        /// - Parameters:
+        ///   - block: index of the block in the model.
+        ///   - layers: number of blocks of the model.
+        ///   - shift: the meaning of μ, `ofCurrent` for RWKV-4.
+        public init(_ parameters: ParameterBuilder, width: Int, hidden: Int, block: Int, layers: Int, shift: Shift = .ofCurrent) {
+            let depth = RWKVDepth(block, of: layers), power = depth.falling
+            self.width = width
+            self.shift = shift
+            let ramp: Initializer =
+                switch shift {
+                case .ofCurrent: depth.ramp(power)
+                case .ofPrevious: .alongRow { i, n in 1 - pow(Double(i) / Double(n), power) }
+                }
+            mixes = ["mix.key", "mix.receptance"].map { parameters($0, [width], ramp) }
+            // As in the authors' code, maps with more outputs than inputs have a larger gain.
+            let gain = (Double(max(hidden, width)) / Double(width)).squareRoot()
+            key = Linear(
+                parameters.child("key"), in: width, out: hidden, bias: false, activation: .squaredReLU,
+                initializer: .orthogonal(gain: gain))
+            value = Linear(parameters.child("value"), in: hidden, out: width, bias: false, initializer: .zeros)
+            receptance = Linear(parameters.child("receptance"), in: width, out: width, bias: false, initializer: .zeros)
+        }
+        public func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+            var s = MixerCache()
+            s["channels.last"] = context.constant(.zeros([batch, 1, width], dtype: key.weight.value.dtype))
+            return s
+        }
+        public func callAsFunction(_ x: Variable, _ state: inout MixerCache?, _ context: ForwardContext) -> Variable {
+            let last = x.previous(&state, "channels.last")
+            let mixed = mixes.map { m in
+                switch shift {
+                case .ofCurrent: last + (x - last) * context[m]
+                case .ofPrevious: x + (last - x) * context[m]
+                }
+            }
+            return receptance(mixed[1], context).sigmoid() * value(key(mixed[0], context), context)
+        }
     }
 }
 
 extension BlockOptions {
     /// Channel mixing in place of feed-forward layers, a norm after an embedding with a small initialization, and an orthogonal
     /// head.
-    static func rwkv(_ shape: ModelConfiguration, _ shift: RWKVShift) -> BlockOptions {
+    static func rwkv(_ shape: ModelConfiguration, _ shift: RWKV.ChannelMix.Shift) -> BlockOptions {
         var style = BlockOptions()
         style.feedForward = { parameters, block, _ in
-            RWKVChannelMix(
-                parameters, width: shape.width, hidden: shape.hidden, depth: RWKVDepth(block, of: shape.layers), shift: shift)
+            RWKV.ChannelMix(
+                parameters, width: shape.width, hidden: shape.hidden, block: block, layers: shape.layers, shift: shift)
         }
         style.normsInput = true
         style.embedding = .uniform(bound: 1e-4)
@@ -173,14 +184,14 @@ extension BlockOptions {
     }
 }
 
-extension RWKVTimeMix: CostReporting {
+extension RWKV.TimeMix: CostReporting {
     /// Multiply-adds of a pass; the weighted sums have six per channel and token.
-    package func multiplyAdds(_ pass: PassSize) -> Int? {
+    public func multiplyAdds(_ pass: PassSize) -> Int? {
         [key, value, receptance, output].reduce(6 * pass.rows * width) { $0 + $1.multiplyAdds(pass) }
     }
 }
-extension RWKVChannelMix: CostReporting {
-    package func multiplyAdds(_ pass: PassSize) -> Int? {
+extension RWKV.ChannelMix: CostReporting {
+    public func multiplyAdds(_ pass: PassSize) -> Int? {
         [key, value, receptance].reduce(0) { $0 + $1.multiplyAdds(pass) }
     }
 }

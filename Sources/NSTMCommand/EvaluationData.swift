@@ -16,7 +16,8 @@ struct EvaluationData {
         var config = saved.configuration
         try config.apply(overrides: set)
         let experiment = try Experiment(config, registries: registries, folder: DatasetFolder(data))
-        let opened = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress, tokenizer: saved.tokenizer))
+        let opened = try experiment.openDataset(
+            OpenedDataset.Options(progress: DownloadReporter().progress, tokenizer: saved.tokenizer))
         if let warning = opened.warning { NSTMCommand.printError("warning: \(warning)") }
         dataset = opened.dataset
         settings = experiment.settings

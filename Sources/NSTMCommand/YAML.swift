@@ -11,11 +11,11 @@ extension ConfigurationValue {
         let bytes: Data
         do { bytes = try InputFile.read(url, atMost: InputFile.largestConfiguration) } catch {
             throw ConfigurationError([
-                ConfigurationIssue(path: url.path, kind: .missing, message: "cannot be read: \(error.reason)")
+                ConfigurationError.Issue(path: url.path, kind: .missing, message: "cannot be read: \(error.reason)")
             ])
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw ConfigurationError([ConfigurationIssue(path: url.path, kind: .syntax, message: "is not UTF-8 text")])
+            throw ConfigurationError([ConfigurationError.Issue(path: url.path, kind: .syntax, message: "is not UTF-8 text")])
         }
         try self.init(yamlDocument: text, name: url.path)
     }
@@ -25,7 +25,7 @@ extension ConfigurationValue {
         let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
         func issue(_ mark: Mark?, _ message: String) -> ConfigurationError {
             ConfigurationError([
-                ConfigurationIssue(path: mark.map { "\(name):\($0.line)" } ?? name, kind: .syntax, message: message)
+                ConfigurationError.Issue(path: mark.map { "\(name):\($0.line)" } ?? name, kind: .syntax, message: message)
             ])
         }
         let node: Node?
@@ -52,7 +52,7 @@ extension ConfigurationValue {
 
 private struct NodeReader {
     let name: String
-    var issues: [ConfigurationIssue] = []
+    var issues: [ConfigurationError.Issue] = []
     /// Types and positions of all nodes so far.
     ///
     /// An alias is parsed as a copy of its anchor's node, with the same position.
@@ -74,7 +74,7 @@ private struct NodeReader {
             return .list(list.map { value($0) })
         case .mapping(let map):
             if !isImplicit(map.tag) { addIssue(mark, "tags such as \(map.tag.description) are not supported") }
-            var result = ConfigurationMap()
+            var result = ConfigurationValue.Map()
             for (key, element) in map {
                 guard case .scalar(let key) = key else {
                     addIssue(key.mark ?? mark, "a key must be a plain word")
@@ -91,7 +91,7 @@ private struct NodeReader {
 
     private func isImplicit(_ tag: Tag) -> Bool { ["", "!"].contains(tag.description) }
     private mutating func addIssue(_ mark: Mark?, _ message: String) {
-        issues.append(ConfigurationIssue(path: mark.map { "\(name):\($0.line)" } ?? name, kind: .syntax, message: message))
+        issues.append(ConfigurationError.Issue(path: mark.map { "\(name):\($0.line)" } ?? name, kind: .syntax, message: message))
     }
     private mutating func isNew(_ node: Node) -> Bool {
         let kind: String

@@ -34,7 +34,7 @@ extension Registry {
     package func descriptions(_ scope: Scope, comparedWith other: Scope) -> [TypeDescription] {
         names.map { name in
             let value = try! value(name)
-            func fields(_ map: ConfigurationMap, _ scope: Scope) -> [ConfigurationField] {
+            func fields(_ map: ConfigurationValue.Map, _ scope: Scope) -> [ConfigurationField] {
                 let reader = ConfigurationReader(.map(map))
                 _ = reading(value, reader, scope)
                 return reader.fields

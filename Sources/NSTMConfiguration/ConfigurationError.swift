@@ -1,34 +1,36 @@
-/// One issue of a configuration.
-public struct ConfigurationIssue: Sendable, Equatable, CustomStringConvertible {
-    /// The category of an issue.
-    public enum Kind: Sendable, Equatable {
-        case unknownKey, missing, wrongType, outOfRange, unknownChoice, syntax, override
-        /// A violation of a rule added with `addIssue`, such as a relation between two keys.
-        case rule
-    }
-    /// Full path of the key, such as `model.router.width`, or a position in a text, such as `line 3, column 7`.
-    public let path: String
-    /// Category of the issue.
-    public let kind: Kind
-    /// What is wrong and what is expected.
-    public let message: String
+extension ConfigurationError {
+    /// One issue of a configuration.
+    public struct Issue: Sendable, Equatable, CustomStringConvertible {
+        /// The category of an issue.
+        public enum Kind: Sendable, Equatable {
+            case unknownKey, missing, wrongType, outOfRange, unknownChoice, syntax, override
+            /// A violation of a rule added with `addIssue`, such as a relation between two keys.
+            case rule
+        }
+        /// Full path of the key, such as `model.router.width`, or a position in a text, such as `line 3, column 7`.
+        public let path: String
+        /// Category of the issue.
+        public let kind: Kind
+        /// What is wrong and what is expected.
+        public let message: String
 
-    public init(path: String, kind: Kind, message: String) {
-        self.path = path
-        self.kind = kind
-        self.message = message
+        public init(path: String, kind: Kind, message: String) {
+            self.path = path
+            self.kind = kind
+            self.message = message
+        }
+        public var description: String { path.isEmpty ? message : "\(path): \(message)" }
     }
-    public var description: String { path.isEmpty ? message : "\(path): \(message)" }
 }
 
 /// All issues of a configuration; its description has one line per issue.
 public struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The issues, in the order of reading.
-    public let issues: [ConfigurationIssue]
+    public let issues: [Issue]
 
-    public init(_ issues: [ConfigurationIssue]) { self.issues = issues }
-    init(_ path: String, _ kind: ConfigurationIssue.Kind, _ message: String) {
-        self.init([ConfigurationIssue(path: path, kind: kind, message: message)])
+    public init(_ issues: [Issue]) { self.issues = issues }
+    init(_ path: String, _ kind: Issue.Kind, _ message: String) {
+        self.init([Issue(path: path, kind: kind, message: message)])
     }
     public var description: String { issues.map(\.description).joined(separator: "\n") }
 }

@@ -115,9 +115,9 @@ private struct JSONParser {
         default: return try word()
         }
     }
-    private mutating func map(depth: Int) throws(ConfigurationError) -> ConfigurationMap {
+    private mutating func map(depth: Int) throws(ConfigurationError) -> ConfigurationValue.Map {
         at += 1
-        var result = ConfigurationMap()
+        var result = ConfigurationValue.Map()
         skipBlanks()
         if take("}") { return result }
         repeat {

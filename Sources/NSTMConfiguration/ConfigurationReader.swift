@@ -37,7 +37,7 @@ public final class ConfigurationReader {
     /// - Parameters:
     ///   - default: the value of an absent key; nil makes the key required.
     ///   - range: valid values, such as `1...4096` or `0...`.
-    public func int(_ key: String, default: Int? = nil, in range: some ConfigurationRange<Int>) -> Int {
+    public func int(_ key: String, default: Int? = nil, in range: some ValidRange<Int>) -> Int {
         number(key, `default`, range, "int", zero: 0, ConfigurationReader.asInt, ConfigurationValue.int)
     }
     /// The integer of a key.
@@ -46,7 +46,7 @@ public final class ConfigurationReader {
     /// - Parameter default: the value of an absent key; nil makes the key required.
     public func int(_ key: String, default: Int? = nil) -> Int { int(key, default: `default`, in: Int.min...Int.max) }
     /// An integer, or the default for an absent key, which may be nil.
-    public func optionalInt(_ key: String, default: Int? = nil, in range: some ConfigurationRange<Int>) -> Int? {
+    public func optionalInt(_ key: String, default: Int? = nil, in range: some ValidRange<Int>) -> Int? {
         if `default` == nil { describe(key, "int", ConfigurationValue.null, range: range.text) }
         return isAbsent(key) && `default` == nil ? none(key) : int(key, default: `default`, in: range)
     }
@@ -57,7 +57,7 @@ public final class ConfigurationReader {
     /// - Parameters:
     ///   - default: the value of an absent key; nil makes the key required.
     ///   - range: valid values, such as `0...1`.
-    public func double(_ key: String, default: Double? = nil, in range: some ConfigurationRange<Double>) -> Double {
+    public func double(_ key: String, default: Double? = nil, in range: some ValidRange<Double>) -> Double {
         number(key, `default`, range, "double", zero: 0, ConfigurationReader.asDouble, ConfigurationValue.double)
     }
     /// The double of a key.
@@ -68,7 +68,9 @@ public final class ConfigurationReader {
         double(key, default: `default`, in: -Double.infinity...Double.infinity)
     }
     /// A double, or the default for an absent key, which may be nil.
-    public func optionalDouble(_ key: String, default: Double? = nil, in range: some ConfigurationRange<Double>) -> Double? {
+    public func optionalDouble(_ key: String, default: Double? = nil, in range: some ValidRange<Double>)
+        -> Double?
+    {
         if `default` == nil { describe(key, "double", ConfigurationValue.null, range: range.text) }
         return isAbsent(key) && `default` == nil ? none(key) : double(key, default: `default`, in: range)
     }
@@ -144,7 +146,7 @@ public final class ConfigurationReader {
 
     /// The list of integers of a key, each in a range.
     /// - Parameter default: the value of an absent key; nil makes the key required.
-    public func ints(_ key: String, default: [Int]? = nil, in range: some ConfigurationRange<Int>) -> [Int] {
+    public func ints(_ key: String, default: [Int]? = nil, in range: some ValidRange<Int>) -> [Int] {
         list(key, `default`, "int", ConfigurationReader.asInt, ConfigurationValue.int) { ConfigurationReader.issue($0, range) }
     }
     /// The list of integers of a key.
@@ -153,7 +155,7 @@ public final class ConfigurationReader {
     /// An integer that applies to all elements, or a list with an integer per element.
     ///
     /// The caller checks the length of the list.
-    public func intOrInts(_ key: String, default: Int, in range: some ConfigurationRange<Int>) -> IntOrInts {
+    public func intOrInts(_ key: String, default: Int, in range: some ValidRange<Int>) -> IntOrInts {
         guard case .list? = present(key) else { return .one(int(key, default: `default`, in: range)) }
         let list = ints(key, in: range)
         if list.isEmpty { addIssue(key, .rule, "the list is empty") }
@@ -168,7 +170,9 @@ public final class ConfigurationReader {
     }
     /// The list of doubles of a key, each in a range.
     /// - Parameter default: the value of an absent key; nil makes the key required.
-    public func doubles(_ key: String, default: [Double]? = nil, in range: some ConfigurationRange<Double>) -> [Double] {
+    public func doubles(_ key: String, default: [Double]? = nil, in range: some ValidRange<Double>)
+        -> [Double]
+    {
         list(key, `default`, "double", ConfigurationReader.asDouble, ConfigurationValue.double) {
             ConfigurationReader.issue($0, range)
         }
@@ -217,7 +221,7 @@ public final class ConfigurationReader {
     public func finish() { node.isFinished = true }
 
     /// All issues recorded so far in the whole configuration, in the order of reading; unknown keys come last.
-    public var issues: [ConfigurationIssue] { tree.issues + tree.root.unknownKeys(finished: false) }
+    public var issues: [ConfigurationError.Issue] { tree.issues + tree.root.unknownKeys(finished: false) }
 
     /// Throws if any issue was recorded.
     /// - Throws: `ConfigurationError` with all issues of the whole configuration, not only of this reader's map.
@@ -251,8 +255,8 @@ public final class ConfigurationReader {
         guard !node.fields.contains(where: { $0.key == key }) else { return }
         node.fields.append(ConfigurationField(key: key, type: type, fallback: fallback, range: range, choices: choices))
     }
-    func addIssue(_ key: String, _ kind: ConfigurationIssue.Kind, _ message: String) {
-        tree.issues.append(ConfigurationIssue(path: join(key), kind: kind, message: message))
+    func addIssue(_ key: String, _ kind: ConfigurationError.Issue.Kind, _ message: String) {
+        tree.issues.append(ConfigurationError.Issue(path: join(key), kind: kind, message: message))
     }
     private func none<T>(_ key: String) -> T? {
         node.record(key, .null)
@@ -265,7 +269,7 @@ public final class ConfigurationReader {
         case .null: break
         default:
             tree.issues.append(
-                ConfigurationIssue(path: path, kind: .wrongType, message: "expected a map, found \(value.summary)"))
+                ConfigurationError.Issue(path: path, kind: .wrongType, message: "expected a map, found \(value.summary)"))
         }
     }
     private func open(_ value: ConfigurationValue, _ key: String, _ path: String) -> ConfigurationReader {
@@ -294,7 +298,7 @@ public final class ConfigurationReader {
         return result
     }
     private func number<T: Comparable>(
-        _ key: String, _ fallback: T?, _ range: some ConfigurationRange<T>, _ type: String, zero: T,
+        _ key: String, _ fallback: T?, _ range: some ValidRange<T>, _ type: String, zero: T,
         _ read: (ConfigurationValue) -> T?,
         _ write: (T) -> ConfigurationValue
     ) -> T {
@@ -319,7 +323,7 @@ public final class ConfigurationReader {
         addIssue(key, .outOfRange, messages.joined(separator: "; "))
         return fallback ?? []
     }
-    private static func issue<T>(_ value: T, _ range: some ConfigurationRange<T>) -> String? {
+    private static func issue<T>(_ value: T, _ range: some ValidRange<T>) -> String? {
         range.contains(value) ? nil : "\(value) is outside \(range.text)"
     }
 
@@ -345,7 +349,7 @@ public final class ConfigurationReader {
     /// One map of the configuration with the record of what was read from it.
     private final class Node {
         let path: String
-        var map: ConfigurationMap = [:]
+        var map: ConfigurationValue.Map = [:]
         /// Nodes of nested maps by key; several for a list of maps.
         var children: [String: [Node]] = [:]
         /// The keys of `children` that are lists of maps.
@@ -364,7 +368,7 @@ public final class ConfigurationReader {
             values[key] = value
         }
         var resolved: ConfigurationValue {
-            var result = ConfigurationMap()
+            var result = ConfigurationValue.Map()
             for key in keysRead {
                 if let nodes = children[key] {
                     result[key] = lists.contains(key) ? .list(nodes.map(\.resolved)) : nodes[0].resolved
@@ -378,11 +382,11 @@ public final class ConfigurationReader {
         ///
         /// Computed on demand rather than in `finish()`, so that the order in which a map and its nested maps are read and
         /// finished does not matter.
-        func unknownKeys(finished: Bool) -> [ConfigurationIssue] {
+        func unknownKeys(finished: Bool) -> [ConfigurationError.Issue] {
             let finished = finished || isFinished
             let own = finished ? map.keys.filter { !keysRead.contains($0) } : []
             let issues = own.map { key in
-                ConfigurationIssue(
+                ConfigurationError.Issue(
                     path: path.isEmpty ? key : path + "." + key, kind: .unknownKey,
                     message: "unknown key; " + hint(key, "keys", keysRead.sorted()))
             }
@@ -393,7 +397,7 @@ public final class ConfigurationReader {
     private final class Tree {
         let root: Node
         var fileKeys: Set<String> = []
-        var issues: [ConfigurationIssue] = []
+        var issues: [ConfigurationError.Issue] = []
         init(_ root: Node) { self.root = root }
     }
 }

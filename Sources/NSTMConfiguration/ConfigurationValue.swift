@@ -8,7 +8,7 @@ public indirect enum ConfigurationValue: Sendable, Equatable {
     case double(Double)
     case string(String)
     case list([ConfigurationValue])
-    case map(ConfigurationMap)
+    case map(Map)
 
     /// Type and value for error messages: `int 3`, `string "x"`, `a list`.
     public var summary: String {
@@ -24,38 +24,40 @@ public indirect enum ConfigurationValue: Sendable, Equatable {
     }
 }
 
-/// A dictionary that preserves the order of insertion.
-///
-/// Equality ignores the order, which has no meaning in a configuration.
-public struct ConfigurationMap: Sendable, Equatable, ExpressibleByDictionaryLiteral {
-    /// All keys, in order of insertion.
-    public private(set) var keys: [String] = []
-    private var values: [String: ConfigurationValue] = [:]
-
-    public init() {}
-    /// A map of key-value pairs; of several pairs with the same key the last one applies.
-    public init(dictionaryLiteral pairs: (String, ConfigurationValue)...) { self.init(pairs) }
-    /// A map of key-value pairs; of several pairs with the same key the last one applies.
-    public init(_ pairs: some Sequence<(String, ConfigurationValue)>) {
-        for (key, value) in pairs { self[key] = value }
-    }
-
-    public var count: Int { keys.count }
-    public var isEmpty: Bool { keys.isEmpty }
-    /// The value of a key; nil when the key is absent.
+extension ConfigurationValue {
+    /// A dictionary that preserves the order of insertion.
     ///
-    /// A new key is appended; assigning nil removes a key.
-    public subscript(key: String) -> ConfigurationValue? {
-        get { values[key] }
-        set {
-            if newValue == nil { keys.removeAll { $0 == key } } else if values[key] == nil { keys.append(key) }
-            values[key] = newValue
-        }
-    }
-    /// All keys with their values, in order of insertion.
-    public var pairs: [(key: String, value: ConfigurationValue)] { keys.map { ($0, values[$0]!) } }
+    /// Equality ignores the order, which has no meaning in a configuration.
+    public struct Map: Sendable, Equatable, ExpressibleByDictionaryLiteral {
+        /// All keys, in order of insertion.
+        public private(set) var keys: [String] = []
+        private var values: [String: ConfigurationValue] = [:]
 
-    public static func == (a: ConfigurationMap, b: ConfigurationMap) -> Bool { a.values == b.values }
+        public init() {}
+        /// A map of key-value pairs; of several pairs with the same key the last one applies.
+        public init(dictionaryLiteral pairs: (String, ConfigurationValue)...) { self.init(pairs) }
+        /// A map of key-value pairs; of several pairs with the same key the last one applies.
+        public init(_ pairs: some Sequence<(String, ConfigurationValue)>) {
+            for (key, value) in pairs { self[key] = value }
+        }
+
+        public var count: Int { keys.count }
+        public var isEmpty: Bool { keys.isEmpty }
+        /// The value of a key; nil when the key is absent.
+        ///
+        /// A new key is appended; assigning nil removes a key.
+        public subscript(key: String) -> ConfigurationValue? {
+            get { values[key] }
+            set {
+                if newValue == nil { keys.removeAll { $0 == key } } else if values[key] == nil { keys.append(key) }
+                values[key] = newValue
+            }
+        }
+        /// All keys with their values, in order of insertion.
+        public var pairs: [(key: String, value: ConfigurationValue)] { keys.map { ($0, values[$0]!) } }
+
+        public static func == (a: Map, b: Map) -> Bool { a.values == b.values }
+    }
 }
 
 extension ConfigurationValue: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
@@ -66,7 +68,7 @@ extension ConfigurationValue: ExpressibleByBooleanLiteral, ExpressibleByIntegerL
     public init(floatLiteral value: Double) { self = .double(value) }
     public init(stringLiteral value: String) { self = .string(value) }
     public init(arrayLiteral elements: ConfigurationValue...) { self = .list(elements) }
-    public init(dictionaryLiteral pairs: (String, ConfigurationValue)...) { self = .map(ConfigurationMap(pairs)) }
+    public init(dictionaryLiteral pairs: (String, ConfigurationValue)...) { self = .map(ConfigurationValue.Map(pairs)) }
 }
 
 // MARK: Paths and overrides
@@ -96,7 +98,7 @@ extension ConfigurationValue {
         -> Self
     {
         guard let key = keys.first else { return value }
-        var map: ConfigurationMap
+        var map: Map
         switch self {
         case .map(let own): map = own
         case .null: map = [:]
@@ -116,16 +118,17 @@ extension ConfigurationValue {
     /// - Throws: `ConfigurationError` with the issues of all overrides; then the configuration is unchanged.
     public mutating func apply(overrides: [String]) throws(ConfigurationError) {
         var result = self
-        var issues: [ConfigurationIssue] = []
+        var issues: [ConfigurationError.Issue] = []
         for text in overrides {
             guard let sign = text.firstIndex(of: "=") else {
-                issues.append(ConfigurationIssue(path: text, kind: .override, message: "an override has the form key.path=value"))
+                issues.append(
+                    ConfigurationError.Issue(path: text, kind: .override, message: "an override has the form key.path=value"))
                 continue
             }
             // What a shell makes of a variable without a value.
             guard text[text.index(after: sign)...].contains(where: { !$0.isWhitespace }) else {
                 issues.append(
-                    ConfigurationIssue(
+                    ConfigurationError.Issue(
                         path: String(text[..<sign]), kind: .override, message: "the value is missing; null stands for the default"
                     ))
                 continue

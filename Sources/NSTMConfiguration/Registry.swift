@@ -42,9 +42,11 @@ public struct Registry<Value: Sendable, Scope>: Sendable {
     func summary(of value: Value) -> String { type(value).summary }
 
     /// A value of a registered type with the defaults.
-    /// - Throws: `RegistryError`, which lists the known names.
-    public func value(_ name: String) throws(RegistryError) -> Value {
-        guard let value = defaults[name] else { throw RegistryError(kind: kind, name: name, known: names) }
+    /// - Throws: `ConfigurationError` with one issue, which lists the known names.
+    public func value(_ name: String) throws(ConfigurationError) -> Value {
+        guard let value = defaults[name] else {
+            throw ConfigurationError("", .unknownChoice, "unknown \(kind) '\(name)'; \(hint(name, "names", names))")
+        }
         return value
     }
     /// A value with its settings read from a map, which may lack the key `type`.
@@ -53,17 +55,6 @@ public struct Registry<Value: Sendable, Scope>: Sendable {
         read(&result, reader, scope)
         return result
     }
-}
-
-/// An error for a name that is not registered.
-public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Singular noun for what the registry holds.
-    public let kind: String
-    /// The unknown name.
-    public let name: String
-    /// All registered names, sorted.
-    public let known: [String]
-    public var description: String { "unknown \(kind) '\(name)'; \(hint(name, "names", known))" }
 }
 
 // MARK: Reading

@@ -45,7 +45,7 @@ public protocol Dataset: Sendable {
     var fingerprint: String { get }
     /// The scaling of the features from values in 0 … 1, for noise; nil, the default, if there are no features or no such
     /// scaling.
-    var featureScale: FeatureScale? { get }
+    var featureScale: InputNoise.FeatureScale? { get }
 
     /// The batch of a training step.
     /// - Parameters:
@@ -68,7 +68,7 @@ extension Dataset {
     /// One input of 1 position to the maximum length.
     public var inputLengths: [ClosedRange<Int>] { [1...max(1, contextLength, evaluationLength)] }
     /// nil: no scaled features.
-    public var featureScale: FeatureScale? { nil }
+    public var featureScale: InputNoise.FeatureScale? { nil }
     /// The batches of the whole validation split.
     public func evaluationBatches(size: Int) -> BatchSequence { evaluationBatches(size: size, limit: nil) }
 }

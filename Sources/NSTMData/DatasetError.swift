@@ -19,7 +19,7 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Parameters or content are invalid; all issues.
     case invalid(dataset: String, issues: [String])
     /// A text has characters outside a given tokenizer's vocabulary.
-    case tokenizer(TokenizerError)
+    case tokenizer(CharacterTokenizer.Error)
     /// The data needs more memory than is available to this process.
     case noMemory(MemoryError)
 
@@ -58,19 +58,21 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
     private static func list(_ lines: [String]) -> String { lines.map { "  - " + $0 }.joined(separator: "\n") }
 }
 
-/// A warning about a dataset for the user.
-public enum DatasetWarning: Sendable, Equatable, CustomStringConvertible {
-    /// A file that the user supplied differs from the published one, possibly on purpose.
-    case notThePublishedFile(path: String, expected: FileDigest, found: FileDigest)
+extension DatasetFolder {
+    /// A warning about a dataset for the user.
+    public enum Warning: Sendable, Equatable, CustomStringConvertible {
+        /// A file that the user supplied differs from the published one, possibly on purpose.
+        case notThePublishedFile(path: String, expected: FileDigest, found: FileDigest)
 
-    public var description: String {
-        switch self {
-        case .notThePublishedFile(let path, let expected, let found):
-            """
-            \(path) is not the published file; results are not comparable with published ones.
-              expected \(expected)
-              found    \(found)
-            """
+        public var description: String {
+            switch self {
+            case .notThePublishedFile(let path, let expected, let found):
+                """
+                \(path) is not the published file; results are not comparable with published ones.
+                  expected \(expected)
+                  found    \(found)
+                """
+            }
         }
     }
 }

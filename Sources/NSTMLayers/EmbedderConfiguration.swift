@@ -2,22 +2,21 @@ import NSTMConfiguration
 import NSTMModules
 
 /// The configuration of an embedder, which creates it.
-public protocol EmbedderConfiguration: Configurable where Scope == ModelWidth {
+///
+/// Its scope is the width of the model: the number of channels of the vectors that an embedder passes to the first block.
+public protocol EmbedderConfiguration: Configurable where Scope == Int {
     /// The reason why the embedder does not accept an input; nil if it does. Accepted lengths are given by
     /// `Embedder.fixedLength`.
     func issue(with input: ModelInput) -> String?
     /// The embedder for an input, with parameters from a builder.
-    func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: ModelWidth) -> any Embedder
+    func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder
 }
-
-/// Number of channels of the vectors that an embedder passes to the first block.
-public typealias ModelWidth = Int
 
 extension EmbedderConfiguration {
     public func issue(with input: ModelInput) -> String? { nil }
 }
 
-extension Registry where Value == any EmbedderConfiguration, Scope == ModelWidth {
+extension Registry where Value == any EmbedderConfiguration, Scope == Int {
     /// - Parameter input: such as `tokens`.
     public init(of input: String) {
         self.init("embedder of \(input)", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) })
@@ -26,68 +25,76 @@ extension Registry where Value == any EmbedderConfiguration, Scope == ModelWidth
     public mutating func register<Settings: EmbedderConfiguration>(_ type: Settings.Type) { register(type.init()) }
 }
 
-/// The embedders that configurations can name, by kind of input.
-public struct EmbedderRegistries: Sendable {
-    public var tokens = Registry<any EmbedderConfiguration, ModelWidth>(of: "tokens")
-    public var features = Registry<any EmbedderConfiguration, ModelWidth>(of: "features")
+extension Strategies {
+    /// The embedders that configurations can name, by kind of input.
+    public struct Embedders: Sendable {
+        public var tokens = Registry<any EmbedderConfiguration, Int>(of: "tokens")
+        public var features = Registry<any EmbedderConfiguration, Int>(of: "features")
 
-    public init() {
-        tokens.register(TableEmbedding.self)
-        tokens.register(ByteEmbedder.Configuration.self)
-        features.register(LinearEmbedding.self)
-        features.register(ImageEmbedder.Configuration.self)
+        public init() {
+            tokens.register(TokenEmbedder.Configuration.self)
+            tokens.register(ByteEmbedder.Configuration.self)
+            features.register(VectorEmbedder.Configuration.self)
+            features.register(ImageEmbedder.Configuration.self)
+        }
     }
 }
 
-/// The embedders of a model as named in a configuration: `embedders.tokens.type` for all inputs of tokens,
-/// `embedders.features.type` for all inputs of vectors.
-public struct InputEmbedders: Sendable {
-    public var tokens: any EmbedderConfiguration = TableEmbedding()
-    public var features: any EmbedderConfiguration = LinearEmbedding()
+extension NSTMModel {
+    /// The embedders of a model as named in a configuration: `embedders.tokens.type` for all inputs of tokens,
+    /// `embedders.features.type` for all inputs of vectors.
+    public struct Embedders: Sendable {
+        public var tokens: any EmbedderConfiguration = TokenEmbedder.Configuration()
+        public var features: any EmbedderConfiguration = VectorEmbedder.Configuration()
 
-    public init() {}
-    /// Reads the section `embedders`.
-    public init(_ reader: ConfigurationReader, _ registries: EmbedderRegistries, width: Int) {
-        let section = reader.child("embedders"), ofTokens = section.child("tokens"), ofFeatures = section.child("features")
-        tokens = ofTokens.value(in: registries.tokens, default: tokens, width)
-        features = ofFeatures.value(in: registries.features, default: features, width)
-        for part in [ofTokens, ofFeatures, section] { part.finish() }
-    }
-    /// Issues with an input, with paths relative to the model.
-    public func issues(with input: ModelInput) -> [ConfigurationIssue] {
-        if case .streams(let all) = input { return all.flatMap(issues(with:)) }
-        let name = if case .tokens = input { "tokens" } else { "features" }
-        return embedder(of: input).issue(with: input).map {
-            [ConfigurationIssue(path: "embedders.\(name).type", kind: .rule, message: $0)]
-        } ?? []
-    }
-    public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder {
-        embedder(of: input).make(parameters, input, width)
-    }
-    private func embedder(of input: ModelInput) -> any EmbedderConfiguration {
-        if case .tokens = input { tokens } else { features }
+        public init() {}
+        /// Reads the section `embedders`.
+        public init(_ reader: ConfigurationReader, _ registries: Strategies.Embedders, width: Int) {
+            let section = reader.child("embedders"), ofTokens = section.child("tokens"), ofFeatures = section.child("features")
+            tokens = ofTokens.value(in: registries.tokens, default: tokens, width)
+            features = ofFeatures.value(in: registries.features, default: features, width)
+            for part in [ofTokens, ofFeatures, section] { part.finish() }
+        }
+        /// Issues with an input, with paths relative to the model.
+        public func issues(with input: ModelInput) -> [ConfigurationError.Issue] {
+            if case .streams(let all) = input { return all.flatMap(issues(with:)) }
+            let name = if case .tokens = input { "tokens" } else { "features" }
+            return embedder(of: input).issue(with: input).map {
+                [ConfigurationError.Issue(path: "embedders.\(name).type", kind: .rule, message: $0)]
+            } ?? []
+        }
+        public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder {
+            embedder(of: input).make(parameters, input, width)
+        }
+        private func embedder(of input: ModelInput) -> any EmbedderConfiguration {
+            if case .tokens = input { tokens } else { features }
+        }
     }
 }
 
 // MARK: Embedders
 
-/// A learned vector for each token.
-public struct TableEmbedding: EmbedderConfiguration {
-    public static let type = "table"
-    public static let summary = "a learned vector for each token"
-    public init() {}
-    public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder {
-        SequenceModel.plainEmbedder(parameters, input, width)
+extension TokenEmbedder {
+    /// A learned vector for each token.
+    public struct Configuration: EmbedderConfiguration {
+        public static let type = "table"
+        public static let summary = "a learned vector for each token"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder {
+            SequenceModel.plainEmbedder(parameters, input, width)
+        }
     }
 }
 
-/// A linear map of each vector.
-public struct LinearEmbedding: EmbedderConfiguration {
-    public static let type = "linear"
-    public static let summary = "a linear map of each vector"
-    public init() {}
-    public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder {
-        SequenceModel.plainEmbedder(parameters, input, width)
+extension VectorEmbedder {
+    /// A linear map of each vector.
+    public struct Configuration: EmbedderConfiguration {
+        public static let type = "linear"
+        public static let summary = "a linear map of each vector"
+        public init() {}
+        public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ width: Int) -> any Embedder {
+            SequenceModel.plainEmbedder(parameters, input, width)
+        }
     }
 }
 
@@ -98,7 +105,7 @@ extension ByteEmbedder {
         /// Bytes that a vector depends on.
         public var reach = 4
         public init() {}
-        public mutating func read(_ reader: ConfigurationReader, _ width: ModelWidth) {
+        public mutating func read(_ reader: ConfigurationReader, _ width: Int) {
             reach = reader.int("reach", default: reach, in: 1...64)
         }
         public func issue(with input: ModelInput) -> String? {
@@ -123,7 +130,7 @@ extension ImageEmbedder {
         /// Channels of the first convolution.
         public var stem = 16
         public init() {}
-        public mutating func read(_ reader: ConfigurationReader, _ modelWidth: ModelWidth) {
+        public mutating func read(_ reader: ConfigurationReader, _ modelWidth: Int) {
             let height = reader.int("height", default: height, in: 1...65_536)
             let width = reader.int("width", default: width, in: 1...65_536)
             patch = reader.int("patch", default: patch, in: 1...65_536)

@@ -17,7 +17,7 @@ public struct AdamW: Optimizer {
         self.beta2 = beta2
         self.epsilon = epsilon
     }
-    public mutating func read(_ reader: ConfigurationReader, _ steps: TrainingSteps) {
+    public mutating func read(_ reader: ConfigurationReader, _ steps: Int) {
         beta1 = reader.double("beta1", default: beta1, in: 0..<1)
         beta2 = reader.double("beta2", default: beta2, in: 0..<1)
         epsilon = reader.double("epsilon", default: epsilon, in: 1e-16...1)

@@ -1,9 +1,6 @@
 import NSTMConfiguration
 import NSTMTensor
 
-/// Number of steps of a training run, on which defaults of optimizers and schedules may depend.
-public typealias TrainingSteps = Int
-
 /// How an optimizer updates one parameter.
 ///
 /// A value that holds the settings; the moments are kept by `ParameterUpdater`.
@@ -15,7 +12,7 @@ public typealias TrainingSteps = Int
 ///             value = value - gradient.sign().affine(step.learningRate)
 ///         }
 ///     }
-public protocol Optimizer: Configurable where Scope == TrainingSteps {
+public protocol Optimizer: Configurable where Scope == Int {
     /// Names of the moments of a parameter, under which they are saved; none by default.
     var momentNames: [String] { get }
     /// Updates a parameter in place.
@@ -48,7 +45,7 @@ public struct OptimizerStep: Sendable {
     }
 }
 
-extension Registry where Value == any Optimizer, Scope == TrainingSteps {
+extension Registry where Value == any Optimizer, Scope == Int {
     /// SGD, AdamW and RMSProp.
     public static var standard: Self {
         var registry = Self("optimizer", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) })

@@ -1,19 +1,21 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// Settings of the parameters whose path matches; the first group that matches counts.
-public struct ParameterGroup: Sendable {
-    public let matches: @Sendable (_ path: String) -> Bool
-    /// Factor of the learning rate.
-    public var learningRateScale: Double
-    /// Replaces the weight decay, also for parameters that do not decay by default.
-    public var weightDecay: Double?
-    public init(
-        learningRateScale: Double = 1, weightDecay: Double? = nil, matches: @escaping @Sendable (_ path: String) -> Bool
-    ) {
-        self.matches = matches
-        self.learningRateScale = learningRateScale
-        self.weightDecay = weightDecay
+extension ParameterUpdater {
+    /// Settings of the parameters whose path matches; the first group that matches counts.
+    public struct Group: Sendable {
+        public let matches: @Sendable (_ path: String) -> Bool
+        /// Factor of the learning rate.
+        public var learningRateScale: Double
+        /// Replaces the weight decay, also for parameters that do not decay by default.
+        public var weightDecay: Double?
+        public init(
+            learningRateScale: Double = 1, weightDecay: Double? = nil, matches: @escaping @Sendable (_ path: String) -> Bool
+        ) {
+            self.matches = matches
+            self.learningRateScale = learningRateScale
+            self.weightDecay = weightDecay
+        }
     }
 }
 
@@ -25,12 +27,12 @@ public final class ParameterUpdater {
     /// Weight decay of parameters that decay.
     public let weightDecay: Double
     /// Groups of parameters with other learning rates; the first match applies.
-    public let groups: [ParameterGroup]
+    public let groups: [Group]
     /// Steps taken.
     public private(set) var step = 0
     private var moments: [String: [Tensor]] = [:]
 
-    public init(_ optimizer: any Optimizer, weightDecay: Double = 0, groups: [ParameterGroup] = []) {
+    public init(_ optimizer: any Optimizer, weightDecay: Double = 0, groups: [Group] = []) {
         self.optimizer = optimizer
         self.weightDecay = weightDecay
         self.groups = groups

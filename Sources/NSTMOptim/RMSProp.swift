@@ -13,7 +13,7 @@ public struct RMSProp: Optimizer {
     /// Number ε added to the second moment.
     public var epsilon = 1e-4
     public init() {}
-    public mutating func read(_ reader: ConfigurationReader, _ steps: TrainingSteps) {
+    public mutating func read(_ reader: ConfigurationReader, _ steps: Int) {
         rho = reader.double("rho", default: rho, in: 0..<1)
         momentum = reader.double("momentum", default: momentum, in: 0..<1)
         epsilon = reader.double("epsilon", default: epsilon, in: 1e-16...1)

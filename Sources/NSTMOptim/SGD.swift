@@ -14,7 +14,7 @@ public struct SGD: Optimizer {
         self.momentum = momentum
         self.nesterov = nesterov
     }
-    public mutating func read(_ reader: ConfigurationReader, _ steps: TrainingSteps) {
+    public mutating func read(_ reader: ConfigurationReader, _ steps: Int) {
         momentum = reader.double("momentum", default: momentum, in: 0..<1)
         nesterov = reader.bool("nesterov", default: nesterov)
     }

@@ -4,12 +4,12 @@ import NSTMConfiguration
 /// The learning rate as a function of the step.
 ///
 /// A value that holds the settings.
-public protocol Schedule: Configurable where Scope == TrainingSteps {
+public protocol Schedule: Configurable where Scope == Int {
     /// - Parameter step: counted from 0.
     func learningRate(at step: Int) -> Double
 }
 
-extension Registry where Value == any Schedule, Scope == TrainingSteps {
+extension Registry where Value == any Schedule, Scope == Int {
     /// Constant, linear and cosine.
     public static var standard: Self {
         var registry = Self("schedule", type: { Swift.type(of: $0) }, read: { $0.read($1, $2) })
@@ -54,7 +54,7 @@ public struct ConstantSchedule: Schedule {
     /// Steps of the warm-up; nil: a tenth of the run, at most 100.
     public var warmup: Int?
     public init() {}
-    public mutating func read(_ reader: ConfigurationReader, _ steps: TrainingSteps) {
+    public mutating func read(_ reader: ConfigurationReader, _ steps: Int) {
         learningRate = reader.learningRate(learningRate)
         // Without effect, so that `type` alone makes another schedule constant.
         _ = reader.minLearningRate(nil, learningRate)
@@ -79,7 +79,7 @@ public struct LinearSchedule: Schedule {
     fileprivate init(learningRate: Double, minLearningRate: Double, warmup: Int, steps: Int) {
         (self.learningRate, self.minLearningRate, self.warmup, self.steps) = (learningRate, minLearningRate, warmup, steps)
     }
-    public mutating func read(_ reader: ConfigurationReader, _ steps: TrainingSteps) {
+    public mutating func read(_ reader: ConfigurationReader, _ steps: Int) {
         learningRate = reader.learningRate(learningRate)
         minLearningRate = reader.minLearningRate(minLearningRate, learningRate)
         warmup = reader.warmup(warmup, steps)
@@ -107,7 +107,7 @@ public struct CosineSchedule: Schedule {
     fileprivate init(learningRate: Double, minLearningRate: Double, warmup: Int, steps: Int) {
         (self.learningRate, self.minLearningRate, self.warmup, self.steps) = (learningRate, minLearningRate, warmup, steps)
     }
-    public mutating func read(_ reader: ConfigurationReader, _ steps: TrainingSteps) {
+    public mutating func read(_ reader: ConfigurationReader, _ steps: Int) {
         learningRate = reader.learningRate(learningRate)
         minLearningRate = reader.minLearningRate(minLearningRate, learningRate)
         warmup = reader.warmup(warmup, steps)
@@ -136,7 +136,7 @@ extension ConfigurationReader {
     fileprivate func minLearningRate(_ given: Double?, _ learningRate: Double) -> Double {
         double("min-learning-rate", default: given ?? learningRate / 10, in: 0...1e3)
     }
-    fileprivate func warmup(_ given: Int?, _ steps: TrainingSteps) -> Int {
+    fileprivate func warmup(_ given: Int?, _ steps: Int) -> Int {
         int("warmup", default: given ?? min(100, steps / 10), in: 0...1_000_000_000)
     }
 }

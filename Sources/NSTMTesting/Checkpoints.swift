@@ -30,13 +30,13 @@ extension Subject {
         defer { try? FileManager.default.removeItem(at: file) }
         var archive = CheckpointArchive()
         archive.append(old.store.all.map { ($0.path, $0.value) }, under: "model")
-        archive.append(ModelCache(layers: [state!]).tensors, under: "state")
+        archive.append(SequenceModel.Cache(layers: [state!]).tensors, under: "state")
         try CheckpointFile.write(archive, to: file)
         let saved = try CheckpointFile.read(file)
 
         let new = harness.fixture(Subject.dimensions, .float32, seed: 2)
         for p in new.store.all { p.value = saved[tensor: "model/\(p.path)"] ?? p.value }
-        var restored = ModelCache(tensors: saved.tensors(under: "state"))?.layers.first
+        var restored = SequenceModel.Cache(tensors: saved.tensors(under: "state"))?.layers.first
         let same = restored != nil && new.store.all.map(\.path) == old.store.all.map(\.path)
         report.note(
             .checkpoints, "files written and read", same ? 0 : 1, bound: 0,

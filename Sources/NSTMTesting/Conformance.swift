@@ -66,9 +66,9 @@ public enum Conformance {
 
     /// The report on a registered update rule.
     /// - Parameter settings: the settings of the rule in a configuration, without its name.
-    /// - Throws: `RegistryError` for an unknown name, `ConfigurationError` with all issues of the settings.
+    /// - Throws: `ConfigurationError` for an unknown name, or with all issues of the settings.
     public static func check(
-        updateRule name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
+        updateRule name: String, in strategies: Strategies, settings: ConfigurationValue.Map = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
         let rule = try configured(name, in: strategies.updates, settings)
         return run(
@@ -78,9 +78,9 @@ public enum Conformance {
     }
     /// The report on a registered routing policy.
     /// - Parameter settings: the settings of the policy in a configuration, without its name.
-    /// - Throws: `RegistryError` for an unknown name, `ConfigurationError` with all issues of the settings.
+    /// - Throws: `ConfigurationError` for an unknown name, or with all issues of the settings.
     public static func check(
-        routing name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
+        routing name: String, in strategies: Strategies, settings: ConfigurationValue.Map = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
         let policy = try configured(name, in: strategies.routings, settings)
         let read: Make<any StateReadout> = { (policy($1).defaultReadout ?? .content).make($0, $1) }
@@ -89,9 +89,10 @@ public enum Conformance {
     }
     /// The report on a registered state interaction.
     /// - Parameter settings: the settings of the interaction in a configuration, without its name.
-    /// - Throws: `RegistryError` for an unknown name, `ConfigurationError` with all issues of the settings.
+    /// - Throws: `ConfigurationError` for an unknown name, or with all issues of the settings.
     public static func check(
-        interaction name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
+        interaction name: String, in strategies: Strategies, settings: ConfigurationValue.Map = [:],
+        _ options: Options = Options()
     ) throws -> ConformanceReport {
         let interaction = try configured(name, in: strategies.interactions, settings)
         return run(
@@ -99,9 +100,9 @@ public enum Conformance {
     }
     /// The report on a registered readout.
     /// - Parameter settings: the settings of the readout in a configuration, without its name.
-    /// - Throws: `RegistryError` for an unknown name, `ConfigurationError` with all issues of the settings.
+    /// - Throws: `ConfigurationError` for an unknown name, or with all issues of the settings.
     public static func check(
-        readout name: String, in strategies: Strategies, settings: ConfigurationMap = [:], _ options: Options = Options()
+        readout name: String, in strategies: Strategies, settings: ConfigurationValue.Map = [:], _ options: Options = Options()
     ) throws -> ConformanceReport {
         let readout = try configured(name, in: strategies.readouts, settings)
         return run(Subject("readout '\(name)'", Harness.around(readout: { readout($1).make($0, $1) })), options)
@@ -109,13 +110,13 @@ public enum Conformance {
     /// The report on a layer with the configuration of `model`; `states` is replaced by that of the check.
     /// - Throws: `ConfigurationError` with all issues of the configuration.
     public static func check(
-        layer settings: ConfigurationMap, in strategies: Strategies, _ options: Options = Options()
+        layer settings: ConfigurationValue.Map, in strategies: Strategies, _ options: Options = Options()
     ) throws -> ConformanceReport {
-        func plan(_ dimensions: LayerDimensions) -> (NSTMLayerConfiguration, ConfigurationReader) {
+        func plan(_ dimensions: LayerDimensions) -> (NSTMLayer.Configuration, ConfigurationReader) {
             var settings = settings
             settings["states"] = .int(dimensions.states)
             let reader = ConfigurationReader(.map(settings))
-            let plan = NSTMLayerConfiguration(reader, width: dimensions.width, heads: dimensions.heads, strategies: strategies)
+            let plan = NSTMLayer.Configuration(reader, width: dimensions.width, heads: dimensions.heads, strategies: strategies)
             reader.finish()
             return (plan, reader)
         }
@@ -125,7 +126,7 @@ public enum Conformance {
 
     /// The settings of a registered strategy at any of the kit's sizes.
     static func configured<Value>(
-        _ name: String, in registry: Registry<Value, LayerDimensions>, _ settings: ConfigurationMap
+        _ name: String, in registry: Registry<Value, LayerDimensions>, _ settings: ConfigurationValue.Map
     ) throws -> (LayerDimensions) -> Value {
         let value = try registry.value(name)
         for dimensions in Subject.allDimensions {

@@ -15,9 +15,9 @@ extension Conformance {
     }
     /// The report on a registered pruning policy.
     /// - Parameter settings: the settings of the policy in a configuration, without its name.
-    /// - Throws: `RegistryError` for an unknown name, `ConfigurationError` with all issues of the settings.
+    /// - Throws: `ConfigurationError` for an unknown name, or with all issues of the settings.
     public static func check(
-        pruning name: String, in strategies: Strategies, settings: ConfigurationMap = [:]
+        pruning name: String, in strategies: Strategies, settings: ConfigurationValue.Map = [:]
     ) throws -> ConformanceReport {
         let policy = try configured(name, in: strategies.prunings, settings)
         func report<Policy: PruningPolicy>(of type: Policy) -> ConformanceReport {
@@ -68,10 +68,10 @@ extension Conformance {
         }
     }
     /// A layer of which some states are alike and one is not used.
-    private static func view(of count: Int, _ key: RandomKey, _ needs: Set<StateObservation>) -> StateView {
+    private static func view(of count: Int, _ key: RandomKey, _ needs: Set<StateView.Observation>) -> StateView {
         let states = (0..<count).map { i in
             let amount = i == 1 ? 0 : i % 4 == 3 ? 0.25 : key.uniform(i)
-            func observed(_ name: StateObservation) -> Double? { needs.contains(name) ? amount : nil }
+            func observed(_ name: StateView.Observation) -> Double? { needs.contains(name) ? amount : nil }
             return StateView.State(
                 index: i, identity: 2 * i, age: 1000 + i, idle: i == 1 ? 1000 : 0, write: amount, read: observed(.read),
                 saliency: observed(.saliency), l0Gate: key.fold("gate").uniform(i), ablation: observed(.ablation),

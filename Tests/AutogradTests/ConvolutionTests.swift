@@ -58,7 +58,7 @@ import Testing
         let inputs = [
             random.tensor([c.batch, c.inputs] + c.size), random.tensor([c.outputs, I] + c.kernel), random.tensor([c.outputs]),
         ]
-        let pair = { (a: [Int]) in PlaneSize(a[0], a[1]) }
+        let pair = { (a: [Int]) in Variable.PlaneSize(a[0], a[1]) }
         func run(_ inputs: [Tensor]) -> Evaluation {
             evaluate(inputs) {
                 $1[0].conv2d(

@@ -56,7 +56,7 @@ import Testing
             random.tensor([B, T, N]), random.tensor([D]), random.tensor([B, D, N]),
         ]
     }
-    private func selective(_ x: [Variable]) -> SelectiveScanOutput {
+    private func selective(_ x: [Variable]) -> (output: Variable, state: Variable) {
         x[0].selectiveScan(delta: x[1], a: x[2], b: x[3], c: x[4], skip: x[5], state: x[6])
     }
     @Test func selectiveAgainstTheFormula() {

@@ -62,7 +62,7 @@ import Testing
         return [qkv, write, random.tensor(states), random.tensor(states)] + (c.bias ? [random.tensor([c.B, c.N])] : [])
             + (c.gated ? [random.tensor([c.B, c.T, D], 0..<1)] : [])
     }
-    private func scan(_ x: [Variable], _ c: Case) -> GatedSlotScanOutput {
+    private func scan(_ x: [Variable], _ c: Case) -> (output: Variable, keys: Variable, values: Variable, readWeights: Tensor) {
         x[0].gatedSlotScan(
             write: x[1], gate: c.gated ? x[x.count - 1] : nil, keys: x[2], values: x[3],
             bias: x.count > (c.gated ? 5 : 4) ? x[4] : nil, heads: c.heads, chunk: c.chunk)
@@ -151,7 +151,7 @@ import Testing
                 }
                 return t
             }
-            func run(_ value: Double) -> (GatedSlotScanOutput, Evaluation) {
+            func run(_ value: Double) -> ((output: Variable, keys: Variable, values: Variable, readWeights: Tensor), Evaluation) {
                 let y = [x[0], x[1], filled(x[2], value), filled(x[3], value), x[4]].map { $0.cast(to: type) }
                 return (scan(y.map { Variable($0) }, c), evaluate(y) { scan($1, c).output })
             }
@@ -203,8 +203,10 @@ import Testing
     /// Two pieces with the state carried over are the whole: values bit for bit, gradients through the state too.
     @Test(arguments: [1, 3, 4, 8]) func piecesWithCarriedState(at: Int) {
         let c = Case(T: 9, d: 8, chunk: 4), x = inputs(c)
-        func pieces(_ v: [Variable]) -> (Variable, GatedSlotScanOutput) {
-            func piece(_ r: Range<Int>, _ k: Variable, _ values: Variable) -> GatedSlotScanOutput {
+        func pieces(_ v: [Variable]) -> (Variable, (output: Variable, keys: Variable, values: Variable, readWeights: Tensor)) {
+            func piece(_ r: Range<Int>, _ k: Variable, _ values: Variable) -> (
+                output: Variable, keys: Variable, values: Variable, readWeights: Tensor
+            ) {
                 scan([v[0].slice(axis: 1, r), v[1].slice(axis: 1, r), k, values, v[4]], c)
             }
             let a = piece(0..<at, v[2], v[3]), b = piece(at..<9, a.keys, a.values)

@@ -90,8 +90,8 @@ import Testing
             gradients: ["grad_x", "grad_weight", "grad_bias"], "convolution"
         ) { $1[0].causalConvolution($1[1], bias: $1[2], silu: true) }
     }
-    private func size(_ c: Case, _ name: String) -> PlaneSize {
-        PlaneSize(Int(c.settings[name + "_rows"]!), Int(c.settings[name + "_columns"]!))
+    private func size(_ c: Case, _ name: String) -> Variable.PlaneSize {
+        Variable.PlaneSize(Int(c.settings[name + "_rows"]!), Int(c.settings[name + "_columns"]!))
     }
     @Test func convolutions() throws {
         for (name, c) in try load("convolutions") {

@@ -213,7 +213,9 @@ struct Operation: Sendable, CustomTestStringConvertible {
             [[2, 3, 4], [2, 3, 4], [2, 3, 4], [2, 3]], [[1, 1, 2], [1, 1, 2], [1, 1, 2], [1, 1]],
             [[2, 0, 2], [2, 2, 2], [2, 2, 2], [2, 2]],
         ]
-        @Sendable func scan(_ x: [Variable], bias: Bool = true) -> GatedSlotScanOutput {
+        @Sendable func scan(_ x: [Variable], bias: Bool = true) -> (
+            output: Variable, keys: Variable, values: Variable, readWeights: Tensor
+        ) {
             x[0].gatedSlotScan(write: x[1].sigmoid(), keys: x[2], values: x[3], bias: bias ? x[4] : nil, heads: 2, chunk: 2)
         }
         return [

@@ -5,7 +5,8 @@ import Testing
 @Suite struct PoolingTests {
     /// All elements of the window of output (r, c), with their index in the plane.
     private func window(
-        _ plane: [Double], _ H: Int, _ W: Int, _ r: Int, _ c: Int, _ k: PlaneSize, _ s: PlaneSize, _ p: PlaneSize
+        _ plane: [Double], _ H: Int, _ W: Int, _ r: Int, _ c: Int, _ k: Variable.PlaneSize, _ s: Variable.PlaneSize,
+        _ p: Variable.PlaneSize
     ) -> [(index: Int, value: Double)] {
         var out: [(Int, Double)] = []
         for i in 0..<k.rows {
@@ -20,8 +21,9 @@ import Testing
     @Test func againstLoops() {
         var random = TestRandom(41)
         for _ in 0..<60 {
-            let k = PlaneSize(random.int(1..<5), random.int(1..<5)), s = PlaneSize(random.int(1..<4), random.int(1..<4))
-            let p = PlaneSize(random.int(0..<k.rows / 2 + 1), random.int(0..<k.columns / 2 + 1))
+            let k = Variable.PlaneSize(random.int(1..<5), random.int(1..<5)),
+                s = Variable.PlaneSize(random.int(1..<4), random.int(1..<4))
+            let p = Variable.PlaneSize(random.int(0..<k.rows / 2 + 1), random.int(0..<k.columns / 2 + 1))
             let H = k.rows + random.int(0..<7), W = k.columns + random.int(0..<7)
             let oh = (H + 2 * p.rows - k.rows) / s.rows + 1, ow = (W + 2 * p.columns - k.columns) / s.columns + 1
             // Few different numbers, so that there are ties.

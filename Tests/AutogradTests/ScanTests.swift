@@ -102,7 +102,7 @@ struct MatrixForm: Sendable, CustomTestStringConvertible {
         var rest = x[4...]
         return (decay == nil ? nil : rest.removeFirst(), beta ? rest.removeFirst() : nil, bonus ? rest.removeFirst() : nil)
     }
-    func scan(_ x: [Variable], heads: Int) -> MatrixStateScanOutput {
+    func scan(_ x: [Variable], heads: Int) -> (output: Variable, state: Variable) {
         let g = gates(x)
         return x[0].matrixStateScan(
             key: x[1], value: x[2], decay: g.decay, beta: g.beta, bonus: g.bonus, state: x[3], heads: heads)
@@ -159,7 +159,7 @@ struct MatrixForm: Sendable, CustomTestStringConvertible {
     @Test func stridedOperands() {
         var random = TestRandom(5)
         let wide = Variable(random.tensor([2, 20, 14])), fixed = Variable(random.tensor([2], 0..<1))
-        func scan(_ dense: Bool) -> MatrixStateScanOutput {
+        func scan(_ dense: Bool) -> (output: Variable, state: Variable) {
             let parts = [wide.slice(axis: 2, 1..<5), wide.slice(axis: 2, 5..<9), wide.slice(axis: 2, 9..<13)]
             let x = dense ? parts.map { Variable($0.value.contiguous()) } : parts
             let decay = dense ? Variable(fixed.value.broadcast(to: [2, 20, 2]).contiguous()) : fixed

@@ -30,7 +30,7 @@ import Testing
             Mamba2(b.child("a"), shape, states: 20, headWidth: 96), LinearTransformer(b.child("b"), shape),
             RWKV6(b.child("c"), shape),
             S4D(b.child("d"), shape), Mamba(b.child("e"), shape),
-            Hyena(b.child("f"), shape, filter: HyenaFilter.Shape(length: 70)),
+            Hyena(b.child("f"), shape, filter: Hyena.Filter.Shape(length: 70)),
         ]
         for m in models {
             #expect(m.multiplyAdds(PassSize(batch: 3, tokens: 69)) == m.work(batch: 3, tokens: 69).multiplyAdds)

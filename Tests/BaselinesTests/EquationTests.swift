@@ -286,7 +286,7 @@ import Testing
     }
 
     @Test func hyena() throws {
-        let L = 9, s = Subject(Hyena(builder, shape(hidden: 4), filter: HyenaFilter.Shape(length: L)))
+        let L = 9, s = Subject(Hyena(builder, shape(hidden: 4), filter: Hyena.Filter.Shape(length: L)))
         let projection = try s("projection.weight")
         let projectionBias = try s("projection.bias"), skip = try s("skip"), frequency = try s("filter.frequency")
         let parts = convolution(

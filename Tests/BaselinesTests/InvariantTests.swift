@@ -167,7 +167,7 @@ import Testing
 
     @Test(arguments: Peer.all) func aSavedStateGoesOn(_ peer: Peer) throws {
         let m = peer.built(dtype: .float32), x = tokens([1, 9]), context = ForwardContext(.evaluate)
-        var (_, state) = m.split(x, [9], context), loaded = try #require(ModelCache(tensors: state.tensors))
+        var (_, state) = m.split(x, [9], context), loaded = try #require(SequenceModel.Cache(tensors: state.tensors))
         let next = tokens([1, 3], 5)
         #expect(same(m(next, state: &state, context).value, m(next, state: &loaded, context).value))
     }

@@ -51,7 +51,7 @@ struct Peer: Sendable, CustomTestStringConvertible {
             },
             Peer("linear-transformer") { LinearTransformer($0, $1.with(positions: 40)) },
             // Sines of frequency 14 in three layers are too steep for differences.
-            Peer("hyena") { Hyena($0, $1, filter: HyenaFilter.Shape(length: 40, features: 5, hidden: 4, frequency: 1)) },
+            Peer("hyena") { Hyena($0, $1, filter: Hyena.Filter.Shape(length: 40, features: 5, hidden: 4, frequency: 1)) },
         ]
 }
 
@@ -70,7 +70,7 @@ func tokens(_ shape: Shape, _ seed: UInt64 = 1, below n: Int = 7) -> Tensor {
 
 extension SequenceModel {
     /// Runs tokens in parts of given lengths with a carried state.
-    func split(_ x: Tensor, _ lengths: [Int], _ context: ForwardContext) -> (y: Variable, state: ModelCache) {
+    func split(_ x: Tensor, _ lengths: [Int], _ context: ForwardContext) -> (y: Variable, state: SequenceModel.Cache) {
         var state = initialState(batch: x.shape[0], context), start = 0
         let ys = lengths.map { n in
             defer { start += n }
@@ -85,7 +85,7 @@ func weighted(_ y: Variable, _ name: String = "y") -> Variable {
     (y * Variable(Tensor.uniform(y.shape, low: 0.5, high: 1.5, key: RandomKey(17).fold(name), dtype: y.dtype))).sum()
 }
 /// The same of outputs and of everything that a state carries.
-func total(_ y: Variable, _ state: ModelCache) -> Variable {
+func total(_ y: Variable, _ state: SequenceModel.Cache) -> Variable {
     var sum = weighted(y)
     for (i, layer) in state.layers.enumerated() {
         for name in layer.names { sum = sum + weighted(layer[name]!, "\(i) \(name)") }

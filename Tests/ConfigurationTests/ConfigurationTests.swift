@@ -273,7 +273,8 @@ import Testing
         registry.register(Square.self)
         #expect(registry.names == ["disk", "square"] && shared.names == ["disk"])
         #expect(try registry.value("disk").area == 3 && registry.name(of: Square()) == "square")
-        let error = #expect(throws: RegistryError.self) { try registry.value("dsk") }
+        let error = #expect(throws: ConfigurationError.self) { try registry.value("dsk") }
+        #expect(error?.issues.map(\.kind) == [.unknownChoice])
         #expect(error?.description == "unknown shape 'dsk'; did you mean 'disk'? known names: disk, square")
     }
 
@@ -281,7 +282,9 @@ import Testing
         var registry = Registry<any Shape, Int>()
         registry.register(Square.self)
         registry.register(Disk.self)
-        func read(_ map: ConfigurationMap, _ given: any Shape = Disk()) -> (area: Double, issues: [String], resolved: String) {
+        func read(_ map: ConfigurationValue.Map, _ given: any Shape = Disk()) -> (
+            area: Double, issues: [String], resolved: String
+        ) {
             let reader = ConfigurationReader(.map(map)), value = reader.value(in: registry, default: given, 10)
             reader.finish()
             return (value.area, reader.issues.map(\.description), reader.resolved.json(indent: nil))
@@ -299,7 +302,7 @@ import Testing
     @Test func partsCanBeLeftOut() {
         var registry = Registry<any Shape, Int>()
         registry.register(Square.self)
-        func read(_ map: ConfigurationMap, _ given: (any Shape)? = nil) -> (area: Double?, issues: [String]) {
+        func read(_ map: ConfigurationValue.Map, _ given: (any Shape)? = nil) -> (area: Double?, issues: [String]) {
             let reader = ConfigurationReader(.map(map)), value = reader.optionalValue(in: registry, default: given, 10)
             return (value?.area, reader.issues.map(\.description))
         }

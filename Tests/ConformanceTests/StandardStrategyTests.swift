@@ -20,7 +20,7 @@ import Testing
         #expect(report.passed, "\(report)")
     }
     @Test func routingAgainstStates() throws {
-        for settings: ConfigurationMap in [["interval": 4], ["interval": 5, "k": 2], [:]] {
+        for settings: ConfigurationValue.Map in [["interval": 4], ["interval": 5, "k": 2], [:]] {
             var settings = settings
             settings["against"] = "states"
             let report = try Conformance.check(
@@ -47,7 +47,7 @@ import Testing
         #expect(report.passed, "\(report)")
     }
     @Test(arguments: Strategies.standard.prunings.names) func pruningPolicies(_ name: String) throws {
-        let settings: ConfigurationMap = ["random", "top-k"].contains(name) ? ["keep": 3] : [:]
+        let settings: ConfigurationValue.Map = ["random", "top-k"].contains(name) ? ["keep": 3] : [:]
         let report = try Conformance.check(pruning: name, in: .standard, settings: settings)
         #expect(report.passed, "\(report)")
     }

@@ -37,7 +37,7 @@ extension DataTests {
             _ = try scratch.write("given/sample/input.txt", Self.content)
             _ = try scratch.write("ambient/sample/input.txt", Self.content)
             let given = scratch.path + "/given", ambient = scratch.path + "/ambient"
-            func found(_ folder: DatasetFolder) throws -> (String, DatasetFile.Origin) {
+            func found(_ folder: DatasetFolder) throws -> (String, DatasetFolder.File.Origin) {
                 let file = try folder.resolve(source())
                 #expect(file.warning == nil && file.digest == digest)
                 return (file.url.path, file.origin)

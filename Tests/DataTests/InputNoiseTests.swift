@@ -5,19 +5,19 @@ import Testing
 /// Sequences of tokens that are all different, or features that are all one value, in evaluation batches of any size.
 private struct Plain: Dataset {
     var inputKind = InputKind.tokens(vocabulary: 128)
-    var featureScale: FeatureScale?
+    var featureScale: InputNoise.FeatureScale?
     var count = 600, contextLength = 100
     var value: Float = 0.5
     let name = "plain", fingerprint = "plain"
     let targetKind = TargetKind.nextToken(vocabulary: 128)
 
-    static func features(_ value: Float = 0.5, _ scale: FeatureScale? = FeatureScale()) -> Plain {
+    static func features(_ value: Float = 0.5, _ scale: InputNoise.FeatureScale? = InputNoise.FeatureScale()) -> Plain {
         Plain(inputKind: .features(width: 2), featureScale: scale, value: value)
     }
     private func stream(_ kind: InputKind, _ size: Int) -> Tensor {
         let T = contextLength
         if case .tokens = kind { return Tensor((0..<size * T).map { Int32($0 % T) }, [size, T]) }
-        let scale = featureScale ?? FeatureScale()
+        let scale = featureScale ?? InputNoise.FeatureScale()
         return Tensor(
             (0..<size * T * 2).map {
                 (value - scale.means[$0 % scale.means.count]) / scale.standardDeviations[$0 % scale.means.count]
@@ -47,11 +47,13 @@ private struct Plain: Dataset {
         }
     }
     private let clean = (0..<100).map { Int32($0) }
-    private func values(_ kind: InputNoise.Kind, _ strength: Double, _ value: Float, _ scale: FeatureScale? = FeatureScale())
+    private func values(
+        _ kind: InputNoise.Kind, _ strength: Double, _ value: Float, _ scale: InputNoise.FeatureScale? = InputNoise.FeatureScale()
+    )
         throws -> [Double]
     {
         let data = try NoisyDataset(Plain.features(value, scale), InputNoise(kind, strength: strength))
-        let s = scale ?? FeatureScale()
+        let s = scale ?? InputNoise.FeatureScale()
         return data.evaluationBatches(size: 100).flatMap { $0.inputs.elements(Float.self) }.enumerated().map { i, x in
             Double(x * s.standardDeviations[i % s.means.count] + s.means[i % s.means.count])
         }
@@ -129,7 +131,7 @@ private struct Plain: Dataset {
     }
 
     @Test func gaussianAndSpeckle() throws {
-        for scale in [FeatureScale(), FeatureScale(means: [0.2, 0.4], standardDeviations: [0.5, 3]), nil] {
+        for scale in [InputNoise.FeatureScale(), InputNoise.FeatureScale(means: [0.2, 0.4], standardDeviations: [0.5, 3]), nil] {
             let noise = moments(try values(.gaussian, 0.08, 0.5, scale))
             #expect(abs(noise.mean - 0.5) < 0.002 && abs(noise.standardDeviation - 0.08) < 0.001, "\(noise)")
         }
@@ -142,7 +144,7 @@ private struct Plain: Dataset {
     }
 
     @Test func impulse() throws {
-        let all = try values(.impulse, 0.07, 0.3, FeatureScale(mean: 0, standardDeviation: 1))
+        let all = try values(.impulse, 0.07, 0.3, InputNoise.FeatureScale(mean: 0, standardDeviation: 1))
         let black = all.count { $0 == 0 }, white = all.count { $0 == 1 }
         #expect(isLikely(black, of: all.count, 0.035) && isLikely(white, of: all.count, 0.035))
         #expect(all.allSatisfy { $0 == 0 || $0 == 1 || $0 == Double(Float(0.3)) })
@@ -221,7 +223,8 @@ private struct Plain: Dataset {
 
     /// Of an image and a question, each noise changes only its own kind of input.
     @Test func severalInputs() throws {
-        let both = Plain(inputKind: .streams([.features(width: 2), .tokens(vocabulary: 128)]), featureScale: FeatureScale())
+        let both = Plain(
+            inputKind: .streams([.features(width: 2), .tokens(vocabulary: 128)]), featureScale: InputNoise.FeatureScale())
         let clean = both.evaluationBatches(size: 100)[0].streams.map { $0.withBytes { Array($0) } }
         for (kind, index) in [(InputNoise.Kind.gaussian, 0), (.replaced, 1)] {
             let hit = try NoisyDataset(both, InputNoise(kind, strength: 0.2)).evaluationBatches(size: 100)[0].streams

@@ -7,8 +7,8 @@ import Testing
 /// Small files in the format of MNIST.
 struct DigitFiles {
     let scratch = try! Scratch()
-    var files: MNISTFiles {
-        MNISTFiles(
+    var files: MNIST.Files {
+        MNIST.Files(
             trainingImages: scratch["train-images-idx3-ubyte"], trainingLabels: scratch["train-labels-idx1-ubyte"],
             testImages: scratch["t10k-images-idx3-ubyte"], testLabels: scratch["t10k-labels-idx1-ubyte"])
     }
@@ -188,12 +188,12 @@ extension DataTests {
                 try scratch.write("mnist/\(name).gz", Data(DigitFiles.gzip(bytes)))
                 try FileManager.default.removeItem(at: scratch[name])
             }
-            let files = try MNISTFiles(in: DatasetFolder(scratch.path), download: false)
+            let files = try MNIST.Files(in: DatasetFolder(scratch.path), download: false)
             #expect(files.trainingImages.path == digits.files.trainingImages.path)
             #expect(files.testLabels.path == scratch["mnist/t10k-labels-idx1-ubyte.gz"].path)
             #expect(files.warnings.count == 4)
             try FileManager.default.removeItem(at: scratch["train-labels-idx1-ubyte"])
-            let error = #expect(throws: DatasetError.self) { try MNISTFiles(in: DatasetFolder(scratch.path), download: false) }
+            let error = #expect(throws: DatasetError.self) { try MNIST.Files(in: DatasetFolder(scratch.path), download: false) }
             let text = error?.description ?? ""
             #expect(
                 text.contains("train-labels-idx1-ubyte.gz was not found") && text.contains("/mnist/train-labels-idx1-ubyte\n"))
@@ -286,7 +286,7 @@ extension DataTests {
 
         @Test(.enabled(if: ProcessInfo.processInfo.environment["NSTM_DATA"] != nil, "needs NSTM_DATA"))
         func officialFiles() throws {
-            let files = try MNISTFiles(in: DatasetFolder(), download: false)
+            let files = try MNIST.Files(in: DatasetFolder(), download: false)
             #expect(files.warnings.isEmpty)
             let data = try MNIST(files)
             #expect((data.trainingCount, data.validationCount, data.testCount) == (55_000, 5_000, 10_000))

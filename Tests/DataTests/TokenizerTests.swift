@@ -22,7 +22,7 @@ extension DataTests {
             #expect(tokens == text.utf8.map { Int32($0) } && tokenizer.vocabulary == 256)
             #expect(try tokenizer.decode(tokens) == text)
             #expect(try tokens.flatMap { try tokenizer.utf8([$0]) } == Array(text.utf8))
-            #expect(throws: TokenizerError.unknownTokens([256], vocabulary: 256)) { try tokenizer.utf8([256]) }
+            #expect(throws: CharacterTokenizer.Error.unknownTokens([256], vocabulary: 256)) { try tokenizer.utf8([256]) }
             let stored = try JSONEncoder().encode(tokenizer)
             #expect(try JSONDecoder().decode(CharacterTokenizer.self, from: stored) == tokenizer)
             #expect(tokenizer != CharacterTokenizer(text: String(String.UnicodeScalarView(tokenizer.characters))))
@@ -39,7 +39,9 @@ extension DataTests {
         }
 
         @Test func namesAllUnknownCharacters() {
-            let error = #expect(throws: TokenizerError.self) { try CharacterTokenizer(text: "abc").encode("za€\nz\u{7}") }
+            let error = #expect(throws: CharacterTokenizer.Error.self) {
+                try CharacterTokenizer(text: "abc").encode("za€\nz\u{7}")
+            }
             #expect(error == .unknownCharacters(["\u{7}", "\n", "z", "€"]))
             #expect(
                 error?.description
@@ -47,7 +49,7 @@ extension DataTests {
         }
 
         @Test func namesAllUnknownTokens() {
-            #expect(throws: TokenizerError.unknownTokens([-1, 3], vocabulary: 3)) {
+            #expect(throws: CharacterTokenizer.Error.unknownTokens([-1, 3], vocabulary: 3)) {
                 try CharacterTokenizer(text: "abc").decode([3, 0, -1, 3])
             }
         }

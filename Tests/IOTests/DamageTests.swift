@@ -79,17 +79,18 @@ struct DamageTests {
 
     @Test func laterFormat() throws {
         let info = try CheckpointFile.info(url)
-        let later = CheckpointHeader(
-            formatVersion: CheckpointHeader.currentVersion + 1, payloadBytes: info.header.payloadBytes,
+        let later = CheckpointFile.Header(
+            formatVersion: CheckpointFile.Header.currentVersion + 1, payloadBytes: info.header.payloadBytes,
             payloadDigest: info.header.payloadDigest)
         #expect(
             try error(of: later.encoded + bytes[512...])
                 == .newerFormat(
-                    path: url.path, found: CheckpointHeader.currentVersion + 1, supported: CheckpointHeader.currentVersion))
+                    path: url.path, found: CheckpointFile.Header.currentVersion + 1,
+                    supported: CheckpointFile.Header.currentVersion))
     }
 
     @Test func headerWithoutHDF5() throws {
-        try Data(CheckpointHeader(payloadBytes: 0, payloadDigest: []).encoded + Array("not HDF5 at all".utf8)).write(to: url)
+        try Data(CheckpointFile.Header(payloadBytes: 0, payloadDigest: []).encoded + Array("not HDF5 at all".utf8)).write(to: url)
         try CheckpointFile.seal(url)
         let error = checkpointError { () throws(CheckpointError) in _ = try CheckpointFile.read(url) }
         #expect(error == .refused(path: url.path, object: "/", reason: "no HDF5 signature after the header"))

@@ -64,7 +64,7 @@ struct RoundTripTests {
         #expect(info.integers.map(\.path) == ["rng/main", "data/cursor"])
         #expect(info.integers.map(\.count) == [3, 0])
         #expect(info.documents == archive.documents)
-        #expect(info.header.formatVersion == CheckpointHeader.currentVersion)
+        #expect(info.header.formatVersion == CheckpointFile.Header.currentVersion)
         #expect(info.header.payloadDigest.count == 32)
         #expect(abs(info.created.timeIntervalSince(before)) < 5)
     }

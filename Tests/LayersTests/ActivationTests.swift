@@ -27,7 +27,7 @@ import Testing
                 ]
             ],
         ])
-        let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard)
+        let plan = NSTMLayer.Configuration(reader, width: 8, heads: 2, strategies: .standard)
         reader.finish()
         try reader.throwIfInvalid()
         let builder = ParameterBuilder(seed: 1, dtype: dtype), layer = plan.layer(builder, residual: .fanIn)

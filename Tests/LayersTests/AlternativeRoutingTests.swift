@@ -239,7 +239,7 @@ import Testing
         let beta = exp(router.logInverseTemperature.value.item()), context = ForwardContext(.evaluate)
         func unit(_ v: Row) -> Row { v.map { $0 / sqrt(v.reduce(0) { $0 + $1 * $1 }) } }
         /// Write weights of the tokens, [N] each.
-        final class Watcher: PassObserver {
+        final class Watcher: ForwardContext.Observer {
             var writes: [Row] = []
             func wants(_ name: String, at path: String) -> Bool { name == "write" }
             func observe(_ name: String, _ value: Tensor, at path: String) { writes += rows(value) }

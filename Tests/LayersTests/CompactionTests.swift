@@ -126,7 +126,7 @@ import Testing
         let large = stranger(4, annotated: false), small = stranger(2, annotated: false)
         large.layer.manager.active = [false, true, true, false]
         let before = small.store.all.map(\.value)
-        let error = #expect(throws: StateResizingError.self) {
+        let error = #expect(throws: StateResizing.Error.self) {
             try StateResizing(removingInactive: [large.layer]).move(
                 large.store, [large.layer], to: small.store, [small.layer])
         }

@@ -7,7 +7,7 @@ import Testing
 
 /// A composition in Swift is the same as one in a configuration: the same parameters, the same bits, the same summary.
 @Suite struct CompositionTests {
-    private static let routers: [(any RoutingConfiguration, ConfigurationMap)] = [
+    private static let routers: [(any RoutingConfiguration, ConfigurationValue.Map)] = [
         (.topK(2), ["type": "top-k", "k": 2]), (.sigmoid, ["type": "sigmoid"]), (.softmax, ["type": "softmax"]),
         (
             .balancedTopK(2, rate: 0.01, balanceLoss: 0.5, entropyLoss: 0.25),
@@ -27,7 +27,7 @@ import Testing
         (.roundRobin(strength: 0.5), ["type": "round-robin", "strength": 0.5]),
         (.all(strength: 0.5), ["type": "all", "strength": 0.5]),
     ]
-    private static let updates: [(any UpdateRuleConfiguration, ConfigurationMap)] = [
+    private static let updates: [(any UpdateRuleConfiguration, ConfigurationValue.Map)] = [
         (.gatedSlots, ["type": "gated-slots"]),
         (.gatedSlots(timescale: 2, secondGate: true), ["type": "gated-slots", "timescale": 2, "second-gate": true]),
         (.contentSlots, ["type": "content-slots"]), (.minGRU, ["type": "min-gru"]), (.minLSTM, ["type": "min-lstm"]),
@@ -44,7 +44,7 @@ import Testing
         (.selectiveDiagonal(rank: 3), ["type": "selective-diagonal", "rank": 3]), (.diagonalSSM, ["type": "diagonal-ssm"]),
     ]
     /// Each with an interval of 3.
-    private static let interactions: [(any InteractionConfiguration, ConfigurationMap)] = [
+    private static let interactions: [(any InteractionConfiguration, ConfigurationValue.Map)] = [
         (.attention(heads: 4), ["type": "attention", "heads": 4, "interval": 3]),
         (
             .relational(heads: 2, hidden: 12),
@@ -56,7 +56,7 @@ import Testing
         ),
         (.lowRank(2), ["type": "low-rank", "rank": 2, "interval": 3]),
     ]
-    private static let reads: [(any ReadoutConfiguration, ConfigurationMap)] = [
+    private static let reads: [(any ReadoutConfiguration, ConfigurationValue.Map)] = [
         (.content, ["type": "content"]), (.linear, ["type": "linear"]), (.routed, ["type": "routed"]),
     ]
 
@@ -66,13 +66,15 @@ import Testing
         return shape
     }()
     /// - Parameter sections: what a configuration says beside the number of states.
-    private func expectSame(_ model: NSTMModel, _ sections: ConfigurationMap, at location: SourceLocation = #_sourceLocation)
+    private func expectSame(
+        _ model: NSTMModel, _ sections: ConfigurationValue.Map, at location: SourceLocation = #_sourceLocation
+    )
         throws
     {
         var map = sections
         map["states"] = 5
         let reader = ConfigurationReader(.map(map))
-        let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, layers: 2, strategies: .standard)
+        let plan = NSTMLayer.Configuration(reader, width: 8, heads: 2, layers: 2, strategies: .standard)
         reader.finish()
         try reader.throwIfInvalid()
         let other = NSTMModel(ParameterBuilder(seed: 1), shape) { plan.mixer($0, block: $1, residual: $2) }
@@ -147,7 +149,7 @@ import Testing
                 "states": 5, "router": ["type": "top-k", "k": 2], "update": ["type": "gated-delta"],
                 "interaction": ["type": "attention", "heads": 4, "interval": 3], "read": ["window": 4],
             ]))
-        let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard), other = ParameterBuilder(seed: 1)
+        let plan = NSTMLayer.Configuration(reader, width: 8, heads: 2, strategies: .standard), other = ParameterBuilder(seed: 1)
         let twin = plan.layer(other, residual: .fanIn), x = Variable(random([2, 9, 8], "x", .float32))
         #expect(builder.store.all.map(\.path) == other.store.all.map(\.path))
         var none: MixerCache?

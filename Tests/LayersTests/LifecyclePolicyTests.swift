@@ -122,7 +122,7 @@ import Testing
     // MARK: Limits
 
     @Test func patienceBudgetMinimumAndGrace() {
-        var limits = LifecycleLimits(), pruneVotes: [Int: Int] = [:]
+        var limits = StateLifecycleConfiguration.Limits(), pruneVotes: [Int: Int] = [:]
         (limits.consecutiveVotes, limits.maxChanges, limits.minActive, limits.gracePeriod) = (2, 1, 2, 50)
         var v = view()
         func prune(_ indices: [Int]) -> [Int] {

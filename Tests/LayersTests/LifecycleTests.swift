@@ -75,7 +75,7 @@ import Testing
             #expect(abs(derivatives[n] - (high.loss - low.loss) / (high.log - low.log)) < 1e-6)
         }
     }
-    private final class Watcher: PassObserver {
+    private final class Watcher: ForwardContext.Observer {
         var seen: [String: Tensor] = [:]
         func wants(_ name: String, at path: String) -> Bool { true }
         func observe(_ name: String, _ value: Tensor, at path: String) { seen[name] = value }

@@ -19,7 +19,7 @@ import Testing
         guard case .map(var map) = recipe.config else { fatalError() }
         map["states"] = 5
         let reader = ConfigurationReader(.map(map)),
-            plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard)
+            plan = NSTMLayer.Configuration(reader, width: 8, heads: 2, strategies: .standard)
         try reader.throwIfInvalid()
         let m = NSTMModel(ParameterBuilder(seed: seed, dtype: dtype), shape) { p, _, end in plan.layer(p, residual: end) }
         shake(m.parameters, seed: seed)
@@ -34,7 +34,7 @@ import Testing
     @Test func parameterCount() throws {
         var shape = ModelConfiguration(input: .tokens(vocabulary: 65), output: .nextToken(vocabulary: 65))
         shape.hidden = 416
-        let reader = ConfigurationReader([:]), plan = NSTMLayerConfiguration(reader, width: 128, heads: 4, strategies: .standard)
+        let reader = ConfigurationReader([:]), plan = NSTMLayer.Configuration(reader, width: 128, heads: 4, strategies: .standard)
         try reader.throwIfInvalid()
         let model = NSTMModel(ParameterBuilder(seed: 1), shape) { p, _, residual in plan.layer(p, residual: residual) }
         // A layer: initial states, router, projection, convolution, gate, norm, output; then two norms and the feed-forward part.
@@ -153,7 +153,7 @@ import Testing
         for first in [0, 1, 9] {
             var state = m.initialState(batch: 2)
             if first > 0 { _ = m(tokens([2, first], 1), state: &state, context) }
-            var back = try #require(ModelCache(tensors: state.tensors))
+            var back = try #require(SequenceModel.Cache(tensors: state.tensors))
             #expect(back.position == first && back.byteCount == state.byteCount)
             #expect(zip(back.tensors, state.tensors).allSatisfy { $0.path == $1.path && same($0.tensor, $1.tensor) })
             let x = tokens([2, 6], 2)
@@ -161,10 +161,10 @@ import Testing
         }
         var far = m.initialState(batch: 1)
         far.layers[0].position = 1 << 40 | 12345
-        #expect(ModelCache(tensors: far.tensors)?.position == 1 << 40 | 12345)
-        #expect(ModelCache(tensors: [("layers.1.keys", .zeros([1]))]) == nil)
-        #expect(ModelCache(tensors: [("blocks.0.keys", .zeros([1]))]) == nil)
-        #expect(ModelCache(tensors: [("layers.0.position", .zeros([2]))]) == nil)
+        #expect(SequenceModel.Cache(tensors: far.tensors)?.position == 1 << 40 | 12345)
+        #expect(SequenceModel.Cache(tensors: [("layers.1.keys", .zeros([1]))]) == nil)
+        #expect(SequenceModel.Cache(tensors: [("blocks.0.keys", .zeros([1]))]) == nil)
+        #expect(SequenceModel.Cache(tensors: [("layers.0.position", .zeros([2]))]) == nil)
     }
 
     @Test func copiesAreIndependent() throws {

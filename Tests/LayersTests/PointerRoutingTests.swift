@@ -34,7 +34,7 @@ import Testing
     /// The default readout of a configuration is the one that reads where the policy says.
     @Test func readsWhereThePolicySays() throws {
         let reader = ConfigurationReader(.map(["states": 4, "router": ["type": "pointer"]]))
-        let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard)
+        let plan = NSTMLayer.Configuration(reader, width: 8, heads: 2, strategies: .standard)
         reader.finish()
         try reader.throwIfInvalid()
         #expect(plan.layer(ParameterBuilder(seed: 1), residual: .fanIn).attention.readout is RoutedReadout)

@@ -61,7 +61,7 @@ import Testing
     /// Fewer states are refused, because pruning must select the removed ones.
     @Test func fewerStatesAreRefused() throws {
         let m = try Recipe().built()
-        let error = #expect(throws: StateResizingError.self) { try StateResizing([m.layer], to: 4) }
+        let error = #expect(throws: StateResizing.Error.self) { try StateResizing([m.layer], to: 4) }
         #expect(error?.issues.count == 1 && "\(error!)".contains("has 5 states, more than 4"))
         let (_, equal) = try expanded(m, Recipe(), to: 5)
         for p in m.store.all { #expect(same(p.value, equal.store[p.path]!.value), "\(p.path)") }

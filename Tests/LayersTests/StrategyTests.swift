@@ -203,7 +203,7 @@ private final class Leaky: TokenDrivenUpdateRule {
 @Suite struct RegistryTests {
     private func issues(_ config: ConfigurationValue, _ strategies: Strategies = .standard) -> [String] {
         let reader = ConfigurationReader(config)
-        _ = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: strategies)
+        _ = NSTMLayer.Configuration(reader, width: 8, heads: 2, strategies: strategies)
         reader.finish()
         return reader.issues.map(\.description)
     }
@@ -244,7 +244,7 @@ private final class Leaky: TokenDrivenUpdateRule {
     }
     @Test func defaultsAreTheFlagship() throws {
         let reader = ConfigurationReader([:])
-        let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard)
+        let plan = NSTMLayer.Configuration(reader, width: 8, heads: 2, strategies: .standard)
         try reader.throwIfInvalid()
         let layer = plan.layer(ParameterBuilder(seed: 1), residual: .zeros)
         #expect(layer.manager.count == 32 && layer.attention.window == nil && layer.propagator.interaction == nil)
@@ -252,18 +252,18 @@ private final class Leaky: TokenDrivenUpdateRule {
         #expect((layer.propagator.rule as? GatedSlotsRule)?.timescale == 1)
         // What was read, written down, reads the same.
         let again = ConfigurationReader(reader.resolved)
-        _ = NSTMLayerConfiguration(again, width: 8, heads: 2, strategies: .standard)
+        _ = NSTMLayer.Configuration(again, width: 8, heads: 2, strategies: .standard)
         again.finish()
         #expect(again.issues.isEmpty && again.resolved == reader.resolved)
     }
     @Test func everyRecipeReadsBack() throws {
         for recipe in Recipe.all {
             let reader = ConfigurationReader(recipe.config)
-            _ = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: .standard)
+            _ = NSTMLayer.Configuration(reader, width: 8, heads: 2, strategies: .standard)
             reader.finish()
             try reader.throwIfInvalid()
             let again = ConfigurationReader(reader.resolved)
-            _ = NSTMLayerConfiguration(again, width: 8, heads: 2, strategies: .standard)
+            _ = NSTMLayer.Configuration(again, width: 8, heads: 2, strategies: .standard)
             again.finish()
             #expect(again.issues.isEmpty && again.resolved == reader.resolved)
         }
@@ -274,7 +274,7 @@ private final class Leaky: TokenDrivenUpdateRule {
         #expect(issues(["update": ["type": "leaky", "rate": 2]], strategies) == ["update.rate: 2.0 is outside 0.0...1.0"])
         #expect(issues(["update": ["type": "leaky"]])[0].contains("unknown update rule 'leaky'"))
         let reader = ConfigurationReader(["update": ["type": "leaky", "rate": 0.25]])
-        let plan = NSTMLayerConfiguration(reader, width: 8, heads: 2, strategies: strategies)
+        let plan = NSTMLayer.Configuration(reader, width: 8, heads: 2, strategies: strategies)
         try reader.throwIfInvalid()
         let layer = plan.layer(ParameterBuilder(seed: 1), residual: .fanIn)
         #expect((layer.propagator.rule as? Leaky)?.rate == 0.25)

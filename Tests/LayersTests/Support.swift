@@ -32,7 +32,7 @@ struct Recipe: Sendable, CustomTestStringConvertible {
         static let linear: [Rule] = [
             .gatedLinear, .scalarDecay, .retention, .linearAttention, .delta, .gatedDelta, .wkv, .selective, .diagonal,
         ]
-        var settings: ConfigurationMap {
+        var settings: ConfigurationValue.Map {
             switch self {
             case .plain: ["type": "gated-slots"]
             case .slow: ["type": "gated-slots", "timescale": 8.0]
@@ -129,20 +129,20 @@ struct Recipe: Sendable, CustomTestStringConvertible {
         ].compactMap { $0 }.joined(separator: ", ")
     }
     var config: ConfigurationValue {
-        var router: ConfigurationMap = ["type": .string(routing)]
+        var router: ConfigurationValue.Map = ["type": .string(routing)]
         if ["top-k", "balanced-top-k", "content", "hash", "random"].contains(routing) { router["k"] = 2 }
         // Most tests make several passes and compare them; a selection bias would move in between.
         if routing == "balanced-top-k" { router["rate"] = 0 }
         // A weight of 1 would overwrite the initial state at once, so that it could not be tested.
         if ["all", "hash", "random", "round-robin"].contains(routing) { router["strength"] = 0.75 }
-        var map: ConfigurationMap = ["convolution": 3, "router": .map(router), "update": .map(rule.settings)]
+        var map: ConfigurationValue.Map = ["convolution": 3, "router": .map(router), "update": .map(rule.settings)]
         if interacts {
-            var settings: ConfigurationMap = ["type": .string(interaction), "interval": .int(Recipe.interval)]
+            var settings: ConfigurationValue.Map = ["type": .string(interaction), "interval": .int(Recipe.interval)]
             if interaction == "sparse-attention" { settings["k"] = 2 }
             if interaction == "low-rank" { settings["rank"] = 2 }
             map["interaction"] = .map(settings)
         }
-        var reading: ConfigurationMap = [:]
+        var reading: ConfigurationValue.Map = [:]
         if let window { reading["window"] = .int(window) }
         if let read { reading["type"] = .string(read) }
         map["read"] = .map(reading)
@@ -155,7 +155,7 @@ struct Recipe: Sendable, CustomTestStringConvertible {
         guard case .map(var map) = config else { fatalError() }
         map["states"] = .int(states)
         let reader = ConfigurationReader(.map(map))
-        let plan = NSTMLayerConfiguration(reader, width: width, heads: heads, strategies: .standard)
+        let plan = NSTMLayer.Configuration(reader, width: width, heads: heads, strategies: .standard)
         reader.finish()
         try reader.throwIfInvalid()
         let builder = ParameterBuilder(seed: seed, dtype: dtype)

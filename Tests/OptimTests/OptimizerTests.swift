@@ -99,7 +99,7 @@ import Testing
     // MARK: Groups
 
     @Test func decayAppliesToMatricesAndToGroupsThatAsk() {
-        func change(_ groups: [ParameterGroup]) -> (weight: Double, bias: Double) {
+        func change(_ groups: [ParameterUpdater.Group]) -> (weight: Double, bias: Double) {
             let m = Model(), before = (m.weight.value.doubles()[0], m.bias.value.doubles()[0])
             // Zero gradients: all that moves is decay.
             ParameterUpdater(AdamW(), weightDecay: 0.1, groups: groups).update(m.gradients(1).scaled(by: 0), learningRate: 0.5)
@@ -109,17 +109,18 @@ import Testing
             abs(a.weight - w) < 1e-12 && abs(a.bias - b) < 1e-12
         }
         #expect(near(change([]), 1 - 0.5 * 0.1, 1))
-        #expect(near(change([ParameterGroup(weightDecay: 0.2) { $0.hasSuffix("bias") }]), 0.95, 0.9))
-        #expect(near(change([ParameterGroup(weightDecay: 0) { _ in true }]), 1, 1))
+        #expect(near(change([ParameterUpdater.Group(weightDecay: 0.2) { $0.hasSuffix("bias") }]), 0.95, 0.9))
+        #expect(near(change([ParameterUpdater.Group(weightDecay: 0) { _ in true }]), 1, 1))
         // The first group that matches counts, and a rate factor scales the decay with the rate.
-        let first = ParameterGroup(learningRateScale: 0.1) { $0.hasSuffix("weight") }
-        let second = ParameterGroup(learningRateScale: 7, weightDecay: 3) { _ in true }
+        let first = ParameterUpdater.Group(learningRateScale: 0.1) { $0.hasSuffix("weight") }
+        let second = ParameterUpdater.Group(learningRateScale: 7, weightDecay: 3) { _ in true }
         #expect(near(change([first, second]), 1 - 0.05 * 0.1, 1 - 3.5 * 3))
     }
     @Test func rateFactorsScaleTheRate() {
         for method in [AdamW(), SGD(), RMSProp()] as [any Optimizer] {
             let a = Model(), b = Model(), c = Model()
-            let grouped = ParameterUpdater(method, groups: [ParameterGroup(learningRateScale: 0.25) { $0 == "layer.weight" }])
+            let grouped = ParameterUpdater(
+                method, groups: [ParameterUpdater.Group(learningRateScale: 0.25) { $0 == "layer.weight" }])
             let full = ParameterUpdater(method), quarter = ParameterUpdater(method)
             for step in 1...3 {
                 grouped.update(a.gradients(step), learningRate: 0.1)
@@ -132,7 +133,7 @@ import Testing
     }
     /// What a model says of its parameters counts for whoever trains it; groups come on top.
     @Test func parametersBringTheirRates() {
-        func change(_ factor: Double, _ limit: Double, _ groups: [ParameterGroup] = []) -> Double {
+        func change(_ factor: Double, _ limit: Double, _ groups: [ParameterUpdater.Group] = []) -> Double {
             let p = ParameterBuilder(seed: 1, dtype: .float64)(
                 "w", [1], .zeros, learningRateScale: factor, maxLearningRate: limit)
             let context = ForwardContext(.train)
@@ -141,7 +142,7 @@ import Testing
         }
         #expect(change(1, .infinity) == 0.5 && change(0.5, .infinity) == 0.25 && change(3, .infinity) == 1.5)
         #expect(change(1, 0.125) == 0.125 && change(0.5, 0.125) == 0.125 && change(0.125, 0.125) == 0.0625)
-        #expect(change(1, 0.125, [ParameterGroup(learningRateScale: 2) { _ in true }]) == 0.25)
+        #expect(change(1, 0.125, [ParameterUpdater.Group(learningRateScale: 2) { _ in true }]) == 0.25)
     }
     @Test func parametersWithoutGradientsStay() {
         let m = Model(), optimizer = ParameterUpdater(AdamW(), weightDecay: 0.1), before = m.bias.value
@@ -258,8 +259,8 @@ import Testing
         #expect(CosineSchedule.cosine(learningRate: 1, minLearningRate: 0, steps: 0).learningRate(at: 0) == 1)
     }
     /// Absent settings depend on the length of the run, and a resolved configuration reads back.
-    @Test(arguments: Registry<any Schedule, TrainingSteps>.standard.names) func defaultsDependOnTheRun(_ name: String) throws {
-        let registry = Registry<any Schedule, TrainingSteps>.standard
+    @Test(arguments: Registry<any Schedule, Int>.standard.names) func defaultsDependOnTheRun(_ name: String) throws {
+        let registry = Registry<any Schedule, Int>.standard
         for (steps, warmup) in [(50, 5), (5000, 100)] {
             let reader = ConfigurationReader(["type": .string(name), "learning-rate": 0.5])
             let schedule = reader.value(in: registry, default: CosineSchedule(), steps)
@@ -281,7 +282,7 @@ private struct SignMomentum: Optimizer {
     static let summary = "steps of one size against the sign of a running mean"
     var beta = 0.5
     var momentNames: [String] { ["mean"] }
-    mutating func read(_ reader: ConfigurationReader, _ steps: TrainingSteps) {
+    mutating func read(_ reader: ConfigurationReader, _ steps: Int) {
         beta = reader.double("beta", default: beta, in: 0..<1)
     }
     func update(_ value: inout Tensor, gradient: Tensor, moments: inout [Tensor], _ step: OptimizerStep) {
@@ -293,7 +294,7 @@ private struct SignMomentum: Optimizer {
 
 @Suite struct OpenOptimizerTests {
     @Test func anOptimizerOfOnesOwn() throws {
-        var registry = Registry<any Optimizer, TrainingSteps>.standard
+        var registry = Registry<any Optimizer, Int>.standard
         registry.register(SignMomentum.self)
         let reader = ConfigurationReader(["type": "sign-momentum", "beta": 0.25])
         let updater = ParameterUpdater(reader.value(in: registry, default: AdamW(), 10))
@@ -309,7 +310,7 @@ private struct SignMomentum: Optimizer {
     }
     @Test func unknownOptimizersListTheKnownOnes() {
         let reader = ConfigurationReader(["type": "adam"])
-        _ = reader.value(in: Registry<any Optimizer, TrainingSteps>.standard, default: SGD(), 10)
+        _ = reader.value(in: Registry<any Optimizer, Int>.standard, default: SGD(), 10)
         #expect(
             reader.issues.map(\.description) == [
                 "type: unknown optimizer 'adam'; did you mean 'adamw'? known names: adamw, rmsprop, sgd"

@@ -3,8 +3,8 @@ import Testing
 
 /// Random indices for the subscript, with the shape of the result and the selected elements in row-major order.
 enum RandomIndex {
-    static func some(_ dims: [Int], _ random: inout TestRandom) -> (indices: [AxisIndex], dims: [Int], offsets: [Int]) {
-        var indices: [AxisIndex] = [], out: [Int] = [], picked: [[Int]] = []
+    static func some(_ dims: [Int], _ random: inout TestRandom) -> (indices: [Tensor.AxisIndex], dims: [Int], offsets: [Int]) {
+        var indices: [Tensor.AxisIndex] = [], out: [Int] = [], picked: [[Int]] = []
         // Axes from `rest` on are not named; new axes have one position and no axis of their own.
         let rest = random.int(0..<3) == 0 ? random.int(0..<dims.count + 1) : dims.count
         for (axis, n) in dims.enumerated() {
@@ -185,7 +185,7 @@ enum RandomIndex {
             let dims = (0..<3).map { _ in random.int(3..<6) }
             let v = Viewed(dims), before = random.int(0..<3), after = random.int(0..<3)
             let widths = [(axis: 0, before: before, after: after), (axis: -1, before: 2, after: 1)]
-            for mode in [PaddingMode.constant(-5), .reflect, .replicate, .circular] {
+            for mode in [Tensor.PaddingMode.constant(-5), .reflect, .replicate, .circular] {
                 let padded = v.tensor.transposed(0, 2).padded(widths, mode)
                 let source = v.model.permuted([2, 1, 0])
                 func position(_ i: Int, _ n: Int) -> Int? {

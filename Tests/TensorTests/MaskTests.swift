@@ -121,7 +121,7 @@ import Testing
                     let seen = Model.indices([2, rows, columns]).map { Double($0[2]) - Double($0[1]) }
                     #expect(x.lowerTriangle(diagonal: diagonal).doubles() == seen.map { $0 <= Double(diagonal) ? 1 : 0 })
                     #expect(x.upperTriangle(diagonal: diagonal).doubles() == seen.map { $0 >= Double(diagonal) ? 1 : 0 })
-                    for half in Triangle.allCases {
+                    for half in Tensor.Triangle.allCases {
                         let mask = Tensor.triangular(half, rows: rows, columns: columns, diagonal: diagonal)
                         let y = half == .lower ? x.lowerTriangle(diagonal: diagonal) : x.upperTriangle(diagonal: diagonal)
                         #expect(mask.dtype == .bool && mask.doubles() == y[0].doubles())

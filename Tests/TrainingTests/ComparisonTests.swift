@@ -40,7 +40,7 @@ import NSTMTraining
             switch value {
             case .map(let map):
                 let kept = map.pairs.filter { !["tokens-per-second", "seconds", "provenance"].contains($0.key) }
-                return .map(ConfigurationMap(kept.map { ($0.key, withoutClock($0.value)) }))
+                return .map(ConfigurationValue.Map(kept.map { ($0.key, withoutClock($0.value)) }))
             case .list(let list): return .list(list.map(withoutClock))
             default: return value
             }

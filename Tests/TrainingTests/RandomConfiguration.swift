@@ -57,7 +57,7 @@ struct RandomConfiguration {
     }
 
     private struct Data {
-        var map: ConfigurationMap
+        var map: ConfigurationValue.Map
         /// Positions of the longest sequence.
         var length: Int
         var isPooled = false
@@ -71,7 +71,7 @@ struct RandomConfiguration {
         switch draw.int(0...5) {
         case 0:
             let low = draw.int(1...3), high = low + draw.int(0...4)
-            var map: ConfigurationMap = [
+            var map: ConfigurationValue.Map = [
                 "type": "copy", "bits": .int(draw.int(1...3)), "minimum-length": .int(low), "maximum-length": .int(high),
                 "evaluation-count": .int(draw.int(1...5)),
             ]
@@ -83,21 +83,21 @@ struct RandomConfiguration {
             return Data(map: map, length: 2 * longest + 1, hasFeatures: true, metrics: ["loss", "bit-errors"])
         case 1:
             let pairs = draw.int(1...3), length = 4 * pairs + 2 * draw.int(0...4), vocabulary = 2 * draw.int(4...9)
-            let map: ConfigurationMap = [
+            let map: ConfigurationValue.Map = [
                 "type": "recall", "vocabulary": .int(vocabulary), "length": .int(length), "pairs": .int(pairs),
                 "filler": .string(draw.pick(["blank", "random"])), "evaluation-count": .int(draw.int(1...5)),
             ]
             return Data(map: map, length: length, tokens: vocabulary, metrics: ["loss", "accuracy"])
         case 2, 3:
             let context = draw.int(1...20), isBytes = draw.chance(0.5)
-            let map: ConfigurationMap = [
+            let map: ConfigurationValue.Map = [
                 "type": "text", "file": .string(text), "context": .int(context), "unit": .string(isBytes ? "byte" : "character"),
                 "training-fraction": .double(draw.pick([0.5, 0.8, 0.9])),
             ]
             return Data(map: map, length: context, tokens: isBytes ? 256 : 40, metrics: ["loss", "perplexity"])
         default:
             let asks = draw.chance(0.5), patch = breaks && draw.chance(0.3) ? 7 : draw.pick([1, 2, 4, 8])
-            let map: ConfigurationMap = [
+            let map: ConfigurationValue.Map = [
                 "type": .string(asks ? "mnist-questions" : "mnist"), "patch": .int(patch), "shift": .int(draw.int(0...2)),
                 "validation": .int(draw.int(1...6)), "evaluation": .string(draw.pick(["validation", "test"])),
             ]
@@ -108,10 +108,10 @@ struct RandomConfiguration {
         }
     }
 
-    private static func shape(_ draw: inout Draw, _ kind: String, _ data: Data, _ breaks: Bool) -> ConfigurationMap {
+    private static func shape(_ draw: inout Draw, _ kind: String, _ data: Data, _ breaks: Bool) -> ConfigurationValue.Map {
         let heads = draw.pick([1, 2, 4]), width = heads * draw.pick([2, 4, 6])
         let layers = draw.int(1...2)
-        var map: ConfigurationMap = ["type": .string(kind), "width": .int(width), "layers": .int(layers)]
+        var map: ConfigurationValue.Map = ["type": .string(kind), "width": .int(width), "layers": .int(layers)]
         if ["nstm", "transformer", "linear-transformer", "rwkv6"].contains(kind) {
             map["heads"] = .int(breaks && draw.chance(0.2) ? heads + 1 : heads)
         }
@@ -147,7 +147,8 @@ struct RandomConfiguration {
     // MARK: Parts of a layer with states
 
     private static func addParts(
-        _ draw: inout Draw, _ map: inout ConfigurationMap, _ data: Data, _ index: Int, _ strategies: Strategies, _ breaks: Bool
+        _ draw: inout Draw, _ map: inout ConfigurationValue.Map, _ data: Data, _ index: Int, _ strategies: Strategies,
+        _ breaks: Bool
     ) {
         let states = draw.int(1...6)
         let isBothWays = data.isPooled && draw.chance(0.3) || breaks && draw.chance(0.1)
@@ -158,7 +159,7 @@ struct RandomConfiguration {
         }
         func within() -> ConfigurationValue { .int(draw.int(1...states)) }
         let updates = strategies.updates.names, routings = strategies.routings.names
-        var update: ConfigurationMap = ["type": .string(updates[index % updates.count])]
+        var update: ConfigurationValue.Map = ["type": .string(updates[index % updates.count])]
         switch updates[index % updates.count] {
         case "gated-slots":
             update["timescale"] = .double(draw.pick([1, 8]))
@@ -173,7 +174,7 @@ struct RandomConfiguration {
         map["update"] = .map(update)
 
         let routing = routings[(index + index / updates.count) % routings.count]
-        var router: ConfigurationMap = ["type": .string(routing)]
+        var router: ConfigurationValue.Map = ["type": .string(routing)]
         switch routing {
         case "top-k", "gumbel", "hash", "random":
             router["k"] = breaks && draw.chance(0.2) ? .int(states + 1) : within()
@@ -194,13 +195,13 @@ struct RandomConfiguration {
         }
         map["router"] = .map(router)
 
-        var read: ConfigurationMap = [:]
+        var read: ConfigurationValue.Map = [:]
         if draw.chance(0.5) { read["type"] = .string(draw.pick(strategies.readouts.names)) }
         if draw.chance(0.4) { read["window"] = .int(draw.int(1...30)) }
         map["read"] = .map(read)
         if draw.chance(0.5) {
             let kind = draw.pick(strategies.interactions.names)
-            var interaction: ConfigurationMap = ["type": .string(kind), "interval": .int(draw.int(1...9))]
+            var interaction: ConfigurationValue.Map = ["type": .string(kind), "interval": .int(draw.int(1...9))]
             if kind == "sparse-attention" { interaction["k"] = within() }
             if kind == "low-rank" { interaction["rank"] = within() }
             if kind == "relational" { interaction["hidden"] = .int(draw.int(1...5)) }
@@ -211,8 +212,8 @@ struct RandomConfiguration {
         if draw.chance(0.5) { map["lifecycle"] = .map(lifecycle(&draw, states, strategies)) }
         addEmbedders(&draw, &map, data, strategies, breaks)
     }
-    private static func lifecycle(_ draw: inout Draw, _ states: Int, _ strategies: Strategies) -> ConfigurationMap {
-        var lifecycle: ConfigurationMap = [
+    private static func lifecycle(_ draw: inout Draw, _ states: Int, _ strategies: Strategies) -> ConfigurationValue.Map {
+        var lifecycle: ConfigurationValue.Map = [
             "interval": .int(draw.int(1...2)), "warmup": .int(draw.int(0...2)), "consecutive-votes": .int(draw.int(1...2)),
             "max-changes": .int(draw.int(1...3)), "grace-period": .int(draw.int(0...2)), "cooldown": .int(draw.int(0...2)),
             "initialization": .string(draw.pick(["copy", "stored"])),
@@ -236,7 +237,7 @@ struct RandomConfiguration {
         return lifecycle
     }
     /// Settings of a pruning policy.
-    private static func policy(_ draw: inout Draw, _ name: String, states: Int) -> ConfigurationMap {
+    private static func policy(_ draw: inout Draw, _ name: String, states: Int) -> ConfigurationValue.Map {
         switch name {
         case "top-k", "random": return ["keep": .int(draw.int(1...states))]
         case "threshold": return ["below": .double(draw.pick([0.05, 0.5])), "above": 0.9]
@@ -246,9 +247,9 @@ struct RandomConfiguration {
         }
     }
     private static func addEmbedders(
-        _ draw: inout Draw, _ map: inout ConfigurationMap, _ data: Data, _ strategies: Strategies, _ breaks: Bool
+        _ draw: inout Draw, _ map: inout ConfigurationValue.Map, _ data: Data, _ strategies: Strategies, _ breaks: Bool
     ) {
-        var embedders: ConfigurationMap = [:]
+        var embedders: ConfigurationValue.Map = [:]
         if draw.chance(0.4) {
             let all = strategies.embedders.tokens.names.filter { $0 != "bytes" || breaks || data.tokens ?? 256 == 256 }
             embedders["tokens"] = ["type": .string(draw.pick(all))]
@@ -268,8 +269,8 @@ struct RandomConfiguration {
 
     // MARK: Training
 
-    private static func training(_ draw: inout Draw, _ data: Data) -> ConfigurationMap {
-        var map: ConfigurationMap = [
+    private static func training(_ draw: inout Draw, _ data: Data) -> ConfigurationValue.Map {
+        var map: ConfigurationValue.Map = [
             "steps": 4, "batch": .int(draw.int(1...3)),
             "optimizer": ["type": .string(draw.pick(["adamw", "sgd", "rmsprop"]))],
             "schedule": [

@@ -23,30 +23,31 @@ struct StoppingTests {
     }
 
     @Test func goalsGoEitherWay() throws {
-        func goal(_ config: ConfigurationValue) throws -> MetricTarget? {
-            let reader = ConfigurationReader(config), goal = MetricTarget(reader)
+        func goal(_ config: ConfigurationValue) throws -> TrainingSettings.Target? {
+            let reader = ConfigurationReader(config), goal = TrainingSettings.Target(reader)
             reader.finish()
             try reader.throwIfInvalid()
             // What is written into a checkpoint means the same.
-            #expect(MetricTarget(ConfigurationReader(reader.resolved)) == goal)
+            #expect(TrainingSettings.Target(ConfigurationReader(reader.resolved)) == goal)
             return goal
         }
         #expect(try goal([:]) == nil)
-        #expect(try goal(["metric": "bit-errors"]) == MetricTarget("bit-errors", .atMost(0)))
-        #expect(try goal(["metric": "accuracy"]) == MetricTarget("accuracy", .atLeast(1)))
-        #expect(try goal(["metric": "accuracy", "at-least": 0.99]) == MetricTarget("accuracy", .atLeast(0.99)))
-        #expect(try goal(["metric": "accuracy", "at-most": 0.5]) == MetricTarget("accuracy", .atMost(0.5)))
+        #expect(try goal(["metric": "bit-errors"]) == TrainingSettings.Target("bit-errors", .atMost(0)))
+        #expect(try goal(["metric": "accuracy"]) == TrainingSettings.Target("accuracy", .atLeast(1)))
+        #expect(try goal(["metric": "accuracy", "at-least": 0.99]) == TrainingSettings.Target("accuracy", .atLeast(0.99)))
+        #expect(try goal(["metric": "accuracy", "at-most": 0.5]) == TrainingSettings.Target("accuracy", .atMost(0.5)))
         let error = #expect(throws: ConfigurationError.self) { try goal(["metric": "lose", "at-most": 1, "at-least": 1]) }
         #expect(error?.issues.map(\.path) == ["metric", "at-least"])
-        let high = MetricTarget("accuracy", .atLeast(0.9))
+        let high = TrainingSettings.Target("accuracy", .atLeast(0.9))
         #expect([0.8, 0.9, .nan].map { high.isReached(by: metrics("accuracy", $0)) } == [false, true, false])
         #expect(!high.isReached(by: metrics("loss", 1)))
     }
 
     @Test func plateausWait() {
-        let falling = EarlyStopping(minDelta: 0.1, patience: 2), rising = EarlyStopping("accuracy", patience: 2)
-        func waits(_ plateau: EarlyStopping, _ values: [Double]) -> [Int] {
-            var progress = EarlyStopping.Progress()
+        let falling = TrainingSettings.EarlyStopping(minDelta: 0.1, patience: 2),
+            rising = TrainingSettings.EarlyStopping("accuracy", patience: 2)
+        func waits(_ plateau: TrainingSettings.EarlyStopping, _ values: [Double]) -> [Int] {
+            var progress = TrainingSettings.EarlyStopping.Progress()
             return values.map { value in
                 plateau.add(metrics(plateau.metric, value), to: &progress)
                 return progress.waited

@@ -73,7 +73,7 @@ import NSTMTraining
     /// In a process of its own, which a trap ends: what it was at then is the last line of its standard error.
     private static func attempt(_ name: String, _ archive: CheckpointArchive, _ dataset: OpenedDataset) {
         FileHandle.standardError.write(Data("\(name)\n".utf8))
-        do { try use(archive, dataset) } catch is CheckpointError {} catch is SavedModelError {} catch is TrainingError {
+        do { try use(archive, dataset) } catch is CheckpointError {} catch is SavedModel.Error {} catch is TrainingError {
         } catch is ConfigurationError {} catch is DatasetError {} catch is MemoryError {
         } catch { fatalError("\(name): an untyped error: \(error)") }
     }
@@ -93,7 +93,9 @@ import NSTMTraining
             }
             for value in wrong { try change("= \(value.json(indent: nil))", value) }
             try change("removed", nil)
-            if case .map(let map) = part { try change("with a key more", .map(ConfigurationMap(map.pairs + [("more", 1)]))) }
+            if case .map(let map) = part {
+                try change("with a key more", .map(ConfigurationValue.Map(map.pairs + [("more", 1)])))
+            }
         }
         try eachWhole(text, body)
     }
@@ -101,7 +103,8 @@ import NSTMTraining
     private static func eachWhole(_ text: String, _ body: (String, String) throws -> Void) throws {
         for value in wrong { try body("all = \(value.json(indent: nil))", value.json(indent: nil)) }
         if case .map(let map) = try ConfigurationValue(json: text) {
-            try body("with a key more", ConfigurationValue.map(ConfigurationMap(map.pairs + [("more", 1)])).json(indent: nil))
+            try body(
+                "with a key more", ConfigurationValue.map(ConfigurationValue.Map(map.pairs + [("more", 1)])).json(indent: nil))
         }
         for part in 0..<4 { try body("cut off after \(part) quarters", String(text.prefix(text.count * part / 4))) }
         try body("twice", text + text)
@@ -123,7 +126,7 @@ import NSTMTraining
         switch value {
         case .map(let map):
             return .map(
-                ConfigurationMap(
+                ConfigurationValue.Map(
                     map.pairs.compactMap { key, value in
                         (key == first ? replaced(value, path.dropFirst(), new) : value).map { (key, $0) }
                     }))

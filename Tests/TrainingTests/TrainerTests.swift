@@ -173,7 +173,7 @@ struct TrainerTests {
         trainer.configuration = .null
         let inCode = scratch["code.h5"]
         try CheckpointFile.write(try trainer.archive(), to: inCode)
-        #expect(throws: SavedModelError.noConfiguration(path: inCode.path)) { try SavedModel(inCode) }
+        #expect(throws: SavedModel.Error.noConfiguration(path: inCode.path)) { try SavedModel(inCode) }
     }
 
     @Test func stoppingNeedsAMetricOfTheTask() throws {
@@ -206,7 +206,7 @@ struct TrainerTests {
 struct ProgressTests {
     private func report(_ step: Int, _ steps: Int) -> TrainingEvent {
         .step(
-            StepReport(
+            TrainingEvent.Step(
                 step: step, steps: steps, loss: 1.25, rate: 1e-3, gradientNorm: 1, tokensPerSecond: 12_345.6, secondsLeft: 75))
     }
 

@@ -13,7 +13,7 @@ public final class ForwardContext {
     /// Weights of linear maps in bfloat16, used instead of the parameters; nil: the parameters.
     public let weights: BFloat16Weights?
     /// The observer of the pass; nil: none.
-    public var observer: (any PassObserver)?
+    public var observer: (any Observer)?
     /// Whether this is the second run of a part that is recomputed in the backward pass.
     var isRecomputing = false
     /// Metrics logged by layers, with their paths.

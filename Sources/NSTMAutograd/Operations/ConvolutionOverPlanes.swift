@@ -1,29 +1,31 @@
 import NSTMTensor
 
-/// The zeros before and after a sequence in a convolution.
-public enum SequencePadding: Sendable, Equatable, ExpressibleByIntegerLiteral {
-    /// The same number before the first element and after the last.
-    case symmetric(Int)
-    /// dilation·(kernel − 1) zeros before the first element: output t depends on inputs up to t only, and with stride 1 there are
-    /// as many outputs as inputs.
-    case causal
-
-    public init(integerLiteral value: Int) { self = .symmetric(value) }
-}
-
-/// A number for each axis of a plane: `2` for both, or `[rows, columns]`.
-public struct PlaneSize: Sendable, Equatable, ExpressibleByIntegerLiteral, ExpressibleByArrayLiteral {
-    public var rows: Int
-    public var columns: Int
-    public init(_ rows: Int, _ columns: Int) { (self.rows, self.columns) = (rows, columns) }
-    public init(integerLiteral value: Int) { self.init(value, value) }
-    public init(arrayLiteral elements: Int...) {
-        guard elements.count == 2 else { fatalError("PlaneSize: \(elements) has \(elements.count) numbers, needs 2") }
-        self.init(elements[0], elements[1])
-    }
-}
-
 extension Variable {
+    /// The zeros before and after a sequence in a convolution.
+    public enum SequencePadding: Sendable, Equatable, ExpressibleByIntegerLiteral {
+        /// The same number before the first element and after the last.
+        case symmetric(Int)
+        /// dilation·(kernel − 1) zeros before the first element: output t depends on inputs up to t only, and with stride 1 there are
+        /// as many outputs as inputs.
+        case causal
+
+        public init(integerLiteral value: Int) { self = .symmetric(value) }
+    }
+
+    /// A number for each axis of a plane: `2` for both, or `[rows, columns]`.
+    public struct PlaneSize: Sendable, Equatable, ExpressibleByIntegerLiteral, ExpressibleByArrayLiteral {
+        public var rows: Int
+        public var columns: Int
+        public init(_ rows: Int, _ columns: Int) { (self.rows, self.columns) = (rows, columns) }
+        public init(integerLiteral value: Int) { self.init(value, value) }
+        public init(arrayLiteral elements: Int...) {
+            guard elements.count == 2 else {
+                fatalError("PlaneSize: \(elements) has \(elements.count) numbers, needs 2")
+            }
+            self.init(elements[0], elements[1])
+        }
+    }
+
     /// Convolution (cross-correlation, as in PyTorch) along a sequence: x [B, C, T], weight [O, C/groups, k], bias [O] →
     /// [B, O, T'].
     ///
@@ -57,7 +59,8 @@ extension Variable {
     ///
     /// `padding` zeros are added on each side.
     public func conv2d(
-        _ weight: Variable, bias: Variable? = nil, stride: PlaneSize = 1, padding: PlaneSize = 0, dilation: PlaneSize = 1,
+        _ weight: Variable, bias: Variable? = nil, stride: PlaneSize = 1, padding: PlaneSize = 0,
+        dilation: PlaneSize = 1,
         groups: Int = 1
     ) -> Variable {
         guard shape.rank == 4, weight.shape.rank == 4 else {

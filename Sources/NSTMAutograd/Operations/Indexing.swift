@@ -22,12 +22,12 @@ extension Variable {
     /// One position along an axis, counted from the end if negative; the axis disappears.
     public func select(axis: Int, _ index: Int) -> Variable { viewed("select") { $0.select(axis: axis, index) } }
     /// Elements by position along several axes at once.
-    public subscript(_ indices: AxisIndex...) -> Variable { indexed(indices) }
+    public subscript(_ indices: Tensor.AxisIndex...) -> Variable { indexed(indices) }
     /// The subscript with a list of indices.
-    public func indexed(_ indices: [AxisIndex]) -> Variable { viewed("index") { $0.indexed(indices) } }
+    public func indexed(_ indices: [Tensor.AxisIndex]) -> Variable { viewed("index") { $0.indexed(indices) } }
 
     /// This variable with the elements at given positions replaced by `values`, which are broadcast.
-    public func replacing(_ indices: [AxisIndex], with values: Variable) -> Variable {
+    public func replacing(_ indices: [Tensor.AxisIndex], with values: Variable) -> Variable {
         let own = values.shape
         var out = value
         out.write(values.value, at: indices)
@@ -54,7 +54,7 @@ extension Variable {
     }
 
     /// The variable with elements added before and after several axes.
-    public func padded(_ widths: [(axis: Int, before: Int, after: Int)], _ mode: PaddingMode = .constant(0)) -> Variable {
+    public func padded(_ widths: [(axis: Int, before: Int, after: Int)], _ mode: Tensor.PaddingMode = .constant(0)) -> Variable {
         let all = shape.paddings(widths)
         if case .constant = mode {
             return record(

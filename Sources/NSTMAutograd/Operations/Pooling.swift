@@ -5,11 +5,15 @@ extension Variable {
     ///
     /// Padding is never selected; it is at most half the kernel. The gradient goes to the first largest element. The default
     /// stride is the kernel.
-    public func maxPool2d(_ kernel: PlaneSize, stride: PlaneSize? = nil, padding: PlaneSize = 0) -> Variable {
+    public func maxPool2d(_ kernel: PlaneSize, stride: PlaneSize? = nil, padding: PlaneSize = 0)
+        -> Variable
+    {
         maxPool2dWithIndices(kernel, stride: stride, padding: padding).values
     }
     /// As `maxPool2d`, with the index of each largest element in its plane: int32, row · W + column.
-    public func maxPool2dWithIndices(_ kernel: PlaneSize, stride: PlaneSize? = nil, padding: PlaneSize = 0) -> (
+    public func maxPool2dWithIndices(
+        _ kernel: PlaneSize, stride: PlaneSize? = nil, padding: PlaneSize = 0
+    ) -> (
         values: Variable, indices: Tensor
     ) {
         let windows = poolingWindows("maxPool2d", kernel, stride, padding, countsPadding: false)
@@ -23,7 +27,8 @@ extension Variable {
     /// - Parameter countsPadding: whether padding counts as zeros (PyTorch's default, `count_include_pad`); otherwise the mean is
     ///   over the elements of the plane.
     public func averagePool2d(
-        _ kernel: PlaneSize, stride: PlaneSize? = nil, padding: PlaneSize = 0, countsPadding: Bool = true
+        _ kernel: PlaneSize, stride: PlaneSize? = nil, padding: PlaneSize = 0,
+        countsPadding: Bool = true
     ) -> Variable {
         averaged("averagePool2d", poolingWindows("averagePool2d", kernel, stride, padding, countsPadding: countsPadding))
     }
@@ -61,7 +66,8 @@ extension Variable {
             .pullback { g, gradients in gradients.add(0, windows.averageGradient(g.contiguous())) })
     }
     private func poolingWindows(
-        _ op: StaticString, _ kernel: PlaneSize, _ stride: PlaneSize?, _ padding: PlaneSize, countsPadding: Bool
+        _ op: StaticString, _ kernel: PlaneSize, _ stride: PlaneSize?, _ padding: PlaneSize,
+        countsPadding: Bool
     ) -> PoolingWindows {
         guard shape.rank == 4 else { nstmFatal(.other(op: "\(op)", "x \(shape) needs [B, C, H, W]"), at: path(of: self)) }
         let stride = stride ?? kernel

@@ -1,11 +1,5 @@
 import NSTMTensor
 
-/// The outputs of a content-slot scan: write weights [B, T, N], and the usage of each state after the last token, [B, N].
-public struct ContentSlotScanOutput {
-    public let write: Variable
-    public let usage: Variable
-}
-
 extension Variable {
     /// Content slots: keys of tokens, `self` [B, T, D] of length √D, find the states that store them, or free ones.
     ///
@@ -26,10 +20,11 @@ extension Variable {
     ///   - usage: usage of the states before the first token, [B, N].
     ///   - inverseTemperature: β, one element.
     ///   - threshold: θ, one element.
+    /// - Returns: write weights [B, T, N], and the usage of each state after the last token, [B, N].
     public func contentSlotScan(
         routing: Variable, strength: Variable, forget: Variable, keys: Variable, usage: Variable, inverseTemperature: Variable,
         threshold: Variable
-    ) -> ContentSlotScanOutput {
+    ) -> (write: Variable, usage: Variable) {
         let modulePath = path(of: self, routing, keys)
         guard shape.rank == 3, routing.shape.rank == 3, keys.shape == [shape[0], routing.shape[2], shape[2]],
             routing.shape == [shape[0], shape[1], keys.shape[1]], strength.shape == [shape[0], shape[1]],
@@ -53,6 +48,6 @@ extension Variable {
                 gradients.add(i, d.reshaped(shapes[i]))
             }
         }
-        return ContentSlotScanOutput(write: outputs[0], usage: outputs[1])
+        return (write: outputs[0], usage: outputs[1])
     }
 }

@@ -11,17 +11,6 @@ public struct ComplexVariable {
     }
 }
 
-/// The outputs of a diagonal scan: the states after every token [B, T, D], and after the last one [B, D].
-public struct DiagonalScanOutput {
-    public let output: Variable
-    public let state: Variable
-}
-/// The outputs of a complex diagonal scan: the states after every token [B, T, D], and after the last one [B, D].
-public struct ComplexDiagonalScanOutput {
-    public let output: ComplexVariable
-    public let state: ComplexVariable
-}
-
 extension Variable {
     /// Linear recurrence of independent channels (kernel family 3), exact and in linear space, with `self` as input b, [B, T, D];
     /// minGRU and minLSTM give z ⊙ h̃.
@@ -31,19 +20,24 @@ extension Variable {
     /// - Parameters:
     ///   - decay: a [B, T, D], or [D], the same for every token.
     ///   - state: h before the first token [B, D]; zeros when nil.
-    public func diagonalScan(decay: Variable, state: Variable? = nil) -> DiagonalScanOutput {
+    /// - Returns: h after every token [B, T, D], and after the last one [B, D].
+    public func diagonalScan(decay: Variable, state: Variable? = nil) -> (output: Variable, state: Variable) {
         let outputs = scanDiagonal("diagonalScan", [self], [decay], state.map { [$0] })
-        return DiagonalScanOutput(output: outputs[0], state: outputs[1])
+        return (output: outputs[0], state: outputs[1])
     }
 }
 extension ComplexVariable {
     /// The diagonal scan h ← a ⊙ h + b with complex numbers (S4D, S5, LRU): b [B, T, D], a [B, T, D] or [D], state [B, D].
-    public func diagonalScan(decay: ComplexVariable, state: ComplexVariable? = nil) -> ComplexDiagonalScanOutput {
+    /// - Returns: h after every token [B, T, D], and after the last one [B, D].
+    public func diagonalScan(decay: ComplexVariable, state: ComplexVariable? = nil) -> (
+        output: ComplexVariable, state: ComplexVariable
+    ) {
         let outputs = scanDiagonal(
             "complexDiagonalScan", [real, imaginary], [decay.real, decay.imaginary], state.map { [$0.real, $0.imaginary] })
-        return ComplexDiagonalScanOutput(
+        return (
             output: ComplexVariable(real: outputs[0], imaginary: outputs[1]),
-            state: ComplexVariable(real: outputs[2], imaginary: outputs[3]))
+            state: ComplexVariable(real: outputs[2], imaginary: outputs[3])
+        )
     }
 }
 

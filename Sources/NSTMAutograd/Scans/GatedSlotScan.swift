@@ -1,14 +1,5 @@
 import NSTMTensor
 
-/// The outputs of a gated-slot scan: reads [B, T, D], the states after the last token [B, N, D] each, and the read weights [B, H,
-/// T, N], which are saved for the backward pass in any case.
-public struct GatedSlotScanOutput {
-    public let output: Variable
-    public let keys: Variable
-    public let values: Variable
-    public let readWeights: Tensor
-}
-
 extension Variable {
     /// Gated slots with a softmax read (kernel family 1), token by token and exact, with queries,
     /// keys and values of the tokens concatenated in `self`, [B, T, 3·D], D = heads · d.
@@ -25,10 +16,12 @@ extension Variable {
     ///   - bias: read biases [B, N]; −∞ marks an inactive state, which is neither read nor written.
     ///
     /// States are saved every `chunk` tokens and recomputed inside a chunk in the backward pass.
+    /// - Returns: reads [B, T, D], the states after the last token [B, N, D] each, and the read weights [B, H, T, N], which
+    ///   are saved for the backward pass in any case.
     public func gatedSlotScan(
         write: Variable, gate: Variable? = nil, keys: Variable, values: Variable, bias: Variable? = nil, heads: Int,
         keyLength: Double? = nil, chunk: Int = 64
-    ) -> GatedSlotScanOutput {
+    ) -> (output: Variable, keys: Variable, values: Variable, readWeights: Tensor) {
         guard shape.rank == 3, shape[2] % (3 * heads) == 0, write.shape.rank == 3, write.shape[0] == shape[0],
             write.shape[1] == shape[1], chunk >= 1, gate.map({ $0.shape == [shape[0], shape[1], shape[2] / 3] }) ?? true
         else {
@@ -68,6 +61,6 @@ extension Variable {
             if let gate = d.gate { gradients.add(4, gate) }
             if let bias = d.bias { gradients.add(5, bias) }
         }
-        return GatedSlotScanOutput(output: outputs.0, keys: outputs.1, values: outputs.2, readWeights: result.p)
+        return (output: outputs.0, keys: outputs.1, values: outputs.2, readWeights: result.p)
     }
 }

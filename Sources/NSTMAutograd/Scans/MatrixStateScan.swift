@@ -1,11 +1,5 @@
 import NSTMTensor
 
-/// The outputs of a matrix-state scan: reads [B, T, heads · dv] and the states after the last token [B, heads, dk, dv].
-public struct MatrixStateScanOutput {
-    public let output: Variable
-    public let state: Variable
-}
-
 extension Variable {
     /// Linear recurrence on one matrix S [dk, dv] per head (kernel family 2), exact, with `self` as queries
     /// [B, T, heads · dk].
@@ -26,10 +20,11 @@ extension Variable {
     /// The normalizer of linear attention can be computed by the same scan: append a column of ones to the values of each head,
     /// and the last column of the result is q · Σk. One token costs about 4 · dk · dv multiply-adds and additions per head; the
     /// states before every 16th token are saved for the backward pass.
+    /// - Returns: reads [B, T, heads · dv] and the states after the last token [B, heads, dk, dv].
     public func matrixStateScan(
         key: Variable, value: Variable, decay: Variable? = nil, beta: Variable? = nil, bonus: Variable? = nil,
         state: Variable? = nil, heads: Int
-    ) -> MatrixStateScanOutput {
+    ) -> (output: Variable, state: Variable) {
         let modulePath = path(of: self, key, value)
         guard shape.rank == 3, key.shape == shape, value.shape.rank == 3, value.shape[0] == shape[0], value.shape[1] == shape[1],
             heads >= 1, shape[2] % heads == 0, value.shape[2] % heads == 0, shape[2] > 0, value.shape[2] > 0
@@ -80,6 +75,6 @@ extension Variable {
             for (i, gradient) in [d.q, d.k, d.v].enumerated() { gradients.add(i, gradient) }
             for case let (i?, gradient?) in zip(positions, [d.decay, d.beta, d.bonus, d.state]) { gradients.add(i, gradient) }
         }
-        return MatrixStateScanOutput(output: outputs[0], state: outputs[1])
+        return (output: outputs[0], state: outputs[1])
     }
 }

@@ -1,17 +1,5 @@
 import NSTMTensor
 
-/// The outputs of an LSTM scan: h after every token [B, T, H], and h and the cell c after the last one [B, H].
-public struct LSTMScanOutput {
-    public let output: Variable
-    public let hidden: Variable
-    public let cell: Variable
-}
-/// The outputs of a GRU scan: h after every token [B, T, H] and after the last one [B, H].
-public struct GRUScanOutput {
-    public let output: Variable
-    public let hidden: Variable
-}
-
 extension Variable {
     /// The recurrence of an LSTM (Hochreiter & Schmidhuber 1997, with forget gates; equations and order of the gates as in
     /// PyTorch), with `self` as the contribution of the input and of the biases to the gates, [B, T, 4H].
@@ -22,7 +10,10 @@ extension Variable {
     ///   - recurrent: Uᵀ [4H, H].
     ///   - hidden: h before the first token [B, H]; zeros when nil. Given with `cell` or not at all.
     ///   - cell: c before the first token [B, H]; zeros when nil.
-    public func lstmScan(recurrent: Variable, hidden: Variable? = nil, cell: Variable? = nil) -> LSTMScanOutput {
+    /// - Returns: h after every token [B, T, H]; h and c after the last one [B, H].
+    public func lstmScan(recurrent: Variable, hidden: Variable? = nil, cell: Variable? = nil) -> (
+        output: Variable, hidden: Variable, cell: Variable
+    ) {
         let states = [hidden, cell].compactMap { $0 }
         checkCell("lstmScan", recurrent, gates: 4, states: states, stateCount: 2)
         let scan = LSTMScan(
@@ -38,7 +29,7 @@ extension Variable {
                 gradients.add(3, d.cell)
             }
         }
-        return LSTMScanOutput(output: outputs[0], hidden: outputs[1], cell: outputs[2])
+        return (output: outputs[0], hidden: outputs[1], cell: outputs[2])
     }
 
     /// The recurrence of a GRU (Cho et al., 2014, with the reset gate behind the recurrent product; equations and order of the
@@ -49,7 +40,8 @@ extension Variable {
     /// - Parameters:
     ///   - recurrent: Uᵀ [3H, H]; bias: b [3H].
     ///   - hidden: h before the first token [B, H]; zeros when nil.
-    public func gruScan(recurrent: Variable, bias: Variable, hidden: Variable? = nil) -> GRUScanOutput {
+    /// - Returns: h after every token [B, T, H], and after the last one [B, H].
+    public func gruScan(recurrent: Variable, bias: Variable, hidden: Variable? = nil) -> (output: Variable, hidden: Variable) {
         checkCell("gruScan", recurrent, gates: 3, states: hidden.map { [$0] } ?? [], stateCount: 1, bias: bias)
         let scan = GRUScan(
             x: value, recurrent: recurrent.value, bias: bias.value, hidden: hidden?.value,
@@ -63,7 +55,7 @@ extension Variable {
             if let bias = d.bias { gradients.add(2, bias) }
             if let i = positions[0] { gradients.add(i, d.hidden) }
         }
-        return GRUScanOutput(output: outputs[0], hidden: outputs[1])
+        return (output: outputs[0], hidden: outputs[1])
     }
 
     private func checkCell(

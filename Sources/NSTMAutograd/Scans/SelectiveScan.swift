@@ -1,11 +1,5 @@
 import NSTMTensor
 
-/// The outputs of a selective scan: y [B, T, D] and the states after the last token [B, D, N].
-public struct SelectiveScanOutput {
-    public let output: Variable
-    public let state: Variable
-}
-
 extension Variable {
     /// Mamba's selective scan (Gu & Dao 2023, algorithm 2; kernel family 3), N states per channel d, with `self` as x
     /// [B, T, D].
@@ -24,10 +18,11 @@ extension Variable {
     ///     from it.
     ///   - skip: the D of the formula, [D]; nil: none.
     ///   - state: h before the first token [B, D, N]; zeros when nil.
+    /// - Returns: y [B, T, D] and h after the last token [B, D, N].
     public func selectiveScan(
         delta: Variable, a: Variable, b: Variable, c: Variable, step: Variable? = nil, skip: Variable? = nil,
         state: Variable? = nil
-    ) -> SelectiveScanOutput {
+    ) -> (output: Variable, state: Variable) {
         let modulePath = path(of: self, delta, a, b)
         guard shape.rank == 3, delta.shape == shape, a.shape.rank == 2, a.shape[0] == shape[2],
             b.shape == [shape[0], shape[1], a.shape[1]], c.shape == b.shape, step.map({ $0.shape == b.shape }) ?? true,
@@ -53,6 +48,6 @@ extension Variable {
             for (i, gradient) in [d.x, d.delta, d.a, d.b, d.c].enumerated() { gradients.add(i, gradient) }
             for case let (i?, gradient?) in zip(positions, [d.step, d.skip, d.state]) { gradients.add(i, gradient) }
         }
-        return SelectiveScanOutput(output: outputs[0], state: outputs[1])
+        return (output: outputs[0], state: outputs[1])
     }
 }

@@ -1,11 +1,5 @@
 import NSTMTensor
 
-/// The outputs of a WKV scan: y [B, T, D] and the states after the last token [B, 3, D].
-public struct WKVScanOutput {
-    public let output: Variable
-    public let state: Variable
-}
-
 extension Variable {
     /// RWKV-4's weighted sum of values (Peng et al., 2023, eq. 16; kernel family 3), with `self` as keys [B, T, D]:
     ///
@@ -19,7 +13,10 @@ extension Variable {
     ///   - bonus: u [D], added to the key of the current token.
     ///   - state: numerator p, denominator q > 0 and exponent o before the first token, [B, 3, D]; nothing seen (0, 0, −10³⁸)
     ///     when nil.
-    public func wkvScan(value: Variable, decay: Variable, bonus: Variable, state: Variable? = nil) -> WKVScanOutput {
+    /// - Returns: y [B, T, D] and the sums after the last token [B, 3, D].
+    public func wkvScan(value: Variable, decay: Variable, bonus: Variable, state: Variable? = nil) -> (
+        output: Variable, state: Variable
+    ) {
         guard shape.rank == 3, value.shape == shape, decay.shape == [shape[2]], bonus.shape == [shape[2]],
             state.map({ $0.shape == [shape[0], 3, shape[2]] }) ?? true
         else {
@@ -40,6 +37,6 @@ extension Variable {
             for (i, gradient) in [d.keys, d.values, d.decay, d.bonus].enumerated() { gradients.add(i, gradient) }
             if let i = positions[0] { gradients.add(i, d.state) }
         }
-        return WKVScanOutput(output: outputs[0], state: outputs[1])
+        return (output: outputs[0], state: outputs[1])
     }
 }

@@ -94,7 +94,7 @@ private struct Recomputation {
     private let key: RandomKey
     private let path: String
     private let checksFinite: Bool
-    private let observer: (any PassObserver)?
+    private let observer: (any ForwardContext.Observer)?
     /// The losses of the pass before the part, because a layer may check whether a loss has been added.
     private let losses: [(name: String, value: Variable)]
     private let metrics: [(name: String, value: Double)]

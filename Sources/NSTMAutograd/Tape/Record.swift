@@ -33,14 +33,15 @@ public func record(
 }
 
 /// A closure as a saved value, in a structure because a generic value that is a closure would need an adapter.
-private struct Captured { let pullback: Pullback }
-private struct CapturedMany { let pullback: PullbackMany }
+private struct Captured { let pullback: Derivative.Pullback }
+private struct CapturedMany { let pullback: Derivative.PullbackMany }
 
 /// Defines an operation with several outputs, such as a scan that returns outputs and the last state.
 ///
 /// The pullback receives a gradient for each output, nil for an output that was not used. It must not capture variables: they
 /// refer to the tape, which stores the pullback.
-public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor], _ pullback: @escaping PullbackMany) -> [Variable]
+public func record(_ op: StaticString, _ inputs: [Variable], _ values: [Tensor], _ pullback: @escaping Derivative.PullbackMany)
+    -> [Variable]
 {
     guard let tape = commonTape(op, inputs, values) else { return values.map { Variable($0) } }
     guard tape.isRecording, inputs.contains(where: \.isRecorded) else {

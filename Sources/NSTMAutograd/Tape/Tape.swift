@@ -1,14 +1,14 @@
 import NSTMTensor
 
-/// The backward function of an operation, which adds to the gradients of its inputs from the gradient of its output.
-public typealias Pullback = (_ gradient: Tensor, _ gradients: GradientSink) -> Void
-/// The backward function of an operation with several outputs; the gradient of an output that was not used is nil.
-public typealias PullbackMany = (_ outputs: [Tensor?], _ gradients: GradientSink) -> Void
-
 /// The derivative of an operation.
 ///
 /// It is required: an operation without one must say so, and the backward pass stops there with its name.
 public enum Derivative {
+    /// The backward function of an operation, which adds to the gradients of its inputs from the gradient of its output.
+    public typealias Pullback = (_ gradient: Tensor, _ gradients: GradientSink) -> Void
+    /// The backward function of an operation with several outputs; the gradient of an output that was not used is nil.
+    public typealias PullbackMany = (_ outputs: [Tensor?], _ gradients: GradientSink) -> Void
+
     case pullback(Pullback)
     case undefined(StaticString)
 }

@@ -30,7 +30,7 @@ struct InfoCommand: ParsableCommand {
         }
         let position = try decode(Trainer.Position.self, "training"), data = try decode(DataDescription.self, "data")
         let environment = try decode(RunEnvironment.self, "environment")
-        let size = CheckpointHeader.byteCount + info.header.payloadBytes
+        let size = CheckpointFile.Header.byteCount + info.header.payloadBytes
         NSTMCommand.printLine("\(info.url.shortPath): intact, \(grouped(size)) bytes, format \(info.header.formatVersion)")
         NSTMCommand.printLine("created      \(ISO8601DateFormatter().string(from: info.created))")
         if let position {
@@ -49,7 +49,7 @@ struct InfoCommand: ParsableCommand {
             let config = try SavedModel.configuration(info.documents, path: info.url.path)
             NSTMCommand.printLine("configuration")
             for (path, value) in config.leaves where value != .null { NSTMCommand.printLine("  \(path): \(value.short)") }
-        } catch SavedModelError.noConfiguration {}
+        } catch SavedModel.Error.noConfiguration {}
         table(info)
     }
 

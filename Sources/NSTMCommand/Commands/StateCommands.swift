@@ -16,12 +16,13 @@ struct SurveyOptions: ParsableArguments {
     }
     func saved() throws -> SavedModel {
         let saved = try savedModel(checkpoint)
-        guard !saved.model.stateLayers.isEmpty else { throw SavedModelError.noStates(path: saved.url.path) }
+        guard !saved.model.stateLayers.isEmpty else { throw SavedModel.Error.noStates(path: saved.url.path) }
         return saved
     }
-    func survey(_ saved: SavedModel, _ needs: Set<StateObservation>) throws -> StateSurvey {
+    func survey(_ saved: SavedModel, _ needs: Set<StateView.Observation>) throws -> StateSurvey {
         let experiment = try Experiment(saved.configuration, registries: NSTMCommand.registries, folder: DatasetFolder(data))
-        let opened = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress, tokenizer: saved.tokenizer))
+        let opened = try experiment.openDataset(
+            OpenedDataset.Options(progress: DownloadReporter().progress, tokenizer: saved.tokenizer))
         if let warning = opened.warning { NSTMCommand.printError("warning: \(warning)") }
         let dataset = opened.dataset
         guard dataset.fingerprint == saved.data.fingerprint else {
@@ -55,7 +56,7 @@ struct StatesCommand: ParsableCommand {
     func run() throws {
         let saved = try options.saved()
         if time { return try clock(saved) }
-        var needs: Set<StateObservation> = [.write, .read, .saliency]
+        var needs: Set<StateView.Observation> = [.write, .read, .saliency]
         if ablation { needs.insert(.ablation) }
         let survey = try options.survey(saved, needs)
         let views = survey.views()
@@ -76,7 +77,7 @@ struct StatesCommand: ParsableCommand {
     private func correlations(_ views: [StateView]) -> String {
         let increases = views.flatMap { $0.states.map { $0.ablation ?? 0 } }
         let measures: [(String, (StateView) -> [Double])] =
-            StateMeasure.allCases.map { measure in (measure.rawValue, { measure($0) }) } + [
+            StateView.Measure.allCases.map { measure in (measure.rawValue, { measure($0) }) } + [
                 ("L0 gate", { $0.states.map(\.l0Gate) })
             ]
         return measures.map { name, values in

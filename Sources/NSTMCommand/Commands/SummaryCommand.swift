@@ -51,7 +51,7 @@ struct SummaryCommand: ParsableCommand {
         var given = try model.map { try ConfigurationValue(yamlFile: fileURL($0)) } ?? .map([:])
         try given.apply(overrides: set)
         let experiment = try Experiment(given, registries: registries, folder: DatasetFolder(data))
-        let dataset = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress)).dataset
+        let dataset = try experiment.openDataset(OpenedDataset.Options(progress: DownloadReporter().progress)).dataset
         let built = try experiment.model(for: dataset)
         NSTMCommand.printLine(
             built.summary(kind(experiment.resolved), context: context ?? ModelSummary.usualContext(dataset.contextLength)))

@@ -66,7 +66,7 @@ struct TrainCommand: WritesFiles {
         let environment = RunEnvironment.current
         say(environment.line)
         for slowdown in environment.slowdowns { NSTMCommand.printError("warning: slow execution: \(slowdown)") }
-        let opened = try experiment.openDataset(DatasetOpening(progress: DownloadReporter().progress))
+        let opened = try experiment.openDataset(OpenedDataset.Options(progress: DownloadReporter().progress))
         if let warning = opened.warning { NSTMCommand.printError("warning: \(warning)") }
         let trainer = try experiment.trainer(opened, folder: folder)
         trainer.overwrites = overwrite
@@ -136,7 +136,7 @@ struct TrainCommand: WritesFiles {
             throw CommandError.nothingToResume(folder: url.path)
         }
         let (found, archive): (FoundCheckpoint, CheckpointArchive)
-        do { (found, archive) = try FoundCheckpoint.read(at: url) } catch SavedModelError.noCheckpoint {
+        do { (found, archive) = try FoundCheckpoint.read(at: url) } catch SavedModel.Error.noCheckpoint {
             throw CommandError.nothingToResume(folder: url.path)
         }
         if let warning = found.warning { NSTMCommand.printError(warning) }

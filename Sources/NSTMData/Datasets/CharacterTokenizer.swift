@@ -58,8 +58,8 @@ public struct CharacterTokenizer: Sendable, Equatable {
         return (preferred.first { token($0) != nil } ?? characters.first).map { String($0) } ?? ""
     }
     /// The tokens of a text, one per scalar or byte.
-    /// - Throws: `TokenizerError.unknownCharacters` with every character that is not in the vocabulary.
-    public func encode(_ text: String) throws(TokenizerError) -> [Int32] {
+    /// - Throws: `CharacterTokenizer.Error.unknownCharacters` with every character that is not in the vocabulary.
+    public func encode(_ text: String) throws(CharacterTokenizer.Error) -> [Int32] {
         if unit == .byte { return text.utf8.map { Int32($0) } }
         var tokens: [Int32] = []
         tokens.reserveCapacity(text.unicodeScalars.count)
@@ -74,13 +74,13 @@ public struct CharacterTokenizer: Sendable, Equatable {
     /// The text of tokens.
     ///
     /// Bytes that are not valid UTF-8 become replacement characters.
-    /// - Throws: `TokenizerError.unknownTokens` with every token outside the vocabulary.
-    public func decode(_ tokens: some Sequence<Int32>) throws(TokenizerError) -> String {
+    /// - Throws: `CharacterTokenizer.Error.unknownTokens` with every token outside the vocabulary.
+    public func decode(_ tokens: some Sequence<Int32>) throws(CharacterTokenizer.Error) -> String {
         String(decoding: try utf8(tokens), as: UTF8.self)
     }
     /// The UTF-8 bytes of tokens, which may end within a character if the unit is the byte.
-    /// - Throws: `TokenizerError.unknownTokens` with every token outside the vocabulary.
-    public func utf8(_ tokens: some Sequence<Int32>) throws(TokenizerError) -> [UInt8] {
+    /// - Throws: `CharacterTokenizer.Error.unknownTokens` with every token outside the vocabulary.
+    public func utf8(_ tokens: some Sequence<Int32>) throws(CharacterTokenizer.Error) -> [UInt8] {
         var text: [UInt8] = []
         var unknown: Set<Int32> = []
         for token in tokens {
@@ -125,25 +125,27 @@ extension CharacterTokenizer: Codable {
     }
 }
 
-/// An error of encoding or decoding with a tokenizer.
-public enum TokenizerError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Distinct characters of a text that are not in the vocabulary, in ascending order.
-    case unknownCharacters([Unicode.Scalar])
-    /// Distinct tokens outside 0..<vocabulary, in ascending order.
-    case unknownTokens([Int32], vocabulary: Int)
+extension CharacterTokenizer {
+    /// An error of encoding or decoding with a tokenizer.
+    public enum Error: Swift.Error, Sendable, Equatable, CustomStringConvertible {
+        /// Distinct characters of a text that are not in the vocabulary, in ascending order.
+        case unknownCharacters([Unicode.Scalar])
+        /// Distinct tokens outside 0..<vocabulary, in ascending order.
+        case unknownTokens([Int32], vocabulary: Int)
 
-    public var description: String {
-        switch self {
-        case .unknownCharacters(let characters):
-            let names = characters.map { c in
-                let code = String(c.value, radix: 16, uppercase: true)
-                let padded = String(repeating: "0", count: max(0, 4 - code.count)) + code
-                return "\"\(c.escaped(asASCII: false))\" (U+\(padded))"
+        public var description: String {
+            switch self {
+            case .unknownCharacters(let characters):
+                let names = characters.map { c in
+                    let code = String(c.value, radix: 16, uppercase: true)
+                    let padded = String(repeating: "0", count: max(0, 4 - code.count)) + code
+                    return "\"\(c.escaped(asASCII: false))\" (U+\(padded))"
+                }
+                return "\(characters.count) character\(characters.count == 1 ? "" : "s") not in the vocabulary: "
+                    + names.joined(separator: ", ")
+            case .unknownTokens(let tokens, let vocabulary):
+                return "tokens outside 0..<\(vocabulary): " + tokens.map(String.init).joined(separator: ", ")
             }
-            return "\(characters.count) character\(characters.count == 1 ? "" : "s") not in the vocabulary: "
-                + names.joined(separator: ", ")
-        case .unknownTokens(let tokens, let vocabulary):
-            return "tokens outside 0..<\(vocabulary): " + tokens.map(String.init).joined(separator: ", ")
         }
     }
 }

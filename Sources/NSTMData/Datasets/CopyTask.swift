@@ -31,7 +31,7 @@ public struct CopyTask: Dataset {
     public let fingerprint: String
     public var inputKind: InputKind { .features(width: bits + 1) }
     public var targetKind: TargetKind { .binary(width: bits) }
-    public var featureScale: FeatureScale? { FeatureScale() }
+    public var featureScale: InputNoise.FeatureScale? { InputNoise.FeatureScale() }
     /// Number of positions of the longest training sequence.
     public var contextLength: Int { CopyTask.positions(length: lengths.upperBound) }
     public var evaluationLength: Int { CopyTask.positions(length: evaluationLengths.max()!) }

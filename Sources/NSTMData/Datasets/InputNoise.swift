@@ -100,37 +100,38 @@ extension InputNoise.Kind {
     }
 }
 
-/// The scaling of a dataset's features from values v in 0 … 1, such as the brightness of pixels: (v − mean) / standard deviation.
-public struct FeatureScale: Sendable, Equatable {
-    /// Mean of each feature.
-    ///
-    /// Feature i uses element i modulo the count.
-    public var means: [Float]
-    /// Standard deviation of each feature.
-    ///
-    /// Feature i uses element i modulo the count.
-    public var standardDeviations: [Float]
-
-    /// A scaling per feature.
-    ///
-    /// Stops the program unless both lists have the same count, at least 1.
-    public init(means: [Float], standardDeviations: [Float]) {
-        guard !means.isEmpty, means.count == standardDeviations.count else {
-            nstmFatal(
-                .other(
-                    op: "FeatureScale",
-                    "\(means.count) means and \(standardDeviations.count) standard deviations; needs equal counts, at least 1"))
-        }
-        self.means = means
-        self.standardDeviations = standardDeviations
-    }
-    /// The same scaling for all features.
-    public init(mean: Float = 0, standardDeviation: Float = 1) {
-        self.init(means: [mean], standardDeviations: [standardDeviation])
-    }
-}
-
 extension InputNoise {
+    /// The scaling of a dataset's features from values v in 0 … 1, such as the brightness of pixels: (v − mean) / standard deviation.
+    public struct FeatureScale: Sendable, Equatable {
+        /// Mean of each feature.
+        ///
+        /// Feature i uses element i modulo the count.
+        public var means: [Float]
+        /// Standard deviation of each feature.
+        ///
+        /// Feature i uses element i modulo the count.
+        public var standardDeviations: [Float]
+
+        /// A scaling per feature.
+        ///
+        /// Stops the program unless both lists have the same count, at least 1.
+        public init(means: [Float], standardDeviations: [Float]) {
+            guard !means.isEmpty, means.count == standardDeviations.count else {
+                nstmFatal(
+                    .other(
+                        op: "FeatureScale",
+                        "\(means.count) means and \(standardDeviations.count) standard deviations; needs equal counts, at least 1"
+                    ))
+            }
+            self.means = means
+            self.standardDeviations = standardDeviations
+        }
+        /// The same scaling for all features.
+        public init(mean: Float = 0, standardDeviation: Float = 1) {
+            self.init(means: [mean], standardDeviations: [standardDeviation])
+        }
+    }
+
     /// Corrupts the tokens of one sequence, in place.
     func corrupt(_ tokens: inout ArraySlice<Int32>, vocabulary: Int, _ key: RandomKey) {
         let first = tokens.startIndex, count = tokens.count

@@ -35,7 +35,9 @@ public struct MNIST: Dataset {
     public let fingerprint: String
     public let inputKind: InputKind
     public let targetKind = TargetKind.classes(count: MNIST.classes)
-    public var featureScale: FeatureScale? { FeatureScale(mean: MNIST.mean, standardDeviation: MNIST.standardDeviation) }
+    public var featureScale: InputNoise.FeatureScale? {
+        InputNoise.FeatureScale(mean: MNIST.mean, standardDeviation: MNIST.standardDeviation)
+    }
     /// Number of patches of an image.
     public let contextLength: Int
     public var inputLengths: [ClosedRange<Int>] { [contextLength...contextLength] }
@@ -58,7 +60,7 @@ public struct MNIST: Dataset {
     ///   - evaluation: split that `evaluationBatches` uses.
     /// - Throws: `DatasetError.invalid` with all issues of files and parameters.
     public init(
-        _ files: MNISTFiles, patch: Int = 4, shift: Int = 0, validationCount: Int = 5000, evaluation: Split = .validation
+        _ files: MNIST.Files, patch: Int = 4, shift: Int = 0, validationCount: Int = 5000, evaluation: Split = .validation
     ) throws(DatasetError) {
         var issues: [String] = []
         let first = LabeledImages(

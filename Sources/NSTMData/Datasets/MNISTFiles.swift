@@ -1,40 +1,42 @@
 import Foundation
 import NSTMTensor
 
-/// The paths of the four local files of MNIST, each plain or compressed with gzip.
-public struct MNISTFiles: Sendable, Equatable {
-    /// Images of the training split, `train-images-idx3-ubyte`.
-    public var trainingImages: URL
-    /// Labels of the training split, `train-labels-idx1-ubyte`.
-    public var trainingLabels: URL
-    /// Images of the test split, `t10k-images-idx3-ubyte`.
-    public var testImages: URL
-    /// Labels of the test split, `t10k-labels-idx1-ubyte`.
-    public var testLabels: URL
-    /// Warnings for the user about files that differ from the published ones.
-    public var warnings: [DatasetWarning] = []
+extension MNIST {
+    /// The paths of the four local files of MNIST, each plain or compressed with gzip.
+    public struct Files: Sendable, Equatable {
+        /// Images of the training split, `train-images-idx3-ubyte`.
+        public var trainingImages: URL
+        /// Labels of the training split, `train-labels-idx1-ubyte`.
+        public var trainingLabels: URL
+        /// Images of the test split, `t10k-images-idx3-ubyte`.
+        public var testImages: URL
+        /// Labels of the test split, `t10k-labels-idx1-ubyte`.
+        public var testLabels: URL
+        /// Warnings for the user about files that differ from the published ones.
+        public var warnings: [DatasetFolder.Warning] = []
 
-    public init(trainingImages: URL, trainingLabels: URL, testImages: URL, testLabels: URL) {
-        self.trainingImages = trainingImages
-        self.trainingLabels = trainingLabels
-        self.testImages = testImages
-        self.testLabels = testLabels
-    }
-    /// Locates the files in a folder or the cache, and downloads missing ones into the cache.
-    /// - Parameters:
-    ///   - download: false to use local files only.
-    ///   - progress: called while bytes arrive.
-    /// - Throws: `DatasetError`; see `DatasetFolder.resolve`.
-    public init(
-        in folder: DatasetFolder, download: Bool = true, progress: DatasetFolder.Progress? = nil
-    ) throws(DatasetError) {
-        var files: [DatasetFile] = []
-        for source in DatasetSource.mnist {
-            files.append(try folder.resolve(source, download: download, progress: progress))
+        public init(trainingImages: URL, trainingLabels: URL, testImages: URL, testLabels: URL) {
+            self.trainingImages = trainingImages
+            self.trainingLabels = trainingLabels
+            self.testImages = testImages
+            self.testLabels = testLabels
         }
-        self.init(
-            trainingImages: files[0].url, trainingLabels: files[1].url, testImages: files[2].url, testLabels: files[3].url)
-        warnings = files.compactMap(\.warning)
+        /// Locates the files in a folder or the cache, and downloads missing ones into the cache.
+        /// - Parameters:
+        ///   - download: false to use local files only.
+        ///   - progress: called while bytes arrive.
+        /// - Throws: `DatasetError`; see `DatasetFolder.resolve`.
+        public init(
+            in folder: DatasetFolder, download: Bool = true, progress: DatasetFolder.Progress? = nil
+        ) throws(DatasetError) {
+            var files: [DatasetFolder.File] = []
+            for source in DatasetSource.mnist {
+                files.append(try folder.resolve(source, download: download, progress: progress))
+            }
+            self.init(
+                trainingImages: files[0].url, trainingLabels: files[1].url, testImages: files[2].url, testLabels: files[3].url)
+            warnings = files.compactMap(\.warning)
+        }
     }
 }
 

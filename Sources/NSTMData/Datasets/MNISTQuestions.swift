@@ -22,7 +22,7 @@ public struct MNISTQuestions: Dataset {
     public let fingerprint: String
     public let inputKind: InputKind
     public let targetKind = TargetKind.classes(count: MNISTQuestions.classes)
-    public var featureScale: FeatureScale? { digits.featureScale }
+    public var featureScale: InputNoise.FeatureScale? { digits.featureScale }
     public var contextLength: Int { digits.contextLength + MNISTQuestions.length }
 
     public var inputLengths: [ClosedRange<Int>] {

@@ -22,7 +22,7 @@ public struct NoisyDataset: Dataset {
     public var contextLength: Int { clean.contextLength }
     public var evaluationLength: Int { clean.evaluationLength }
     public var inputLengths: [ClosedRange<Int>] { clean.inputLengths }
-    public var featureScale: FeatureScale? { clean.featureScale }
+    public var featureScale: InputNoise.FeatureScale? { clean.featureScale }
 
     /// A dataset with noise.
     /// - Throws: `DatasetError.invalid` with all reasons why the noise cannot be applied.

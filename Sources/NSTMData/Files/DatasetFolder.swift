@@ -34,25 +34,27 @@ package struct DatasetSource: Sendable, Equatable {
             byteCount: 1_115_394, sha256: "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"))
 }
 
-/// A local file of a dataset.
-public struct DatasetFile: Sendable, Equatable {
-    /// The source of a local file.
-    public enum Origin: Sendable, Equatable {
-        /// A folder given by the user.
-        case user
-        /// The cache.
-        case cache
-        /// A download into the cache in this call.
-        case download
+extension DatasetFolder {
+    /// A local file of a dataset.
+    public struct File: Sendable, Equatable {
+        /// The source of a local file.
+        public enum Origin: Sendable, Equatable {
+            /// A folder given by the user.
+            case user
+            /// The cache.
+            case cache
+            /// A download into the cache in this call.
+            case download
+        }
+        /// Path of the file.
+        public let url: URL
+        /// Source of the file.
+        public let origin: Origin
+        /// Size and SHA-256 of the file.
+        public let digest: FileDigest
+        /// A warning for the user if the file differs from the published one.
+        public let warning: Warning?
     }
-    /// Path of the file.
-    public let url: URL
-    /// Source of the file.
-    public let origin: Origin
-    /// Size and SHA-256 of the file.
-    public let digest: FileDigest
-    /// A warning for the user if the file differs from the published one.
-    public let warning: DatasetWarning?
 }
 
 /// The search path for the files of datasets, in this order.
@@ -110,7 +112,7 @@ public struct DatasetFolder: Sendable {
     /// - Throws: `DatasetError`. A failed download leaves the cache unchanged.
     package func resolve(
         _ source: DatasetSource, download: Bool = true, progress: Progress? = nil
-    ) throws(DatasetError) -> DatasetFile {
+    ) throws(DatasetError) -> File {
         var lookedAt: [String] = []
         for folder in given.map({ [$0] }) ?? ambient.map({ [$0] }) ?? [] {
             let folders = [folder, folder.appendingPathComponent(source.dataset)]
@@ -123,14 +125,14 @@ public struct DatasetFolder: Sendable {
 
         let cached = cache.appendingPathComponent(source.dataset).appendingPathComponent(source.file)
         if isFile(cached), case let digest = try FileDigest(contentsOf: cached) {
-            if digest == source.digest { return DatasetFile(url: cached, origin: .cache, digest: digest, warning: nil) }
+            if digest == source.digest { return File(url: cached, origin: .cache, digest: digest, warning: nil) }
             lookedAt.append(cached.path + " (damaged: it is not the published file)")
         } else {
             lookedAt.append(cached.path)
         }
         guard download else { throw notFound(source, lookedAt) }
         try Download(source: source, destination: cached, lookedAt: lookedAt, progress: progress).run()
-        return DatasetFile(url: cached, origin: .download, digest: source.digest, warning: nil)
+        return File(url: cached, origin: .download, digest: source.digest, warning: nil)
     }
 
     /// The location of a user's own file: `--data` itself if it is a file, a file of the same name in the folder of `--data`, or
@@ -153,12 +155,12 @@ public struct DatasetFolder: Sendable {
         var isFolder: ObjCBool = false
         return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && !isFolder.boolValue
     }
-    private func userFile(_ file: URL, _ source: DatasetSource) throws(DatasetError) -> DatasetFile {
+    private func userFile(_ file: URL, _ source: DatasetSource) throws(DatasetError) -> File {
         let digest = try FileDigest(contentsOf: file)
-        let warning: DatasetWarning? =
+        let warning: Warning? =
             digest == source.digest || digest == source.unpacked
             ? nil : .notThePublishedFile(path: file.path, expected: source.digest, found: digest)
-        return DatasetFile(url: file, origin: .user, digest: digest, warning: warning)
+        return File(url: file, origin: .user, digest: digest, warning: warning)
     }
     private func notFound(_ source: DatasetSource, _ lookedAt: [String]) -> DatasetError {
         .notFound(

@@ -32,7 +32,7 @@ public enum CheckpointError: Error, Sendable, Equatable, CustomStringConvertible
     /// A file that was just written does not read back as the archive.
     case verificationFailed(path: String, reason: String)
     /// A folder has checkpoints, but none of them is intact.
-    case noUsableCheckpoint(folder: String, skipped: [SkippedCheckpoint])
+    case noUsableCheckpoint(folder: String, skipped: [CheckpointFile.Skipped])
     /// The volume has not enough free space; sizes in bytes.
     case noSpace(path: String, needed: Int, available: Int)
     /// The content of a file needs more memory than is available to this process.
@@ -113,28 +113,32 @@ public enum CheckpointError: Error, Sendable, Equatable, CustomStringConvertible
     }
 }
 
-/// A difference between the tensors of a model and those of an archive.
-public enum TensorIssue: Sendable, Equatable, CustomStringConvertible {
-    case missing(path: String, shape: Shape, dtype: DType)
-    case unexpected(path: String, shape: Shape, dtype: DType)
-    case shape(path: String, expected: Shape, found: Shape)
-    case dtype(path: String, expected: DType, found: DType)
+extension CheckpointError {
+    /// A difference between the tensors of a model and those of an archive.
+    public enum TensorIssue: Sendable, Equatable, CustomStringConvertible {
+        case missing(path: String, shape: Shape, dtype: DType)
+        case unexpected(path: String, shape: Shape, dtype: DType)
+        case shape(path: String, expected: Shape, found: Shape)
+        case dtype(path: String, expected: DType, found: DType)
 
-    public var description: String {
-        switch self {
-        case .missing(let path, let shape, let dtype): "\(path): missing, expected \(shape) \(dtype)"
-        case .unexpected(let path, let shape, let dtype): "\(path): unexpected, found \(shape) \(dtype)"
-        case .shape(let path, let expected, let found): "\(path): expected shape \(expected), found \(found)"
-        case .dtype(let path, let expected, let found): "\(path): expected \(expected), found \(found)"
+        public var description: String {
+            switch self {
+            case .missing(let path, let shape, let dtype): "\(path): missing, expected \(shape) \(dtype)"
+            case .unexpected(let path, let shape, let dtype): "\(path): unexpected, found \(shape) \(dtype)"
+            case .shape(let path, let expected, let found): "\(path): expected shape \(expected), found \(found)"
+            case .dtype(let path, let expected, let found): "\(path): expected \(expected), found \(found)"
+            }
         }
     }
 }
 
-/// A checkpoint that was skipped because it is not intact.
-public struct SkippedCheckpoint: Sendable, Equatable, CustomStringConvertible {
-    /// Path of the file.
-    public let url: URL
-    /// Reason why it was skipped.
-    public let error: CheckpointError
-    public var description: String { "\(error)" }
+extension CheckpointFile {
+    /// A checkpoint that was skipped because it is not intact.
+    public struct Skipped: Sendable, Equatable, CustomStringConvertible {
+        /// Path of the file.
+        public let url: URL
+        /// Reason why it was skipped.
+        public let error: CheckpointError
+        public var description: String { "\(error)" }
+    }
 }

@@ -12,7 +12,7 @@ public enum CheckpointFile {
         /// Path of the file.
         public let url: URL
         /// Format version, size and digest.
-        public let header: CheckpointHeader
+        public let header: Header
         /// Time when the file was written.
         public let created: Date
         /// JSON texts by name.
@@ -76,7 +76,7 @@ public enum CheckpointFile {
     /// The data is not trusted.
     package static func archive(from stream: ArchiveStream, fileBytes: Int) throws(CheckpointError) -> CheckpointArchive {
         try archive(
-            from: try ArchiveReader.open(stream, fileBytes: fileBytes), formatVersion: CheckpointHeader.currentVersion,
+            from: try ArchiveReader.open(stream, fileBytes: fileBytes), formatVersion: Header.currentVersion,
             path: stream.path)
     }
     private static func archive(
@@ -125,11 +125,11 @@ public enum CheckpointFile {
     /// unverified. The open descriptor prevents that: when its file no longer has a name, everything is repeated with the new
     /// file.
     private static func verified<Result>(
-        _ url: URL, _ body: (ArchiveReader, CheckpointHeader) throws(CheckpointError) -> Result
+        _ url: URL, _ body: (ArchiveReader, Header) throws(CheckpointError) -> Result
     ) throws(CheckpointError) -> Result {
         for _ in 0..<100 {
             let file = try OpenFile.at(url.path)
-            let header = try CheckpointHeader(verifying: file)
+            let header = try Header(verifying: file)
             do throws(CheckpointError) {
                 let own = try HDF5.locked { () throws(CheckpointError) -> Result? in
                     guard WrittenFiles.contains(header.payloadDigest) else { return nil }
@@ -147,9 +147,9 @@ public enum CheckpointFile {
 
     /// Writes the header of a file, with the digest of everything after it.
     static func seal(_ file: borrowing OpenFile) throws(CheckpointError) {
-        let payload = try file.byteCount() - CheckpointHeader.byteCount
-        let digest = try file.sha256(from: CheckpointHeader.byteCount)
-        try file.write(CheckpointHeader(payloadBytes: payload, payloadDigest: digest).encoded, at: 0)
+        let payload = try file.byteCount() - Header.byteCount
+        let digest = try file.sha256(from: Header.byteCount)
+        try file.write(Header(payloadBytes: payload, payloadDigest: digest).encoded, at: 0)
     }
     /// Writes the header of an HDF5 file that has a user block of 512 bytes.
     package static func seal(_ url: URL) throws(CheckpointError) {
@@ -165,7 +165,7 @@ public enum CheckpointFile {
         func demand(_ holds: Bool, _ reason: String) throws(CheckpointError) {
             if !holds { throw .verificationFailed(path: path, reason: reason) }
         }
-        let digest = try CheckpointHeader(verifying: file).payloadDigest
+        let digest = try Header(verifying: file).payloadDigest
         let reader = try ArchiveReader.open(file, isOwn: true)
         try demand(try reader.allDocuments() == archive.documents, "the documents differ")
         try demand(reader.tensors.map(\.path) == archive.tensors.map(\.path), "the tensors' paths differ")
@@ -195,7 +195,7 @@ extension CheckpointArchive {
         let lists = integers.map { (path: $0.path, dims: [$0.values.count], bytes: 8) }
         let texts = documents.map { (path: "\(CheckpointLimits.documentGroup)/\($0.key)", dims: [$0.value.utf8.count], bytes: 1) }
         // Distinct members of each group.
-        var groups: [Substring: Set<Substring>] = [:], total = CheckpointHeader.byteCount + 4096
+        var groups: [Substring: Set<Substring>] = [:], total = CheckpointFile.Header.byteCount + 4096
         for (path, dims, bytes) in tensors + lists + texts {
             // Header of the object, and its entry in the table of names of its group, which grows by doubling.
             total += 300 + 2 * (path.utf8.count + 24)

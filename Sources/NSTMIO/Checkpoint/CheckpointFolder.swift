@@ -9,7 +9,7 @@ extension CheckpointFile {
         /// Number in the file's name.
         public let step: Int
         /// Newer checkpoints that are not intact, newest first.
-        public let skipped: [SkippedCheckpoint]
+        public let skipped: [Skipped]
     }
 
     /// The newest intact checkpoint among the files `<prefix><number>.h5`, where the highest number is the newest.
@@ -18,12 +18,12 @@ extension CheckpointFile {
     /// - Returns: nil when the folder has no such file or does not exist.
     /// - Throws: `noUsableCheckpoint` when there are such files but none is intact, so that a run is not silently restarted.
     public static func latest(in folder: URL, prefix: String = "step-") throws(CheckpointError) -> Latest? {
-        var skipped: [SkippedCheckpoint] = []
+        var skipped: [Skipped] = []
         for (step, url) in try numbered(in: folder, prefix: prefix) {
             do throws(CheckpointError) {
                 return Latest(info: try info(url), step: step, skipped: skipped)
             } catch {
-                skipped.append(SkippedCheckpoint(url: url, error: error))
+                skipped.append(Skipped(url: url, error: error))
             }
         }
         guard skipped.isEmpty else { throw .noUsableCheckpoint(folder: folder.path, skipped: skipped) }

@@ -102,7 +102,7 @@ extension ConfigurationValue {
     /// Renames a key of a map; the order of keys stays.
     fileprivate mutating func rename(_ old: String, _ new: String) {
         guard case .map(let map) = self, map[old] != nil else { return }
-        var result = ConfigurationMap()
+        var result = Map()
         for key in map.keys { result[key == old ? new : key] = map[key] }
         self = .map(result)
     }

@@ -13,7 +13,7 @@ extension CheckpointArchive {
     ) throws(CheckpointError) -> [Tensor] {
         var matched: [Tensor] = []
         matched.reserveCapacity(expected.count)
-        var issues: [TensorIssue] = []
+        var issues: [CheckpointError.TensorIssue] = []
         for (path, shape, dtype) in expected {
             guard let tensor = self[tensor: "\(prefix)/\(path)"] else {
                 issues.append(.missing(path: path, shape: shape, dtype: dtype))

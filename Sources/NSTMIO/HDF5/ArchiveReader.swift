@@ -55,7 +55,7 @@ struct ArchiveReader {
     static func open(_ verified: borrowing OpenFile, isOwn: Bool) throws(CheckpointError) -> ArchiveReader {
         let fileBytes = try verified.byteCount()
         // libhdf5 alone would also accept a signature at 1024, 2048 and so on.
-        guard try verified.bytes(at: CheckpointHeader.byteCount, count: 8) == CheckpointFile.hdf5Signature else {
+        guard try verified.bytes(at: CheckpointFile.Header.byteCount, count: 8) == CheckpointFile.hdf5Signature else {
             throw .refused(path: verified.path, object: "/", reason: "no HDF5 signature after the header")
         }
         let stream = isOwn ? try ArchiveStream(own: verified) : try ArchiveStream.start(verified)

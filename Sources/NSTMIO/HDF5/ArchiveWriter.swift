@@ -55,7 +55,7 @@ struct ArchiveWriter: ~Copyable {
         let groups = try HDF5Handle(H5Pcreate(nstm_H5P_LINK_CREATE()), H5Pclose, "prepare links", path)
         try HDF5.check(H5Pset_create_intermediate_group(groups.id, 1), "prepare links", path)
         let creation = try HDF5Handle(H5Pcreate(nstm_H5P_FILE_CREATE()), H5Pclose, "prepare the file", path)
-        try HDF5.check(H5Pset_userblock(creation.id, hsize_t(CheckpointHeader.byteCount)), "prepare the file", path)
+        try HDF5.check(H5Pset_userblock(creation.id, hsize_t(CheckpointFile.Header.byteCount)), "prepare the file", path)
         let access = try HDF5Handle.fileAccess(path)
         // In the 1.10 format, all metadata has checksums.
         try HDF5.check(H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110), "prepare the file", path)
@@ -76,7 +76,7 @@ struct ArchiveWriter: ~Copyable {
         try writeAttribute("format", "NSTM checkpoint")
         try writeAttribute("dims_order", "C")
         try writeAttribute("created_utc", Date.now.formatted(.iso8601))
-        try writeAttribute("format_version", Int64(CheckpointHeader.currentVersion), on: file.id)
+        try writeAttribute("format_version", Int64(CheckpointFile.Header.currentVersion), on: file.id)
         for (name, text) in archive.documents.sorted(by: { $0.key < $1.key }) {
             let bytes = Array(text.utf8)
             try writeDataset("\(CheckpointLimits.documentGroup)/\(name)", [bytes.count], .tensor(.uint8), order: nil, bytes)

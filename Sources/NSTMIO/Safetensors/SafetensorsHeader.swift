@@ -147,9 +147,10 @@ struct SafetensorsHeader {
     static func encode(
         _ tensors: [(path: String, tensor: Tensor)], _ metadata: [String: String], path: String
     ) throws(CheckpointError) -> [UInt8] {
-        var map = ConfigurationMap(), issues: [String] = []
+        var map = ConfigurationValue.Map(), issues: [String] = []
         if !metadata.isEmpty {
-            map[metadataKey] = .map(ConfigurationMap(metadata.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+            map[metadataKey] = .map(
+                ConfigurationValue.Map(metadata.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
         }
         var offset = 0
         for (name, tensor) in tensors {

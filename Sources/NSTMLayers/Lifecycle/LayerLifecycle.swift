@@ -71,9 +71,9 @@ package final class LayerLifecycle {
         statistics = StateStatistics(smoothing: plan.smoothing)
     }
     var path: String { layer.path }
-    var needs: Set<StateObservation> { (pruning?.needs ?? []).union(allocation.needs) }
+    var needs: Set<StateView.Observation> { (pruning?.needs ?? []).union(allocation.needs) }
 
-    func observe(_ name: StateObservation, _ value: Tensor) { statistics.observe(name, value) }
+    func observe(_ name: StateView.Observation, _ value: Tensor) { statistics.observe(name, value) }
 
     /// A change of one state, with its index.
     package struct Change: Sendable {

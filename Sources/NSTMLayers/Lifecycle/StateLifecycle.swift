@@ -14,7 +14,7 @@ import NSTMTensor
 /// … forward, backward, update …
 /// for change in lifecycle.finish(step: step, loss: loss, key: key, measure: { … }) { … }
 /// ```
-package final class StateLifecycle: PassObserver {
+package final class StateLifecycle: ForwardContext.Observer {
     package let layers: [LayerLifecycle]
     private let layerIndices: LayerIndices
 
@@ -27,11 +27,11 @@ package final class StateLifecycle: PassObserver {
     package convenience init?(_ model: SequenceModel) { self.init(model.stateLayers) }
 
     package func wants(_ name: String, at path: String) -> Bool {
-        guard let i = layerIndices[path], let name = StateObservation(rawValue: name) else { return false }
+        guard let i = layerIndices[path], let name = StateView.Observation(rawValue: name) else { return false }
         return layers[i].needs.contains(name)
     }
     package func observe(_ name: String, _ value: Tensor, at path: String) {
-        guard let i = layerIndices[path], let name = StateObservation(rawValue: name) else { return }
+        guard let i = layerIndices[path], let name = StateView.Observation(rawValue: name) else { return }
         layers[i].observe(name, value)
     }
     /// Ends a training step.

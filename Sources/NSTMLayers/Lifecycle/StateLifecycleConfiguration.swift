@@ -4,7 +4,7 @@ import NSTMModules
 /// The configuration of pruning and allocation of states in training, and of their activation within a sequence.
 public struct StateLifecycleConfiguration: Sendable {
     /// Limits that apply to all policies.
-    public var limits = LifecycleLimits()
+    public var limits = Limits()
     /// The pruning policy; nil: states are not pruned.
     public var pruning: (any PruningPolicy)?
     /// The allocation policy.

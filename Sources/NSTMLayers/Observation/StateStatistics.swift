@@ -4,23 +4,25 @@ import NSTMAutograd
 import NSTMModules
 import NSTMTensor
 
-/// The quantities on which policies base their decisions.
-///
-/// Layers report them during a pass (`ForwardContext.observe`).
-public enum StateObservation: String, Codable, Sendable, CaseIterable {
-    /// Write weights [B, T, N].
-    case write
-    /// Read weights [B, H, T, N]; rules that do not run as a fused scan report them token by token.
-    case read
-    /// Gradient of the loss with respect to the logarithm of each state's activity, [B, N].
+extension StateView {
+    /// The quantities on which policies base their decisions.
     ///
-    /// This is g · a at a = 1, the first-order change of the loss when the state fades (Molchanov et al., 2019, "Importance
-    /// estimation for neural network pruning"). Absolute values are summed.
-    case saliency
-    /// 1 − max cos(key, Kₙ) of each token's key and the active states after the last token, [B, T].
-    case novelty
-    /// Increase of the loss without a state. Measured on request, not observed.
-    case ablation
+    /// Layers report them during a pass (`ForwardContext.observe`).
+    public enum Observation: String, Codable, Sendable, CaseIterable {
+        /// Write weights [B, T, N].
+        case write
+        /// Read weights [B, H, T, N]; rules that do not run as a fused scan report them token by token.
+        case read
+        /// Gradient of the loss with respect to the logarithm of each state's activity, [B, N].
+        ///
+        /// This is g · a at a = 1, the first-order change of the loss when the state fades (Molchanov et al., 2019, "Importance
+        /// estimation for neural network pruning"). Absolute values are summed.
+        case saliency
+        /// 1 − max cos(key, Kₙ) of each token's key and the active states after the last token, [B, T].
+        case novelty
+        /// Increase of the loss without a state. Measured on request, not observed.
+        case ablation
+    }
 }
 
 /// 1 − max cos(key, Kₙ) over active states, [B, T]; 1 in a layer without active states.
@@ -95,7 +97,7 @@ public struct StateStatistics: StoredValue, Sendable {
     }
 
     /// Adds an observation of the layer; those of several segments of a pass are summed.
-    public mutating func observe(_ name: StateObservation, _ value: Tensor) {
+    public mutating func observe(_ name: StateView.Observation, _ value: Tensor) {
         func add(_ sums: inout [Double], _ axes: [Int]) {
             let new = value.sum(axes: axes).doubles()
             sums = sums.count == new.count ? zip(sums, new).map(+) : new

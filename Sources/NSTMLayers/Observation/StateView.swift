@@ -85,17 +85,19 @@ public struct StateView: Sendable {
     }
 }
 
-/// The measure of the value of a state.
-public enum StateMeasure: String, Sendable, CaseIterable {
-    case importance, write, read, saliency
-    /// The measure of each state of a view.
-    public func callAsFunction(_ view: StateView) -> [Double] {
-        switch self {
-        case .importance: view.importance
-        case .write: view.load
-        case .read: view.states.map { $0.read ?? 0 }
-        case .saliency: view.states.map { $0.saliency ?? 0 }
+extension StateView {
+    /// The measure of the value of a state.
+    public enum Measure: String, Sendable, CaseIterable {
+        case importance, write, read, saliency
+        /// The measure of each state of a view.
+        public func callAsFunction(_ view: StateView) -> [Double] {
+            switch self {
+            case .importance: view.importance
+            case .write: view.load
+            case .read: view.states.map { $0.read ?? 0 }
+            case .saliency: view.states.map { $0.saliency ?? 0 }
+            }
         }
+        var needs: Set<Observation> { self == .saliency ? [.write, .read, .saliency] : [.write, .read] }
     }
-    var needs: Set<StateObservation> { self == .saliency ? [.write, .read, .saliency] : [.write, .read] }
 }

@@ -18,7 +18,7 @@ public final class ContentReadout: WeightedReadout {
     public func callAsFunction(_ token: RoutedToken, _ states: StateBank, _ context: ForwardContext) -> Variable {
         let read = token.query.unsqueezed(axis: 1).slotRead(
             keys: states.keys, values: states.values, bias: states.activity.readBias, heads: states.heads)
-        context.observe(StateObservation.read.rawValue) { read.weights }
+        context.observe(StateView.Observation.read.rawValue) { read.weights }
         return read.output.squeezed(axis: 1)
     }
 }

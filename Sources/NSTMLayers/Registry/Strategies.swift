@@ -12,7 +12,7 @@ public struct Strategies: Sendable {
     public var prunings = Registry<any PruningPolicy, LayerDimensions>()
     public var allocations = Registry<any AllocationPolicy, LayerDimensions>()
     public var activations = Registry<any ActivationPolicy, LayerDimensions>()
-    public var embedders = EmbedderRegistries()
+    public var embedders = Embedders()
 
     /// Without any strategy.
     public init() {}

@@ -3,12 +3,14 @@ import NSTMConfiguration
 import NSTMModules
 import NSTMTensor
 
-/// The vectors that content routing compares tokens with.
-public enum RoutingContent: String, Sendable, CaseIterable {
-    /// Learned identities of the states.
-    case identities
-    /// The keys stored in the states of the sequence.
-    case states
+extension ContentRouting {
+    /// The vectors that content routing compares tokens with.
+    public enum Content: String, Sendable, CaseIterable {
+        /// Learned identities of the states.
+        case identities
+        /// The keys stored in the states of the sequence.
+        case states
+    }
 }
 
 /// Routing by similarity with learned identities eₙ of the states: softmax over states of β cos(x·Q, eₙ).
@@ -94,7 +96,7 @@ extension ContentRouting {
         /// Number of states that a token reaches; nil: all.
         public var k: Int?
         /// The vectors that tokens are compared with.
-        public var against = RoutingContent.identities
+        public var against = Content.identities
         /// Tokens between two reads of the keys of the states, if tokens are compared with these.
         public var interval = 64
         public init() {}

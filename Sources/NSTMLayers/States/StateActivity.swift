@@ -28,9 +28,9 @@ public struct StateActivity {
     public init(readBias: Variable? = nil, mask: Tensor? = nil, identities: Tensor? = nil, heads: Int) {
         contents = Contents(readBias, mask, identities, heads)
     }
-    /// This activity with read biases whose gradient is reported to an observer that requested `StateObservation.saliency`.
+    /// This activity with read biases whose gradient is reported to an observer that requested `StateView.Observation.saliency`.
     func observed(batch: Int, count: Int, _ dtype: DType, _ context: ForwardContext) -> StateActivity {
-        let name = StateObservation.saliency.rawValue
+        let name = StateView.Observation.saliency.rawValue
         guard context.tape.isRecording, context.wants(name) else { return self }
         var bias = readBias ?? context.constant(Tensor(repeating: 0, [batch, count], dtype: dtype))
         if !bias.isRecorded { bias = context.input(bias.value) }

@@ -57,9 +57,9 @@ package final class StatePropagator {
     private func segment(
         _ all: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext
     ) -> (reads: Variable, states: StateBank) {
-        context.observe(StateObservation.write.rawValue) { all.weights.value }
+        context.observe(StateView.Observation.write.rawValue) { all.weights.value }
         let result = context.scope("update") { rule.scan(all, states, readout, context) } ?? loop(all, states, readout, context)
-        context.observe(StateObservation.novelty.rawValue) {
+        context.observe(StateView.Observation.novelty.rawValue) {
             noveltyOfKeys(all.qkv.value.slice(axis: 2, all.width..<2 * all.width), result.states.keys.value, states.activity)
         }
         return result

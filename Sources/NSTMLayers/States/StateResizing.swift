@@ -43,12 +43,12 @@ public struct StateResizing: Sendable {
         }
     }
     /// Keeps all states and adds new ones up to `count` per layer.
-    /// - Throws: `StateResizingError` naming every layer with more states.
-    public init(_ layers: [NSTMLayer], to count: Int) throws(StateResizingError) {
+    /// - Throws: `StateResizing.Error` naming every layer with more states.
+    public init(_ layers: [NSTMLayer], to count: Int) throws(StateResizing.Error) {
         let tooLarge = layers.filter { $0.manager.count > count }.map {
             "\($0.path) has \($0.manager.count) states, more than \(count)"
         }
-        guard tooLarge.isEmpty else { throw StateResizingError(issues: tooLarge) }
+        guard tooLarge.isEmpty else { throw StateResizing.Error(issues: tooLarge) }
         self.layers = layers.map { layer in
             let manager = layer.manager
             return Layer(
@@ -59,10 +59,10 @@ public struct StateResizing: Sendable {
 
     /// A tensor with a row per row of a parameter, reduced to the rows of kept states, followed by those of added states.
     /// - Parameter added: rows of the added states, in the tensor's shape except for the state axis; nil: zeros.
-    public func resize(_ tensor: Tensor, of parameter: Parameter, added: Tensor? = nil) throws(StateResizingError) -> Tensor {
+    public func resize(_ tensor: Tensor, of parameter: Parameter, added: Tensor? = nil) throws(StateResizing.Error) -> Tensor {
         guard let axis = parameter.stateAxis, let layer = layer(of: parameter) else { return tensor }
         guard tensor.shape == parameter.value.shape, tensor.shape[axis] == layer.count else {
-            throw StateResizingError(issues: [
+            throw StateResizing.Error(issues: [
                 "\(parameter.path): \(tensor.shape) was said to have the layer's \(layer.count) states on axis \(axis)"
             ])
         }
@@ -75,12 +75,12 @@ public struct StateResizing: Sendable {
     /// (`m/blocks.0.mixer.router.weight`); rows of added states are zeros.
     public func resize(
         _ named: [(path: String, tensor: Tensor)], of parameters: ParameterStore
-    ) throws(StateResizingError) -> [(path: String, tensor: Tensor)] {
+    ) throws(StateResizing.Error) -> [(path: String, tensor: Tensor)] {
         var result: [(path: String, tensor: Tensor)] = []
         for (path, tensor) in named {
             let name = path.split(separator: "/").last.map(String.init) ?? path
             result.append(
-                (path, try parameters[name].map { (p) throws(StateResizingError) in try resize(tensor, of: p) } ?? tensor))
+                (path, try parameters[name].map { (p) throws(StateResizing.Error) in try resize(tensor, of: p) } ?? tensor))
         }
         return result
     }
@@ -88,15 +88,15 @@ public struct StateResizing: Sendable {
     ///
     /// Nothing is changed if they do not fit. Parameters that are not learned (masks, identities, random directions) of added
     /// states keep the values of the new model.
-    /// - Throws: `StateResizingError` naming all parameters with different shapes: those whose strategies do not declare the
+    /// - Throws: `StateResizing.Error` naming all parameters with different shapes: those whose strategies do not declare the
     ///   state axis.
-    public func move(_ model: SequenceModel, to new: SequenceModel) throws(StateResizingError) {
+    public func move(_ model: SequenceModel, to new: SequenceModel) throws(StateResizing.Error) {
         try move(model.parameters, model.stateLayers, to: new.parameters, new.stateLayers)
     }
     /// As `move(_:to:)`, for layers outside a model.
     public func move(
         _ parameters: ParameterStore, _ layers: [NSTMLayer], to new: ParameterStore, _ newLayers: [NSTMLayer]
-    ) throws(StateResizingError) {
+    ) throws(StateResizing.Error) {
         var issues: [String] = [], values: [Tensor?] = []
         for p in new.all {
             guard let old = parameters[p.path] else {
@@ -112,7 +112,7 @@ public struct StateResizing: Sendable {
             values.append(value)
         }
         for p in parameters.all where new[p.path] == nil { issues.append("\(p.path): only the old model has it") }
-        guard issues.isEmpty else { throw StateResizingError(issues: issues) }
+        guard issues.isEmpty else { throw StateResizing.Error(issues: issues) }
         for (p, value) in zip(new.all, values) { p.value = value!.cast(to: p.value.dtype) }
         for (layer, target) in zip(self.layers, newLayers) where layer.added > 0 {
             target.manager.giveIdentities(to: layer.kept.count..<layer.newCount)
@@ -140,10 +140,12 @@ extension Tensor {
     }
 }
 
-/// The reasons why the number of states of a model cannot be changed.
-public struct StateResizingError: Error, Sendable, Equatable, CustomStringConvertible {
-    public let issues: [String]
-    public var description: String {
-        "the number of states cannot be changed:" + issues.map { "\n  - \($0)" }.joined()
+extension StateResizing {
+    /// The reasons why the number of states of a model cannot be changed.
+    public struct Error: Swift.Error, Sendable, Equatable, CustomStringConvertible {
+        public let issues: [String]
+        public var description: String {
+            "the number of states cannot be changed:" + issues.map { "\n  - \($0)" }.joined()
+        }
     }
 }

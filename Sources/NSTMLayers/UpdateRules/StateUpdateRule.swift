@@ -48,7 +48,7 @@ extension StateUpdateRule {
 /// A rule whose gates depend only on tokens: it returns the update of a segment of tokens as a value of an `UpdateFamily`, from
 /// which `step` and a fused, differentiable scan are derived.
 public protocol TokenDrivenUpdateRule: StateUpdateRule {
-    /// The family of the updates: `ConvexUpdate`, `GatedConvexUpdate`, `MatrixUpdate`, `SelectiveUpdate` or one of its own.
+    /// The family of the updates: `ConvexUpdate`, `ConvexUpdate.Gated`, `MatrixUpdate`, `SelectiveUpdate` or one of its own.
     associatedtype Update: UpdateFamily
     /// The update of a segment of tokens.
     /// - Parameters:

@@ -13,7 +13,7 @@ public final class Conv1d {
     /// Step between output positions.
     public let stride: Int
     /// Zeros before and after the sequence.
-    public let padding: SequencePadding
+    public let padding: Variable.SequencePadding
     /// Distance between taps.
     public let dilation: Int
     /// Number of groups of channels that are convolved separately.
@@ -21,7 +21,7 @@ public final class Conv1d {
 
     public init(
         _ parameters: ParameterBuilder, in inputs: Int, out outputs: Int, kernel: Int, stride: Int = 1,
-        padding: SequencePadding = 0,
+        padding: Variable.SequencePadding = 0,
         dilation: Int = 1, groups: Int = 1, bias: Bool = true, initializer: Initializer? = nil
     ) {
         (weight, self.bias) = convolutionParameters(
@@ -43,17 +43,19 @@ public final class Conv2d {
     /// [O]; nil without one.
     public let bias: Parameter?
     /// Steps between output positions.
-    public let stride: PlaneSize
+    public let stride: Variable.PlaneSize
     /// Rows and columns of zeros on each side.
-    public let padding: PlaneSize
+    public let padding: Variable.PlaneSize
     /// Distances between taps.
-    public let dilation: PlaneSize
+    public let dilation: Variable.PlaneSize
     /// Number of groups of channels that are convolved separately.
     public let groups: Int
 
     public init(
-        _ parameters: ParameterBuilder, in inputs: Int, out outputs: Int, kernel: PlaneSize, stride: PlaneSize = 1,
-        padding: PlaneSize = 0, dilation: PlaneSize = 1, groups: Int = 1, bias: Bool = true, initializer: Initializer? = nil
+        _ parameters: ParameterBuilder, in inputs: Int, out outputs: Int, kernel: Variable.PlaneSize,
+        stride: Variable.PlaneSize = 1,
+        padding: Variable.PlaneSize = 0, dilation: Variable.PlaneSize = 1, groups: Int = 1, bias: Bool = true,
+        initializer: Initializer? = nil
     ) {
         (weight, self.bias) = convolutionParameters(
             parameters, [outputs, channels(inputs, groups, parameters), kernel.rows, kernel.columns], bias: bias, initializer)

@@ -81,8 +81,8 @@ public final class ImageEmbedder: Embedder {
         (self.channels, self.height, self.width, self.patch) = (channels, height, width, patch)
         stem = Conv2d(parameters.child("stem"), in: channels, out: stemChannels, kernel: 3, padding: 1)
         patches = Conv2d(
-            parameters.child("patches"), in: stemChannels, out: modelWidth, kernel: PlaneSize(patch, patch),
-            stride: PlaneSize(patch, patch))
+            parameters.child("patches"), in: stemChannels, out: modelWidth, kernel: Variable.PlaneSize(patch, patch),
+            stride: Variable.PlaneSize(patch, patch))
     }
     public func callAsFunction(_ input: Tensor, _ context: ForwardContext) -> Variable {
         guard input.rank == 3, input.shape[1] == height * width, input.shape[2] == channels else {

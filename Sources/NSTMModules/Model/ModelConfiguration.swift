@@ -1,16 +1,18 @@
 import NSTMAutograd
 import NSTMTensor
 
-/// The normalization of the blocks of a model.
-public enum NormKind: String, Sendable, CaseIterable {
-    /// LayerNorm without a bias.
-    case layer
-    /// RMSNorm.
-    case rms
-    /// No normalization.
-    case none
-    /// LayerNorm with a bias.
-    case biasedLayer = "biased-layer"
+extension BlockOptions {
+    /// The normalization of the blocks of a model.
+    public enum Norm: String, Sendable, CaseIterable {
+        /// LayerNorm without a bias.
+        case layer
+        /// RMSNorm.
+        case rms
+        /// No normalization.
+        case none
+        /// LayerNorm with a bias.
+        case biasedLayer = "biased-layer"
+    }
 }
 
 /// Architecture options of a model.

@@ -10,14 +10,14 @@ open class SequenceModel {
     /// All parameters, in order of declaration.
     public let parameters: ParameterStore
     /// The blocks, first to last.
-    public let blocks: [ResidualBlock]
+    public let blocks: [Block]
     private let blockNames: [String]
     let embedder: any Embedder
     /// The embedder of several inputs; nil when there is one input.
     let streams: StreamEmbedder?
     private let positions: Parameter?
-    private let inputNorm: ResidualBlock.Norm?
-    private let norm: ResidualBlock.Norm
+    private let inputNorm: Block.Norm?
+    private let norm: Block.Norm
     /// The output head; nil when it is tied to the embedding.
     let head: Linear?
 
@@ -37,7 +37,8 @@ open class SequenceModel {
     /// - Parameter mixer: builds the mixer of a block; `residual` is the initializer for output projections into the residual
     ///   stream, scaled down with the number of layers (Radford et al., 2019).
     public init(
-        _ builder: ParameterBuilder, _ shape: ModelConfiguration, norm normKind: NormKind, style: BlockOptions = BlockOptions(),
+        _ builder: ParameterBuilder, _ shape: ModelConfiguration, norm normKind: BlockOptions.Norm,
+        style: BlockOptions = BlockOptions(),
         mixer: (_ parameters: ParameterBuilder, _ block: Int, _ residual: Initializer) -> any SequenceMixer
     ) {
         self.shape = shape
@@ -55,7 +56,7 @@ open class SequenceModel {
             embedder = enter(builder.child(SequenceModel.name(of: shape.input)), shape.input, shape.width)
         }
         positions = shape.positions.map { builder.child("positions")("weight", [$0, shape.width], weights) }
-        inputNorm = style.normsInput ? ResidualBlock.Norm(builder.child("inputNorm"), normKind, shape.width) : nil
+        inputNorm = style.normsInput ? Block.Norm(builder.child("inputNorm"), normKind, shape.width) : nil
         blockNames = (0..<shape.layers).map { "blocks.\($0)" }
         blocks = (0..<shape.layers).map { i in
             let b = builder.child("blocks", i)
@@ -66,10 +67,10 @@ open class SequenceModel {
                 ?? (hidden == 0
                     ? nil
                     : { FeedForward(second, width: width, hidden: hidden, initializer: weights, outputInitializer: residual) })
-            return ResidualBlock(
+            return Block(
                 b, width: width, norm: normKind, mixer: mixer, feedForward: feedForward, isResidual: style.isResidual)
         }
-        norm = ResidualBlock.Norm(builder.child("norm"), normKind, shape.width)
+        norm = Block.Norm(builder.child("norm"), normKind, shape.width)
         if !shape.output.isPooled, let i = blocks.firstIndex(where: { !$0.mixer.isCausal }) {
             nstmFatal(
                 .other(
@@ -111,7 +112,7 @@ open class SequenceModel {
     /// Output for a batch of whole sequences, of the shape that `ModelOutput` gives.
     /// - Parameter inputs: one tensor per input of the model.
     public func callAsFunction(_ inputs: [Tensor], _ context: ForwardContext) -> Variable {
-        var none: ModelCache?
+        var none: Cache?
         return run(inputs, &none, context)
     }
     private static func name(of input: ModelInput) -> String { if case .tokens = input { "embedding" } else { "input" } }
@@ -121,10 +122,10 @@ open class SequenceModel {
     /// Stops the program if the model has a `streamingLimitation`.
     /// - Parameter context: the forward pass that starts with the cache, if gradients are to reach learned initial states; nil
     ///   for evaluation.
-    public func initialState(batch: Int, _ context: ForwardContext? = nil) -> ModelCache {
+    public func initialState(batch: Int, _ context: ForwardContext? = nil) -> Cache {
         let context = context ?? ForwardContext(.evaluate)
         if let streamingLimitation { nstmFatal(.other(op: "initialState", "the model \(streamingLimitation)")) }
-        return ModelCache(
+        return Cache(
             layers: blocks.enumerated().map { i, block in
                 context.scope(blockNames[i]) { block.initialState(batch: batch, context) }
             })
@@ -134,16 +135,16 @@ open class SequenceModel {
     /// The outputs do not depend on how a sequence is split into calls, except that a pooled output is the mean over the tokens
     /// of one call.
     /// - Parameter state: the cache; updated.
-    public func callAsFunction(_ inputs: Tensor, state: inout ModelCache, _ context: ForwardContext) -> Variable {
+    public func callAsFunction(_ inputs: Tensor, state: inout Cache, _ context: ForwardContext) -> Variable {
         // Moved, not copied: uniquely referenced storage can be updated in place.
-        var s: ModelCache? = state
+        var s: Cache? = state
         state.layers = []
         let y = run([inputs], &s, context)
         state = s!
         return y
     }
 
-    private func run(_ inputs: [Tensor], _ state: inout ModelCache?, _ context: ForwardContext) -> Variable {
+    private func run(_ inputs: [Tensor], _ state: inout Cache?, _ context: ForwardContext) -> Variable {
         var x: Variable
         if let streams {
             x = context.scope("streams") { streams(inputs, context) }
@@ -174,81 +175,83 @@ open class SequenceModel {
     }
 }
 
-/// A pre-norm residual block, [B, T, D] → [B, T, D]: norm → mixer → add, norm → feed-forward → add.
-public final class ResidualBlock {
-    enum Norm {
-        case layer(LayerNorm), rms(RMSNorm), none
-        init(_ parameters: ParameterBuilder, _ kind: NormKind, _ width: Int) {
-            switch kind {
-            case .layer: self = .layer(LayerNorm(parameters, width: width, bias: false))
-            case .biasedLayer: self = .layer(LayerNorm(parameters, width: width))
-            case .rms: self = .rms(RMSNorm(parameters, width: width))
-            case .none: self = .none
+extension SequenceModel {
+    /// A pre-norm residual block, [B, T, D] → [B, T, D]: norm → mixer → add, norm → feed-forward → add.
+    public final class Block {
+        enum Norm {
+            case layer(LayerNorm), rms(RMSNorm), none
+            init(_ parameters: ParameterBuilder, _ kind: BlockOptions.Norm, _ width: Int) {
+                switch kind {
+                case .layer: self = .layer(LayerNorm(parameters, width: width, bias: false))
+                case .biasedLayer: self = .layer(LayerNorm(parameters, width: width))
+                case .rms: self = .rms(RMSNorm(parameters, width: width))
+                case .none: self = .none
+                }
+            }
+            func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
+                switch self {
+                case .layer(let n): n(x, context)
+                case .rms(let n): n(x, context)
+                case .none: x
+                }
             }
         }
-        func callAsFunction(_ x: Variable, _ context: ForwardContext) -> Variable {
-            switch self {
-            case .layer(let n): n(x, context)
-            case .rms(let n): n(x, context)
-            case .none: x
-            }
-        }
-    }
-    /// The first sublayer.
-    public let mixer: any SequenceMixer
-    /// The second sublayer; nil without one.
-    public let feedForward: (any SequenceMixer)?
-    private let norm1: Norm
-    private let norm2: Norm?
-    private let isResidual: Bool
+        /// The first sublayer.
+        public let mixer: any SequenceMixer
+        /// The second sublayer; nil without one.
+        public let feedForward: (any SequenceMixer)?
+        private let norm1: Norm
+        private let norm2: Norm?
+        private let isResidual: Bool
 
-    init(
-        _ parameters: ParameterBuilder, width: Int, norm: NormKind, mixer: any SequenceMixer,
-        feedForward: (() -> any SequenceMixer)?, isResidual: Bool
-    ) {
-        norm1 = Norm(parameters.child("norm1"), norm, width)
-        norm2 = feedForward == nil ? nil : Norm(parameters.child("norm2"), norm, width)
-        self.mixer = mixer
-        self.feedForward = feedForward?()
-        self.isResidual = isResidual
-    }
-    /// The initial cache of the mixer, with the variables of the feed-forward layer added.
-    func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
-        var state = context.scope("mixer") { mixer.initialState(batch: batch, context) }
-        guard let feedForward else { return state }
-        let second = context.scope("feedForward") { feedForward.initialState(batch: batch, context) }
-        for name in second.names { state[name] = second[name]! }
-        return state
-    }
-    func callAsFunction(
-        _ x: Variable, _ state: inout MixerCache?, dropout: Double, recompute: Bool, _ context: ForwardContext
-    ) -> Variable {
-        guard recompute && context.tape.isRecording else { return run(x, &state, dropout, context) }
-        /// Names and position of the resulting cache: its parts that are not variables.
-        final class End {
-            var names: [String] = []
-            var position = 0
+        init(
+            _ parameters: ParameterBuilder, width: Int, norm: BlockOptions.Norm, mixer: any SequenceMixer,
+            feedForward: (() -> any SequenceMixer)?, isResidual: Bool
+        ) {
+            norm1 = Norm(parameters.child("norm1"), norm, width)
+            norm2 = feedForward == nil ? nil : Norm(parameters.child("norm2"), norm, width)
+            self.mixer = mixer
+            self.feedForward = feedForward?()
+            self.isResidual = isResidual
         }
-        let names = state?.names ?? [], position = state?.position, end = End()
-        let results = context.checkpointed([x] + names.map { state![$0]! }) { [self] context, inputs in
-            var state = position.map { MixerCache(position: $0, zip(names, inputs.dropFirst())) }
-            let y = run(inputs[0], &state, dropout, context)
-            guard let state else { return [y] }
-            end.names = state.names
-            end.position = state.position
-            return [y] + state.names.map { state[$0]! }
+        /// The initial cache of the mixer, with the variables of the feed-forward layer added.
+        func initialState(batch: Int, _ context: ForwardContext) -> MixerCache {
+            var state = context.scope("mixer") { mixer.initialState(batch: batch, context) }
+            guard let feedForward else { return state }
+            let second = context.scope("feedForward") { feedForward.initialState(batch: batch, context) }
+            for name in second.names { state[name] = second[name]! }
+            return state
         }
-        if state != nil { state = MixerCache(position: end.position, zip(end.names, results.dropFirst())) }
-        return results[0]
-    }
-    private func run(_ x: Variable, _ state: inout MixerCache?, _ dropout: Double, _ context: ForwardContext) -> Variable {
-        let normed = context.scope("norm1") { norm1(x, context) }
-        let mixed = context.scope("mixer") { mixer(normed, &state, context) }
-            .dropout(dropout, context, purpose: "mixer dropout")
-        let y = isResidual ? x + mixed : mixed
-        guard let norm2, let feedForward else { return y }
-        let fed = context.scope("feedForward") { feedForward(norm2(y, context), &state, context) }
-            .dropout(dropout, context, purpose: "feed-forward dropout")
-        return isResidual ? y + fed : fed
+        func callAsFunction(
+            _ x: Variable, _ state: inout MixerCache?, dropout: Double, recompute: Bool, _ context: ForwardContext
+        ) -> Variable {
+            guard recompute && context.tape.isRecording else { return run(x, &state, dropout, context) }
+            /// Names and position of the resulting cache: its parts that are not variables.
+            final class End {
+                var names: [String] = []
+                var position = 0
+            }
+            let names = state?.names ?? [], position = state?.position, end = End()
+            let results = context.checkpointed([x] + names.map { state![$0]! }) { [self] context, inputs in
+                var state = position.map { MixerCache(position: $0, zip(names, inputs.dropFirst())) }
+                let y = run(inputs[0], &state, dropout, context)
+                guard let state else { return [y] }
+                end.names = state.names
+                end.position = state.position
+                return [y] + state.names.map { state[$0]! }
+            }
+            if state != nil { state = MixerCache(position: end.position, zip(end.names, results.dropFirst())) }
+            return results[0]
+        }
+        private func run(_ x: Variable, _ state: inout MixerCache?, _ dropout: Double, _ context: ForwardContext) -> Variable {
+            let normed = context.scope("norm1") { norm1(x, context) }
+            let mixed = context.scope("mixer") { mixer(normed, &state, context) }
+                .dropout(dropout, context, purpose: "mixer dropout")
+            let y = isResidual ? x + mixed : mixed
+            guard let norm2, let feedForward else { return y }
+            let fed = context.scope("feedForward") { feedForward(norm2(y, context), &state, context) }
+                .dropout(dropout, context, purpose: "feed-forward dropout")
+            return isResidual ? y + fed : fed
+        }
     }
 }

@@ -1,32 +1,32 @@
 import CNSTMKernels
 
-/// An index or a range of an axis in `tensor[...]`, with the rules of NumPy's basic indexing.
-///
-/// Negative indices count from the end.
-///
-/// ```swift
-/// x[0, .all, .range(1..<9, step: 2)]   // x[0, :, 1:9:2]
-/// x[.rest, -1]                         // x[..., -1]
-/// x[.reversed, .new]                   // x[::-1, None]
-/// ```
-public enum AxisIndex: Sendable, Hashable, ExpressibleByIntegerLiteral {
-    /// One position; the axis disappears.
-    case at(Int)
-    /// Every `step`-th position of a range; a negative step goes from its last position down.
-    case range(Range<Int>, step: Int = 1)
-    /// The whole axis.
-    case all
-    /// The whole axis from the end to the start.
-    case reversed
-    /// All axes without another entry; at most once. It is implied at the end.
-    case rest
-    /// A new axis of size 1.
-    case new
-
-    public init(integerLiteral position: Int) { self = .at(position) }
-}
-
 extension Tensor {
+    /// An index or a range of an axis in `tensor[...]`, with the rules of NumPy's basic indexing.
+    ///
+    /// Negative indices count from the end.
+    ///
+    /// ```swift
+    /// x[0, .all, .range(1..<9, step: 2)]   // x[0, :, 1:9:2]
+    /// x[.rest, -1]                         // x[..., -1]
+    /// x[.reversed, .new]                   // x[::-1, None]
+    /// ```
+    public enum AxisIndex: Sendable, Hashable, ExpressibleByIntegerLiteral {
+        /// One position; the axis disappears.
+        case at(Int)
+        /// Every `step`-th position of a range; a negative step goes from its last position down.
+        case range(Range<Int>, step: Int = 1)
+        /// The whole axis.
+        case all
+        /// The whole axis from the end to the start.
+        case reversed
+        /// All axes without another entry; at most once. It is implied at the end.
+        case rest
+        /// A new axis of size 1.
+        case new
+
+        public init(integerLiteral position: Int) { self = .at(position) }
+    }
+
     /// Elements by position along several axes at once, as a view.
     ///
     /// Assignment changes these elements (after a copy if the storage is shared); the assigned value is broadcast.

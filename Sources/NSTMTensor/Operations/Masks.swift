@@ -137,15 +137,15 @@ extension Shape {
     package func keeping(_ axes: [Int]) -> Shape { Shape(axes.map { self[$0] }) }
 }
 
-/// The half of a matrix on one side of a diagonal, the diagonal included.
-public enum Triangle: Sendable, CaseIterable {
-    /// column − row ≤ diagonal.
-    case lower
-    /// column − row ≥ diagonal.
-    case upper
-}
-
 extension Tensor {
+    /// The half of a matrix on one side of a diagonal, the diagonal included.
+    public enum Triangle: Sendable, CaseIterable {
+        /// column − row ≤ diagonal.
+        case lower
+        /// column − row ≥ diagonal.
+        case upper
+    }
+
     /// A mask [rows, columns] that is true in a triangle; `diagonal` 0 is the main one, 1 the next to the right.
     ///
     /// With `.lower` and 0, row t has the columns 0 ... t: a causal mask.

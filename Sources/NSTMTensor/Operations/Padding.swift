@@ -1,30 +1,32 @@
-/// The values of padding elements; the names of `torch.nn.functional.pad`.
-public enum PaddingMode: Sendable, Hashable {
-    /// One number.
-    case constant(Double)
-    /// The elements mirrored at the edge, which is not repeated: c b | a b c | b a.
-    case reflect
-    /// The element at the edge: a a | a b c | c c.
-    case replicate
-    /// The elements from the other end: b c | a b c | a b.
-    case circular
+extension Tensor {
+    /// The values of padding elements; the names of `torch.nn.functional.pad`.
+    public enum PaddingMode: Sendable, Hashable {
+        /// One number.
+        case constant(Double)
+        /// The elements mirrored at the edge, which is not repeated: c b | a b c | b a.
+        case reflect
+        /// The element at the edge: a a | a b c | c c.
+        case replicate
+        /// The elements from the other end: b c | a b c | a b.
+        case circular
 
-    /// The indices of the source elements of a padded axis, for an axis of n elements.
-    package func sources(_ n: Int, before: Int, after: Int, op: String) -> [Int32] {
-        let limit =
-            switch self {
-            case .reflect: n - 1
-            case .circular: n
-            default: n == 0 ? 0 : Int.max
+        /// The indices of the source elements of a padded axis, for an axis of n elements.
+        package func sources(_ n: Int, before: Int, after: Int, op: String) -> [Int32] {
+            let limit =
+                switch self {
+                case .reflect: n - 1
+                case .circular: n
+                default: n == 0 ? 0 : Int.max
+                }
+            guard before <= limit, after <= limit else {
+                nstmFatal(.other(op: op, "\(before) and \(after) positions beside an axis of \(n) cannot be filled by \(self)"))
             }
-        guard before <= limit, after <= limit else {
-            nstmFatal(.other(op: op, "\(before) and \(after) positions beside an axis of \(n) cannot be filled by \(self)"))
-        }
-        return (-before..<n + after).map { i in
-            switch self {
-            case .reflect: Int32(i < 0 ? -i : (i >= n ? 2 * (n - 1) - i : i))
-            case .circular: Int32((i + n) % n)
-            default: Int32(min(max(i, 0), n - 1))
+            return (-before..<n + after).map { i in
+                switch self {
+                case .reflect: Int32(i < 0 ? -i : (i >= n ? 2 * (n - 1) - i : i))
+                case .circular: Int32((i + n) % n)
+                default: Int32(min(max(i, 0), n - 1))
+                }
             }
         }
     }

@@ -64,7 +64,7 @@ package struct LongRun: Sendable {
         let weights = usesBFloat16Weights ? BFloat16Weights(of: model.parameters.all) : nil
         let optimizer = ParameterUpdater(AdamW(), weightDecay: 0.1)
         /// A forward pass over tokens that updates the cache, followed in training by a backward pass.
-        func read(_ range: Range<Int>, _ state: inout ModelCache) throws -> (loss: Double, gradients: Gradients?) {
+        func read(_ range: Range<Int>, _ state: inout SequenceModel.Cache) throws -> (loss: Double, gradients: Gradients?) {
             guard kind == .training else {
                 for at in range {
                     let pass = ForwardContext(.evaluate, weights: weights),

@@ -14,7 +14,7 @@ extension SavedModel {
     /// `model.states` is a list.
     ///
     /// Resuming from it is equivalent to resuming with those states masked.
-    /// - Throws: `StateResizingError` when a strategy does not declare the state axes of its parameters, `SavedModelError`.
+    /// - Throws: `StateResizing.Error` when a strategy does not declare the state axes of its parameters, `SavedModel.Error`.
     public func compacted(registries: Registries = .standard) throws -> (archive: CheckpointArchive, resizing: StateResizing) {
         let resizing = StateResizing(removingInactive: try statefulLayers())
         return (try resized(resizing, states: .list(resizing.counts.map { .int($0) }), registries), resizing)
@@ -22,7 +22,7 @@ extension SavedModel {
     /// The checkpoint with more states in each layer: parameters, the optimizer's moments (0 for new states), and the
     /// configuration.
     /// - Parameter states: new number of states of each layer.
-    /// - Throws: `StateResizingError`, also when a layer already has more states, `SavedModelError`.
+    /// - Throws: `StateResizing.Error`, also when a layer already has more states, `SavedModel.Error`.
     public func expanded(
         to states: Int, registries: Registries = .standard
     ) throws -> (archive: CheckpointArchive, resizing: StateResizing) {
@@ -31,7 +31,7 @@ extension SavedModel {
     }
     private func statefulLayers() throws -> [NSTMLayer] {
         let layers = model.stateLayers
-        guard !layers.isEmpty else { throw SavedModelError.noStates(path: url.path) }
+        guard !layers.isEmpty else { throw SavedModel.Error.noStates(path: url.path) }
         return layers
     }
     private func resized(_ resizing: StateResizing, states: ConfigurationValue, _ registries: Registries) throws

@@ -11,7 +11,7 @@ public struct SavedModel {
     /// Path of the checkpoint.
     public let url: URL
     /// Newer checkpoints of the folder that were skipped because they are not intact, newest first.
-    public let skipped: [SkippedCheckpoint]
+    public let skipped: [CheckpointFile.Skipped]
     /// The whole content of the checkpoint.
     public let archive: CheckpointArchive
     /// The resolved configuration of the run.
@@ -29,7 +29,7 @@ public struct SavedModel {
     /// - Parameters:
     ///   - url: a checkpoint, or the folder of a run, whose newest intact checkpoint is used.
     ///   - registries: must have all strategies that the configuration names.
-    /// - Throws: `CheckpointError`, `ConfigurationError`, `SavedModelError`.
+    /// - Throws: `CheckpointError`, `ConfigurationError`, `SavedModel.Error`.
     public init(_ url: URL, registries: Registries = .standard) throws {
         let (found, archive) = try FoundCheckpoint.read(at: url)
         try self.init(archive, of: found, registries: registries)
@@ -78,15 +78,15 @@ public struct SavedModel {
     }
     /// The configuration in the documents of a checkpoint.
     /// - Parameter path: path of the checkpoint, for error messages.
-    /// - Throws: `SavedModelError.noConfiguration`; `CheckpointError.invalidDocument` when it is not a JSON map.
+    /// - Throws: `SavedModel.Error.noConfiguration`; `CheckpointError.invalidDocument` when it is not a JSON map.
     public static func configuration(_ documents: [String: String], path: String) throws -> ConfigurationValue {
-        guard let text = documents["config"] else { throw SavedModelError.noConfiguration(path: path) }
+        guard let text = documents["config"] else { throw SavedModel.Error.noConfiguration(path: path) }
         func invalid(_ reason: String) -> CheckpointError { .invalidDocument(path: path, name: "config", reason: reason) }
         let value: ConfigurationValue
         do { value = try ConfigurationValue(json: text) } catch { throw invalid("\(error)") }
         switch value {
         case .map: return value
-        case .null: throw SavedModelError.noConfiguration(path: path)
+        case .null: throw SavedModel.Error.noConfiguration(path: path)
         default: throw invalid("expected a map, found \(value.summary)")
         }
     }
@@ -97,9 +97,9 @@ package struct FoundCheckpoint: Sendable {
     /// Path of the checkpoint.
     package let url: URL
     /// Newer checkpoints of the folder that are not intact, newest first.
-    package let skipped: [SkippedCheckpoint]
+    package let skipped: [CheckpointFile.Skipped]
 
-    /// - Throws: `SavedModelError.noCheckpoint` when a folder has none, `CheckpointError.noUsableCheckpoint` when none is intact.
+    /// - Throws: `SavedModel.Error.noCheckpoint` when a folder has none, `CheckpointError.noUsableCheckpoint` when none is intact.
     package init(at url: URL) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue else {
@@ -107,7 +107,7 @@ package struct FoundCheckpoint: Sendable {
             skipped = []
             return
         }
-        guard let latest = try RunFolder(url).newest() else { throw SavedModelError.noCheckpoint(folder: url.path) }
+        guard let latest = try RunFolder(url).newest() else { throw SavedModel.Error.noCheckpoint(folder: url.path) }
         self.url = latest.info.url
         skipped = latest.skipped
     }
@@ -122,11 +122,11 @@ package struct FoundCheckpoint: Sendable {
             if case .failure(CheckpointError.notFound) = archive, found.url != url { continue }
             return (found, try archive.get())
         }
-        throw SavedModelError.noCheckpoint(folder: url.path)
+        throw SavedModel.Error.noCheckpoint(folder: url.path)
     }
     /// A warning for the user about skipped checkpoints; nil without any.
     package var warning: String? { FoundCheckpoint.warning(skipped) }
-    static func warning(_ skipped: [SkippedCheckpoint]) -> String? {
+    static func warning(_ skipped: [CheckpointFile.Skipped]) -> String? {
         guard !skipped.isEmpty else { return nil }
         return "warning: skipped \(skipped.count) newer checkpoint(s) that are not intact:"
             + skipped.map { "\n  - \($0)" }.joined()
@@ -138,24 +138,24 @@ extension SavedModel {
     public var warning: String? { FoundCheckpoint.warning(skipped) }
     /// Path and step of the checkpoint, for messages.
     public var title: String { "\(url.shortPath), step \(step)" }
-}
 
-/// An error of loading a model from a checkpoint.
-public enum SavedModelError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// A folder has no checkpoints.
-    case noCheckpoint(folder: String)
-    /// The checkpoint has no configuration, because its model was built in code.
-    case noConfiguration(path: String)
-    /// The model has no layers with explicit states, which the operation requires.
-    case noStates(path: String)
+    /// An error of loading a model from a checkpoint.
+    public enum Error: Swift.Error, Sendable, Equatable, CustomStringConvertible {
+        /// A folder has no checkpoints.
+        case noCheckpoint(folder: String)
+        /// The checkpoint has no configuration, because its model was built in code.
+        case noConfiguration(path: String)
+        /// The model has no layers with explicit states, which the operation requires.
+        case noStates(path: String)
 
-    public var description: String {
-        switch self {
-        case .noCheckpoint(let folder): "\(folder): the folder has no checkpoint (step-<n>.h5)"
-        case .noStates(let path): "\(path): the model has no layers with explicit states"
-        case .noConfiguration(let path):
-            "\(path): the checkpoint has no configuration, because its model was built in code. Build the same model there and "
-                + "call model.load(archive)."
+        public var description: String {
+            switch self {
+            case .noCheckpoint(let folder): "\(folder): the folder has no checkpoint (step-<n>.h5)"
+            case .noStates(let path): "\(path): the model has no layers with explicit states"
+            case .noConfiguration(let path):
+                "\(path): the checkpoint has no configuration, because its model was built in code. Build the same model there and "
+                    + "call model.load(archive)."
+            }
         }
     }
 }

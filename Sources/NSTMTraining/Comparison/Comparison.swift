@@ -125,7 +125,8 @@ package final class Comparison {
                     steps: steps, tokensPerStep: perStep, configuration: config, id: id))
         }
         if measured != storedSteps {
-            let map = ConfigurationMap(measured.sorted { $0.key < $1.key }.map { ($0.key, ConfigurationValue.int($0.value)) })
+            let map = ConfigurationValue.Map(
+                measured.sorted { $0.key < $1.key }.map { ($0.key, ConfigurationValue.int($0.value)) })
             try folder.write(ConfigurationValue.map(map).json() + "\n", to: "steps.json")
         }
         return result

@@ -126,7 +126,7 @@ package struct ComparisonPlan: Sendable {
     }
 
     private static func datasets(
-        _ reader: ConfigurationReader, _ base: ConfigurationValue, _ issues: inout [ConfigurationIssue]
+        _ reader: ConfigurationReader, _ base: ConfigurationValue, _ issues: inout [ConfigurationError.Issue]
     ) -> [(name: String, path: String, configuration: ConfigurationValue)] {
         let readers = reader.children("datasets")
         guard !readers.isEmpty else {
@@ -143,22 +143,24 @@ package struct ComparisonPlan: Sendable {
 
     /// All combinations of the values of a sweep; the last key varies fastest.
     private static func variants(
-        _ sweep: ConfigurationValue?, _ path: String, _ issues: inout [ConfigurationIssue]
+        _ sweep: ConfigurationValue?, _ path: String, _ issues: inout [ConfigurationError.Issue]
     ) -> [[(path: String, value: ConfigurationValue)]] {
         guard let sweep else { return [[]] }
         guard case .map(let map) = sweep else {
-            issues.append(ConfigurationIssue(path: path, kind: .wrongType, message: "expected a map, found \(sweep.summary)"))
+            issues.append(
+                ConfigurationError.Issue(path: path, kind: .wrongType, message: "expected a map, found \(sweep.summary)"))
             return [[]]
         }
         var result: [[(path: String, value: ConfigurationValue)]] = [[]]
         for (key, values) in map.pairs {
             guard case .list(let list) = values, !list.isEmpty else {
-                issues.append(ConfigurationIssue(path: path + "." + key, kind: .wrongType, message: "expected a list of values"))
+                issues.append(
+                    ConfigurationError.Issue(path: path + "." + key, kind: .wrongType, message: "expected a list of values"))
                 continue
             }
             if !key.hasPrefix("model.") && !key.hasPrefix("training.") || key == "training.steps" {
                 issues.append(
-                    ConfigurationIssue(
+                    ConfigurationError.Issue(
                         path: path + "." + key, kind: .rule,
                         message: "only keys under model and training, except training.steps, can be varied"))
             }

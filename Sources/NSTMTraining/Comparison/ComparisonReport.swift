@@ -140,14 +140,14 @@ struct ComparisonReport {
     private var results: ConfigurationValue {
         let models = rows.map { row -> ConfigurationValue in
             let candidate = row.candidate
-            var map: ConfigurationMap = [
+            var map: ConfigurationValue.Map = [
                 "model": .string(candidate.model), "dataset": .string(candidate.dataset),
                 "parameters": .int(candidate.parameters),
             ]
             if let adjusted = candidate.adjusted { map["adjusted"] = [adjusted.key: .int(adjusted.value)] as ConfigurationValue }
             map["steps"] = .int(candidate.steps)
             map["positions-per-step"] = .int(candidate.tokensPerStep)
-            var summary = ConfigurationMap()
+            var summary = ConfigurationValue.Map()
             for name in Metrics.allNames where !row.values(name).isEmpty {
                 let sample = Sample(row.values(name))
                 summary[name] = [
@@ -165,20 +165,21 @@ struct ComparisonReport {
         ])
     }
     private func run(_ seed: ComparisonRow.Seed) -> ConfigurationValue {
-        var map: ConfigurationMap = ["seed": .int(seed.seed)]
+        var map: ConfigurationValue.Map = ["seed": .int(seed.seed)]
         guard let record = seed.record else { return .map(map) }
         map["ending"] = .string(record.ending.rawValue)
         map["error"] = record.error.map(ConfigurationValue.string)
         map["step"] = .int(record.step)
         map["counted-positions"] = .int(record.tokens)
-        map["metrics"] = .map(ConfigurationMap(record.metrics.sorted { $0.key < $1.key }.map { ($0.key, .double($0.value)) }))
+        map["metrics"] = .map(
+            ConfigurationValue.Map(record.metrics.sorted { $0.key < $1.key }.map { ($0.key, .double($0.value)) }))
         map["state-bytes"] = .int(record.stateBytes)
         map["tokens-per-second"] = .double(record.tokensPerSecond)
         map["seconds"] = .double(record.seconds)
         map["evaluations"] = .list(
             seed.history.evaluations.map { step, metrics in
                 .map(
-                    ConfigurationMap(
+                    ConfigurationValue.Map(
                         [("step", .int(step))] + metrics.sorted { $0.key < $1.key }.map { ($0.key, .double($0.value)) }))
             })
         return .map(map)

@@ -12,11 +12,11 @@ enum PlanParts {
     }
 
     /// An issue for each key of a configuration that is set by the plan: seeds and length of training.
-    static func forbidden(_ config: ConfigurationValue, _ path: String) -> [ConfigurationIssue] {
-        var issues: [ConfigurationIssue] = []
+    static func forbidden(_ config: ConfigurationValue, _ path: String) -> [ConfigurationError.Issue] {
+        var issues: [ConfigurationError.Issue] = []
         func forbid(_ key: String, _ message: String) {
             if let value = config[path: key], value != .null {
-                issues.append(ConfigurationIssue(path: path + "." + key, kind: .rule, message: message))
+                issues.append(ConfigurationError.Issue(path: path + "." + key, kind: .rule, message: message))
             }
         }
         forbid("seed", "the seeds of a plan are set with 'seeds'")
@@ -33,7 +33,7 @@ enum PlanParts {
     static func issues(
         of config: ConfigurationValue, _ path: String, data: String = "base", _ registries: Registries,
         fileKeys: inout Set<String>
-    ) -> [ConfigurationIssue] {
+    ) -> [ConfigurationError.Issue] {
         do {
             for key in try Experiment(config, registries: registries).fileKeys {
                 // The key can be in any of the parts that a configuration is composed of.
@@ -44,22 +44,22 @@ enum PlanParts {
                 let part = issue.path.hasPrefix("model") ? path : issue.path.hasPrefix("data") ? data : "base"
                 return issue.moved(to: part + "." + issue.path)
             }
-        } catch { return [ConfigurationIssue(path: path, kind: .rule, message: "\(error)")] }
+        } catch { return [ConfigurationError.Issue(path: path, kind: .rule, message: "\(error)")] }
         return []
     }
 
     /// An issue for each pair of names that have the same folder.
-    static func collisions(_ names: [(path: String, parts: [String])]) -> [ConfigurationIssue] {
+    static func collisions(_ names: [(path: String, parts: [String])]) -> [ConfigurationError.Issue] {
         var first: [String: [String]] = [:]
         return names.compactMap { path, parts in
             let folder = parts.map(slug).joined(separator: "/")
             guard let other = first.updateValue(parts, forKey: folder) else { return nil }
             let both = [other, parts].map { "'" + $0.joined(separator: ", ") + "'" }.joined(separator: " and ")
-            return ConfigurationIssue(path: path, kind: .rule, message: "the names \(both) have the same folder")
+            return ConfigurationError.Issue(path: path, kind: .rule, message: "the names \(both) have the same folder")
         }
     }
-    static func throwIfInvalid(_ issues: [ConfigurationIssue]) throws(ConfigurationError) {
-        var unique: [ConfigurationIssue] = []
+    static func throwIfInvalid(_ issues: [ConfigurationError.Issue]) throws(ConfigurationError) {
+        var unique: [ConfigurationError.Issue] = []
         for issue in issues where !unique.contains(issue) { unique.append(issue) }
         if !unique.isEmpty { throw ConfigurationError(unique) }
     }
@@ -86,7 +86,7 @@ enum PlanParts {
     }
 }
 
-extension ConfigurationIssue {
+extension ConfigurationError.Issue {
     /// The issue with another path.
-    func moved(to path: String) -> ConfigurationIssue { ConfigurationIssue(path: path, kind: kind, message: message) }
+    func moved(to path: String) -> ConfigurationError.Issue { ConfigurationError.Issue(path: path, kind: kind, message: message) }
 }

@@ -23,7 +23,7 @@ extension ComparisonPlan {
     package func sizedModels(
         registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder()
     ) throws -> [SizedModel] {
-        var issues: [ConfigurationIssue] = [], result: [SizedModel] = []
+        var issues: [ConfigurationError.Issue] = [], result: [SizedModel] = []
         var opened: [String: OpenedDataset] = [:]
         for entry in entries {
             var config = entry.configuration
@@ -53,7 +53,7 @@ extension ComparisonPlan {
                 }
             } catch {
                 let message = "'\(entry.model)' on \(entry.dataset): \(error)"
-                issues.append(ConfigurationIssue(path: entry.path, kind: .rule, message: message))
+                issues.append(ConfigurationError.Issue(path: entry.path, kind: .rule, message: message))
                 continue
             }
             result.append(

@@ -271,7 +271,7 @@ extension Hyena {
             length = reader.int("length", default: length, in: 1...10_000_000)
         }
         public func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ output: ModelOutput) -> SequenceModel {
-            Hyena(parameters, sizes.shape(input, output), filter: HyenaFilter.Shape(length: length))
+            Hyena(parameters, sizes.shape(input, output), filter: Filter.Shape(length: length))
         }
     }
 }

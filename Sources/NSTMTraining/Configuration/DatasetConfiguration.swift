@@ -5,7 +5,7 @@ import NSTMData
 public protocol DatasetConfiguration: Configurable where Scope == DatasetFolder {
     /// Finds or fetches the data.
     /// - Throws: `DatasetError`; `ConfigurationError` when the settings do not go with a tokenizer in use.
-    func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset
+    func open(_ folder: DatasetFolder, _ opening: OpenedDataset.Options) throws -> OpenedDataset
 }
 
 extension Registry where Value == any DatasetConfiguration, Scope == DatasetFolder {
@@ -29,7 +29,7 @@ package struct TinyShakespeareConfiguration: DatasetConfiguration {
         context = reader.int("context", default: context, in: 1...1_000_000)
         unit = reader.choice("unit", default: unit)
     }
-    package func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+    package func open(_ folder: DatasetFolder, _ opening: OpenedDataset.Options) throws -> OpenedDataset {
         try opening.check(unit)
         let file = try folder.resolve(.tinyShakespeare, download: true, progress: opening.progress)
         let data = try TextDataset(
@@ -57,7 +57,7 @@ extension TextDataset {
             trainingFraction = reader.double("training-fraction", default: trainingFraction, in: 0.01...0.99)
             unit = reader.choice("unit", default: unit)
         }
-        public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+        public func open(_ folder: DatasetFolder, _ opening: OpenedDataset.Options) throws -> OpenedDataset {
             try opening.check(unit)
             let data = try TextDataset(
                 contentsOf: try folder.file(file ?? ""), name: Self.type, context: context, trainingFraction: trainingFraction,
@@ -88,12 +88,12 @@ extension MNIST {
             validation = reader.int("validation", default: validation, in: 1...59_999)
             evaluation = reader.choice("evaluation", default: evaluation)
         }
-        public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+        public func open(_ folder: DatasetFolder, _ opening: OpenedDataset.Options) throws -> OpenedDataset {
             let (digits, warning) = try digits(folder, opening)
             return OpenedDataset(digits, tokenizer: nil, warning: warning)
         }
-        fileprivate func digits(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> (MNIST, warning: String?) {
-            let files = try MNISTFiles(in: folder, progress: opening.progress), warnings = files.warnings.map(\.description)
+        fileprivate func digits(_ folder: DatasetFolder, _ opening: OpenedDataset.Options) throws -> (MNIST, warning: String?) {
+            let files = try MNIST.Files(in: folder, progress: opening.progress), warnings = files.warnings.map(\.description)
             return (
                 try MNIST(files, patch: patch, shift: shift, validationCount: validation, evaluation: evaluation),
                 warnings.isEmpty ? nil : warnings.joined(separator: "\n")
@@ -110,7 +110,7 @@ extension MNISTQuestions {
         public var digits = MNIST.Configuration()
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ folder: DatasetFolder) { digits.read(reader, folder) }
-        public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+        public func open(_ folder: DatasetFolder, _ opening: OpenedDataset.Options) throws -> OpenedDataset {
             let (digits, warning) = try digits.digits(folder, opening)
             return OpenedDataset(MNISTQuestions(digits), tokenizer: nil, warning: warning)
         }
@@ -142,7 +142,7 @@ extension CopyTask {
             evaluationLengths = reader.ints("evaluation-lengths", default: evaluationLengths ?? usual, in: 1...100_000)
             evaluationCount = reader.int("evaluation-count", default: evaluationCount, in: 1...1_000_000)
         }
-        public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+        public func open(_ folder: DatasetFolder, _ opening: OpenedDataset.Options) throws -> OpenedDataset {
             let data = try CopyTask(
                 bits: bits, minimumLength: minimumLength, maximumLength: maximumLength,
                 evaluationLengths: evaluationLengths ?? [], evaluationCount: evaluationCount)
@@ -187,7 +187,7 @@ extension RecallTask {
             (evaluationLengths, evaluationPairs) = (lengths, counts)
             evaluationCount = reader.int("evaluation-count", default: evaluationCount, in: 1...1_000_000)
         }
-        public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+        public func open(_ folder: DatasetFolder, _ opening: OpenedDataset.Options) throws -> OpenedDataset {
             let data = try RecallTask(
                 vocabulary: vocabulary, length: length, pairs: pairs,
                 evaluation: zip(evaluationLengths ?? [], evaluationPairs ?? []).map { .init(length: $0, pairs: $1) },

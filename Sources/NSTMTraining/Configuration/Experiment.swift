@@ -50,7 +50,7 @@ public struct Experiment {
 
     /// Finds or fetches the data.
     /// - Throws: `DatasetError`.
-    public func openDataset(_ opening: DatasetOpening = DatasetOpening()) throws -> OpenedDataset {
+    public func openDataset(_ opening: OpenedDataset.Options = OpenedDataset.Options()) throws -> OpenedDataset {
         try dataConfiguration.open(folder, opening)
     }
     /// The model that fits a dataset, with its initial parameters.
@@ -72,7 +72,7 @@ public struct Experiment {
         let input = ModelInput(input), output = ModelOutput(target)
         // Not every model suits every task.
         let issues = modelConfiguration.issues(input, output).map {
-            ConfigurationIssue(path: "model.\($0.path)", kind: $0.kind, message: $0.message)
+            ConfigurationError.Issue(path: "model.\($0.path)", kind: $0.kind, message: $0.message)
         }
         guard issues.isEmpty else { throw ConfigurationError(issues) }
         return modelConfiguration.make(parameters, input, output)

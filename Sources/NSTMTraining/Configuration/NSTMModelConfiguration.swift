@@ -8,18 +8,18 @@ extension NSTMModel {
         public static let summary =
             "layers of explicit states, with sections `router`, `update`, `interaction`, `read`, `lifecycle`, `embedders`"
         public var sizes = ModelSizes(heads: 4)
-        public var layer = NSTMLayerConfiguration()
-        public var embedders = InputEmbedders()
+        public var layer = NSTMLayer.Configuration()
+        public var embedders = NSTMModel.Embedders()
         public init() {}
         public mutating func read(_ reader: ConfigurationReader, _ strategies: Strategies) {
             sizes.read(reader, hidden: { ($0 * 13 / 4 + 7) / 8 * 8 })
-            layer = NSTMLayerConfiguration(
+            layer = NSTMLayer.Configuration(
                 reader, width: sizes.width, heads: sizes.heads ?? 1, layers: sizes.layers, strategies: strategies)
-            embedders = InputEmbedders(reader, strategies.embedders, width: sizes.width)
+            embedders = NSTMModel.Embedders(reader, strategies.embedders, width: sizes.width)
         }
-        public func issues(_ input: ModelInput, _ output: ModelOutput) -> [ConfigurationIssue] {
+        public func issues(_ input: ModelInput, _ output: ModelOutput) -> [ConfigurationError.Issue] {
             let isWrongWay = layer.isBidirectional && !output.isPooled
-            let bidirectional = ConfigurationIssue(
+            let bidirectional = ConfigurationError.Issue(
                 path: "bidirectional", kind: .rule,
                 message: "is for one answer for each sequence: elsewhere tokens would see what they are to predict")
             return embedders.issues(with: input) + (isWrongWay ? [bidirectional] : [])

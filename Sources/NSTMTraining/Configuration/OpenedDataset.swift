@@ -5,24 +5,26 @@ import NSTMLayers
 import NSTMModules
 import NSTMTensor
 
-/// What a dataset may need while it is opened.
-public struct DatasetOpening: Sendable {
-    /// Told of bytes while a file is fetched.
-    public var progress: DatasetFolder.Progress?
-    /// The tokenizer of a model in use; nil makes one from the data.
-    public var tokenizer: CharacterTokenizer?
-    public init(progress: DatasetFolder.Progress? = nil, tokenizer: CharacterTokenizer? = nil) {
-        self.progress = progress
-        self.tokenizer = tokenizer
-    }
-    /// - Throws: `ConfigurationError` if a configuration requires other tokens than those of the model.
-    func check(_ unit: CharacterTokenizer.Unit) throws(ConfigurationError) {
-        guard let tokenizer, tokenizer.unit != unit else { return }
-        throw ConfigurationError([
-            ConfigurationIssue(
-                path: "data.unit", kind: .rule,
-                message: "\(unit.rawValue), and a token of the trained model is a \(tokenizer.unit.rawValue)")
-        ])
+extension OpenedDataset {
+    /// What a dataset may need while it is opened.
+    public struct Options: Sendable {
+        /// Told of bytes while a file is fetched.
+        public var progress: DatasetFolder.Progress?
+        /// The tokenizer of a model in use; nil makes one from the data.
+        public var tokenizer: CharacterTokenizer?
+        public init(progress: DatasetFolder.Progress? = nil, tokenizer: CharacterTokenizer? = nil) {
+            self.progress = progress
+            self.tokenizer = tokenizer
+        }
+        /// - Throws: `ConfigurationError` if a configuration requires other tokens than those of the model.
+        func check(_ unit: CharacterTokenizer.Unit) throws(ConfigurationError) {
+            guard let tokenizer, tokenizer.unit != unit else { return }
+            throw ConfigurationError([
+                ConfigurationError.Issue(
+                    path: "data.unit", kind: .rule,
+                    message: "\(unit.rawValue), and a token of the trained model is a \(tokenizer.unit.rawValue)")
+            ])
+        }
     }
 }
 

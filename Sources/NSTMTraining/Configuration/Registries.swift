@@ -12,8 +12,8 @@ public struct Registries: Sendable {
     public var strategies: Strategies
     public var models = Registry<any SequenceModelConfiguration, Strategies>()
     public var datasets = Registry<any DatasetConfiguration, DatasetFolder>()
-    public var optimizers = Registry<any Optimizer, TrainingSteps>.standard
-    public var schedules = Registry<any Schedule, TrainingSteps>.standard
+    public var optimizers = Registry<any Optimizer, Int>.standard
+    public var schedules = Registry<any Schedule, Int>.standard
 
     public init(strategies: Strategies = .standard) {
         self.strategies = strategies

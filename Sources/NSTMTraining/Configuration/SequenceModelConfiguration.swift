@@ -7,13 +7,13 @@ import NSTMModules
 public protocol SequenceModelConfiguration: Configurable where Scope == Strategies {
     /// Settings that do not go with what the data has for inputs and outputs, with paths that begin below the model; none by
     /// default.
-    func issues(_ input: ModelInput, _ output: ModelOutput) -> [ConfigurationIssue]
+    func issues(_ input: ModelInput, _ output: ModelOutput) -> [ConfigurationError.Issue]
     /// The model, of settings that have been read and have no issues.
     func make(_ parameters: ParameterBuilder, _ input: ModelInput, _ output: ModelOutput) -> SequenceModel
 }
 
 extension SequenceModelConfiguration {
-    public func issues(_ input: ModelInput, _ output: ModelOutput) -> [ConfigurationIssue] { [] }
+    public func issues(_ input: ModelInput, _ output: ModelOutput) -> [ConfigurationError.Issue] { [] }
 }
 
 extension Registry where Value == any SequenceModelConfiguration, Scope == Strategies {

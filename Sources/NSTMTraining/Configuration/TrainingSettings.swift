@@ -33,7 +33,7 @@ public struct TrainingSettings: Sendable {
     /// Number of checkpoints that are kept.
     public var checkpointsKept = 3
     /// Bound of a validation metric that ends training when it is reached; nil: none.
-    public var target: MetricTarget?
+    public var target: Target?
     /// Criterion that ends training when a validation metric no longer improves; nil: none.
     public var earlyStopping: EarlyStopping?
     /// Minutes spent on training steps (evaluations do not count) after which training ends; nil: no limit.
@@ -82,7 +82,7 @@ public struct TrainingSettings: Sendable {
         checkpoint.finish()
 
         let early = config.child("target"), stopping = config.child("early-stopping")
-        target = MetricTarget(early)
+        target = Target(early)
         earlyStopping = EarlyStopping(stopping)
         early.finish()
         stopping.finish()

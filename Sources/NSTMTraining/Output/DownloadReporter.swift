@@ -15,7 +15,7 @@ public final class DownloadReporter: Sendable {
         self.isTerminal = isTerminal
         self.write = write ?? { Console.write($0, to: .error) }
     }
-    /// The callback for `DatasetFolder.resolve` and `DatasetOpening`.
+    /// The callback for `DatasetFolder.resolve` and `OpenedDataset.Options`.
     public var progress: @Sendable (_ received: Int, _ total: Int) -> Void { { self.show($0, of: $1) } }
 
     private func show(_ received: Int, of total: Int) {

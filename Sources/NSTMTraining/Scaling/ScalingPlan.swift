@@ -59,7 +59,7 @@ package struct ScalingPlan: Sendable {
             guard case .list(let list)? = own ?? sizes, !list.isEmpty else {
                 let message = "expected a list of maps such as {width: 64, layers: 2}"
                 issues.append(
-                    ConfigurationIssue(path: own == nil ? "sizes" : path + ".sizes", kind: .wrongType, message: message))
+                    ConfigurationError.Issue(path: own == nil ? "sizes" : path + ".sizes", kind: .wrongType, message: message))
                 continue
             }
             for size in list {

@@ -149,7 +149,7 @@ package struct ScalingReport {
 
     private var results: ConfigurationValue {
         let laws = fits.map { fit -> ConfigurationValue in
-            var map: ConfigurationMap = ["model": .string(fit.model), "against": .string(fit.axis.rawValue)]
+            var map: ConfigurationValue.Map = ["model": .string(fit.model), "against": .string(fit.axis.rawValue)]
             map["points"] = .list(fit.points.map { .list([.double($0.x), .double($0.y)]) })
             if let e = fit.estimate {
                 func range(_ range: ClosedRange<Double>?) -> ConfigurationValue {

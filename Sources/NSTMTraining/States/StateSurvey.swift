@@ -6,12 +6,12 @@ import NSTMModules
 import NSTMTensor
 
 /// A measurement of the states of a trained model on training batches, as input of pruning policies.
-package final class StateSurvey: PassObserver {
+package final class StateSurvey: ForwardContext.Observer {
     /// The model.
     package let model: SequenceModel
     private let dataset: any Dataset
     private let batches: [Batch]
-    private let needs: Set<StateObservation>
+    private let needs: Set<StateView.Observation>
     private var statistics: [StateStatistics]
     private let layerIndices: LayerIndices
     private var losses = 0.0
@@ -24,7 +24,7 @@ package final class StateSurvey: PassObserver {
     ///   - needs: quantities to measure.
     ///   - key: random key of the batches.
     package init(
-        _ model: SequenceModel, _ dataset: any Dataset, batches: Int, size: Int, needs: Set<StateObservation>,
+        _ model: SequenceModel, _ dataset: any Dataset, batches: Int, size: Int, needs: Set<StateView.Observation>,
         key: RandomKey = RandomKey(0)
     ) {
         self.model = model
@@ -48,11 +48,11 @@ package final class StateSurvey: PassObserver {
     }
     /// Whether a value is needed for the survey.
     package func wants(_ name: String, at path: String) -> Bool {
-        layerIndices[path] != nil && StateObservation(rawValue: name).map(needs.contains) ?? false
+        layerIndices[path] != nil && StateView.Observation(rawValue: name).map(needs.contains) ?? false
     }
     /// Adds a value to the statistics of its layer.
     package func observe(_ name: String, _ value: Tensor, at path: String) {
-        if let i = layerIndices[path], let name = StateObservation(rawValue: name) { statistics[i].observe(name, value) }
+        if let i = layerIndices[path], let name = StateView.Observation(rawValue: name) { statistics[i].observe(name, value) }
     }
 
     /// The mean loss on the batches, with the present parameters and active states.

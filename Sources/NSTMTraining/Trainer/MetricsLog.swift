@@ -68,7 +68,7 @@ final class MetricsLog {
         guard FileIdentity(descriptor: descriptor) == FileIdentity(url) else {
             throw TrainingError.log(path: url.path, reason: "was deleted, moved or replaced while the run wrote to it")
         }
-        let line = Data((ConfigurationValue.map(ConfigurationMap(fields)).json(indent: nil) + "\n").utf8)
+        let line = Data((ConfigurationValue.map(ConfigurationValue.Map(fields)).json(indent: nil) + "\n").utf8)
         let end = lseek(descriptor, 0, SEEK_END)
         let code = line.withUnsafeBytes { writeAll($0, to: descriptor) }
         if code != 0 {
@@ -95,7 +95,7 @@ final class MetricsLog {
         /// The line without its end.
         let bytes: Data
         /// The JSON object; nil when the line is not one.
-        let fields: ConfigurationMap?
+        let fields: ConfigurationValue.Map?
         var step: Int? { if case .int(let n)? = fields?["step"] { n } else { nil } }
     }
     /// The lines of a log; empty if the file does not exist.

@@ -4,7 +4,7 @@ import NSTMLayers
 /// An event of a training run.
 public enum TrainingEvent: Sendable {
     /// A training step is complete.
-    case step(StepReport)
+    case step(Step)
     /// An evaluation is complete.
     case evaluated(step: Int, Metrics)
     /// A checkpoint was saved.
@@ -15,33 +15,35 @@ public enum TrainingEvent: Sendable {
     case lifecycle(StateEvent)
 }
 
-/// The measurements of a training step.
-public struct StepReport: Sendable {
-    /// Number of completed steps.
-    public let step: Int
-    /// Total number of steps of the run.
-    public let steps: Int
-    /// Loss of the batch, without auxiliary losses.
-    public let loss: Double
-    /// Learning rate of the step.
-    public let rate: Double
-    /// Global norm of the gradients before clipping.
-    public let gradientNorm: Double
-    /// Training speed: exponential mean over steps, in positions per second.
-    public let tokensPerSecond: Double
-    /// Estimated time to the last step, in seconds.
-    public let secondsLeft: Double
+extension TrainingEvent {
+    /// The measurements of a training step.
+    public struct Step: Sendable {
+        /// Number of completed steps.
+        public let step: Int
+        /// Total number of steps of the run.
+        public let steps: Int
+        /// Loss of the batch, without auxiliary losses.
+        public let loss: Double
+        /// Learning rate of the step.
+        public let rate: Double
+        /// Global norm of the gradients before clipping.
+        public let gradientNorm: Double
+        /// Training speed: exponential mean over steps, in positions per second.
+        public let tokensPerSecond: Double
+        /// Estimated time to the last step, in seconds.
+        public let secondsLeft: Double
 
-    package init(
-        step: Int, steps: Int, loss: Double, rate: Double, gradientNorm: Double, tokensPerSecond: Double, secondsLeft: Double
-    ) {
-        self.step = step
-        self.steps = steps
-        self.loss = loss
-        self.rate = rate
-        self.gradientNorm = gradientNorm
-        self.tokensPerSecond = tokensPerSecond
-        self.secondsLeft = secondsLeft
+        package init(
+            step: Int, steps: Int, loss: Double, rate: Double, gradientNorm: Double, tokensPerSecond: Double, secondsLeft: Double
+        ) {
+            self.step = step
+            self.steps = steps
+            self.loss = loss
+            self.rate = rate
+            self.gradientNorm = gradientNorm
+            self.tokensPerSecond = tokensPerSecond
+            self.secondsLeft = secondsLeft
+        }
     }
 }
 

@@ -56,7 +56,7 @@ public final class Trainer {
     package let lifecycle: StateLifecycle?
     /// Duration of all steps, in seconds, for `settings.timeLimit`.
     private var seconds = 0.0
-    private var waiting = EarlyStopping.Progress()
+    private var waiting = TrainingSettings.EarlyStopping.Progress()
     private let key: RandomKey
     private var log: MetricsLog?
     /// Folder of the checkpoint that this run was resumed from.
@@ -138,7 +138,7 @@ public final class Trainer {
             let rate = settings.schedule.learningRate(at: step - 1)
             onEvent(
                 .step(
-                    StepReport(
+                    TrainingEvent.Step(
                         step: step, steps: last, loss: loss, rate: rate, gradientNorm: norm,
                         tokensPerSecond: speed.tokensPerSecond,
                         secondsLeft: speed.secondsPerStep * Double(last - step))))
@@ -384,7 +384,7 @@ public final class Trainer {
         step = position.step
         tokens = position.tokens
         hasReachedTarget = position.hasReachedTarget
-        waiting = position.earlyStopping ?? EarlyStopping.Progress()
+        waiting = position.earlyStopping ?? TrainingSettings.EarlyStopping.Progress()
         seconds = position.seconds ?? 0
         isEvaluationDue = position.isEvaluationDue ?? false
         lastCheckpoint = archive.source.map { URL(fileURLWithPath: $0) }
@@ -398,7 +398,7 @@ public final class Trainer {
         package var tokens: Int
         var data: String
         var hasReachedTarget: Bool
-        var earlyStopping: EarlyStopping.Progress?
+        var earlyStopping: TrainingSettings.EarlyStopping.Progress?
         /// Duration of all steps, in seconds; absent without a time limit, so that equal runs have equal checkpoints.
         var seconds: Double?
         /// Whether the evaluation after this step was interrupted; absent otherwise.

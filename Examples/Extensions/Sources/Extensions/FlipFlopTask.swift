@@ -84,7 +84,7 @@ extension FlipFlopTask {
             ignore = reader.double("ignore", default: ignore, in: 0...1)
             evaluationCount = reader.int("evaluation-count", default: evaluationCount, in: 1...1_000_000)
         }
-        public func open(_ folder: DatasetFolder, _ opening: DatasetOpening) throws -> OpenedDataset {
+        public func open(_ folder: DatasetFolder, _ opening: OpenedDataset.Options) throws -> OpenedDataset {
             let task = try FlipFlopTask(instructions: instructions, ignore: ignore, evaluationCount: evaluationCount)
             return OpenedDataset(task)
         }

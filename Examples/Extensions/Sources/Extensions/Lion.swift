@@ -11,7 +11,7 @@ public struct Lion: Optimizer {
     public var beta1 = 0.9
     public var beta2 = 0.99
     public init() {}
-    public mutating func read(_ reader: ConfigurationReader, _ steps: TrainingSteps) {
+    public mutating func read(_ reader: ConfigurationReader, _ steps: Int) {
         beta1 = reader.double("beta1", default: beta1, in: 0..<1)
         beta2 = reader.double("beta2", default: beta2, in: 0..<1)
     }

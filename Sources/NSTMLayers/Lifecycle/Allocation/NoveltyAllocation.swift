@@ -12,9 +12,9 @@ public struct NoveltyAllocation: AllocationPolicy {
     public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
         above = reader.double("above", default: above, in: 0...2)
     }
-    public var needs: Set<StateObservation> { [.write, .novelty] }
-    public func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal? {
+    public var needs: Set<StateView.Observation> { [.write, .novelty] }
+    public func propose(_ view: StateView, _ key: RandomKey) -> (count: Int, score: Double, reason: String)? {
         guard let novelty = view.novelty, novelty > above else { return nil }
-        return AllocationProposal(score: novelty, reason: "novelty above \(short(above))")
+        return (count: 1, score: novelty, reason: "novelty above \(short(above))")
     }
 }

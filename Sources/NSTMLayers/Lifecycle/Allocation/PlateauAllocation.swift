@@ -37,7 +37,7 @@ public struct PlateauAllocation: AllocationPolicy {
         decisions = reader.int("decisions", default: decisions, in: 1...1_000_000)
         margin = reader.double("margin", default: margin, in: 0...1e6)
     }
-    public mutating func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal? {
+    public mutating func propose(_ view: StateView, _ key: RandomKey) -> (count: Int, score: Double, reason: String)? {
         guard let best = memory.best, view.loss >= best - margin else {
             memory = Memory(best: view.loss)
             return nil
@@ -45,6 +45,6 @@ public struct PlateauAllocation: AllocationPolicy {
         memory.stale += 1
         guard memory.stale >= decisions else { return nil }
         memory.stale = 0
-        return AllocationProposal(score: view.loss - best, reason: "the loss has not fallen for \(decisions) decisions")
+        return (count: 1, score: view.loss - best, reason: "the loss has not fallen for \(decisions) decisions")
     }
 }

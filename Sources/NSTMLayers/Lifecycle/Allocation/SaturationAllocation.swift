@@ -13,8 +13,8 @@ public struct SaturationAllocation: AllocationPolicy {
     public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
         above = reader.double("above", default: above, in: 0...1)
     }
-    public func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal? {
+    public func propose(_ view: StateView, _ key: RandomKey) -> (count: Int, score: Double, reason: String)? {
         guard let least = view.load.min(), least > above else { return nil }
-        return AllocationProposal(score: least, reason: "every state has more than \(short(above)) of the mean load")
+        return (count: 1, score: least, reason: "every state has more than \(short(above)) of the mean load")
     }
 }

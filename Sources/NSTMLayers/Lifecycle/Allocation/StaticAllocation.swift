@@ -6,6 +6,6 @@ public struct StaticAllocation: AllocationPolicy {
     public static let type = "static"
     public static let summary = "no new states"
     public init() {}
-    public var needs: Set<StateObservation> { [] }
-    public func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal? { nil }
+    public var needs: Set<StateView.Observation> { [] }
+    public func propose(_ view: StateView, _ key: RandomKey) -> (count: Int, score: Double, reason: String)? { nil }
 }

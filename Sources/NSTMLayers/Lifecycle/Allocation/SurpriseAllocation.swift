@@ -13,10 +13,10 @@ public struct SurpriseAllocation: AllocationPolicy {
     public mutating func read(_ reader: ConfigurationReader, _ layer: LayerDimensions) {
         above = reader.double("above", default: above, in: 0...1e6)
     }
-    public func propose(_ view: StateView, _ key: RandomKey) -> AllocationProposal? {
+    public func propose(_ view: StateView, _ key: RandomKey) -> (count: Int, score: Double, reason: String)? {
         guard view.lossDeviation > 0, case let z = (view.loss - view.usualLoss) / view.lossDeviation, z > above else {
             return nil
         }
-        return AllocationProposal(score: z, reason: "loss \(short(above)) deviations above the usual")
+        return (count: 1, score: z, reason: "loss \(short(above)) deviations above the usual")
     }
 }

@@ -21,7 +21,7 @@ public struct AblationPruning: PruningPolicy {
         keep = reader.optionalInt("keep", default: keep, in: layer.choices)
         below = reader.optionalDouble("below", default: below ?? (keep == nil ? 0 : nil), in: -1e9...1e9)
     }
-    public var needs: Set<StateObservation> { [.write, .read, .ablation] }
+    public var needs: Set<StateView.Observation> { [.write, .read, .ablation] }
     public func scores(_ view: StateView, _ key: RandomKey) -> [Double] { view.states.map { $0.ablation ?? 0 } }
     public func candidates(_ scores: [Double], _ view: StateView) -> [(index: Int, reason: String)] {
         let few = Set(keep.map { beyond($0, scores) } ?? [])

@@ -6,28 +6,28 @@ import NSTMTensor
 /// A value that holds its settings. Information that it keeps between decisions is its `memory`, which is saved with the run;
 /// random numbers are drawn from the key.
 ///
-/// `LifecycleLimits` determines when decisions are made and how many states one decision may prune, for all policies.
+/// `StateLifecycleConfiguration.Limits` determines when decisions are made and how many states one decision may prune, for all policies.
 public protocol PruningPolicy: Configurable where Scope == LayerDimensions {
     /// The type of the information that the policy keeps between decisions.
-    associatedtype Memory: Codable = NoMemory
+    associatedtype Memory: Codable = StateLifecycleConfiguration.NoMemory
     /// Information that is kept between decisions and saved with the run.
     var memory: Memory { get set }
     /// The observations and measurements that the policy needs.
-    var needs: Set<StateObservation> { get }
+    var needs: Set<StateView.Observation> { get }
     /// A finite score of each state of the view.
     func scores(_ view: StateView, _ key: RandomKey) -> [Double]
     /// Candidates by index into the view's states, smallest score first.
     mutating func candidates(_ scores: [Double], _ view: StateView) -> [(index: Int, reason: String)]
 }
 
-extension PruningPolicy where Memory == NoMemory {
-    public var memory: NoMemory {
-        get { NoMemory() }
+extension PruningPolicy where Memory == StateLifecycleConfiguration.NoMemory {
+    public var memory: StateLifecycleConfiguration.NoMemory {
+        get { StateLifecycleConfiguration.NoMemory() }
         set {}
     }
 }
 
-extension PruningPolicy { public var needs: Set<StateObservation> { [.write, .read] } }
+extension PruningPolicy { public var needs: Set<StateView.Observation> { [.write, .read] } }
 
 /// Indices of all scores except the largest `count`, smallest first; of equal scores the later one comes first.
 func beyond(_ count: Int, _ scores: [Double]) -> [Int] {

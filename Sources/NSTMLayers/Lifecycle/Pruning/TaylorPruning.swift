@@ -22,8 +22,8 @@ public struct TaylorPruning: PruningPolicy {
         keep = reader.optionalInt("keep", default: keep, in: layer.choices)
         below = reader.double("below", default: below ?? (keep == nil ? 0.1 : 0), in: 0...1e9)
     }
-    public var needs: Set<StateObservation> { StateMeasure.saliency.needs }
-    public func scores(_ view: StateView, _ key: RandomKey) -> [Double] { StateMeasure.saliency(view) }
+    public var needs: Set<StateView.Observation> { StateView.Measure.saliency.needs }
+    public func scores(_ view: StateView, _ key: RandomKey) -> [Double] { StateView.Measure.saliency(view) }
     public func candidates(_ scores: [Double], _ view: StateView) -> [(index: Int, reason: String)] {
         let below = below ?? 0, mean = scores.reduce(0, +) / Double(max(1, scores.count))
         let few = Set(keep.map { beyond($0, scores) } ?? [])

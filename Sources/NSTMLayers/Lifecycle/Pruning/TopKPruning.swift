@@ -5,11 +5,11 @@ import NSTMTensor
 public struct TopKPruning: PruningPolicy {
     public static let type = "top-k"
     public static let summary = "all but the K states of the largest measure"
-    public var measure = StateMeasure.importance
+    public var measure = StateView.Measure.importance
     /// K; nil: all.
     public var keep: Int?
     public init() {}
-    public init(measure: StateMeasure = Self().measure, keep: Int) {
+    public init(measure: StateView.Measure = Self().measure, keep: Int) {
         self.measure = measure
         self.keep = keep
     }
@@ -17,7 +17,7 @@ public struct TopKPruning: PruningPolicy {
         measure = reader.choice("measure", default: measure)
         keep = reader.int("keep", default: keep, in: layer.choices)
     }
-    public var needs: Set<StateObservation> { measure.needs }
+    public var needs: Set<StateView.Observation> { measure.needs }
     public func scores(_ view: StateView, _ key: RandomKey) -> [Double] { measure(view) }
     public func candidates(_ scores: [Double], _ view: StateView) -> [(index: Int, reason: String)] {
         let keep = keep ?? scores.count

@@ -37,7 +37,7 @@ public struct ConvexUpdate: UpdateFamily {
     ) -> (reads: Variable, states: StateBank) {
         let (queries, keys, values) = tokens.split(heads: states.heads), kept = 1 - write
         let reads = readout.weights(queries, routing: tokens.readWeights, states)
-        context.observe(StateObservation.read.rawValue) { reads.value }
+        context.observe(StateView.Observation.read.rawValue) { reads.value }
         let scan = reads.squeezed(axis: 1).matrixStateScan(
             key: write, value: values, decay: kept, state: states.values.unsqueezed(axis: 1), heads: 1)
         let t = tokens.count, left = kept.cumulativeProduct(axis: 1, reversed: true)
@@ -52,31 +52,33 @@ public struct ConvexUpdate: UpdateFamily {
     }
 }
 
-/// A family of convex updates with a gate for each channel of the values.
-///
-///     Kₘ ← Kₘ + uₘ (k − Kₘ);  Vₘ ← Vₘ + uₘ z ⊙ (v − Vₘ)
-///
-/// Fused with `ContentReadout`, where a weight that is exactly 0 has no gradient.
-public struct GatedConvexUpdate: UpdateFamily {
-    /// Write weights u, [B, T, N] in 0 … 1.
-    public let write: Variable
-    /// Gate z of the value channels, [B, T, D] in 0 … 1.
-    public let gate: Variable
+extension ConvexUpdate {
+    /// A family of convex updates with a gate for each channel of the values.
+    ///
+    ///     Kₘ ← Kₘ + uₘ (k − Kₘ);  Vₘ ← Vₘ + uₘ z ⊙ (v − Vₘ)
+    ///
+    /// Fused with `ContentReadout`, where a weight that is exactly 0 has no gradient.
+    public struct Gated: UpdateFamily {
+        /// Write weights u, [B, T, N] in 0 … 1.
+        public let write: Variable
+        /// Gate z of the value channels, [B, T, D] in 0 … 1.
+        public let gate: Variable
 
-    public init(write: Variable, gate: Variable) {
-        self.write = write
-        self.gate = gate
-    }
+        public init(write: Variable, gate: Variable) {
+            self.write = write
+            self.gate = gate
+        }
 
-    public static func canFuse(with readout: any StateReadout, states: Int) -> Bool { readout is ContentReadout }
-    public func step(_ states: StateBank, _ token: RoutedToken) -> StateBank {
-        let u = write.squeezed(axis: 1).unsqueezed(axis: 2)
-        return states.moved(towards: token, keys: u, values: u * gate)
-    }
-    public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
-        -> (reads: Variable, states: StateBank)
-    {
-        tokens.contentScan(write: write, gate: gate, states, context)
+        public static func canFuse(with readout: any StateReadout, states: Int) -> Bool { readout is ContentReadout }
+        public func step(_ states: StateBank, _ token: RoutedToken) -> StateBank {
+            let u = write.squeezed(axis: 1).unsqueezed(axis: 2)
+            return states.moved(towards: token, keys: u, values: u * gate)
+        }
+        public func scan(_ tokens: RoutedTokens, _ states: StateBank, _ readout: any StateReadout, _ context: ForwardContext)
+            -> (reads: Variable, states: StateBank)
+        {
+            tokens.contentScan(write: write, gate: gate, states, context)
+        }
     }
 }
 
@@ -98,7 +100,7 @@ extension RoutedTokens {
         let scan = qkv.gatedSlotScan(
             write: write, gate: gate, keys: states.keys, values: states.values, bias: states.activity.readBias,
             heads: states.heads, keyLength: keyLength(heads: states.heads))
-        context.observe(StateObservation.read.rawValue) { scan.readWeights }
+        context.observe(StateView.Observation.read.rawValue) { scan.readWeights }
         var next = states
         next.keys = scan.keys
         next.values = scan.values
@@ -123,7 +125,7 @@ extension ConvexUpdate {
     }
 }
 
-extension GatedConvexUpdate {
+extension ConvexUpdate.Gated {
     /// Multiply-adds of a rule of this family with its reads; nil if the readout does not state its cost.
     /// - Parameter gates: multiply-adds per token of the gates of the rule.
     public static func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout, gates: Int) -> Int? {

@@ -16,8 +16,8 @@ public final class MinGRURule: TokenDrivenUpdateRule {
     }
     public func update(
         _ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext
-    ) -> GatedConvexUpdate {
-        GatedConvexUpdate(write: routing, gate: gate(tokens, context).sigmoid())
+    ) -> ConvexUpdate.Gated {
+        ConvexUpdate.Gated(write: routing, gate: gate(tokens, context).sigmoid())
     }
 }
 
@@ -31,9 +31,9 @@ public final class MinLSTMRule: TokenDrivenUpdateRule {
     }
     public func update(
         _ tokens: Variable, _ routing: Variable, usage: Variable?, _ context: ForwardContext
-    ) -> GatedConvexUpdate {
+    ) -> ConvexUpdate.Gated {
         let logs = gates(tokens, context).logSigmoid().split(axis: 2, into: 2)
-        return GatedConvexUpdate(write: routing, gate: (logs[1] - logs[0]).sigmoid())
+        return ConvexUpdate.Gated(write: routing, gate: (logs[1] - logs[0]).sigmoid())
     }
 }
 
@@ -73,12 +73,12 @@ extension UpdateRuleConfiguration where Self == MinLSTMRule.Configuration {
 
 extension MinGRURule: UpdateCost {
     public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
-        GatedConvexUpdate.multiplyAdds(pass, reading: readout, gates: pass.width * pass.width)
+        ConvexUpdate.Gated.multiplyAdds(pass, reading: readout, gates: pass.width * pass.width)
     }
 }
 
 extension MinLSTMRule: UpdateCost {
     public func multiplyAdds(_ pass: StatePass, reading readout: any StateReadout) -> Int? {
-        GatedConvexUpdate.multiplyAdds(pass, reading: readout, gates: 2 * pass.width * pass.width)
+        ConvexUpdate.Gated.multiplyAdds(pass, reading: readout, gates: 2 * pass.width * pass.width)
     }
 }

@@ -1,18 +1,18 @@
 import NSTMTensor
 
-/// An observer of intermediate values of a pass, which layers report by name (`write`, `read`, …).
-///
-/// Values that were not requested are not computed.
-public protocol PassObserver: AnyObject {
-    /// Whether the observer requests a value.
-    /// - Parameter path: path of the module that reports it.
-    func wants(_ name: String, at path: String) -> Bool
-    /// Receives a requested value.
-    /// - Parameter path: path of the module that reports it.
-    func observe(_ name: String, _ value: Tensor, at path: String)
-}
-
 extension ForwardContext {
+    /// An observer of intermediate values of a pass, which layers report by name (`write`, `read`, …).
+    ///
+    /// Values that were not requested are not computed.
+    public protocol Observer: AnyObject {
+        /// Whether the observer requests a value.
+        /// - Parameter path: path of the module that reports it.
+        func wants(_ name: String, at path: String) -> Bool
+        /// Receives a requested value.
+        /// - Parameter path: path of the module that reports it.
+        func observe(_ name: String, _ value: Tensor, at path: String)
+    }
+
     public func wants(_ name: String) -> Bool { observer?.wants(name, at: path) ?? false }
     /// Reports a value to the observer.
     ///
