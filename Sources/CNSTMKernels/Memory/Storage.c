@@ -137,8 +137,16 @@ static inline nstm_tensor *take_tensor(void) {
     return (nstm_tensor *)taken;
 }
 
-nstm_tensor *nstm_tensor_make(const nstm_axes *sizes, const nstm_axes *strides, int32_t rank, uint8_t type, int64_t count,
-                              int64_t bytes) {
+// Writes row-major strides, one by one: a vector that is built in memory and loaded as a whole waits for its stores.
+static inline void make_row_major(nstm_tensor *tensor) {
+    int32_t *strides = (int32_t *)&tensor->strides, run = 1;
+    for (int32_t axis = tensor->rank - 1; axis >= 0; axis--) {
+        strides[axis] = run;
+        run = (int32_t)((uint32_t)run * (uint32_t)tensor->sizes[axis]);
+    }
+}
+
+nstm_tensor *nstm_tensor_make(const nstm_axes *sizes, int32_t rank, uint8_t type, int64_t count, int64_t bytes) {
     size_class c = class_of(bytes);
     of_thread += c.size;
     lock();
@@ -147,9 +155,10 @@ nstm_tensor *nstm_tensor_make(const nstm_axes *sizes, const nstm_axes *strides, 
     unlock();
     if (!memory) memory = from_system(c.size);
     if (nstm_memory_poisons()) memset(memory, 0xFF, (size_t)bytes);
-    nstm_tensor all = {.sizes = *sizes, .strides = *strides, .base = memory, .count = count, .bytes = bytes, .references = 1,
-                       .rank = rank, .type = type, .contiguous = true};
+    nstm_tensor all = {.sizes = *sizes, .base = memory, .count = count, .bytes = bytes, .references = 1, .rank = rank,
+                       .type = type, .contiguous = true};
     memcpy(made, &all, sizeof all);
+    make_row_major(made);
     return made;
 }
 
@@ -160,9 +169,11 @@ nstm_tensor *nstm_tensor_view(nstm_tensor *of, void *base, const nstm_axes *size
     lock();
     nstm_tensor *made = take_tensor();
     unlock();
-    nstm_tensor all = {.sizes = *sizes, .strides = *strides, .base = base, .count = count, .owner = owner, .references = 1,
-                       .rank = rank, .type = of->type, .contiguous = contiguous};
+    nstm_tensor all = {.sizes = *sizes, .base = base, .count = count, .owner = owner, .references = 1, .rank = rank,
+                       .type = of->type, .contiguous = contiguous};
     memcpy(made, &all, sizeof all);
+    if (strides) *(nstm_axes *)&made->strides = *strides;
+    else make_row_major(made);
     return made;
 }
 

@@ -66,10 +66,10 @@ typedef struct __attribute__((swift_attr("import_reference"), swift_attr("retain
 
 /// A row-major tensor with uninitialized memory of its own.
 __attribute__((swift_attr("returns_retained"))) nstm_tensor *_Nonnull nstm_tensor_make(
-    const nstm_axes *_Nonnull sizes, const nstm_axes *_Nonnull strides, int32_t rank, uint8_t type, int64_t count, int64_t bytes);
-/// A view of the memory of another tensor, from the address `base` on.
+    const nstm_axes *_Nonnull sizes, int32_t rank, uint8_t type, int64_t count, int64_t bytes);
+/// A view of the memory of another tensor, from the address `base` on; row-major without strides.
 __attribute__((swift_attr("returns_retained"))) nstm_tensor *_Nonnull nstm_tensor_view(
-    nstm_tensor *_Nonnull of, void *_Nonnull base, const nstm_axes *_Nonnull sizes, const nstm_axes *_Nonnull strides, int32_t rank,
+    nstm_tensor *_Nonnull of, void *_Nonnull base, const nstm_axes *_Nonnull sizes, const nstm_axes *_Nullable strides, int32_t rank,
     int64_t count, bool contiguous);
 /// Whether the reference stored at this address is the only one, and no other tensor uses its memory.
 ///

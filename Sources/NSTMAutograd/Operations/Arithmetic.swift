@@ -36,9 +36,8 @@ extension Variable {
         fit("multiply", a, b)
         if a.shape == b.shape {
             return record("multiply", a, b, value: a.value * b.value, saving: (a.value, b.value)) { g, saved, gradients in
-                let (x, y) = saved.pointee
-                gradients.add(0, g * y)
-                gradients.add(1, g * x)
+                gradients.add(0, g * saved.pointee.1)
+                gradients.add(1, g * saved.pointee.0)
             }
         }
         return record("multiply", a, b, value: a.value * b.value, saving: (a.value, b.value)) { g, saved, gradients in

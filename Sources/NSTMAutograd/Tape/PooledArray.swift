@@ -22,7 +22,7 @@ struct PooledArray<Element> {
         base = larger
         capacity = wanted
     }
-    @inline(__always) mutating func append(_ element: Element) {
+    @inline(__always) mutating func append(_ element: consuming Element) {
         if count == capacity { reserve(max(16, capacity * 2)) }
         (base! + count).initialize(to: element)
         count += 1

@@ -25,54 +25,49 @@ struct OutputGradients {
     }
 }
 
-/// The values that an operation saved, in the memory of the tape, with functions for their type.
-///
-/// These functions capture nothing.
+/// The functions for the type of the values that an operation saved; they precede the values in the memory of the tape and
+/// capture nothing.
 struct SavedOperation {
-    let address: UnsafeMutableRawPointer
-    /// Calls the backward function.
+    /// Calls the backward function of the values at an address.
     let run: (_ address: UnsafeMutableRawPointer, _ outputs: OutputGradients, _ gradients: GradientSink) -> Void
-    /// Destroys the values.
+    /// Destroys the values at an address, with these functions.
     let destroy: (_ address: UnsafeMutableRawPointer) -> Void
 }
 
 /// Values that an operation with one output saved, and the backward function that takes them.
-private struct Saved<Values> {
+struct Saved<Values> {
+    let operation: SavedOperation
     var values: Values
     let backward: BackwardFunction<Values>
+
+    // Inlined into operations, where the types are known, so that the closures are plain functions.
+    @inline(__always) init(_ values: consuming Values, _ backward: @escaping BackwardFunction<Values>) {
+        operation = SavedOperation(
+            run: { address, outputs, gradients in
+                guard let gradient = outputs.take(0) else { return }
+                let saved = address.assumingMemoryBound(to: Saved.self)
+                withUnsafePointer(to: &saved.pointee.values) { saved.pointee.backward(gradient, $0, gradients) }
+            }, destroy: { $0.assumingMemoryBound(to: Saved.self).deinitialize(count: 1) })
+        self.values = values
+        self.backward = backward
+    }
 }
 /// Values that an operation with several outputs saved, with its backward function.
 ///
 /// It is a separate type, because Swift would allocate an adapter for a type that is generic over the function.
-private struct SavedOfOutputs<Values> {
+struct SavedOfOutputs<Values> {
+    let operation: SavedOperation
     var values: Values
     let backward: BackwardFunctionOfOutputs<Values>
-}
 
-extension SavedMemory {
-    // Inlined into operations, where the types are known, so that the closures are plain functions.
-    @inline(__always) mutating func save<Values>(_ values: Values, _ backward: @escaping BackwardFunction<Values>)
-        -> SavedOperation
-    {
-        typealias Stored = Saved<Values>
-        return SavedOperation(
-            address: store(Stored(values: values, backward: backward)),
+    @inline(__always) init(_ values: consuming Values, _ backward: @escaping BackwardFunctionOfOutputs<Values>) {
+        operation = SavedOperation(
             run: { address, outputs, gradients in
-                guard let gradient = outputs.take(0) else { return }
-                let stored = address.assumingMemoryBound(to: Stored.self)
-                withUnsafePointer(to: &stored.pointee.values) { stored.pointee.backward(gradient, $0, gradients) }
-            }, destroy: { $0.assumingMemoryBound(to: Stored.self).deinitialize(count: 1) })
-    }
-    @inline(__always) mutating func save<Values>(
-        _ values: Values, _ backward: @escaping BackwardFunctionOfOutputs<Values>
-    ) -> SavedOperation {
-        typealias Stored = SavedOfOutputs<Values>
-        return SavedOperation(
-            address: store(Stored(values: values, backward: backward)),
-            run: { address, outputs, gradients in
-                let stored = address.assumingMemoryBound(to: Stored.self)
-                withUnsafePointer(to: &stored.pointee.values) { stored.pointee.backward(outputs, $0, gradients) }
-            }, destroy: { $0.assumingMemoryBound(to: Stored.self).deinitialize(count: 1) })
+                let saved = address.assumingMemoryBound(to: SavedOfOutputs.self)
+                withUnsafePointer(to: &saved.pointee.values) { saved.pointee.backward(outputs, $0, gradients) }
+            }, destroy: { $0.assumingMemoryBound(to: SavedOfOutputs.self).deinitialize(count: 1) })
+        self.values = values
+        self.backward = backward
     }
 }
 
@@ -84,7 +79,7 @@ struct SavedMemory {
     private var used = 0, room = 0
 
     /// Moves a value into this memory; the owner of the memory destroys it.
-    @inline(__always) mutating func store<T>(_ value: T) -> UnsafeMutableRawPointer {
+    @inline(__always) mutating func store<T>(_ value: consuming T) -> UnsafeMutableRawPointer {
         var at = (used + MemoryLayout<T>.alignment - 1) & ~(MemoryLayout<T>.alignment - 1)
         if at + MemoryLayout<T>.size > room { at = extend(MemoryLayout<T>.size) }
         let address = block! + at

@@ -29,8 +29,9 @@ public final class Tape {
         let moreInputs: [Int32]?
         /// Number of outputs; they take consecutive ids from this entry on.
         let outputs: Int32
-        /// Saved values; nil for leaves, for further outputs, and after the backward pass.
-        var saved: SavedOperation?
+        /// Address of the saved values, which begin with their `SavedOperation`; nil for leaves, for further outputs, and after the
+        /// backward pass.
+        var saved: UnsafeMutableRawPointer?
     }
 
     /// Whether operations are recorded; otherwise they compute values only.
@@ -86,7 +87,7 @@ public final class Tape {
 
     /// Appends an operation, or a leaf (which saves nothing), and returns the id of its first output.
     func append(
-        _ op: StaticString, _ inputs: SIMD8<Int32>, _ more: [Int32]?, outputs: Int32 = 1, _ saved: SavedOperation? = nil
+        _ op: StaticString, _ inputs: SIMD8<Int32>, _ more: [Int32]?, outputs: Int32 = 1, _ saved: UnsafeMutableRawPointer? = nil
     ) -> Int32 {
         let id = Int32(entries.count)
         entries.append(Entry(op: op, path: scope, inputs: inputs, moreInputs: more, outputs: outputs, saved: saved))
@@ -126,26 +127,30 @@ public final class Tape {
 
     /// Appends an operation with one output.
     @inline(__always) func append<Values>(
-        _ op: StaticString, _ inputs: SIMD8<Int32>, _ more: [Int32]?, saving values: Values,
+        _ op: StaticString, _ inputs: SIMD8<Int32>, _ more: [Int32]?, saving values: consuming Values,
         _ backward: @escaping BackwardFunction<Values>
     ) -> Int32 {
-        append(op, inputs, more, saved.save(values, backward))
+        append(op, inputs, more, saved.store(Saved(values, backward)))
     }
     /// Appends an operation with several outputs.
     @inline(__always) func append<Values>(
-        _ op: StaticString, _ inputs: SIMD8<Int32>, _ more: [Int32]?, outputs: Int32, saving values: Values,
+        _ op: StaticString, _ inputs: SIMD8<Int32>, _ more: [Int32]?, outputs: Int32, saving values: consuming Values,
         _ backward: @escaping BackwardFunctionOfOutputs<Values>
     ) -> Int32 {
-        append(op, inputs, more, outputs: outputs, saved.save(values, backward))
+        append(op, inputs, more, outputs: outputs, saved.store(SavedOfOutputs(values, backward)))
     }
 
     deinit {
-        for i in 0..<entries.count { if let saved = entries[i].saved { saved.destroy(saved.address) } }
+        for i in 0..<entries.count { if let saved = entries[i].saved { Tape.operation(saved).pointee.destroy(saved) } }
         entries.free()
         saved.free()
         leaves.free()
         leafIndices.free()
         scopes.free()
+    }
+
+    private static func operation(_ saved: UnsafeMutableRawPointer) -> UnsafePointer<SavedOperation> {
+        UnsafePointer(saved.assumingMemoryBound(to: SavedOperation.self))
     }
 
     /// Stops the program at a non-finite value.
@@ -186,12 +191,12 @@ public final class Tape {
                 entries[id].saved = nil
                 let outputs = OutputGradients(slots: slots + id, count: Int(entries[id].outputs))
                 if !outputs.isEmpty {
-                    saved.run(
-                        saved.address, outputs, GradientSink(slots, entries[id].inputs, entries[id].moreInputs))
+                    Tape.operation(saved).pointee.run(
+                        saved, outputs, GradientSink(slots, entries[id].inputs, entries[id].moreInputs))
                     for i in 0..<outputs.count { _ = outputs.take(i) }
                     if checksFinite { checkGradients(from: id, slots) }
                 }
-                saved.destroy(saved.address)
+                Tape.operation(saved).pointee.destroy(saved)
             }
             id -= 1
         }

@@ -44,20 +44,23 @@ public struct Tensor: @unchecked Sendable {
             }
         }
     }
-    private init(dense shape: Shape, _ strides: SIMD8<Int32>, _ dtype: DType) {
-        let count = shape.count
-        self.count = count
+    /// A view of all elements of a contiguous tensor, in row-major order.
+    init(of other: Tensor, dense shape: Shape) {
+        count = other.count
         body = withUnsafePointer(to: shape.sizes) { sizes in
-            withUnsafePointer(to: strides) { strides in
-                nstm_tensor_make(
-                    sizes, strides, Int32(shape.rank), dtype.rawValue, Int64(count), Int64(count * dtype.byteCount))
-            }
+            nstm_tensor_view(other.body, other.uninitializedPointer, sizes, nil, Int32(shape.rank), Int64(other.count), true)
         }
     }
     /// Uninitialized memory: every element must be written before it is read.
-    package init(uninitialized shape: Shape, _ dtype: DType) { self.init(dense: shape, Tensor.denseStrides(shape), dtype) }
+    package init(uninitialized shape: Shape, _ dtype: DType) {
+        let count = shape.count
+        self.count = count
+        body = withUnsafePointer(to: shape.sizes) { sizes in
+            nstm_tensor_make(sizes, Int32(shape.rank), dtype.rawValue, Int64(count), Int64(count * dtype.byteCount))
+        }
+    }
     /// Uninitialized memory of the shape and type of a contiguous tensor.
-    package init(uninitializedLike other: Tensor) { self.init(dense: other.shape, other.strides, other.dtype) }
+    package init(uninitializedLike other: Tensor) { self.init(uninitialized: other.shape, other.dtype) }
 
     /// A new tensor whose elements the closure writes, all of them, in row-major order.
     public init<T: Element>(_ shape: Shape, initializing type: T.Type, _ body: (UnsafeMutableBufferPointer<T>) throws -> Void)
@@ -89,17 +92,6 @@ public struct Tensor: @unchecked Sendable {
 
     // MARK: Layout
 
-    @inline(__always) static func denseStrides(_ shape: Shape) -> SIMD8<Int32> {
-        var s = SIMD8<Int32>(repeating: 0)
-        var run: Int32 = 1
-        var axis = shape.rank - 1
-        while axis >= 0 {
-            s[axis] = run
-            run = run &* shape.sizes[axis]
-            axis -= 1
-        }
-        return s
-    }
     static func isDense(_ shape: Shape, _ strides: SIMD8<Int32>) -> Bool {
         var run: Int32 = 1
         var axis = shape.rank - 1
@@ -116,8 +108,8 @@ public struct Tensor: @unchecked Sendable {
     /// The same values, densely stored in row-major order.
     ///
     /// Free if they already are.
-    public func contiguous() -> Tensor {
-        if isContiguous { return self }
+    @inlinable @inline(__always) public func contiguous() -> Tensor { isContiguous ? self : denseCopy() }
+    @usableFromInline func denseCopy() -> Tensor {
         let out = Tensor(uninitialized: shape, dtype)
         withUnsafePointer(to: shape.sizes) { sizes in
             withUnsafePointer(to: strides) { strides in

@@ -27,8 +27,7 @@ extension Tensor {
     public func reshaped(_ new: Shape) -> Tensor {
         guard new.count == count else { nstmFatal(.reshape(from: shape, to: new.dims)) }
         if new == shape { return self }
-        let dense = contiguous()
-        return dense.view(new, Tensor.denseStrides(new))
+        return Tensor(of: contiguous(), dense: new)
     }
     /// The elements in row-major order, with one axis.
     public func flattened() -> Tensor { reshaped([count] as Shape) }

@@ -3,16 +3,21 @@ import CNSTMKernels
 /// act(x Wᵀ + b) for rows of x [..., in], W [out, in] and b [out], in one product and one pass.
 package struct LinearMap {
     private let x: Tensor, weight: Tensor
+    private let rows: Int
 
-    package init(_ x: Tensor, weight: Tensor) { (self.x, self.weight) = (x.contiguous(), weight.contiguous()) }
-
-    private var rows: Int { x.shape.dropLast().count }
+    package init(_ x: Tensor, weight: Tensor) {
+        (self.x, self.weight) = (x.contiguous(), weight.contiguous())
+        let k = weight.shape[1]
+        rows = k > 0 ? x.count / k : x.shape.dropLast().count
+    }
 
     /// The result [..., out], and on request the derivative of the activation at each of its elements.
     package func forward(bias: Tensor?, activation: UnaryFunction?, savesDerivative: Bool) -> (y: Tensor, derivative: Tensor?) {
         let bias = bias?.contiguous(), n = weight.shape[0], k = weight.shape[1], type = x.dtype, real = type.real,
-            size = type.byteCount, rows = rows
-        let shape = x.shape.dropLast().appending(n), product = Tensor(uninitialized: shape, type)
+            size = type.byteCount
+        var shape = x.shape
+        shape[-1] = n
+        let product = Tensor(uninitialized: shape, type)
         // With an activation the product is replaced by the derivative, which is all that the backward pass needs. Otherwise it
         // is replaced by the result.
         let saves = activation != nil && savesDerivative, y = saves ? Tensor(uninitialized: shape, type) : product
