@@ -82,7 +82,8 @@ extension Hyena {
         public struct Shape: Sendable {
             /// Maximum sequence length, in tokens.
             public var length: Int
-            /// Number of position features, odd and at least 3: the position, and cosines and sines of (features − 1)/2 frequencies.
+            /// Number of position features, odd and at least 3: the position, and cosines and sines of (features − 1)/2
+            /// frequencies.
             public var features: Int
             /// Hidden width of the network.
             public var hidden: Int

@@ -31,8 +31,8 @@ extension Mamba2 {
     ///
     /// Its cache is S per head and the last inputs of the convolution.
     ///
-    /// −A is initialized uniformly in 1 … 16, D to 1, and the step sizes are log-uniform in 10⁻³ … 10⁻¹. These three have no weight
-    /// decay.
+    /// −A is initialized uniformly in 1 … 16, D to 1, and the step sizes are log-uniform in 10⁻³ … 10⁻¹. These three have no
+    /// weight decay.
     public final class Layer: SequenceMixer {
         private let projection: Linear
         private let convolution: CausalConvolution

@@ -27,11 +27,11 @@ extension S4D {
     ///
     /// Its cache is h.
     ///
-    /// A is initialized to Aₙ = −½ + iπn, B to 1, C is complex normal and D is normal. Δ and A have no weight decay and a learning
-    /// rate of at most 10⁻³.
+    /// A is initialized to Aₙ = −½ + iπn, B to 1, C is complex normal and D is normal. Δ and A have no weight decay and a
+    /// learning rate of at most 10⁻³.
     ///
-    /// Without a cache, a sequence is convolved with Kₗ = 2 Re(Σ C B̄ Āˡ), whose powers are computed by a scan of a single sequence.
-    /// With a cache, all sequences are scanned.
+    /// Without a cache, a sequence is convolved with Kₗ = 2 Re(Σ C B̄ Āˡ), whose powers are computed by a scan of a single
+    /// sequence. With a cache, all sequences are scanned.
     public final class Layer: SequenceMixer {
         private let logStep: Parameter
         private let logDecay: Parameter

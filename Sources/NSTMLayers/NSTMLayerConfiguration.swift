@@ -33,7 +33,8 @@ extension NSTMLayer {
         private var heads = 0
 
         public init() {}
-        /// Reads `states`, `router`, `update`, `interaction`, `read`, `convolution`, `l0-penalty`, `bidirectional` and `lifecycle`.
+        /// Reads `states`, `router`, `update`, `interaction`, `read`, `convolution`, `l0-penalty`, `bidirectional` and
+        /// `lifecycle`.
         ///
         /// `states` is a number, or a list with one number per layer, as after the removal of states.
         /// - Parameter layers: number of blocks of the model.

@@ -5,8 +5,8 @@ extension Variable {
     public enum SequencePadding: Sendable, Equatable, ExpressibleByIntegerLiteral {
         /// The same number before the first element and after the last.
         case symmetric(Int)
-        /// dilation·(kernel − 1) zeros before the first element: output t depends on inputs up to t only, and with stride 1 there are
-        /// as many outputs as inputs.
+        /// dilation·(kernel − 1) zeros before the first element: output t depends on inputs up to t only, and with stride 1 there
+        /// are as many outputs as inputs.
         case causal
 
         public init(integerLiteral value: Int) { self = .symmetric(value) }

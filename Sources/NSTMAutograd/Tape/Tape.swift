@@ -29,8 +29,8 @@ public final class Tape {
         let moreInputs: [Int32]?
         /// Number of outputs; they take consecutive ids from this entry on.
         let outputs: Int32
-        /// Address of the saved values, which begin with their `SavedOperation`; nil for leaves, for further outputs, and after the
-        /// backward pass.
+        /// Address of the saved values, which begin with their `SavedOperation`; nil for leaves, for further outputs, and after
+        /// the backward pass.
         var saved: UnsafeMutableRawPointer?
     }
 

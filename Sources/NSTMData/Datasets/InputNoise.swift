@@ -101,7 +101,8 @@ extension InputNoise.Kind {
 }
 
 extension InputNoise {
-    /// The scaling of a dataset's features from values v in 0 … 1, such as the brightness of pixels: (v − mean) / standard deviation.
+    /// The scaling of a dataset's features from values v in 0 … 1, such as the brightness of pixels: (v − mean) / standard
+    /// deviation.
     public struct FeatureScale: Sendable, Equatable {
         /// Mean of each feature.
         ///

@@ -17,8 +17,8 @@ extension StateLifecycleConfiguration {
         public var minActive = 1
         /// Number of decisions without an allocation after a change.
         ///
-        /// It is doubled whenever a state that was allocated during the run is pruned, so that allocations become rare where every
-        /// new state is pruned again.
+        /// It is doubled whenever a state that was allocated during the run is pruned, so that allocations become rare where
+        /// every new state is pruned again.
         public var cooldown = 2
 
         public init() {}

@@ -99,7 +99,8 @@ package struct FoundCheckpoint: Sendable {
     /// Newer checkpoints of the folder that are not intact, newest first.
     package let skipped: [CheckpointFile.Skipped]
 
-    /// - Throws: `SavedModel.Error.noCheckpoint` when a folder has none, `CheckpointError.noUsableCheckpoint` when none is intact.
+    /// - Throws: `SavedModel.Error.noCheckpoint` when a folder has none, `CheckpointError.noUsableCheckpoint` when none is
+    ///   intact.
     package init(at url: URL) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue else {

@@ -6,7 +6,8 @@ import NSTMTensor
 /// A value that holds its settings. Information that it keeps between decisions is its `memory`, which is saved with the run;
 /// random numbers are drawn from the key.
 ///
-/// `StateLifecycleConfiguration.Limits` determines when decisions are made and how many states one decision may prune, for all policies.
+/// `StateLifecycleConfiguration.Limits` determines when decisions are made and how many states one decision may prune, for all
+/// policies.
 public protocol PruningPolicy: Configurable where Scope == LayerDimensions {
     /// The type of the information that the policy keeps between decisions.
     associatedtype Memory: Codable = StateLifecycleConfiguration.NoMemory
