@@ -171,6 +171,10 @@ struct Operation: Sendable, CustomTestStringConvertible {
             var random = TestRandom(3)
             return x[0].meanSquaredError(random.tensor(x[0].shape.dims))
         },
+        .init("meanSquaredError, weights", [[[3, 4]]]) { _, x in
+            var random = TestRandom(3)
+            return x[0].meanSquaredError(random.tensor([3, 4]), weights: random.tensor([4], 0..<2))
+        },
     ]
 
     static let attention: [Operation] = {

@@ -71,20 +71,23 @@ extension Variable {
     ///
     /// Computed from logits without cancellation, so that it is also accurate for confident correct predictions.
     public func binaryCrossEntropy(_ targets: Tensor, weights: Tensor? = nil) -> Variable {
-        let loss = paired("binaryCrossEntropy", targets, .binaryCrossEntropy, .binaryCrossEntropyDerivative)
-        guard let weights else { return loss.mean() }
-        let w = weights.cast(to: dtype).broadcast(to: shape)
-        let total = w.sum().item()
-        return (loss * Variable(w)).sum() * (total > 0 ? 1 / total : 0)
+        paired("binaryCrossEntropy", targets, .binaryCrossEntropy, .binaryCrossEntropyDerivative).mean(weights: weights)
     }
 
-    /// Mean squared error against targets of the same shape.
-    public func meanSquaredError(_ targets: Tensor) -> Variable {
+    /// Mean squared error against targets of the same shape; `weights` broadcasts over it.
+    public func meanSquaredError(_ targets: Tensor, weights: Tensor? = nil) -> Variable {
         // [n, 1] and [n] would otherwise broadcast to [n, n].
         guard targets.shape == shape else {
             nstmFatal(.other(op: "meanSquaredError", "values \(shape), targets \(targets.shape)"), at: path(of: self))
         }
-        return (self - Variable(targets.cast(to: dtype))).squared().mean()
+        return (self - Variable(targets.cast(to: dtype))).squared().mean(weights: weights)
+    }
+    /// The mean of all elements, weighted by weights that broadcast over them; 0 if the weights are all 0.
+    private func mean(weights: Tensor?) -> Variable {
+        guard let weights else { return mean() }
+        let w = weights.cast(to: dtype).broadcast(to: shape)
+        let total = w.sum().item()
+        return (self * Variable(w)).sum() * (total > 0 ? 1 / total : 0)
     }
     /// Mean absolute error (L1 loss) against targets of the same shape; the derivative is 0 where both are equal.
     public func meanAbsoluteError(_ targets: Tensor) -> Variable {
