@@ -116,7 +116,7 @@ struct Root: ParsableCommand {
                 TrainCommand.self, CompareCommand.self, ScaleCommand.self, EvaluateCommand.self, GenerateCommand.self,
                 SummaryCommand.self, BenchCommand.self, RobustnessCommand.self,
                 CheckpointCommand.self, StatesCommand.self, PruneCommand.self, CompactCommand.self, ExpandCommand.self,
-                DescribeCommand.self, DoctorCommand.self,
+                DescribeCommand.self, DataCommand.self, DoctorCommand.self,
             ])
     }
 }

@@ -1,6 +1,6 @@
 import NSTMTensor
 
-/// Inputs and targets of one step: B sequences, T positions each, F features, C binary channels.
+/// Inputs and targets of one step: B sequences, T positions each, F features, C channels of targets.
 public struct Batch: Sendable {
     /// The first input: int32 token ids [B, T] or float32 features [B, T, F].
     public let inputs: Tensor
@@ -8,13 +8,16 @@ public struct Batch: Sendable {
     public let others: [Tensor]
     /// All inputs, in order.
     public var streams: [Tensor] { [inputs] + others }
-    /// int32 [B, T] (a token per position), int32 [B] (a class per sequence), or float32 [B, T, C] (bits, 0 or 1).
+    /// int32 [B, T] (a token per position), int32 [B] (a class per sequence), or float32 [B, T, C] (bits, 0 or
+    /// 1, or any numbers).
     public let targets: Tensor
     /// float32 [B, T], 1 for the positions that contribute to the loss and 0 elsewhere; nil when all positions do.
     public let mask: Tensor?
     /// Number of targets that contribute to the loss, which is the weight of this batch in a mean over batches: B·T without a
     /// mask, the number of nonzero elements of a mask, B for classification.
     public let tokenCount: Int
+    /// Mean loss of the best possible predictor of these targets, in nats per target; nil if it is not known.
+    public let optimalLoss: Double?
 
     /// B.
     public var sequenceCount: Int { inputs.shape[0] }
@@ -27,13 +30,17 @@ public struct Batch: Sendable {
     ///
     /// Stops the program if their shapes or types do not match.
     /// - Parameter tokenCount: nil to count it from the mask and the targets.
-    public init(inputs: Tensor, and others: [Tensor] = [], targets: Tensor, mask: Tensor? = nil, tokenCount: Int? = nil) {
+    public init(
+        inputs: Tensor, and others: [Tensor] = [], targets: Tensor, mask: Tensor? = nil, tokenCount: Int? = nil,
+        optimalLoss: Double? = nil
+    ) {
         if let issue = Batch.issue(inputs, others, targets, mask) { nstmFatal(.other(op: "Batch", issue)) }
         self.inputs = inputs
         self.others = others
         self.targets = targets
         self.mask = mask
         self.tokenCount = tokenCount ?? Batch.count(targets, mask)
+        self.optimalLoss = optimalLoss
     }
 
     private static func count(_ targets: Tensor, _ mask: Tensor?) -> Int {

@@ -18,6 +18,8 @@ public enum TargetKind: Sendable, Equatable, Codable {
     case answers(vocabulary: Int)
     /// float32 [B, T, width], 0 or 1.
     case binary(width: Int)
+    /// float32 [B, T, width], any numbers.
+    case values(width: Int)
     /// int32 [B]: one class per sequence.
     case classes(count: Int)
 }
@@ -40,6 +42,9 @@ public protocol Dataset: Sendable {
     /// Range of the number of positions of each input, in training and evaluation. The default is for a dataset with one input,
     /// of any length up to the maximum.
     var inputLengths: [ClosedRange<Int>] { get }
+    /// Range of the lengths of training sequences, in units of the dataset, which a curriculum limits; nil, the default, if there is
+    /// no such range.
+    var trainingLengths: ClosedRange<Int>? { get }
     /// SHA-256 of the content and its split, in hexadecimal: equal fingerprints mean equal batches for equal keys, steps and
     /// context lengths. Stored in checkpoints. For generated data: `FileDigest(of:)` of a text with all settings.
     var fingerprint: String { get }
@@ -53,6 +58,9 @@ public protocol Dataset: Sendable {
     ///   - size: B, at least 1.
     ///   - key: the random key of the run.
     func trainingBatch(step: Int, size: Int, key: RandomKey) -> Batch
+    /// The batch of a training step of limited difficulty, for a curriculum; the same as without a limit by default.
+    /// - Parameter difficulty: 0...1; the largest length is lower + round(difficulty · (upper − lower)) of `trainingLengths`.
+    func trainingBatch(step: Int, size: Int, key: RandomKey, difficulty: Double) -> Batch
 
     /// The batches of the validation split, always in the same order. Batches may differ in shape: means are weighted by
     /// `Batch.tokenCount`.
@@ -67,6 +75,12 @@ extension Dataset {
     public var evaluationLength: Int { contextLength }
     /// One input of 1 position to the maximum length.
     public var inputLengths: [ClosedRange<Int>] { [1...max(1, contextLength, evaluationLength)] }
+    /// nil: no lengths for a curriculum.
+    public var trainingLengths: ClosedRange<Int>? { nil }
+    /// The batch of the step, whatever the difficulty.
+    public func trainingBatch(step: Int, size: Int, key: RandomKey, difficulty: Double) -> Batch {
+        trainingBatch(step: step, size: size, key: key)
+    }
     /// nil: no scaled features.
     public var featureScale: InputNoise.FeatureScale? { nil }
     /// The batches of the whole validation split.

@@ -22,6 +22,7 @@ public struct NoisyDataset: Dataset {
     public var contextLength: Int { clean.contextLength }
     public var evaluationLength: Int { clean.evaluationLength }
     public var inputLengths: [ClosedRange<Int>] { clean.inputLengths }
+    public var trainingLengths: ClosedRange<Int>? { clean.trainingLengths }
     public var featureScale: InputNoise.FeatureScale? { clean.featureScale }
 
     /// A dataset with noise.
@@ -44,6 +45,9 @@ public struct NoisyDataset: Dataset {
 
     public func trainingBatch(step: Int, size: Int, key: RandomKey) -> Batch {
         clean.trainingBatch(step: step, size: size, key: key)
+    }
+    public func trainingBatch(step: Int, size: Int, key: RandomKey, difficulty: Double) -> Batch {
+        clean.trainingBatch(step: step, size: size, key: key, difficulty: difficulty)
     }
     public func evaluationBatches(size: Int, limit: Int?) -> BatchSequence {
         let all = clean.evaluationBatches(size: size, limit: nil)

@@ -37,6 +37,17 @@ public struct Registries: Sendable {
         datasets.register(MNISTQuestions.Configuration.self)
         datasets.register(CopyTask.Configuration.self)
         datasets.register(RecallTask.Configuration.self)
+        datasets.register(Synthetic.RepeatCopy.Configuration.self)
+        datasets.register(Synthetic.Reverse.Configuration.self)
+        datasets.register(Synthetic.AssociativeRecall.Configuration.self)
+        datasets.register(Synthetic.NGram.Configuration.self)
+        datasets.register(Synthetic.PrioritySort.Configuration.self)
+        datasets.register(Synthetic.SelectiveCopying.Configuration.self)
+        datasets.register(Synthetic.Induction.Configuration.self)
+        datasets.register(Synthetic.Adding.Configuration.self)
+        datasets.register(Synthetic.Parity.Configuration.self)
+        datasets.register(Synthetic.Sorting.Configuration.self)
+        datasets.register(Synthetic.Dyck.Configuration.self)
     }
     public static var standard: Registries { Registries() }
 }

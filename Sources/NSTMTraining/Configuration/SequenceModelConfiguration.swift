@@ -85,7 +85,7 @@ extension ModelOutput {
     public init(_ kind: TargetKind) {
         switch kind {
         case .nextToken(let vocabulary), .answers(let vocabulary): self = .nextToken(vocabulary: vocabulary)
-        case .binary(let width): self = .perToken(width: width)
+        case .binary(let width), .values(let width): self = .perToken(width: width)
         case .classes(let count): self = .pooled(classes: count)
         }
     }

@@ -20,6 +20,8 @@ public struct TrainingSettings: Sendable {
     public var schedule: any Schedule = .cosine(learningRate: 1e-3, minLearningRate: 1e-4, warmup: 100, steps: 2000)
     /// Clipping of gradients.
     public var clipping = Clipping.norm(1)
+    /// Growth of the training lengths over the steps; nil: all lengths from the start.
+    public var curriculum: Curriculum?
     /// How exact products are in steps of training; evaluations are always `highest`.
     public var matmulPrecision = MatmulPrecision.highest
     /// Number of steps between evaluations on the validation split.
@@ -43,8 +45,8 @@ public struct TrainingSettings: Sendable {
 
     public init() {}
 
-    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `matmul-precision`, `evaluation`, `checkpoint`, `target`,
-    /// `early-stopping` and `time-limit`.
+    /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `curriculum`, `matmul-precision`, `evaluation`, `checkpoint`,
+    /// `target`, `early-stopping` and `time-limit`.
     public init(_ config: ConfigurationReader, _ registries: Registries) {
         steps = config.int("steps", default: 2000, in: 1...1_000_000_000)
         batch = config.int("batch", default: 12, in: 1...1_000_000)
@@ -68,6 +70,9 @@ public struct TrainingSettings: Sendable {
             clipping = .norm(bound)
         }
         clip.finish()
+        let growth = config.child("curriculum")
+        curriculum = Curriculum(growth)
+        growth.finish()
         matmulPrecision = config.choice("matmul-precision", default: .highest)
 
         let evaluation = config.child("evaluation")

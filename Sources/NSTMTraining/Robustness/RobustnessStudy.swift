@@ -100,6 +100,7 @@ extension TargetKind {
         case .nextToken: ("loss", { $0["loss"] ?? .nan })
         case .answers: ("1 − accuracy", { 1 - ($0["accuracy"] ?? .nan) })
         case .binary: ("bit-errors", { $0["bit-errors"] ?? .nan })
+        case .values: ("mse", { $0["mse"] ?? .nan })
         case .classes: ("1 − accuracy", { 1 - ($0["accuracy"] ?? .nan) })
         }
     }

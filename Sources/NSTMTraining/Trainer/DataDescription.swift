@@ -41,7 +41,7 @@ package struct DataDescription: StoredValue, Sendable, Equatable {
         check(input, "input", &issues)
         switch target {
         case .nextToken(let size), .answers(let size): issues.check("target.vocabulary", size, in: sizes)
-        case .binary(let size): issues.check("target.width", size, in: sizes)
+        case .binary(let size), .values(let size): issues.check("target.width", size, in: sizes)
         case .classes(let size): issues.check("target.classes", size, in: sizes)
         }
         return issues.list

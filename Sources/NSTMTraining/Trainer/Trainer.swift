@@ -107,6 +107,7 @@ public final class Trainer {
         for metric in [settings.target?.metric, settings.earlyStopping?.metric].compactMap(\.self) where !known.contains(metric) {
             throw TrainingError.noSuchMetric(metric, dataset: dataset.name, known: known)
         }
+        if settings.curriculum != nil, dataset.trainingLengths == nil { throw TrainingError.noLengths(dataset: dataset.name) }
         let given = lock
         defer {
             if given == nil { lock?.release() }
@@ -224,7 +225,7 @@ public final class Trainer {
     /// Performs a step: batch, forward, backward, clip, update.
     /// - Returns: loss, gradient norm, and number of positions that were read, for the speed.
     private func trainStep() throws -> (loss: Double, norm: Double, positions: Int) {
-        let batch = dataset.trainingBatch(step: step, size: settings.batch, key: key)
+        let batch = settings.trainingBatch(of: dataset, step: step, size: settings.batch, key: key)
         let context = ForwardContext(.train, key: key.fold("forward").fold(step))
         context.tape.checksFinite = checksFinite
         context.observer = lifecycle
@@ -257,7 +258,7 @@ public final class Trainer {
         guard let lifecycle else { return }
         let trial = key.fold("life")
         let changes = lifecycle.finish(step: step, loss: loss, key: key) {
-            let batch = dataset.trainingBatch(step: step, size: settings.evaluationBatch, key: trial)
+            let batch = settings.trainingBatch(of: dataset, step: step, size: settings.evaluationBatch, key: trial)
             return model.loss(batch, dataset.targetKind, ForwardContext(.evaluate)).value.item()
         }
         for (layer, change) in changes {

@@ -19,6 +19,8 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
     case overwritesItself(path: String)
     /// The metric of a stopping criterion is not among those of the dataset.
     case noSuchMetric(String, dataset: String, known: [String])
+    /// The dataset has no range of training lengths for a curriculum.
+    case noLengths(dataset: String)
     /// The model does not accept the inputs of the dataset.
     case unfit(dataset: String, issues: [String])
 
@@ -45,6 +47,8 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
                 + "Wait until it has ended, or write to another folder (--output)."
         case .unfit(let dataset, let issues):
             "the model is not compatible with the dataset '\(dataset)', which has " + issues.joined(separator: "; and ")
+        case .noLengths(let dataset):
+            "training.curriculum limits the lengths of training sequences, and the dataset '\(dataset)' has no range of lengths"
         case .noSuchMetric(let name, let dataset, let known):
             "training cannot stop by '\(name)': the metrics of the dataset '\(dataset)' are \(known.joined(separator: ", "))"
         }
