@@ -65,10 +65,11 @@ struct RandomConfiguration {
         /// Sides of whole images, pixel by pixel.
         var pixels: Int?
         var hasFeatures = false
+        var hasLengths = false
         var metrics = ["loss"]
     }
     private static func data(_ draw: inout Draw, _ text: String, _ breaks: Bool) -> Data {
-        switch draw.int(0...5) {
+        switch draw.int(0...6) {
         case 0:
             let low = draw.int(1...3), high = low + draw.int(0...4)
             var map: ConfigurationValue.Map = [
@@ -80,7 +81,7 @@ struct RandomConfiguration {
                 longest = max(high, draw.int(1...8))
                 map["evaluation-lengths"] = .list([.int(longest)])
             }
-            return Data(map: map, length: 2 * longest + 1, hasFeatures: true, metrics: ["loss", "bit-errors"])
+            return Data(map: map, length: 2 * longest + 1, hasFeatures: true, hasLengths: true, metrics: ["loss", "bit-errors"])
         case 1:
             let pairs = draw.int(1...3), length = 4 * pairs + 2 * draw.int(0...4), vocabulary = 2 * draw.int(4...9)
             let map: ConfigurationValue.Map = [
@@ -95,6 +96,7 @@ struct RandomConfiguration {
                 "training-fraction": .double(draw.pick([0.5, 0.8, 0.9])),
             ]
             return Data(map: map, length: context, tokens: isBytes ? 256 : 40, metrics: ["loss", "perplexity"])
+        case 4: return synthetic(&draw)
         default:
             let asks = draw.chance(0.5), patch = breaks && draw.chance(0.3) ? 7 : draw.pick([1, 2, 4, 8])
             let map: ConfigurationValue.Map = [
@@ -106,6 +108,32 @@ struct RandomConfiguration {
                 map: map, length: side * side + (asks ? 14 : 0), isPooled: true, tokens: asks ? 256 : nil,
                 pixels: patch == 1 ? 8 : nil, hasFeatures: true, metrics: ["loss", "accuracy"])
         }
+    }
+
+    private static func synthetic(_ draw: inout Draw) -> Data {
+        let settings: [(type: String, map: ConfigurationValue.Map)] = [
+            ("repeat-copy", ["bits": .int(draw.int(1...3)), "maximum-repeats": .int(draw.int(1...2))]),
+            ("reverse", ["bits": .int(draw.int(1...3))]), ("associative-recall", ["bits": 4, "vectors": .int(draw.int(1...2))]),
+            ("n-gram", ["context": .int(draw.int(1...2))]), ("priority-sort", ["share": .double(draw.pick([0.1, 0.8, 1]))]),
+            ("selective-copying", ["vocabulary": .int(draw.int(3...9)), "tokens": .int(draw.int(1...3))]),
+            ("induction", ["vocabulary": .int(draw.int(3...9))]), ("adding", [:]), ("parity", [:]),
+            ("sorting", ["vocabulary": .int(draw.int(3...9))]),
+            ("dyck", ["types": .int(draw.int(1...3)), "depth": .int(draw.int(1...4))]),
+        ]
+        var (type, map) = draw.pick(settings)
+        let low = draw.int(3...5)
+        map["type"] = .string(type)
+        map["minimum-length"] = .int(low)
+        map["maximum-length"] = .int(low + draw.int(0...2))
+        map["evaluation-count"] = .int(draw.int(1...5))
+        if draw.chance(0.4) { map["evaluation-lengths"] = [.int(draw.int(3...8))] }
+        // All settings are valid.
+        let dataset = try! Experiment(["data": .map(map)]).openDataset().dataset
+        var tokens: Int?
+        if case .tokens(let vocabulary) = dataset.inputKind { tokens = vocabulary }
+        return Data(
+            map: map, length: max(dataset.contextLength, dataset.evaluationLength), tokens: tokens, hasFeatures: tokens == nil,
+            hasLengths: true, metrics: Metrics.names(for: dataset.targetKind))
     }
 
     private static func shape(_ draw: inout Draw, _ kind: String, _ data: Data, _ breaks: Bool) -> ConfigurationValue.Map {
@@ -283,6 +311,9 @@ struct RandomConfiguration {
             "evaluation": ["interval": .int(draw.int(1...5)), "batch": .int(draw.int(1...4)), "limit": .int(draw.int(1...3))],
             "checkpoint": ["interval": .int(draw.int(1...3)), "keep": .int(draw.int(1...3))],
         ]
+        if data.hasLengths && draw.chance(0.3) {
+            map["curriculum"] = ["start": .double(draw.pick([0, 0.5, 1])), "steps": .int(draw.int(1...5))]
+        }
         if draw.chance(0.2) {
             map["early-stopping"] = ["metric": .string(draw.pick(data.metrics)), "patience": .int(draw.int(1...3))]
         }

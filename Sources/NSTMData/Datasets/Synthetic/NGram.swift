@@ -72,20 +72,20 @@ extension Synthetic {
         /// The mean loss of the best predictions, in nats per bit, over the bits of a sequence that follow a complete context.
         /// - Parameters:
         ///   - bits: more than `context` bits, each 0 or 1.
-        ///   - context: c, 1...62.
+        ///   - context: c, 1...16.
         public static func optimalLoss(_ bits: [Int], context: Int) -> Double {
-            guard 1...62 ~= context, bits.count > context, bits.allSatisfy({ 0...1 ~= $0 }) else {
+            guard 1...16 ~= context, bits.count > context, bits.allSatisfy({ 0...1 ~= $0 }) else {
                 nstmFatal(
                     .other(
                         op: "NGram.optimalLoss",
-                        "context \(context), needs 1...62, and more bits, 0 or 1; got \(bits.count) numbers"))
+                        "context \(context), needs 1...16, and more bits, 0 or 1; got \(bits.count) numbers"))
             }
-            var counts: [Int: (zeros: Int, ones: Int)] = [:], loss = 0.0, history = 0
+            var counts = [Int](repeating: 0, count: 2 << context), loss = 0.0, history = 0
             for (i, bit) in bits.enumerated() {
                 if i >= context {
-                    let (zeros, ones) = counts[history] ?? (0, 0), p = optimalPrediction(zeros: zeros, ones: ones)
+                    let p = optimalPrediction(zeros: counts[2 * history], ones: counts[2 * history + 1])
                     loss -= log(bit == 1 ? p : 1 - p)
-                    counts[history] = bit == 1 ? (zeros, ones + 1) : (zeros + 1, ones)
+                    counts[2 * history + bit] += 1
                 }
                 history = (history << 1 | bit) & (1 << context - 1)
             }
