@@ -188,6 +188,84 @@ extension DataTests {
                 _ = try Synthetic.Parity().trainingBatch(step: 0, size: 1, key: RandomKey(1), difficulty: 1.5)
             }
         }
+        /// Noise is for evaluations: lengths and training batches are those of the clean dataset.
+        @Test func noiseKeepsTheLengths() throws {
+            let task = try Synthetic.Reverse(lengths: .init(1, 9))
+            let noisy = try NoisyDataset(task, InputNoise(.gaussian, strength: 0.1))
+            #expect(noisy.trainingLengths == 1...9 && noisy.fingerprint != task.fingerprint)
+            for step in 0..<10 {
+                let batches = [task, noisy].map { (data: any Dataset) in
+                    Self.rows(data.trainingBatch(step: step, size: 2, key: RandomKey(1), difficulty: 0.25))
+                }
+                #expect(batches[0] == batches[1])
+            }
+        }
+
+        /// The example of the page of tasks.
+        struct Inversion: Synthetic.LengthTask {
+            static let validLengths = 1...1000
+            let lengths = Synthetic.Lengths(1, 20)
+            let name = "inversion"
+            let inputKind = InputKind.tokens(vocabulary: 2)
+            let targetKind = TargetKind.answers(vocabulary: 2)
+            var settings: String { "inversion 1, \(lengths)" }
+
+            func positions(_ form: Int) -> Int { form }
+            func write(_ form: Int, key: RandomKey, to sequence: inout Synthetic.Writer) {
+                for i in 0..<form {
+                    let bit = key.integer(i, below: 2)
+                    sequence.setInput(i, token: bit)
+                    sequence.setTarget(i, token: 1 - bit)
+                }
+            }
+        }
+        @Test func aTaskOfTheUser() throws {
+            let task = Inversion()
+            #expect(task.contextLength == 20 && task.evaluationLength == 20 && task.trainingLengths == 1...20)
+            #expect(task.evaluationBatches(size: 30).map(\.sequenceCount) == [30, 30, 30, 10])
+            for sequence in DataTests.sequences(task, steps: 20) {
+                #expect(zip(sequence.inputs, sequence.targets).allSatisfy { $0[0] + $1[0] == 1 })
+            }
+            // The page has the same code.
+            let file = URL(fileURLWithPath: #filePath)
+            let root = file.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            func lines(_ url: URL) throws -> [String] {
+                try String(contentsOf: url, encoding: .utf8).split(separator: "\n").map {
+                    $0.trimmingCharacters(in: .whitespaces)
+                }
+            }
+            let page = try lines(root.appendingPathComponent("Documentation/Tasks.md")), own = try lines(file)
+            let start = try #require(page.firstIndex { $0.hasPrefix("struct Inversion") })
+            let first = try #require(own.firstIndex(of: page[start]))
+            let end = try #require(page[start...].firstIndex(of: "```"))
+            #expect(Array(page[start..<end]) == Array(own[first..<first + end - start]))
+        }
+
+        /// A picture has a row per channel and dots where nothing counts.
+        @Test func pictures() {
+            let batch = Batch(
+                inputs: Tensor([1, 0, 0, 0.333, 0, -12] as [Float], [1, 3, 2]), targets: Tensor([0, 7, 10] as [Int32], [1, 3]),
+                mask: Tensor([0, 1, 1] as [Float], [1, 3]))
+            #expect(
+                SequencePicture(batch).description == """
+                    position  0    1    2
+                    input 0   1    .    .
+                    input 1   .    0.33 -12
+                    target    .    7    10
+                    mask      .    1    1
+                    """)
+            let image = Batch(
+                inputs: Tensor([5, 6, 7, 8] as [Int32], [2, 2]), and: [Tensor([1, 2] as [Int32], [2, 1])],
+                targets: Tensor([3, 4] as [Int32]))
+            #expect(
+                SequencePicture(image, index: 1).description == """
+                    position  0 1 2
+                    input 1   7 8
+                    input 2   2
+                    class     4
+                    """)
+        }
+
         /// The sequences and fingerprints of copy and recall are those of the first version of their generators.
         @Test func copyAndRecallAreUnchanged() throws {
             func digest(_ batches: some Sequence<Batch>) -> UInt64 {

@@ -28,7 +28,7 @@ extension Synthetic {
         /// - Throws: `DatasetError.invalid` with all issues.
         public init(lengths: Lengths = Lengths(100, 100)) throws(DatasetError) {
             var issues = Issues()
-            lengths.check(Self.validLengths, &issues)
+            issues.list += lengths.issues(in: Self.validLengths)
             try issues.throwIfAny(dataset: "adding")
             self.lengths = lengths
         }

@@ -38,7 +38,7 @@ extension Synthetic {
             var issues = Issues()
             issues.check("the number of bits", bits, 1...1024)
             issues.check("the number of vectors", vectors, 1...100)
-            lengths.check(Self.validLengths, &issues)
+            issues.list += lengths.issues(in: Self.validLengths)
             let largest = max(lengths.maximum, lengths.evaluationLengths.max() ?? 0)
             if issues.list.isEmpty, largest > Self.itemCount(bits, vectors) {
                 issues.list.append(

@@ -50,8 +50,9 @@ public struct CopyTask: SyntheticTask {
     ) throws(DatasetError) {
         var issues = Synthetic.Issues()
         issues.check("the number of bits", bits, 1...1024)
-        Synthetic.Lengths(minimumLength, maximumLength, evaluation: evaluationLengths, evaluationCount: evaluationCount)
-            .check(1...100_000, &issues)
+        let all = Synthetic.Lengths(
+            minimumLength, maximumLength, evaluation: evaluationLengths, evaluationCount: evaluationCount)
+        issues.list += all.issues(in: 1...100_000)
         try issues.throwIfAny(dataset: "copy")
         self.bits = bits
         self.lengths = minimumLength...maximumLength

@@ -42,7 +42,7 @@ extension Synthetic {
             var issues = Issues()
             issues.check("the number of types", types, 1...1000)
             issues.check("the depth", depth, 1...500_000)
-            lengths.check(Self.validLengths, &issues)
+            issues.list += lengths.issues(in: Self.validLengths)
             try issues.throwIfAny(dataset: "dyck")
             (self.types, self.depth, self.lengths) = (types, depth, lengths)
         }

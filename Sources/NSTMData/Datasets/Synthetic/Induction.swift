@@ -30,7 +30,7 @@ extension Synthetic {
         public init(vocabulary: Int = 16, lengths: Lengths = Lengths(256, 256)) throws(DatasetError) {
             var issues = Issues()
             issues.check("the vocabulary", vocabulary, 3...1_000_000)
-            lengths.check(Self.validLengths, &issues)
+            issues.list += lengths.issues(in: Self.validLengths)
             try issues.throwIfAny(dataset: "induction")
             (self.vocabulary, self.lengths) = (vocabulary, lengths)
         }

@@ -38,7 +38,7 @@ extension Synthetic {
         public init(context: Int = 5, lengths: Lengths = Lengths(200, 200)) throws(DatasetError) {
             var issues = Issues()
             issues.check("the context", context, 1...16)
-            lengths.check(Self.validLengths, &issues)
+            issues.list += lengths.issues(in: Self.validLengths)
             let smallest = min(lengths.minimum, lengths.evaluationLengths.min() ?? .max)
             if issues.list.isEmpty, smallest <= context {
                 issues.list.append("the length \(smallest) is not above the context \(context)")

@@ -25,7 +25,7 @@ extension Synthetic {
         /// - Throws: `DatasetError.invalid` with all issues.
         public init(lengths: Lengths = Lengths(1, 40)) throws(DatasetError) {
             var issues = Issues()
-            lengths.check(Self.validLengths, &issues)
+            issues.list += lengths.issues(in: Self.validLengths)
             try issues.throwIfAny(dataset: "parity")
             self.lengths = lengths
         }

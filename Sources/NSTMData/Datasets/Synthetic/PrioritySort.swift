@@ -39,7 +39,7 @@ extension Synthetic {
             var issues = Issues()
             issues.check("the number of bits", bits, 1...1024)
             if !(share > 0 && share <= 1) { issues.list.append("the share is \(share), needs a number above 0, at most 1") }
-            lengths.check(Self.validLengths, &issues)
+            issues.list += lengths.issues(in: Self.validLengths)
             try issues.throwIfAny(dataset: "priority-sort")
             (self.bits, self.share, self.lengths) = (bits, share, lengths)
         }

@@ -61,7 +61,7 @@ extension Synthetic {
             let evaluationRepeats = evaluationRepeats ?? evaluationLengths.map { _ in maximumRepeats }
             var issues = Issues()
             issues.check("the number of bits", bits, 1...1024)
-            lengths.check(1...10_000, &issues)
+            issues.list += lengths.issues(in: 1...10_000)
             issues.check("the minimum number of repeats", minimumRepeats, 1...1000)
             issues.check("the maximum number of repeats", maximumRepeats, 1...1000)
             // The maximum, which is the default, has been checked.

@@ -32,7 +32,7 @@ extension Synthetic {
         public init(bits: Int = 8, lengths: Lengths = Lengths(1, 20)) throws(DatasetError) {
             var issues = Issues()
             issues.check("the number of bits", bits, 1...1024)
-            lengths.check(Self.validLengths, &issues)
+            issues.list += lengths.issues(in: Self.validLengths)
             try issues.throwIfAny(dataset: "reverse")
             (self.bits, self.lengths) = (bits, lengths)
         }

@@ -37,7 +37,7 @@ extension Synthetic {
             var issues = Issues()
             issues.check("the vocabulary", vocabulary, 3...1_000_000)
             issues.check("the number of tokens", tokens, 1...100_000)
-            lengths.check(Self.validLengths, &issues)
+            issues.list += lengths.issues(in: Self.validLengths)
             let smallest = min(lengths.minimum, lengths.evaluationLengths.min() ?? .max)
             if issues.list.isEmpty, smallest < tokens {
                 issues.list.append("the length \(smallest) is below the number of tokens \(tokens)")

@@ -31,7 +31,7 @@ extension Synthetic {
         public init(vocabulary: Int = 16, lengths: Lengths = Lengths(1, 20)) throws(DatasetError) {
             var issues = Issues()
             issues.check("the vocabulary", vocabulary, 3...1_000_000)
-            lengths.check(Self.validLengths, &issues)
+            issues.list += lengths.issues(in: Self.validLengths)
             try issues.throwIfAny(dataset: "sorting")
             (self.vocabulary, self.lengths) = (vocabulary, lengths)
         }

@@ -124,8 +124,10 @@ extension Synthetic {
 
         var training: ClosedRange<Int> { minimum...maximum }
         var text: String { "lengths \(minimum)...\(maximum), evaluation \(evaluationLengths) × \(evaluationCount)" }
+        /// All issues with the lengths, for the error of a task.
         /// - Parameter range: valid lengths.
-        func check(_ range: ClosedRange<Int>, _ issues: inout Issues) {
+        public func issues(in range: ClosedRange<Int>) -> [String] {
+            var issues = Issues()
             issues.check("the minimum length", minimum, range)
             issues.check("the maximum length", maximum, range)
             issues.check("the number of evaluation sequences", evaluationCount, 1...1_000_000)
@@ -135,6 +137,7 @@ extension Synthetic {
             if minimum > maximum {
                 issues.list.append("the minimum length \(minimum) is above the maximum length \(maximum)")
             }
+            return issues.list
         }
     }
 
