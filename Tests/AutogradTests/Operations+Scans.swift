@@ -48,22 +48,6 @@ extension Operation {
         let sequence = sizes.map { [$0.0, $0.1, $0.2] }, row = sizes.map { [$0.0, $0.2] }, channels = sizes.map { [$0.2] }
         func shapes(_ all: [[Int]]...) -> [[[Int]]] { sizes.indices.map { i in all.map { $0[i] } } }
         @Sendable func complex(_ x: [Variable], _ i: Int) -> ComplexVariable { ComplexVariable(real: x[i], imaginary: x[i + 1]) }
-        // Moves of the write head, of the read head, and both heads: with all states, and with some stepped over.
-        let heads: [[[Int]]] = [(2, 3, 4), (1, 1, 1), (2, 0, 3), (0, 2, 3), (1, 6, 5)].map { b, t, states in
-            [[b, t, 2], [b, t, 5], [b, 2, states + 1]]
-        }
-        let orders: [[[Int32]]?] = [nil, [[0, 1, 3]], [[0, 1, 3], [0]]]
-        let pointers: [Operation] = orders.map { order in
-            let fitting = heads.filter { s in
-                guard let order else { return true }
-                return s[2][2] > 3 && (order.count == 1 || order.count == s[2][0])
-            }
-            return .init("pointerScan, positions \(order?.description ?? "all")", fitting) {
-                let scan = $1[0].softmax().pointerScan(readMoves: $1[1].softmax(), heads: $1[2], order: order)
-                return everything(scan.writes, scan.reads)
-            }
-        }
-
         let diagonal: [Operation] = [
             .init("diagonalScan", shapes(sequence, sequence, row)) {
                 let s = $1[0].diagonalScan(decay: $1[1], state: $1[2])
@@ -121,6 +105,57 @@ extension Operation {
                 return everything(s.output, s.state)
             },
         ]
-        return matrix + pointers + diagonal + selective
+        return matrix + pointers + keyMemory + diagonal + selective
+    }()
+
+    private static let pointers: [Operation] = {
+        // Moves of a write head and of a read head, both heads at the start, and the match: with all states, and with some stepped
+        // over.
+        let shapes: [[[Int]]] = [(2, 3, 4), (1, 1, 1), (2, 0, 3), (0, 2, 3), (1, 6, 5)].map { b, t, states in
+            [[b, t, 4], [b, t, 7], [b, states + 1], [b, states + 1], [b, t, states]]
+        }
+        let orders: [[[Int32]]?] = [nil, [[0, 1, 3]], [[0, 1, 3], [0]]]
+        let sets: [[Tensor.PointerMove]] = [
+            [.stay, .forward, .back, .home, .follow], [.find, .cycle, .home, .follow, .back, .forward, .stay], [.cycle, .stay],
+            [.find, .forward],
+        ]
+        var all: [Operation] = []
+        for order in orders {
+            let fitting = shapes.filter { s in
+                guard let order else { return true }
+                return s[2][1] > 3 && (order.count == 1 || order.count == s[2][0])
+            }
+            for moves in sets {
+                let isTargeted = moves.contains(.follow) || moves.contains(.cycle), finds = moves.contains(.find)
+                let name = "pointerScan, \(moves.map(\.rawValue)), positions \(order?.description ?? "all")"
+                all.append(
+                    Operation(name, fitting) { _, x in
+                        let a: Variable = x[0].softmax(), e: Variable = x[1].slice(axis: 2, 0..<moves.count).softmax()
+                        let w = a.pointerScan([.stay, .forward, .back, .home], start: x[2].softmax(), order: order)
+                        let match: Variable? = finds ? x[4].softmax() : nil
+                        let r = e.pointerScan(
+                            moves, start: x[3].softmax(), target: isTargeted ? w : nil, match: match, order: order)
+                        return everything(w, r)
+                    })
+            }
+        }
+        return all
+    }()
+    private static let keyMemory: [Operation] = {
+        // Queries, keys, write weights and start, for fewer tokens than a chunk and for several chunks.
+        let shapes: [[[Int]]] = [(2, 3, 2, 4, 3), (1, 1, 1, 1, 1), (2, 0, 1, 3, 2), (0, 2, 1, 3, 2), (1, 35, 2, 3, 2)].map {
+            b, t, h, d, n in [[b, t, h, d], [b, t, d], [b, t, n], [b, d, n]]
+        }
+        @Sendable func scan(_ x: [Variable]) -> (scores: Variable, end: Variable) {
+            x[0].keyMemoryScan(keys: x[1], write: x[2].sigmoid(), start: x[3])
+        }
+        return [
+            Operation("keyMemoryScan", shapes) { _, x in
+                let result = scan(x)
+                return everything(result.scores, result.end)
+            },
+            Operation("keyMemoryScan, scores", shapes) { _, x in scan(x).scores },
+            Operation("keyMemoryScan, last keys", shapes) { _, x in scan(x).end },
+        ]
     }()
 }

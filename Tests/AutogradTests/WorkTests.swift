@@ -48,15 +48,29 @@ import Testing
         #expect(work.forward.multiplyAdds == 2 * 100 * 8)
     }
 
-    // MARK: Pointers. Six products per position in use, twelve in the backward pass.
+    // MARK: Pointers. Products per position in use, forward and backward.
 
-    @Test(arguments: [nil, [[0, 2, 5]]] as [[[Int32]]?]) func pointers(_ order: [[Int32]]?) {
-        let work = count([random([2, 20, 2]), random([2, 20, 5]), random([2, 2, 7])]) {
-            let heads = $1[0].pointerScan(readMoves: $1[1], heads: $1[2], order: order)
-            return heads.writes + heads.reads
+    @Test(
+        arguments: [
+            ([.stay, .forward], 2, 4), ([.stay, .forward, .back, .home, .follow], 4, 8), (Tensor.PointerMove.allCases, 7, 16),
+            ([.cycle], 4, 10), ([.find, .forward], 3, 6),
+        ] as [([Tensor.PointerMove], Int, Int)], [nil, [[0, 2, 5]]] as [[[Int32]]?])
+    func pointers(_ set: ([Tensor.PointerMove], Int, Int), _ order: [[Int32]]?) {
+        let (moves, forward, backward) = set, isTargeted = moves.contains(.follow) || moves.contains(.cycle)
+        let work = count([random([2, 20, moves.count]), random([2, 7]), random([2, 20, 7]), random([2, 20, 6])]) {
+            $1[0].pointerScan(
+                moves, start: $1[1], target: isTargeted ? $1[2] : nil, match: moves.contains(.find) ? $1[3] : nil, order: order)
         }
         let positions = 2 * 20 * (order == nil ? 7 : 3)
-        #expect(work.forward.multiplyAdds == 6 * positions && work.backward.multiplyAdds == 12 * positions)
+        #expect(work.forward.multiplyAdds == forward * positions && work.backward.multiplyAdds == backward * positions)
+    }
+    /// Three queries and a write per key; backward the writes again but for the last of each chunk of 16, three products of each
+    /// key, and two for each query.
+    @Test func keyMemory() {
+        let work = count([random([2, 20, 3, 5]), random([2, 20, 5]), random([2, 20, 7]), random([2, 5, 7])]) {
+            $1[0].keyMemoryScan(keys: $1[1], write: $1[2], start: $1[3]).scores
+        }
+        #expect(work.forward.multiplyAdds == 2 * 20 * 4 * 35 && work.backward.multiplyAdds == 2 * (18 + 20 * 9) * 35)
     }
 
     // MARK: Convolutions

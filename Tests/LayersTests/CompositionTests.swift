@@ -24,6 +24,15 @@ import Testing
             .pointer(forwardBias: 2, gateBias: 1, moves: .soft),
             ["type": "pointer", "forward-bias": 2, "gate-bias": 1, "moves": "soft"]
         ),
+        (
+            .pointer(
+                writeMoves: [.forward, .home], readMoves: [.stay, .cycle, .find], heads: 2, findWidth: 5, findConvolution: 2,
+                annealing: PointerRouting.Annealing(start: 0.25, end: 0.5, temperature: 0.2)),
+            [
+                "type": "pointer", "write-moves": ["forward", "home"], "read-moves": ["stay", "cycle", "find"], "heads": 2,
+                "find-width": 5, "find-convolution": 2, "anneal": ["start": 0.25, "end": 0.5, "temperature": 0.2],
+            ]
+        ),
         (.roundRobin(strength: 0.5), ["type": "round-robin", "strength": 0.5]),
         (.all(strength: 0.5), ["type": "all", "strength": 0.5]),
     ]

@@ -155,38 +155,69 @@ CHECK(nstm_matrix_scan_chunk_backward, {
 })
 
 // MARK: Pointers
-/// n states after the rest position; all of them, or every second one.
+/// n states after the rest position; all of them, or every second one. Few moves and all.
 #define EACH_POINTER(...)                                                                                          \
-    for (int some_of_them = 0; some_of_them < 2; some_of_them++) {                                                 \
+    for (int i = 0; i < 6; i++) {                                                                                  \
         static const ptrdiff_t lengths[] = {0, 1, 2, 9};                                                           \
+        static const nstm_pointer_columns sets[] = {{0, 1, -1, -1, -1, -1, -1, 2},                                 \
+                                                    {0, 1, 2, 3, 4, -1, -1, 5},                                    \
+                                                    {6, 5, 4, 3, 2, 1, 0, 7}};                                     \
+        nstm_pointer_columns columns = sets[i / 2];                                                                \
+        int some_of_them = i & 1, targeted = i / 2 > 0, finds = i / 2 == 2;                                        \
         ptrdiff_t length = lengths[rows], positions = n + 1, count = some_of_them ? 1 + (n + 1) / 2 : positions;   \
         int32_t *order = some_of_them ? block(count, sizeof(int32_t)) : NULL;                                      \
-        for (ptrdiff_t i = 0; order && i < count; i++) order[i] = (int32_t)(i == 0 ? 0 : 2 * i - 1);               \
-        void *write = share(2 * length), *read = share(5 * length), *start = share(2 * positions);                    \
-        void *w = blank(length * positions), *r = blank(length * positions);                                             \
-        nstm_pointer_scan scan = {.write_moves = write, .read_moves = read, .start = start, .order = order,        \
-                                  .count = count, .length = length, .positions = positions};                          \
-        nstm_pointer_scan_forward(t, &scan, w, r);                                                                 \
+        for (ptrdiff_t j = 0; order && j < count; j++) order[j] = (int32_t)(j == 0 ? 0 : 2 * j - 1);               \
+        void *heads = blank(length * positions);                                                                   \
+        nstm_pointer_scan scan = {.moves = share(columns.count * length), .start = share(positions),               \
+                                  .target = targeted ? share(length * positions) : NULL,                           \
+                                  .match = finds ? share(length * n) : NULL, .order = order, .columns = columns,   \
+                                  .count = count, .length = length, .positions = positions};                       \
+        nstm_pointer_scan_forward(t, &scan, heads);                                                                \
         __VA_ARGS__;                                                                                               \
         release();                                                                                                 \
     }
-CHECK(nstm_pointer_scan_forward, {
+CHECK(nstm_pointer_scan_forward, { EACH_POINTER({ expect_numbers(heads, length, positions, positions); }) })
+CHECK(nstm_pointer_scan_backward, {
     EACH_POINTER({
-        expect_numbers(w, length, positions, positions);
-        expect_numbers(r, length, positions, positions);
+        void *d_moves = blank(columns.count * length), *d_start = blank(positions);
+        nstm_pointer_gradient to = {.moves = d_moves, .start = d_start, .target = targeted ? blank(length * positions) : NULL,
+                                    .match = finds ? blank(length * n) : NULL};
+        nstm_pointer_scan_backward(t, &scan, &to, heads, some(length * positions), blank(positions));
+        expect_numbers(d_moves, length, columns.count, columns.count);
+        expect_numbers(d_start, 1, positions, positions);
+        if (targeted) expect_numbers(to.target, length, positions, positions);
+        if (finds) expect_numbers(to.match, length, n, n);
     })
 })
-CHECK(nstm_pointer_scan_backward, {
-    for (int given = 0; given < 4; given++)
-        EACH_POINTER({
-            void *dw = given & 1 ? some(length * positions) : NULL, *dr = given & 2 ? some(length * positions) : NULL;
-            void *d_write = blank(2 * length), *d_read = blank(5 * length), *d_start = blank(2 * positions);
-            nstm_pointer_gradient to = {.write_moves = d_write, .read_moves = d_read, .start = d_start};
-            nstm_pointer_scan_backward(t, &scan, &to, w, r, dw, dr);
-            expect_numbers(d_write, length, 2, 2);
-            expect_numbers(d_read, length, 5, 5);
-            expect_numbers(d_start, 2, positions, positions);
-        })
+/// n states and keys of several widths, one head or two.
+#define EACH_KEY_MEMORY(...)                                                                                       \
+    static const ptrdiff_t widths[] = {1, 7, 16};                                                                  \
+    for (int i = 0; i < 6; i++) {                                                                                  \
+        ptrdiff_t d = widths[i / 2], heads = 1 + (i & 1), length = rows > 9 ? 9 : rows, stride = length * n + 3;   \
+        if (n * d > 20000) continue;                                                                               \
+        nstm_key_memory scan = {.q = some(length * heads * d), .k = some(length * d), .u = share(length * n),      \
+                                .length = length, .heads = heads, .d = d, .n = n, .score_stride = stride};         \
+        ptrdiff_t scores = (heads - 1) * stride + length * n;                                                      \
+        __VA_ARGS__;                                                                                               \
+        release();                                                                                                 \
+    }
+CHECK(nstm_key_memory_forward, {
+    EACH_KEY_MEMORY({
+        void *keys = some(d * n), *to = blank(scores);
+        nstm_key_memory_forward(t, &scan, keys, to);
+        expect_numbers(keys, d, n, n);
+        expect_numbers(to, 1, length * n, length * n);
+    })
+})
+CHECK(nstm_key_memory_backward, {
+    EACH_KEY_MEMORY({
+        nstm_key_memory_gradient to = {.q = blank(length * heads * d), .k = blank(length * d), .u = blank(length * n), .keys = some(d * n)};
+        nstm_key_memory_backward(t, &scan, &to, some(d * n), some(scores), blank(length * d * n));
+        expect_numbers(to.q, length, heads * d, heads * d);
+        expect_numbers(to.k, length, d, d);
+        expect_numbers(to.u, length, n, n);
+        expect_numbers(to.keys, d, n, n);
+    })
 })
 
 // MARK: Diagonal state

@@ -217,7 +217,17 @@ struct RandomConfiguration {
                 router["against"] = "states"
                 router["interval"] = .int(draw.int(1...9))
             }
-        case "pointer": router["moves"] = .string(draw.pick(["hard", "soft"]))
+        case "pointer":
+            router["moves"] = .string(draw.pick(["hard", "soft"]))
+            router["heads"] = .int(draw.int(1...2))
+            if draw.chance(0.5) { router["write-moves"] = draw.pick([["forward"], ["home", "stay", "forward", "back"]]) }
+            if draw.chance(0.5) {
+                router["read-moves"] = draw.pick([
+                    ["cycle", "home"], ["stay", "forward", "back", "home", "follow", "cycle", "find"], ["find"],
+                ])
+            }
+            if breaks && draw.chance(0.2) { router["find-width"] = 0 }
+            if draw.chance(0.3) { router["anneal"] = ["start": 0.5, "temperature": 0.2] }
         case "all", "round-robin": router["strength"] = .double(draw.pick([0, 0.3, 1]))
         default: break
         }

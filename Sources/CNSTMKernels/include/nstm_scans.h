@@ -124,31 +124,62 @@ void nstm_matrix_scan_chunk_backward(nstm_real t, const nstm_matrix_scan *scan, 
 
 // MARK: Pointers over states (PointerScan.c)
 
-/// Inputs of one sequence: a write head and a read head that are distributions over positions 0 ... N.
+/// Column of each move in the rows of a head, −1 for a move that the head does not have, and the number of columns.
+typedef struct {
+    ptrdiff_t stay, forward, back, home, follow, cycle, find, count;
+} nstm_pointer_columns;
+/// Inputs of one head of one sequence, a distribution over positions 0 ... N.
 ///
-/// Position 0 is "at rest", position n is state n. Each token moves the write head, then the read head:
+/// Position 0 is "at rest", position n is state n. Each token moves the head h:
 ///
-///     w ← a₀ w + a₁ S w;   r ← e₀ r + e₁ S r + e₂ S' r + e₃ (all at rest) + e₄ w
+///     h ← stay h + forward S h + back S' h + home (all at rest) + follow w + cycle C(w) h + find m
 ///
-/// S moves one position forward (what leaves the last is lost), S' one back (rest stays rest).
-/// - write_moves: a [length, 2], stay and forward. read_moves: e [length, 5], stay, forward, back, home, follow.
-/// - start [2, positions]: both heads before the first token.
+/// S moves one position forward (what leaves the last is lost), S' one back (rest stays rest). C(w) moves one position forward, but
+/// to the first state from the last one and to the extent that the next position is beyond the head w: Σ_{m<n} w_m for position n.
+/// - moves: shares [length, columns.count].
+/// - start [positions]: the head before the first token.
+/// - target: w after every token, [length, positions]; for follow and cycle, else null.
+/// - match: m over the states, [length, positions − 1]; for find, else null.
 /// - order: the `count` positions in use, ascending, the first of them 0; all others are skipped and get 0. Null: all, `count` =
 ///   `positions`.
 typedef struct {
-    const void *write_moves, *read_moves, *start;
+    const void *moves, *start;
+    const void *_Nullable target, *_Nullable match;
     const int32_t *_Nullable order;
+    nstm_pointer_columns columns;
     ptrdiff_t count, length, positions;
 } nstm_pointer_scan;
-/// Gradients of the moves and of the heads before the first token, all written.
+/// Gradients of the inputs, all written; target and match null if and only if the inputs are.
 typedef struct {
-    void *write_moves, *read_moves, *start;
+    void *moves, *start;
+    void *_Nullable target, *_Nullable match;
 } nstm_pointer_gradient;
-/// w, r [length, positions] ← the heads after every token.
-void nstm_pointer_scan_forward(nstm_real t, const nstm_pointer_scan *scan, void *w, void *r);
-/// The backward pass, given dw and dr of the heads after every token; null counts as 0.
-void nstm_pointer_scan_backward(nstm_real t, const nstm_pointer_scan *scan, const nstm_pointer_gradient *to, const void *w,
-                                const void *r, const void *_Nullable dw, const void *_Nullable dr);
+/// to [length, positions] ← the head after every token.
+void nstm_pointer_scan_forward(nstm_real t, const nstm_pointer_scan *scan, void *to);
+/// The backward pass, given the heads that the forward pass returned and their gradients d. scratch: `positions` elements.
+void nstm_pointer_scan_backward(nstm_real t, const nstm_pointer_scan *scan, const nstm_pointer_gradient *to, const void *heads,
+                                const void *d, void *scratch);
+
+/// Inputs of the key memory of one sequence: n states that hold moving averages of keys of d channels.
+///
+///     score of state i = Σ_j q_j K_ji, then K_ji ← K_ji + u_i (k_j − K_ji)
+///
+/// - q [length, heads, d], k [length, d], u [length, n].
+/// - score_stride: elements between the scores of two heads.
+typedef struct {
+    const void *q, *k, *u;
+    ptrdiff_t length, heads, d, n, score_stride;
+} nstm_key_memory;
+/// Gradients: q, k and u are written; keys: of those after the last token on entry, before the first on return.
+typedef struct {
+    void *q, *k, *u, *keys;
+} nstm_key_memory_gradient;
+/// scores [heads, length, n], a head every `score_stride` elements ← scores with the keys before each token; keys [d, n] is updated
+/// in place.
+void nstm_key_memory_forward(nstm_real t, const nstm_key_memory *scan, void *keys, void *scores);
+/// The backward pass, given the keys before the first token. scratch: `length` · d · n elements.
+void nstm_key_memory_backward(nstm_real t, const nstm_key_memory *scan, const nstm_key_memory_gradient *to, const void *start,
+                              const void *d_scores, void *scratch);
 
 // MARK: Diagonal state (DiagonalScan.c, SelectiveScan.c, WKVScan.c): family 3
 

@@ -8,6 +8,10 @@ public final class ForwardContext {
     public let mode: Mode
     public let tape: Tape
     let key: RandomKey
+    /// Progress of the training, from 0 at the first step to 1 at the last one; nil outside training and where it is unknown.
+    ///
+    /// Layers that anneal depend on it. It is a function of the step, so that a resumed run continues exactly.
+    public let progress: Double?
     /// Losses that layers add to the main loss (balance, sparsity …), already weighted.
     public internal(set) var auxiliaryLosses: [(name: String, value: Variable)] = []
     /// Weights of linear maps in bfloat16, used instead of the parameters; nil: the parameters.
@@ -23,9 +27,14 @@ public final class ForwardContext {
     ///   - recording: whether gradients will be requested; by default in training only.
     ///   - key: the step's random key; layers fold their path and purpose into it.
     ///   - weights: weights of linear maps in bfloat16; only for a pass that is not recorded.
-    public init(_ mode: Mode, key: RandomKey = RandomKey(0), recording: Bool? = nil, weights: BFloat16Weights? = nil) {
+    ///   - progress: progress of the training, 0 … 1; nil if it is unknown.
+    public init(
+        _ mode: Mode, key: RandomKey = RandomKey(0), recording: Bool? = nil, weights: BFloat16Weights? = nil,
+        progress: Double? = nil
+    ) {
         self.mode = mode
         self.key = key
+        self.progress = progress
         self.weights = weights
         tape = Tape(recording: recording ?? (mode == .train))
         if weights != nil, tape.isRecording {

@@ -92,6 +92,7 @@ private struct Recomputation {
 
     private let mode: ForwardContext.Mode
     private let key: RandomKey
+    private let progress: Double?
     private let path: String
     private let checksFinite: Bool
     private let observer: (any ForwardContext.Observer)?
@@ -107,6 +108,7 @@ private struct Recomputation {
         }
         mode = context.mode
         key = context.key
+        progress = context.progress
         path = context.path
         checksFinite = context.tape.checksFinite
         observer = context.observer
@@ -130,7 +132,7 @@ private struct Recomputation {
     }
 
     func run(again: Bool) -> Pass {
-        let context = ForwardContext(mode, key: key, recording: true), tape = context.tape
+        let context = ForwardContext(mode, key: key, recording: true, progress: progress), tape = context.tape
         tape.path = path
         tape.checksFinite = checksFinite
         context.observer = observer

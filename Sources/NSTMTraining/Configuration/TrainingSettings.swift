@@ -45,6 +45,9 @@ public struct TrainingSettings: Sendable {
 
     public init() {}
 
+    /// Progress of the training at a step, counted from 0: 0 at the first and 1 at the last one (`ForwardContext.progress`).
+    func progress(at step: Int) -> Double { min(1, Double(step) / Double(max(1, steps - 1))) }
+
     /// Reads `steps`, `batch`, `optimizer`, `schedule`, `clip`, `curriculum`, `matmul-precision`, `evaluation`, `checkpoint`,
     /// `target`, `early-stopping` and `time-limit`.
     public init(_ config: ConfigurationReader, _ registries: Registries) {

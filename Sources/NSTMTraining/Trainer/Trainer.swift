@@ -226,7 +226,7 @@ public final class Trainer {
     /// - Returns: loss, gradient norm, and number of positions that were read, for the speed.
     private func trainStep() throws -> (loss: Double, norm: Double, positions: Int) {
         let batch = settings.trainingBatch(of: dataset, step: step, size: settings.batch, key: key)
-        let context = ForwardContext(.train, key: key.fold("forward").fold(step))
+        let context = ForwardContext(.train, key: key.fold("forward").fold(step), progress: settings.progress(at: step))
         context.tape.checksFinite = checksFinite
         context.observer = lifecycle
         let task = model.loss(batch, dataset.targetKind, context)
