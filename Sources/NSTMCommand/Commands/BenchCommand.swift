@@ -137,19 +137,7 @@ struct BenchCommand: ParsableCommand {
 
     /// Commit of the repository in the current folder, with `+` if files were changed; nil outside of a repository.
     private static var commit: String? {
-        func git(_ arguments: [String]) -> String? {
-            let process = Process(), pipe = Pipe()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            process.arguments = ["git"] + arguments
-            process.standardOutput = pipe
-            process.standardError = FileHandle.nullDevice
-            guard (try? process.run()) != nil else { return nil }
-            let bytes = pipe.fileHandleForReading.readDataToEndOfFile()
-            process.waitUntilExit()
-            guard process.terminationStatus == 0 else { return nil }
-            return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-        }
-        guard let commit = git(["rev-parse", "--short", "HEAD"]) else { return nil }
-        return commit + (git(["status", "--porcelain", "--untracked-files=no"]) == "" ? "" : "+")
+        guard let commit = Provenance.git(["rev-parse", "--short", "HEAD"]) else { return nil }
+        return commit + (Provenance.git(["status", "--porcelain", "--untracked-files=no"]) == "" ? "" : "+")
     }
 }

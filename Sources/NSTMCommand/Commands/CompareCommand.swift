@@ -17,65 +17,61 @@ struct CompareCommand: WritesFiles {
                   \(NSTMCommand.program) compare Configurations/compare-recall.yaml --set budget.steps=50 --output runs/trial
                 """)
     }
+    @Argument(help: "A plan (YAML).", transform: path) var plan: String
     @OptionGroup var options: SeriesOptions
 
-    func run() throws {
-        let (plan, folder) = try options.open()
-        let comparison = Comparison(
-            try ComparisonPlan(plan, registries: NSTMCommand.registries), in: folder, registries: NSTMCommand.registries,
-            datasets: DatasetFolder(options.data))
-        comparison.command = SeriesOptions.command
-        let reporter = SeriesReporter(quiet: options.quiet)
-        comparison.onEvent = { reporter($0) }
-        comparison.shouldStop = { Interrupt.isRequested }
-        Interrupt.install()
-        let isDone = try comparison.run(resume: options.resume)
-        try options.conclude(folder, isDone: isDone, reporter)
-    }
+    func run() throws { try options.run(Comparison.self, plan) }
 }
 
 /// The options of the commands that train several models.
 struct SeriesOptions: ParsableArguments {
-    @Argument(help: "A plan (YAML).", transform: path) var plan: String
-    @Option(help: ArgumentHelp("Changes a value of the plan; may be repeated.", valueName: "key.path=value"))
+    @Option(help: ArgumentHelp("Changes a value of the file; may be repeated.", valueName: "key.path=value"))
     var set: [String] = []
     @Option(help: dataHelp, transform: path)
     var data: String?
-    @Option(help: ArgumentHelp("Output folder (default: runs/<name of the plan>).", valueName: "folder"), transform: path)
+    @Option(help: ArgumentHelp("Output folder (default: runs/ and the name of the file).", valueName: "folder"), transform: path)
     var output: String?
     @Flag(help: "Continues the series in the output folder.") var resume = false
     @Flag(help: "Prints warnings and errors only.") var quiet = false
 
-    /// The plan with the values of `--set`, and the output folder.
-    func open() throws -> (plan: ConfigurationValue, folder: URL) {
-        let file = fileURL(plan)
-        var value = try ConfigurationValue(yamlFile: file)
-        try value.apply(overrides: set)
-        let name = file.deletingPathExtension().lastPathComponent
-        return (value, output.map(fileURL) ?? fileURL("runs").appendingPathComponent(name))
-    }
-    /// The command line of this process, for a report.
-    static var command: String {
-        ([NSTMCommand.program] + CommandLine.arguments.dropFirst()).map { word in
-            word.contains { " '\"\\$*[]{}".contains($0) } ? "\"\(word)\"" : word
-        }.joined(separator: " ")
-    }
-    /// Prints the table.
+    /// Runs a study of the plan in a file, with the values of `--set`.
     /// - Throws: `ExitCode` if the series was interrupted or runs failed.
-    func conclude(_ folder: URL, isDone: Bool, _ reporter: SeriesReporter) throws {
-        let table = folder.appendingPathComponent("table.md")
-        guard isDone else {
+    func run<Study: SeriesStudy>(_ type: Study.Type, _ path: String) throws {
+        let file = fileURL(path)
+        var plan = try ConfigurationValue(yamlFile: file)
+        try plan.apply(overrides: set)
+        try run(type, plan, name: file.deletingPathExtension().lastPathComponent)
+    }
+    /// Runs a study of a plan.
+    /// - Parameter name: name of its folder in `runs`, unless `--output` is given.
+    /// - Throws: `ExitCode` if the series was interrupted or runs failed.
+    func run<Study: SeriesStudy>(_: Study.Type, _ plan: ConfigurationValue, name: String) throws {
+        let folder = output.map(fileURL) ?? fileURL("runs").appendingPathComponent(name), registries = NSTMCommand.registries
+        let study = Study(
+            try Study.Plan(plan, registries: registries), in: folder, registries: registries, datasets: DatasetFolder(data))
+        study.session.command = SeriesOptions.command
+        let reporter = SeriesReporter(quiet: quiet)
+        study.onEvent = { reporter($0) }
+        study.shouldStop = { Interrupt.isRequested }
+        Interrupt.install()
+        guard try study.run(resume: resume) else {
             NSTMCommand.printError("stopped and saved; resume with the same command and --resume")
             throw ExitCode(128 + (Interrupt.signal ?? SIGINT))
         }
         if !quiet {
-            if let text = try? String(contentsOf: table, encoding: .utf8) { NSTMCommand.printLine("\n" + text) }
+            NSTMCommand.printLine("\n" + study.session.report)
             NSTMCommand.printLine("written to \(folder.shortPath)")
         }
         if reporter.failed > 0 {
             NSTMCommand.printError("\(reporter.failed) of \(reporter.count) runs failed; --resume repeats them")
             throw ExitCode.failure
         }
+    }
+    /// The command line of this process, for a report.
+    static var command: String {
+        ([NSTMCommand.program] + CommandLine.arguments.dropFirst()).map { word in
+            word.contains { " '\"\\$*[]{}".contains($0) } ? "\"\(word)\"" : word
+        }.joined(separator: " ")
     }
 }
 
@@ -101,8 +97,8 @@ final class SeriesReporter {
         case .ended(let run, let record):
             reporter.close()
             if let error = record.error {
-                failed += 1
-                NSTMCommand.printError("\(run.title) failed: \(error)")
+                if record.ending == .failed { failed += 1 }
+                NSTMCommand.printError("\(run.title) \(record.ending.rawValue): \(error)")
             } else {
                 say(
                     "\(run.title): \(record.ending.rawValue) after step \(record.step), \(ProgressReporter.duration(record.seconds))"

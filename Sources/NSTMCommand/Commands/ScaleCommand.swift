@@ -14,19 +14,8 @@ struct ScaleCommand: WritesFiles {
                   \(NSTMCommand.program) scale Configurations/scale-tinyshakespeare.yaml
                 """)
     }
+    @Argument(help: "A plan (YAML).", transform: path) var plan: String
     @OptionGroup var options: SeriesOptions
 
-    func run() throws {
-        let (plan, folder) = try options.open()
-        let study = ScalingStudy(
-            try ScalingPlan(plan, registries: NSTMCommand.registries), in: folder, registries: NSTMCommand.registries,
-            datasets: DatasetFolder(options.data))
-        study.command = SeriesOptions.command
-        let reporter = SeriesReporter(quiet: options.quiet)
-        study.onEvent = { reporter($0) }
-        study.shouldStop = { Interrupt.isRequested }
-        Interrupt.install()
-        let isDone = try study.run(resume: options.resume)
-        try options.conclude(folder, isDone: isDone, reporter)
-    }
+    func run() throws { try options.run(ScalingStudy.self, plan) }
 }

@@ -49,21 +49,17 @@ package struct BenchmarkReport: Sendable {
     package var csv: String {
         func n(_ x: Int?) -> String { x.map { "\($0)" } ?? "" }
         func n(_ x: Double?) -> String { x.map { String(format: "%.6g", $0) } ?? "" }
-        let head =
-            "model,length,parameters,multiply-adds,elements,bytes-moved,training-tokens-per-second,"
-            + "streamed-tokens-per-second,peak-bytes,state-bytes,notes\n"
-        return head
-            + cells.map { c in
-                let fields = [
-                    c.model, n(c.length), n(c.parameters), n(c.multiplyAdds), n(c.elements), n(c.bytesMoved), n(c.trainingTokens),
-                    n(c.streamedTokens), n(c.peakBytes), n(c.stateBytes), c.notes.joined(separator: "; "),
-                ]
-                return fields.map(BenchmarkReport.quoted).joined(separator: ",") + "\n"
-            }.joined()
-    }
-    static func quoted(_ field: String) -> String {
-        guard field.contains(where: { ",\"\n\r".contains($0) }) else { return field }
-        return "\"" + field.replacingOccurrences(of: "\"", with: "\"\"") + "\""
+        let header = [
+            "model", "length", "parameters", "multiply-adds", "elements", "bytes-moved", "training-tokens-per-second",
+            "streamed-tokens-per-second", "peak-bytes", "state-bytes", "notes",
+        ]
+        let rows = cells.map { c in
+            [
+                c.model, n(c.length), n(c.parameters), n(c.multiplyAdds), n(c.elements), n(c.bytesMoved), n(c.trainingTokens),
+                n(c.streamedTokens), n(c.peakBytes), n(c.stateBytes), c.notes.joined(separator: "; "),
+            ]
+        }
+        return CSV.table(header, rows)
     }
 
     /// The measurements as a Markdown table, followed by notes and crossovers.

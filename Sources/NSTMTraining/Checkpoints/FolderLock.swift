@@ -10,8 +10,8 @@ package final class FolderLock: @unchecked Sendable {
     /// A warning if the file system does not support locks, so that the folder is not locked; nil otherwise.
     package let warning: String?
     private let folder: URL
-    /// Whether `init` created the folder, so that `release` removes it if it is empty.
-    private let madeFolder: Bool
+    /// The folders that `init` created, innermost first; `release` removes those that are empty.
+    private let madeFolders: [URL]
     private let folderIdentity: FileIdentity?
     private var descriptor: Int32
 
@@ -23,7 +23,9 @@ package final class FolderLock: @unchecked Sendable {
     ///   `TrainingError.folder` when it cannot be created or written.
     package init(_ folder: URL) throws {
         self.folder = folder
-        madeFolder = FileIdentity(folder.path) == nil
+        madeFolders = Array(
+            sequence(first: folder.standardizedFileURL) { $0.path == "/" ? nil : $0.deletingLastPathComponent() }
+                .prefix { FileIdentity($0.path) == nil })
         do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
             throw TrainingError.folder(path: folder.path, reason: "cannot be created: \(error.plainReason)")
         }
@@ -86,7 +88,8 @@ package final class FolderLock: @unchecked Sendable {
         if FileIdentity(descriptor: descriptor) == FileIdentity(file.path) { unlink(file.path) }
         close(descriptor)
         descriptor = -1
-        if madeFolder && isInPlace { rmdir(folder.path) }
+        guard isInPlace else { return }
+        for made in madeFolders { guard rmdir(made.path) == 0 else { break } }
     }
     deinit { release() }
 }

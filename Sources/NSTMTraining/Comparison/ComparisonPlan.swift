@@ -5,7 +5,7 @@ import NSTMModules
 /// A plan of a comparison: models, datasets, seeds and budget (`Documentation/Comparing.md`).
 ///
 /// All issues are found before any data is opened.
-package struct ComparisonPlan: Sendable {
+package struct ComparisonPlan: SeriesPlan {
     /// The budget that all runs have in common.
     package enum Budget: Sendable, Equatable {
         /// Training steps.
@@ -45,7 +45,7 @@ package struct ComparisonPlan: Sendable {
     /// The plan with all defaults.
     package let resolved: ConfigurationValue
     /// Keys with the location of a file, as `Experiment.fileKeys`.
-    let fileKeys: Set<String>
+    package let fileKeys: Set<String>
     let entries: [Entry]
 
     /// Reads a plan.
@@ -145,27 +145,15 @@ package struct ComparisonPlan: Sendable {
     private static func variants(
         _ sweep: ConfigurationValue?, _ path: String, _ issues: inout [ConfigurationError.Issue]
     ) -> [[(path: String, value: ConfigurationValue)]] {
-        guard let sweep else { return [[]] }
-        guard case .map(let map) = sweep else {
+        let lists = PlanParts.lists(sweep, path, &issues)
+        for (key, _) in lists where !key.hasPrefix("model.") && !key.hasPrefix("training.") || key == "training.steps" {
             issues.append(
-                ConfigurationError.Issue(path: path, kind: .wrongType, message: "expected a map, found \(sweep.summary)"))
-            return [[]]
+                ConfigurationError.Issue(
+                    path: path + "." + key, kind: .rule,
+                    message: "only keys under model and training, except training.steps, can be varied"))
         }
-        var result: [[(path: String, value: ConfigurationValue)]] = [[]]
-        for (key, values) in map.pairs {
-            guard case .list(let list) = values, !list.isEmpty else {
-                issues.append(
-                    ConfigurationError.Issue(path: path + "." + key, kind: .wrongType, message: "expected a list of values"))
-                continue
-            }
-            if !key.hasPrefix("model.") && !key.hasPrefix("training.") || key == "training.steps" {
-                issues.append(
-                    ConfigurationError.Issue(
-                        path: path + "." + key, kind: .rule,
-                        message: "only keys under model and training, except training.steps, can be varied"))
-            }
-            result = result.flatMap { before in list.map { before + [(key, $0)] } }
+        return PlanParts.combinations(lists.map(\.values.count)).map { indices in
+            zip(lists, indices).map { ($0.key, $0.values[$1]) }
         }
-        return result
     }
 }

@@ -28,6 +28,12 @@ struct Sample {
     init(_ values: [Double]) { self.values = values }
     /// Mean; NaN without values.
     var mean: Double { values.reduce(0, +) / Double(values.count) }
+    /// Median, the mean of the two middle values of an even number; nil without values.
+    var median: Double? {
+        guard !values.isEmpty else { return nil }
+        let sorted = values.sorted(), middle = sorted.count / 2
+        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+    }
     /// Sample standard deviation (divided by n − 1); nil for fewer than two values.
     var standardDeviation: Double? {
         guard values.count > 1 else { return nil }
@@ -52,11 +58,15 @@ struct ComparisonReport {
         provenance = Provenance(command: command)
     }
 
-    func write(to folder: SeriesFolder) throws {
+    /// Writes the files of the report.
+    /// - Returns: the table as Markdown.
+    func write(to folder: SeriesFolder) throws -> String {
         let curves = LearningCurves(plan, rows).charts
         for (name, chart) in curves { try folder.write(chart.svg(), to: name) }
-        try folder.write(markdown(curves.map(\.name)), to: "table.md")
+        let table = markdown(curves.map(\.name))
+        try folder.write(table, to: "table.md")
         try folder.write(results.json() + "\n", to: "results.json")
+        return table
     }
 
     // MARK: Table

@@ -19,17 +19,18 @@ package struct SizedModel: Sendable {
 
 extension ComparisonPlan {
     /// All models on all datasets with their final sizes, in the order of the plan.
+    /// - Parameter open: opens the dataset of an experiment; nil to open each once.
     /// - Throws: `DatasetError`, and `ConfigurationError` with every model that cannot have the target number of parameters.
     package func sizedModels(
-        registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder()
+        registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder(),
+        open: ((Experiment) throws -> OpenedDataset)? = nil
     ) throws -> [SizedModel] {
         var issues: [ConfigurationError.Issue] = [], result: [SizedModel] = []
-        var opened: [String: OpenedDataset] = [:]
+        let opened = OpenedDatasets()
         for entry in entries {
             var config = entry.configuration
             let experiment = try Experiment(config, registries: registries, folder: datasets)
-            let data = try opened[entry.dataset] ?? experiment.openDataset()
-            opened[entry.dataset] = data
+            let data = try open?(experiment) ?? opened.open(experiment)
             func size(_ config: ConfigurationValue) throws -> Int {
                 let experiment = try Experiment(config, registries: registries, folder: datasets), dataset = data.dataset
                 let outline = try experiment.outline(input: dataset.inputKind, target: dataset.targetKind)

@@ -78,12 +78,20 @@ public struct Experiment {
         return modelConfiguration.make(parameters, input, output)
     }
 
+    /// The outline of the model, after all checks that training on a dataset requires.
+    /// - Throws: as `trainer(_:folder:)`.
+    func outline(trainableOn dataset: any Dataset) throws -> SequenceModel {
+        try settings.check(on: dataset)
+        let outline = try outline(input: dataset.inputKind, target: dataset.targetKind)
+        try outline.check(takes: dataset)
+        try MemoryNeed(outline).check(training: settings, on: dataset)
+        return outline
+    }
     /// A trainer for a dataset that was opened with this experiment, at step 0.
-    /// - Throws: as `model(for:)`, and `MemoryError` when there is no memory for a step of training.
+    /// - Throws: as `model(for:)`, `TrainingError.noSuchMetric`, `TrainingError.noLengths`, and `MemoryError` when there is no memory for a step of
+    ///   training.
     public func trainer(_ opened: OpenedDataset, folder: URL? = nil) throws -> Trainer {
-        let outline = try outline(input: opened.dataset.inputKind, target: opened.dataset.targetKind)
-        try outline.check(takes: opened.dataset)
-        try MemoryNeed(outline).check(training: settings, on: opened.dataset)
+        _ = try outline(trainableOn: opened.dataset)
         let trainer = Trainer(
             model: try model(for: opened.dataset), dataset: opened.dataset, settings: settings, seed: seed, folder: folder)
         trainer.configuration = resolved

@@ -68,7 +68,7 @@ package struct RobustnessReport {
             return [result.model, result.run, result.noise?.kind.rawValue ?? "none", strength]
                 + names.map { name in result.metrics[name].map { String(format: "%.8g", $0) } ?? "" }
         }
-        return ([head] + lines).map { $0.map(BenchmarkReport.quoted).joined(separator: ",") + "\n" }.joined()
+        return CSV.table(head, lines)
     }
 
     /// The results as Markdown tables with links to the charts.

@@ -5,7 +5,7 @@ import NSTMModules
 /// A plan of a scaling study: models of several sizes and amounts of data (`Documentation/Comparing.md`).
 ///
 /// All issues are found before any data is opened.
-package struct ScalingPlan: Sendable {
+package struct ScalingPlan: SeriesPlan {
     /// A model of one size.
     struct Entry: Sendable {
         let model: String
@@ -27,7 +27,7 @@ package struct ScalingPlan: Sendable {
     /// The plan with all defaults.
     package let resolved: ConfigurationValue
     /// Keys with the location of a file, as `Experiment.fileKeys`.
-    let fileKeys: Set<String>
+    package let fileKeys: Set<String>
     let entries: [Entry]
     /// Names of the models, in order.
     let models: [String]

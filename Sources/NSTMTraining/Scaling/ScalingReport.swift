@@ -82,10 +82,14 @@ package struct ScalingReport {
         return chosen.sorted { $0.0 < $1.0 }.flatMap { x, cell in cell.losses.map { (x, $0) } }
     }
 
-    func write(to folder: SeriesFolder) throws {
+    /// Writes the files of the report.
+    /// - Returns: the table as Markdown.
+    func write(to folder: SeriesFolder) throws -> String {
         for axis in Axis.allCases { try folder.write(chart(axis).svg(), to: "loss-\(axis.rawValue).svg") }
-        try folder.write(markdown(), to: "table.md")
+        let table = markdown()
+        try folder.write(table, to: "table.md")
         try folder.write(results.json() + "\n", to: "results.json")
+        return table
     }
 
     // MARK: Markdown

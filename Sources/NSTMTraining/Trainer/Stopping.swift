@@ -1,4 +1,5 @@
 import NSTMConfiguration
+import NSTMData
 import NSTMModules
 
 extension TrainingSettings {
@@ -13,7 +14,10 @@ extension TrainingSettings {
         }
         /// A metric that was not measured, or is not a number, reaches nothing.
         public func isReached(by metrics: Metrics) -> Bool {
-            guard let value = metrics[metric] else { return false }
+            metrics[metric].map(isReached(by:)) ?? false
+        }
+        /// Whether a value of the metric reaches the bound.
+        package func isReached(by value: Double) -> Bool {
             switch bound {
             case .atMost(let limit): return value <= limit
             case .atLeast(let limit): return value >= limit
@@ -86,13 +90,29 @@ extension TrainingSettings {
     }
 }
 
+extension TrainingSettings {
+    /// Checks that a dataset has the metrics of the stopping criteria, and lengths for a curriculum.
+    /// - Throws: `TrainingError.noSuchMetric`, `TrainingError.noLengths`.
+    func check(on dataset: any Dataset) throws(TrainingError) {
+        let known = Metrics.names(for: dataset.targetKind)
+        for metric in [target?.metric, earlyStopping?.metric].compactMap(\.self) where !known.contains(metric) {
+            throw TrainingError.noSuchMetric(metric, dataset: dataset.name, known: known)
+        }
+        if curriculum != nil, dataset.trainingLengths == nil { throw TrainingError.noLengths(dataset: dataset.name) }
+    }
+}
+
 extension Metrics {
     /// Reads the name of a metric; nil when the key is absent and has no default.
     static func name(_ key: String, in config: ConfigurationReader, default: String? = nil) -> String? {
         guard let name = config.optionalString(key) ?? `default` else { return nil }
+        check(name, key, in: config)
+        return name
+    }
+    /// Records an issue of a key if a name is not that of a metric.
+    static func check(_ name: String, _ key: String, in config: ConfigurationReader) {
         if !allNames.contains(name) {
             config.addIssue(key, "'\(name)' is not a metric; known metrics: \(allNames.joined(separator: ", "))")
         }
-        return name
     }
 }

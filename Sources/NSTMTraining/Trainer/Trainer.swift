@@ -103,11 +103,7 @@ public final class Trainer {
     /// - Throws: `TrainingError`, `CheckpointError`.
     @discardableResult
     public func run(until limit: Int? = nil) throws -> StopReason {
-        let known = Metrics.names(for: dataset.targetKind)
-        for metric in [settings.target?.metric, settings.earlyStopping?.metric].compactMap(\.self) where !known.contains(metric) {
-            throw TrainingError.noSuchMetric(metric, dataset: dataset.name, known: known)
-        }
-        if settings.curriculum != nil, dataset.trainingLengths == nil { throw TrainingError.noLengths(dataset: dataset.name) }
+        try settings.check(on: dataset)
         let given = lock
         defer {
             if given == nil { lock?.release() }

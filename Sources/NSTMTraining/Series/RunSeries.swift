@@ -11,31 +11,29 @@ import NSTMSystem
 /// A series that was stopped or killed continues with bit-identical results. Completed runs are not repeated, and a failed run
 /// does not stop the others.
 package final class RunSeries {
-    /// Folder of the series.
-    package let folder: URL
     /// All runs, in order.
     package let runs: [PlannedRun]
-    /// Called with every event.
-    package var onEvent: (SeriesEvent) -> Void = { _ in }
-    /// Called after every step; true saves a checkpoint and ends the series.
-    package var shouldStop: () -> Bool = { false }
-    private let registries: Registries
-    private let datasets: DatasetFolder
-    private var opened: [String: OpenedDataset] = [:]
+    private let session: SeriesSession
+    private let keepsDivergedRuns: Bool
+    /// Records by the id of their run; nil for a run that has none.
+    private var records: [String: RunRecord?] = [:]
 
-    package init(
-        _ runs: [PlannedRun], in folder: URL, registries: Registries = .standard, datasets: DatasetFolder = DatasetFolder()
-    ) {
+    /// - Parameter keepsDivergedRuns: whether a diverged run is a result, so that it is not repeated, rather than a failure.
+    init(_ runs: [PlannedRun], _ session: SeriesSession, keepsDivergedRuns: Bool) {
         self.runs = runs
-        self.folder = folder
-        self.registries = registries
-        self.datasets = datasets
+        self.session = session
+        self.keepsDivergedRuns = keepsDivergedRuns
     }
 
     /// The folder of a run.
-    package func url(of run: PlannedRun) -> URL { folder.appendingPathComponent(run.id) }
+    package func url(of run: PlannedRun) -> URL { session.folder.url.appendingPathComponent(run.id) }
     /// The record of a run; nil before it started.
-    package func record(_ run: PlannedRun) -> RunRecord? { RunRecord.read(in: url(of: run)) }
+    package func record(_ run: PlannedRun) -> RunRecord? {
+        if let known = records[run.id] { return known }
+        let found = RunRecord.read(in: url(of: run))
+        records[run.id] = .some(found)
+        return found
+    }
 
     /// Executes all runs except completed ones.
     ///
@@ -46,10 +44,10 @@ package final class RunSeries {
     package func run(report: () throws -> Void) throws -> Bool {
         try checkData()
         for (i, run) in runs.enumerated() where record(run)?.isOver != true {
-            if shouldStop() { return false }
-            onEvent(.began(run, number: i + 1, of: runs.count, secondsLeft: secondsLeft))
+            if session.shouldStop() { return false }
+            session.onEvent(.began(run, number: i + 1, of: runs.count, secondsLeft: secondsLeft))
             let record = try execute(run)
-            onEvent(.ended(run, record))
+            session.onEvent(.ended(run, record))
             if record.ending == .open { return false }
             try report()
         }
@@ -74,7 +72,7 @@ package final class RunSeries {
     private func checkData() throws {
         for run in runs {
             guard let saved = record(run)?.data else { continue }
-            let dataset = try open(try Experiment(run.configuration, registries: registries, folder: datasets)).dataset
+            let dataset = try session.open(try session.experiment(run.configuration)).dataset
             guard saved == dataset.fingerprint else {
                 throw SeriesError.otherData(
                     folder: url(of: run).path, dataset: dataset.name, saved: saved, found: dataset.fingerprint)
@@ -89,22 +87,22 @@ package final class RunSeries {
         record.error = nil
         record.ending = .open
         do {
-            let experiment = try Experiment(run.configuration, registries: registries, folder: datasets)
-            let data = try open(experiment), trainer = try experiment.trainer(data, folder: runURL)
+            let experiment = try session.experiment(run.configuration)
+            let data = try session.open(experiment), trainer = try experiment.trainer(data, folder: runURL)
             record.data = data.dataset.fingerprint
             record.parameters = trainer.model.parameters.trainableCount
             if let latest = try RunFolder(runURL).newest() {
-                if let warning = FoundCheckpoint.warning(latest.skipped) { onEvent(.training(.note(warning))) }
+                if let warning = FoundCheckpoint.warning(latest.skipped) { session.onEvent(.training(.note(warning))) }
                 try trainer.restore(CheckpointFile.read(latest.info.url))
             }
-            trainer.shouldStop = shouldStop
-            trainer.onEvent = { [self] event in
+            trainer.shouldStop = session.shouldStop
+            trainer.onEvent = { [session] event in
                 if case .saved = event {
                     // If the process is killed, the time since the last checkpoint is not counted, as the steps are lost as well.
                     record.seconds = before + Date().timeIntervalSince(start)
                     try? record.write(in: runURL)
                 }
-                onEvent(.training(event))
+                session.onEvent(.training(event))
             }
             record.ending = RunRecord.StopReason(try trainer.run())
             record.step = trainer.step
@@ -112,24 +110,20 @@ package final class RunSeries {
             let history = RunHistory(RunFolder(runURL).metrics)
             record.metrics = history.evaluations.last?.metrics ?? [:]
             record.tokensPerSecond = history.medianSpeed
+            record.targetStep = run.target.flatMap { history.step(reaching: $0) }
             if record.isOver { record.stateBytes = stateBytes(trainer.model, data.dataset) }
         } catch {
             record.ending = .failed
             record.error = error.plainReason
+            if keepsDivergedRuns, case TrainingError.nonFinite(let step, _, _, _, _) = error {
+                record.ending = .diverged
+                record.step = step - 1
+            }
         }
         record.seconds = before + Date().timeIntervalSince(start)
         try record.write(in: runURL)
+        records[run.id] = record
         return record
-    }
-
-    /// The dataset of an experiment, which is opened once for all runs with the same data.
-    private func open(_ experiment: Experiment) throws -> OpenedDataset {
-        let key = experiment.resolved[path: "data"]?.short ?? ""
-        if let known = opened[key] { return known }
-        let data = try experiment.openDataset()
-        if let warning = data.warning { onEvent(.training(.note("warning: \(warning)"))) }
-        opened[key] = data
-        return data
     }
     private func stateBytes(_ model: SequenceModel, _ dataset: any Dataset) -> Int {
         guard model.streamingLimitation == nil, let batch = dataset.evaluationBatches(size: 1, limit: 1).first else { return 0 }

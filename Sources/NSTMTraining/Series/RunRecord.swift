@@ -13,10 +13,15 @@ package struct PlannedRun: Sendable, Equatable {
     package let configuration: ConfigurationValue
     /// Identifier of the group; the runs of a group differ only in the seed.
     package let group: String
-    package init(id: String, title: String, group: String, configuration: ConfigurationValue) {
+    /// The target whose first step is recorded; nil without one.
+    package let target: TrainingSettings.Target?
+    package init(
+        id: String, title: String, group: String, configuration: ConfigurationValue, target: TrainingSettings.Target? = nil
+    ) {
         self.id = id
         self.title = title
         self.group = group
+        self.target = target
         self.configuration = configuration
     }
 }
@@ -31,6 +36,8 @@ package struct RunRecord: Codable, Sendable, Equatable {
         case targetReached = "target-reached"
         case noImprovement = "no-improvement"
         case timeLimit = "time-limit"
+        /// The loss or the gradient became non-finite, in a series in which that is a result.
+        case diverged
         /// Ended by an error.
         case failed
     }
@@ -52,11 +59,13 @@ package struct RunRecord: Codable, Sendable, Equatable {
     package var metrics: [String: Double] = [:]
     /// Training speed in positions per second: median over steps.
     package var tokensPerSecond = 0.0
+    /// Step of the first evaluation that reached the target of the run; nil if none did.
+    package var targetStep: Int?
     /// Wall time including evaluations and checkpoints, summed over all sessions, in seconds.
     package var seconds = 0.0
     package init() {}
 
-    /// Whether the run is complete, without an error.
+    /// Whether the run is complete, so that it is not repeated.
     package var isOver: Bool { ending != .open && ending != .failed }
 
     static func file(in folder: URL) -> URL { folder.appendingPathComponent("run.json") }
@@ -103,6 +112,10 @@ struct RunHistory {
             }
             if !metrics.isEmpty { evaluations.append((step, metrics)) }
         }
+    }
+    /// The step of the first evaluation that reached a target; nil if none did.
+    func step(reaching target: TrainingSettings.Target) -> Int? {
+        evaluations.first { $0.metrics[target.metric].map(target.isReached(by:)) ?? false }?.step
     }
     var medianSpeed: Double { speeds.sorted().dropFirst(speeds.count / 2).first ?? 0 }
 }

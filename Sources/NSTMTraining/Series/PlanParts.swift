@@ -2,7 +2,7 @@ import Foundation
 import NSTMConfiguration
 import NSTMModules
 
-/// Parts that the plans of comparisons and scaling studies have in common.
+/// Parts that the plans of comparisons, scaling studies and sweeps have in common.
 enum PlanParts {
     static func seeds(_ reader: ConfigurationReader) -> [Int] {
         let seeds = reader.ints("seeds", default: [1], in: 0...Int.max)
@@ -11,15 +11,42 @@ enum PlanParts {
         return seeds
     }
 
+    /// Keys with lists of values.
+    /// - Parameter path: path of the map in the plan.
+    static func lists(
+        _ value: ConfigurationValue?, _ path: String, _ issues: inout [ConfigurationError.Issue]
+    ) -> [(key: String, values: [ConfigurationValue])] {
+        guard let value else { return [] }
+        guard case .map(let map) = value else {
+            issues.append(
+                ConfigurationError.Issue(path: path, kind: .wrongType, message: "expected a map, found \(value.summary)"))
+            return []
+        }
+        return map.pairs.compactMap { key, values in
+            if case .list(let list) = values, !list.isEmpty { return (key, list) }
+            issues.append(
+                ConfigurationError.Issue(path: path + "." + key, kind: .wrongType, message: "expected a list of values"))
+            return nil
+        }
+    }
+    /// The indices of all combinations of an element from each list; the last list varies fastest.
+    static func combinations(_ counts: [Int]) -> [[Int]] {
+        counts.reduce([[]]) { before, count in before.flatMap { indices in (0..<count).map { indices + [$0] } } }
+    }
+
+    /// The seed of a configuration, which is an issue because seeds are set by the plan.
+    static func forbiddenSeed(_ config: ConfigurationValue, _ path: String) -> [ConfigurationError.Issue] {
+        guard let seed = config[path: "seed"], seed != .null else { return [] }
+        return [ConfigurationError.Issue(path: path + ".seed", kind: .rule, message: "the seeds of a plan are set with 'seeds'")]
+    }
     /// An issue for each key of a configuration that is set by the plan: seeds and length of training.
     static func forbidden(_ config: ConfigurationValue, _ path: String) -> [ConfigurationError.Issue] {
-        var issues: [ConfigurationError.Issue] = []
+        var issues = forbiddenSeed(config, path)
         func forbid(_ key: String, _ message: String) {
             if let value = config[path: key], value != .null {
                 issues.append(ConfigurationError.Issue(path: path + "." + key, kind: .rule, message: message))
             }
         }
-        forbid("seed", "the seeds of a plan are set with 'seeds'")
         forbid("training.time-limit", "the budget is set by the plan, for all models")
         if path != "base" { forbid("training.steps", "the budget is set by the plan, for all models") }
         return issues

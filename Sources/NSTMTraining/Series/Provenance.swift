@@ -3,7 +3,7 @@ import NSTMConfiguration
 import NSTMModules
 
 /// The origin of the results of a report: command, environment and commit.
-struct Provenance {
+package struct Provenance {
     let command: String
     let environment = RunEnvironment.current
     /// Commit of the repository of the current folder; nil outside of a repository or without git.
@@ -16,7 +16,8 @@ struct Provenance {
             return hash + (changes?.isEmpty == false ? " with changes" : "")
         }
     }
-    private static func git(_ arguments: [String]) -> String? {
+    /// The output of a git command in the current folder; nil if it fails.
+    package static func git(_ arguments: [String]) -> String? {
         let process = Process(), output = Pipe()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["git"] + arguments
