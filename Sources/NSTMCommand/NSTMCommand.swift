@@ -113,8 +113,8 @@ struct Root: ParsableCommand {
                 """,
             version: RunEnvironment.version,
             subcommands: [
-                TrainCommand.self, CompareCommand.self, ScaleCommand.self, EvaluateCommand.self, GenerateCommand.self,
-                SummaryCommand.self, BenchCommand.self, RobustnessCommand.self,
+                TrainCommand.self, CompareCommand.self, SweepCommand.self, ScaleCommand.self, EvaluateCommand.self,
+                GenerateCommand.self, SummaryCommand.self, BenchCommand.self, RobustnessCommand.self,
                 CheckpointCommand.self, StatesCommand.self, PruneCommand.self, CompactCommand.self, ExpandCommand.self,
                 DescribeCommand.self, DataCommand.self, DoctorCommand.self,
             ])

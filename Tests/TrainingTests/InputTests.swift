@@ -30,6 +30,7 @@ import NSTMTraining
         let cases: [(arguments: [String], reason: String)] = [
             (["train", "pipe.yaml"], "is a pipe"), (["train", "/dev/zero"], "is a device"),
             (["train", "folder.yaml"], "is a folder"), (["compare", "pipe"], "is a pipe"),
+            (["sweep", "pipe"], "is a pipe"),
             (["scale", "/dev/zero"], "is a device"),
             (["summary", "pipe"], "is a pipe"), (["bench", "--models", "pipe.yaml"], "is a pipe"), (text("pipe"), "is a pipe"),
             (text("/dev/zero"), "is a device"), (text("folder"), "is a folder"),
@@ -83,6 +84,7 @@ import NSTMTraining
     @Test func emptyPathsAreRefused() throws {
         for arguments in [
             ["train", "--output", ""], ["train", ""], ["train", "--data", ""], ["evaluate", ""],
+            ["sweep", "", "--values", "a=1"],
             ["compare", ""], ["compare", "x.yaml", "--output", ""], ["compact", "a", "--output", ""], ["summary", ""],
             ["bench", "--output", ""], ["robustness", "a", "--output", ""], ["expand", "a", "--states", "3", "--output", ""],
         ] {

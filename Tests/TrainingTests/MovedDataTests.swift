@@ -79,8 +79,8 @@ import NSTMTraining
     }
 
     /// A plan whose data has moved is the same plan, and one with other data is not, wherever that is stored.
-    @Test(arguments: ["compare", "scale", "datasets"]) func plansFollowTheirData(kind: String) throws {
-        let scratch = try Scratch(), command = kind == "scale" ? "scale" : "compare"
+    @Test(arguments: ["compare", "scale", "datasets", "sweep"]) func plansFollowTheirData(kind: String) throws {
+        let scratch = try Scratch(), command = kind == "datasets" ? "compare" : kind
         try scratch.write("text.txt", sampleText())
         func plan(_ file: String, seeds: String = "[1, 2]") throws {
             let data = "data: {type: text, file: \(file), context: 8}"
@@ -90,10 +90,10 @@ import NSTMTraining
                 base:
                   \(kind == "datasets" ? "{}" : data)
                   model: {layers: 1, width: 8, heads: 2, states: 4}
-                  training: {batch: 2, evaluation: {interval: 100, limit: 1, batch: 2}}
-                models: [{name: a}]
+                  training: {steps: 2, batch: 2, evaluation: {interval: 100, limit: 1, batch: 2}}
+                \(kind == "sweep" ? "values: {model.states: [4]}" : "models: [{name: a}]")
                 seeds: \(seeds)
-                \(kind == "scale" ? "sizes: [{width: 8}]\ntokens: [32]" : "budget: {steps: 2}")
+                \(kind == "scale" ? "sizes: [{width: 8}]\ntokens: [32]" : kind == "sweep" ? "" : "budget: {steps: 2}")
                 \(kind == "datasets" ? "datasets: [{name: one, \(data)}]" : "")
 
                 """.replacingOccurrences(of: "  {}\n", with: ""))

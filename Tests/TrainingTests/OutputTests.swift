@@ -110,13 +110,14 @@ import NSTMTraining
     @Test func warningsGoToStandardError() throws {
         try #require(try Tool.run(["train", "--output", "run", "--until", "2"] + tinyRun(), in: scratch).status == 0)
         let log = scratch["run/metrics.jsonl"], lines = try Data(contentsOf: log)
-        let plan = """
+        let base = """
             base:
               data: {type: copy, bits: 2, maximum-length: 2, evaluation-count: 4}
               model: {layers: 1, width: 8, heads: 1, states: 4}
-              training: {batch: 2, checkpoint: {interval: 1}}
-            models: [{name: a}]
+              training: {steps: 3, batch: 2, checkpoint: {interval: 1}}
             """
+        let plan = base + "\nmodels: [{name: a}]"
+        try scratch.write("sweep.yaml", base + "\nvalues: {model.states: [4]}\n")
         try scratch.write("compare.yaml", plan + "\nbudget: {steps: 3}\n")
         try scratch.write("scale.yaml", plan + "\nsizes: [{width: 8}]\ntokens: [30]\n")
         for more in [[], ["--quiet"]] {
@@ -127,7 +128,7 @@ import NSTMTraining
             #expect(trained.status == 0 && trained.error.contains("warning: 1 line(s) of the metrics log"), "\(trained.error)")
             #expect(!trained.output.contains("warning") && trained.output.isEmpty == !more.isEmpty, "\(trained.output)")
             // The newest checkpoint of a run that is not over is damaged.
-            for command in ["compare", "scale"] {
+            for command in ["compare", "scale", "sweep"] {
                 let arguments = [command, "\(command).yaml", "--output", command + "\(more.count)"]
                 try #require(try Tool.run(arguments, in: scratch).status == 0)
                 let files = scratch.listing().filter { $0.hasPrefix(command + "\(more.count)/") }
