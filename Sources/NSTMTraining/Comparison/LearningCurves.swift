@@ -10,13 +10,11 @@ struct LearningCurves {
     }
 
     /// The charts with their file names.
-    ///
-    /// Perplexity is omitted because it is the exponential of the loss, the optimal loss because it is constant.
     var charts: [(name: String, chart: LineChart)] {
         plan.datasets.flatMap { dataset in
             let rows = rows.filter { $0.candidate.dataset == dataset }
             let seen = rows.flatMap { $0.seeds.flatMap { $0.history.evaluations.flatMap(\.metrics.keys) } }
-            let metrics = Metrics.allNames.filter { !["perplexity", "optimal-loss"].contains($0) && seen.contains($0) }
+            let metrics = Metrics.allNames.filter { !Metrics.uncharted.contains($0) && seen.contains($0) }
             return metrics.map { metric in
                 let parts =
                     ["curves"] + (plan.datasets.count > 1 ? [PlanParts.slug(dataset)] : [])

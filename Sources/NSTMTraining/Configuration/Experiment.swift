@@ -78,10 +78,9 @@ public struct Experiment {
         return modelConfiguration.make(parameters, input, output)
     }
 
-    /// The outline of the model, after all checks that training on a dataset requires.
-    /// - Throws: as `trainer(_:folder:)`.
+    /// The outline of the model, if it can be trained on a dataset.
+    /// - Throws: as `model(for:)`, and `MemoryError` when there is no memory for a step of training.
     func outline(trainableOn dataset: any Dataset) throws -> SequenceModel {
-        try settings.check(on: dataset)
         let outline = try outline(input: dataset.inputKind, target: dataset.targetKind)
         try outline.check(takes: dataset)
         try MemoryNeed(outline).check(training: settings, on: dataset)
@@ -91,6 +90,7 @@ public struct Experiment {
     /// - Throws: as `model(for:)`, `TrainingError.noSuchMetric`, `TrainingError.noLengths`, and `MemoryError` when there is no memory for a step of
     ///   training.
     public func trainer(_ opened: OpenedDataset, folder: URL? = nil) throws -> Trainer {
+        try settings.check(on: opened.dataset)
         _ = try outline(trainableOn: opened.dataset)
         let trainer = Trainer(
             model: try model(for: opened.dataset), dataset: opened.dataset, settings: settings, seed: seed, folder: folder)

@@ -38,6 +38,8 @@ public struct Metrics: Sendable, Equatable, CustomStringConvertible {
         }
     }
     static let allNames = ["loss", "optimal-loss", "perplexity", "bit-errors", "mse", "accuracy", "macro-f1"]
+    /// Metrics that need no chart beside the loss: perplexity is its exponential, and the optimal loss is constant.
+    static let uncharted: Set = ["perplexity", "optimal-loss"]
     /// Whether larger values of a metric are better.
     public static func rises(_ name: String) -> Bool { ["accuracy", "macro-f1"].contains(name) }
 

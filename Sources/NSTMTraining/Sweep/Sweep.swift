@@ -21,18 +21,24 @@ package final class Sweep: SeriesStudy {
     /// All combinations with their numbers of parameters.
     /// - Throws: `ConfigurationError` with every combination whose data cannot be opened or does not fit.
     package func entries() throws -> [SweepPlan.Combination] {
-        var issues = SweepIssues(), measured: Set<String> = []
+        // Only an evaluation shows whether the optimal loss is known.
+        var issues = SweepIssues(), measured: Set = ["optimal-loss"]
         let entries = plan.combinations.map { combination in
             var combination = combination
-            do {
+            // Independent checks, so that one issue does not hide another.
+            func check(_ body: () throws -> Void) { do { try body() } catch { issues.add(error, at: combination.indices) } }
+            check {
                 let experiment = try session.experiment(combination.configuration)
                 let dataset = try session.open(experiment).dataset, known = Metrics.names(for: dataset.targetKind)
-                combination.parameters = try experiment.outline(trainableOn: dataset).parameters.trainableCount
                 measured.formUnion(known)
-                if let metric = plan.target?.metric, !known.contains(metric) {
-                    throw SweepPlan.absent(metric, at: "target.metric", known)
+                check { try experiment.settings.check(on: dataset) }
+                check {
+                    if let metric = plan.target?.metric, !known.contains(metric) {
+                        throw SweepPlan.absent(metric, at: "target.metric", known)
+                    }
                 }
-            } catch { issues.add(error, at: combination.indices) }
+                combination.parameters = try experiment.outline(trainableOn: dataset).parameters.trainableCount
+            }
             return combination
         }
         try PlanParts.throwIfInvalid(issues.named(by: plan.keys))

@@ -72,6 +72,8 @@ package struct SweepReport {
         plan.metrics.isEmpty
             ? Metrics.allNames.filter { name in rows.contains { !$0.values(name).isEmpty } } : plan.metrics
     }
+    /// Metrics with a chart and a best combination: those of the plan, or all that are not functions of others.
+    private var chartedMetrics: [String] { metrics.filter { plan.metrics.contains($0) || !Metrics.uncharted.contains($0) } }
     /// The best median of a metric; nil without completed runs.
     private func best(_ metric: String) -> Double? {
         let medians = rows.compactMap { $0.spread(metric)?.median }.filter(\.isFinite)
@@ -194,7 +196,7 @@ package struct SweepReport {
     /// The combination with the best median of each metric.
     private var winners: [String] {
         guard rows.count > 1 else { return [] }
-        return metrics.compactMap { metric in
+        return chartedMetrics.compactMap { metric in
             guard let best = best(metric) else { return nil }
             let all = rows.filter { $0.spread(metric)?.median == best }.map(\.combination.title)
             let more = all.count > 1 ? " and \(all.count - 1) more" : ""
@@ -214,11 +216,7 @@ package struct SweepReport {
     // MARK: Charts
 
     /// The charts with their file names, one per metric.
-    ///
-    /// Perplexity, the exponential of the loss, has one only if the plan names it.
-    package var charts: [(name: String, chart: LineChart)] {
-        metrics.filter { $0 != "perplexity" || plan.metrics.contains($0) }.map { ($0 + ".svg", chart($0)) }
-    }
+    package var charts: [(name: String, chart: LineChart)] { chartedMetrics.map { ($0 + ".svg", chart($0)) } }
     /// The median of a metric against the key with the most numbers, a line per combination of the other keys; without such a
     /// key, a point per combination.
     private func chart(_ metric: String) -> LineChart {
