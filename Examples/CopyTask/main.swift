@@ -132,6 +132,8 @@ func demonstrate() throws {
                 + cell(its))
     }
 
+    try showHeads(model, task, folder)
+
     guard let checkpoint = main.lastCheckpoint else { return }
     // A new process knows nothing but the file: equal answers mean that all of the model is in it.
     say("\nLoading \(checkpoint.lastPathComponent) in a new process …")
@@ -149,6 +151,22 @@ func demonstrate() throws {
                     Examples/CustomRule: write an update rule of your own in 40 lines
         """)
     if !isExact { throw Failure(text: "the model made mistakes; it is expected to make none with any seed") }
+}
+/// Shows where the heads of the trained model went during one sequence, and writes the picture to a file.
+func showHeads(_ model: SequenceModel, _ task: CopyTask, _ folder: URL) throws {
+    let length = Choice.trainedLength, batch = task.evaluationBatches(length: length, count: 1, size: 1)[0]
+    let labels = (0..<batch.inputs.shape[1]).map { $0 < length ? "\($0 + 1)" : $0 == length ? "|" : "?" }
+    guard let picture = HeadPicture(model, batch.inputs, labels: labels) else { return }
+    let file = folder.appendingPathComponent("heads.svg")
+    try Data(picture.svg.utf8).write(to: file, options: .atomic)
+    say(
+        """
+
+        Where the heads went in one sequence of \(length) vectors, the delimiter | and the positions ? of the answer.
+        W: write head of a token that writes, w: of one that does not, r: read head, B and b: both. Picture: \(file.path)
+
+        \(picture.text)
+        """)
 }
 /// A table cell such as "  0.00 wrong, 200 exact".
 func cell(_ wrong: [Int]) -> String {

@@ -262,7 +262,7 @@ import Testing
         #expect(training(0.75) == training(1) && run(ForwardContext(.evaluate)) == training(1) && training(0.74) != training(1))
         // Halfway τ is 0.1: the same as logits that are 10 times as large.
         let scaled = layer(6, settings)
-        for p in scaled.store.all where p.path.hasPrefix("router.") && p.path.contains("Moves") { p.value = p.value.affine(10) }
+        for p in scaled.store.all where p.path.contains("Moves") || p.path.contains("writeGate") { p.value = p.value.affine(10) }
         let a = route(scaled, x, ForwardContext(.train)), b = training(0.5)
         #expect(zip(a.weights + a.reads, b).allSatisfy { abs($0 - $1) < 1e-12 })
         // An immediate end.

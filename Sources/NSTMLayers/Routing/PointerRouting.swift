@@ -49,8 +49,9 @@ public final class PointerRouting: CarryingRoutingPolicy {
     /// A move of a head.
     public typealias Move = Tensor.PointerMove
 
-    /// A temperature τ of all choices, softmax(z/τ), that falls during training, so that mixtures approach the hard choices of
-    /// evaluation (annealing as for the Gumbel-softmax: Jang, Gu & Poole 2017; Maddison, Mnih & Teh 2017).
+    /// A temperature τ of all choices, softmax(z/τ), and of the write gate, σ(z/τ), that falls during training, so that mixtures
+    /// approach the hard choices of evaluation (annealing as for the Gumbel-softmax: Jang, Gu & Poole 2017; Maddison, Mnih & Teh
+    /// 2017).
     ///
     /// τ is 1 until the progress of the training is `start` and falls exponentially to `temperature` at `end`. It is 1 in training
     /// whose progress is unknown, and `temperature` outside training.
@@ -182,7 +183,7 @@ public final class PointerRouting: CarryingRoutingPolicy {
             func start(_ first: Int) -> Variable { rest.slice(axis: 1, first..<first + H).reshaped([B * H, P]) }
             let writes = moves(policy.writeMoves, settings.writeMoves)
                 .pointerScan(settings.writeMoves, start: start(0), order: order)
-            let weights = policy.writeGate(tokens, context).sigmoid() * combined(writes, policy.writeHeads)
+            let weights = scaled(policy.writeGate(tokens, context)).sigmoid() * combined(writes, policy.writeHeads)
             let found = policy.find.map { match($0, weights, carried.slice(axis: 1, 2 * H * P..<carried.shape[1])) }
             let hasTarget = settings.readMoves.contains { $0 == .follow || $0 == .cycle }
             let reads = moves(policy.readMoves, settings.readMoves)
@@ -203,8 +204,9 @@ public final class PointerRouting: CarryingRoutingPolicy {
                 let classes = logits.shape[-1]
                 return context.constant(.oneHot(logits.value.argmax(axis: -1), classes: classes, dtype: logits.dtype))
             }
-            return (temperature == 1 ? logits : logits / temperature).softmax()
+            return scaled(logits).softmax()
         }
+        private func scaled(_ logits: Variable) -> Variable { temperature == 1 ? logits : logits / temperature }
         /// Shares of the moves of every head, [B·H, T, M].
         private func moves(_ logits: Linear, _ moves: [Move]) -> Variable {
             let z = logits(tokens, context), M = moves.count
