@@ -66,8 +66,8 @@ extension Synthetic {
             sequence.addOptimalLoss(Self.optimalLoss(bits, context: context) * Double(form - context))
         }
 
-        /// The best prediction of a bit, its probability to be 1, after a context that so many zeros and ones have followed: the
-        /// mean of the posterior Beta(zeros + ½, ones + ½).
+        /// The best prediction of a bit: its probability of being 1 after a context that was followed by the given numbers of
+        /// zeros and ones, the mean of the posterior Beta(ones + ½, zeros + ½).
         public static func optimalPrediction(zeros: Int, ones: Int) -> Double { (Double(ones) + 0.5) / Double(zeros + ones + 1) }
         /// The mean loss of the best predictions, in nats per bit, over the bits of a sequence that follow a complete context.
         /// - Parameters:

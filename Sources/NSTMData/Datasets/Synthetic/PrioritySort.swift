@@ -44,7 +44,7 @@ extension Synthetic {
             (self.bits, self.share, self.lengths) = (bits, share, lengths)
         }
 
-        /// K, the number of vectors that are output of so many; at least 1.
+        /// K, the number of vectors that are output, for N vectors; at least 1.
         public func outputs(of length: Int) -> Int { max(1, Int((share * Double(length)).rounded())) }
         public func positions(_ form: Int) -> Int { form + 1 + outputs(of: form) }
         public func write(_ form: Int, key: RandomKey, to sequence: inout Writer) {

@@ -72,12 +72,12 @@ extension SyntheticTask {
     ///   - count: number of sequences, at least 1.
     ///   - size: largest B, at least 1.
     public func evaluationBatches(_ form: Form, count: Int, size: Int) -> BatchSequence {
-        let issues = [issue(form), count < 1 ? "count \(count), needs at least 1" : nil].compactMap(\.self)
-        guard issues.isEmpty, size >= 1 else {
-            nstmFatal(
-                .other(
-                    op: "\(Self.self).evaluationBatches",
-                    (issues + ["batch size \(size), needs at least 1"]).joined(separator: ", ")))
+        let issues = [
+            issue(form), count < 1 ? "count \(count), needs at least 1" : nil,
+            size < 1 ? "batch size \(size), needs at least 1" : nil,
+        ].compactMap(\.self)
+        guard issues.isEmpty else {
+            nstmFatal(.other(op: "\(Self.self).evaluationBatches", issues.joined(separator: "; ")))
         }
         let sequences = sizes(form).reduce(RandomKey(0).fold("\(name) evaluation")) { $0.fold($1) }
         return BatchSequence(total: (count + size - 1) / size) { i in
