@@ -54,7 +54,8 @@ let package = Package(
         .target(name: "NSTMAutograd", dependencies: ["NSTMTensor"]),
         .target(name: "NSTMModules", dependencies: ["NSTMConfiguration", "NSTMAutograd"]),
         .target(name: "NSTMOptim", dependencies: ["NSTMConfiguration", "NSTMAutograd"]),
-        .target(name: "NSTMLayers", dependencies: ["NSTMModules"]),
+        .target(name: "NSTMMemory", dependencies: ["NSTMModules"]),
+        .target(name: "NSTMLayers", dependencies: ["NSTMMemory"]),
         .target(name: "NSTMBaselines", dependencies: ["NSTMModules"]),
         .target(
             name: "NSTMData",
@@ -76,7 +77,8 @@ let package = Package(
         .target(
             name: "NSTM",
             dependencies: [
-                "NSTMConfiguration", "NSTMTensor", "NSTMAutograd", "NSTMModules", "NSTMOptim", "NSTMLayers", "NSTMBaselines",
+                "NSTMConfiguration", "NSTMTensor", "NSTMAutograd", "NSTMModules", "NSTMMemory", "NSTMOptim", "NSTMLayers",
+                "NSTMBaselines",
                 "NSTMData", "NSTMIO",
                 "NSTMTraining",
             ]),
@@ -85,7 +87,7 @@ let package = Package(
             capability: .command(
                 intent: .custom(verb: "new-strategy", description: "Writes a strategy, its conformance test and a configuration"),
                 permissions: [.writeToPackageDirectory(reason: "to write the new files")])),
-        .target(name: "NSTMTesting", dependencies: ["NSTMLayers", "NSTMIO"]),
+        .target(name: "NSTMTesting", dependencies: ["NSTMLayers", "NSTMMemory", "NSTMIO"]),
         .executableTarget(name: "NSTMTool", dependencies: ["NSTMCommand"]),
         .executableTarget(name: "CopyTask", dependencies: ["NSTM"], path: "Examples/CopyTask"),
         .executableTarget(name: "TinyShakespeare", dependencies: ["NSTM"], path: "Examples/TinyShakespeare"),
@@ -113,6 +115,7 @@ let package = Package(
             resources: [.copy("Golden")]),
         .testTarget(
             name: "OptimTests", dependencies: ["NSTMOptim", "NSTMModules", "TestSupport"], resources: [.copy("Golden")]),
+        .testTarget(name: "MemoryTests", dependencies: ["NSTMMemory", "NSTMTesting", "TestSupport"]),
         .testTarget(name: "LayersTests", dependencies: ["NSTMLayers", "NSTMOptim", "TestSupport"]),
         .testTarget(name: "ConformanceTests", dependencies: ["NSTMTesting", "AssociativePack", "ReservoirPack"]),
         .testTarget(

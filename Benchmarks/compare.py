@@ -18,12 +18,13 @@ here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "PyTorch"))
 import convolutions  # noqa: E402
 import elementwise  # noqa: E402
+import memory_networks  # noqa: E402
 import models  # noqa: E402
 import products  # noqa: E402
 import scans  # noqa: E402
 
 # A row is a name, or a name and that of the PyTorch row it is compared with when that is another one.
-MODULES = [models, products, elementwise, convolutions, scans]
+MODULES = [models, products, elementwise, convolutions, scans, memory_networks]
 
 
 def module_of(name):

@@ -1,6 +1,7 @@
 @_exported import NSTMTensor
 @_exported import NSTMAutograd
 @_exported import NSTMModules
+@_exported import NSTMMemory
 @_exported import NSTMOptim
 @_exported import NSTMLayers
 @_exported import NSTMBaselines

@@ -79,27 +79,6 @@ struct CellWeights {
     }
 }
 
-extension ModelConfiguration {
-    /// The configuration with blocks without feed-forward layers.
-    var withoutFeedForward: ModelConfiguration {
-        var shape = self
-        shape.hidden = 0
-        return shape
-    }
-}
-extension BlockOptions {
-    /// Stacked layers without residual connections, with embedding and head initialized as in PyTorch.
-    static var recurrent: BlockOptions {
-        var style = BlockOptions()
-        style.isResidual = false
-        style.embedding = .normal(standardDeviation: 1)
-        style.isTied = false
-        style.head = .fanIn
-        style.headBias = true
-        return style
-    }
-}
-
 extension LSTM.Layer: CostReporting {
     public func multiplyAdds(_ pass: PassSize) -> Int? { weights.multiplyAdds(pass) }
 }

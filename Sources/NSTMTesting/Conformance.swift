@@ -1,5 +1,7 @@
 import NSTMConfiguration
 import NSTMLayers
+import NSTMMemory
+import NSTMMemory
 import NSTMModules
 import NSTMTensor
 
@@ -122,6 +124,28 @@ public enum Conformance {
         }
         for dimensions in Subject.allDimensions { try plan(dimensions).1.throwIfInvalid() }
         return run(Subject("layer", Harness.of { plan($1).0.layer($0, residual: .fanIn) }), options)
+    }
+
+    /// The report on an external memory, which a feed-forward controller drives.
+    ///
+    /// Besides the invariants of a layer, the weights of an `AddressedMemory` are checked to be 0 or more with a sum of at most 1.
+    public static func check(
+        memory make: @escaping (ParameterBuilder) -> any ExternalMemory, _ options: Options = Options()
+    ) -> ConformanceReport {
+        run(Subject("memory \(type(of: make(ParameterBuilder(seed: 1))))", Harness.around(memory: make)), options)
+    }
+    /// The report on a registered memory.
+    /// - Parameter settings: the settings of the memory in a configuration, without its name.
+    /// - Throws: `ConfigurationError` for an unknown name, and with all issues of the settings.
+    public static func check(
+        memory name: String, in strategies: MemoryStrategies, settings: ConfigurationValue.Map = [:],
+        _ options: Options = Options()
+    ) throws -> ConformanceReport {
+        let reader = ConfigurationReader(.map(settings))
+        let memory = strategies.memories.reading(try strategies.memories.value(name), reader, strategies)
+        reader.finish()
+        try reader.throwIfInvalid()
+        return run(Subject("memory '\(name)'", Harness.around(memory: { memory.make($0) })), options)
     }
 
     /// The settings of a registered strategy at any of the kit's sizes.

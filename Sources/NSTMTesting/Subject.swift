@@ -1,5 +1,6 @@
 import NSTMAutograd
 import NSTMLayers
+import NSTMMemory
 import NSTMModules
 import NSTMTensor
 
@@ -128,6 +129,19 @@ struct Harness {
     }
     static func around(readout: @escaping Conformance.Make<any StateReadout>) -> [Harness] {
         both(plain(sparse, slots, nil, readout), rich(dense, gru, attention, readout))
+    }
+    static func around(memory: @escaping (ParameterBuilder) -> any ExternalMemory) -> [Harness] {
+        func layer(segment: Int?) -> Conformance.Make<any SequenceMixer> {
+            { parameters, dimensions in
+                MemoryMixer(
+                    parameters, width: dimensions.width, memory: memory(parameters.child("memory")), segment: segment
+                ) { MemoryMixer.FeedForwardController($0, inputs: $1, reads: $2, width: dimensions.width) }
+            }
+        }
+        return [
+            Harness(name: "layer with the memory", make: layer(segment: nil), masked: false),
+            Harness(name: "layer with the memory, recomputed in segments", make: layer(segment: 3), masked: false),
+        ]
     }
     static func of(layer: @escaping Conformance.Make<any SequenceMixer>) -> [Harness] {
         [

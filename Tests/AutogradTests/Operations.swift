@@ -255,7 +255,7 @@ struct Operation: Sendable, CustomTestStringConvertible {
     static let all =
         arithmetic + products + shaping + normalization + losses + attention + convolution + slots + batchRows + indexing
         + numeric
-        + recurrences
+        + recurrences + memory
         + convolutions + pooling + longConvolution
 }
 

@@ -143,7 +143,22 @@ struct RandomConfiguration {
         if ["nstm", "transformer", "linear-transformer", "rwkv6"].contains(kind) {
             map["heads"] = .int(breaks && draw.chance(0.2) ? heads + 1 : heads)
         }
-        if !["lstm", "gru", "s4d", "lru", "mamba", "mamba2"].contains(kind) { map["hidden"] = .int(draw.pick([0, 1, 8, 17])) }
+        let hasMemory = ["ntm", "dnc", "memory-network"].contains(kind)
+        if hasMemory {
+            map["controller"] = ["type": .string(draw.pick(["lstm", "feed-forward"])), "width": .int(draw.int(1...9))]
+            let memory = kind == "memory-network" ? draw.pick(["addressed", "sparse", "delta"]) : "addressed"
+            var sizes: ConfigurationValue.Map = ["type": .string(memory), "width": .int(draw.int(1...5))]
+            if memory != "delta" {
+                sizes["rows"] = .int(draw.int(9...20))
+                sizes["read-heads"] = .int(draw.int(1...2))
+            }
+            map["memory"] = .map(sizes)
+            if draw.int(0...2) == 0 { map["segment"] = .int(draw.int(1...7)) }
+            if draw.int(0...2) == 0 { map["truncation"] = .int(draw.int(1...7)) }
+        }
+        if !hasMemory, !["lstm", "gru", "s4d", "lru", "mamba", "mamba2"].contains(kind) {
+            map["hidden"] = .int(draw.pick([0, 1, 8, 17]))
+        }
         if draw.chance(0.3) { map["dropout"] = .double(draw.pick([0.1, 0.9])) }
         if draw.chance(0.3) { map["recompute"] = true }
         // Exactly as long as the data is the tightest that is allowed.

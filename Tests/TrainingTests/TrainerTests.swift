@@ -178,9 +178,8 @@ struct TrainerTests {
 
     @Test func stoppingNeedsAMetricOfTheTask() throws {
         #expect(throws: ConfigurationError.self) { try experiment("training.target.metric=wrongbits") }
-        let trainer = try trainer(try experiment("training.target.metric=accuracy"))
         #expect(throws: TrainingError.noSuchMetric("accuracy", dataset: "copy", known: ["loss", "bit-errors"])) {
-            try trainer.run()
+            try trainer(try experiment("training.target.metric=accuracy"))
         }
     }
 

@@ -87,6 +87,7 @@ func measure(_ row: String) -> Double? {
     case "stream": return streaming(parts[1])
     case "elementwise": return elementwise(parts[1], sizes[0], sizes[1])
     case "scan": return scanRow(parts[1])
+    case "external": return memoryNetwork(parts[1], sizes[0], sizes[1], rows: sizes.count > 2 ? sizes[2] : 128)
     default: return convolution(parts[0], sizes)
     }
 }

@@ -9,6 +9,7 @@
 #ifndef NSTM_KERNELS_H
 #define NSTM_KERNELS_H
 
+#include "nstm_addressing.h"
 #include "nstm_attention.h"
 #include "nstm_closure.h"
 #include "nstm_conv.h"

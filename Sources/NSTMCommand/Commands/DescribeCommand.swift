@@ -100,6 +100,18 @@ struct DescribeCommand: ParsableCommand {
                 name: "activation", path: "model.lifecycle.activation",
                 summary: "Which states a sequence uses; `none` by default: all active ones.", types: strategies(s.activations)),
             Section(
+                name: "memory", path: "model.memory", summary: "The external memory of a model with one.",
+                types: s.memory.memories.descriptions(s.memory, comparedWith: s.memory)),
+            Section(
+                name: "addressing", path: "model.memory.write",
+                summary: "How write heads choose rows, and read heads with `model.memory.read`.",
+                types: s.memory.addressings.descriptions(
+                    MemoryStrategies.AddressingScope(MemoryDimensions(), .write),
+                    comparedWith: MemoryStrategies.AddressingScope(MemoryDimensions(rows: 64), .write))),
+            Section(
+                name: "controller", path: "model.controller", summary: "The network that drives an external memory.",
+                types: s.memory.controllers.descriptions((), comparedWith: ())),
+            Section(
                 name: "tokens", path: "model.embedders.tokens", summary: "How tokens enter the model.",
                 types: s.embedders.tokens.descriptions(layer.width, comparedWith: otherLayer.width)),
             Section(

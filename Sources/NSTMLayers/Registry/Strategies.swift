@@ -1,4 +1,5 @@
 import NSTMConfiguration
+import NSTMMemory
 
 /// The strategies that configurations can name. Extend a copy of `.standard`:
 ///
@@ -13,6 +14,9 @@ public struct Strategies: Sendable {
     public var allocations = Registry<any AllocationPolicy, LayerDimensions>()
     public var activations = Registry<any ActivationPolicy, LayerDimensions>()
     public var embedders = Embedders()
+
+    /// External memories, with their addressings and controllers.
+    public var memory = MemoryStrategies()
 
     /// Without any strategy.
     public init() {}
@@ -74,6 +78,8 @@ public struct Strategies: Sendable {
         s.allocations.register(PlateauAllocation.self)
 
         s.activations.register(NoveltyActivation.self)
+
+        s.memory = .standard
         return s
     }
 }

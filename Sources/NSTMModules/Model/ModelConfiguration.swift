@@ -66,3 +66,24 @@ public struct ModelConfiguration: Sendable, Equatable {
         self.output = output
     }
 }
+
+extension ModelConfiguration {
+    /// The configuration with blocks without feed-forward layers.
+    package var withoutFeedForward: ModelConfiguration {
+        var shape = self
+        shape.hidden = 0
+        return shape
+    }
+}
+extension BlockOptions {
+    /// Stacked layers without residual connections, with embedding and head initialized as in PyTorch.
+    package static var recurrent: BlockOptions {
+        var style = BlockOptions()
+        style.isResidual = false
+        style.embedding = .normal(standardDeviation: 1)
+        style.isTied = false
+        style.head = .fanIn
+        style.headBias = true
+        return style
+    }
+}

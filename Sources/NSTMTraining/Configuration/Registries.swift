@@ -2,6 +2,7 @@ import NSTMBaselines
 import NSTMConfiguration
 import NSTMData
 import NSTMLayers
+import NSTMMemory
 import NSTMOptim
 
 /// Everything that configurations can name. Extend a copy of `.standard`:
@@ -30,6 +31,9 @@ public struct Registries: Sendable {
         models.register(RWKV.Configuration.self)
         models.register(RWKV6.Configuration.self)
         models.register(Hyena.Configuration.self)
+        models.register(MemoryNetwork.NTMConfiguration.self)
+        models.register(MemoryNetwork.DNCConfiguration.self)
+        models.register(MemoryNetwork.Configuration.self)
 
         datasets.register(TinyShakespeareConfiguration.self)
         datasets.register(TextDataset.Configuration.self)
