@@ -87,8 +87,9 @@ public final class MemoryMixer: SequenceMixer {
         cache = MixerCache(position: cache.position)
         var outputs: [Variable] = []
         let count = tokens.shape[1]
-        for t in 0..<count {
-            let h = controller.step(tokens.select(axis: 1, t), reads: reads, &carried, context)
+        // One operation, whose backward pass does not add up gradients of all tokens for each of them.
+        for token in tokens.split(axis: 1, into: count) {
+            let h = controller.step(token.squeezed(axis: 1), reads: reads, &carried, context)
             let vector = interface(h, context).clamped(min: -Self.limit, max: Self.limit)
             reads = memory.step(vector, &state, context)
             outputs.append(.concatenate([h, reads], axis: 1).unsqueezed(axis: 1))

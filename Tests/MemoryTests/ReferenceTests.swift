@@ -71,7 +71,7 @@ import Testing
             })
     }
 
-    /// Graves et al. 2016, methods: two read heads, one write head.
+    /// The methods of Graves et al. 2016, with two read heads and one write head.
     @Test func differentiableNeuralComputer() {
         let n = Self.n, w = Self.w, heads = 2
         let memory = AddressedMemory(

@@ -4,12 +4,14 @@
 #define REAL float
 #define NSTM_SUFFIX _f32
 #include "RowReductions.inc"
+#include "../Scans/SlotRows.inc"
 #include "Addressing.inc"
 #undef REAL
 #undef NSTM_SUFFIX
 #define REAL double
 #define NSTM_SUFFIX _f64
 #include "RowReductions.inc"
+#include "../Scans/SlotRows.inc"
 #include "Addressing.inc"
 
 void nstm_cosine_forward(nstm_real t, const nstm_memory_shape *shape, const void *keys, const void *rows, const void *mask,

@@ -25,10 +25,12 @@ extension Variable {
         let similarity = ContentSimilarity(keys: value, rows: rows.value, mask: mask?.value, epsilon: epsilon)
         let c = similarity.forward()
         return record("cosineSimilarity", self, rows, mask, value: c, saving: (similarity, c)) { g, saved, gradients in
-            let d = saved.pointee.0.backward(saved.pointee.1, g)
-            gradients.add(0, d.keys)
-            gradients.add(1, d.rows)
-            if let mask = d.mask { gradients.add(2, mask) }
+            var d: (keys: Tensor, mask: Tensor?)?, unused: Tensor?
+            // Rows are compared by several heads and in every step: their gradients are accumulated in one sum.
+            gradients.accumulate(1) { d = saved.pointee.0.backward(saved.pointee.1, g, addingRowsTo: &$0) }
+            let own = d ?? saved.pointee.0.backward(saved.pointee.1, g, addingRowsTo: &unused)
+            gradients.add(0, own.keys)
+            if let mask = own.mask { gradients.add(2, mask) }
         }
     }
 

@@ -34,12 +34,13 @@ package struct ContentSimilarity {
         }
         return c
     }
-    /// Gradients from that of the similarity, `dc` [B, H, N].
-    package func backward(_ c: Tensor, _ dc: Tensor) -> (keys: Tensor, rows: Tensor, mask: Tensor?) {
+    /// Gradients of keys and mask from that of the similarity, `dc` [B, H, N]; that of the rows is added to `dRows`, where nil counts
+    /// as 0.
+    package func backward(_ c: Tensor, _ dc: Tensor, addingRowsTo dRows: inout Tensor?) -> (keys: Tensor, mask: Tensor?) {
         let type = keys.dtype, size = type.byteCount, dc = dc.contiguous()
-        let dKeys = Tensor.zeros(keys.shape, dtype: type), dRows = Tensor.zeros(rows.shape, dtype: type)
-        let dMask = mask.map { Tensor.zeros($0.shape, dtype: type) }
-        let toKeys = dKeys.uninitializedPointer, toRows = dRows.uninitializedPointer, toMask = dMask?.uninitializedPointer
+        let dKeys = Tensor.zeros(keys.shape, dtype: type), dMask = mask.map { Tensor.zeros($0.shape, dtype: type) }
+        if dRows == nil { dRows = .zeros(rows.shape, dtype: type) }
+        let toKeys = dKeys.uninitializedPointer, toRows = dRows!.mutablePointer(), toMask = dMask?.uninitializedPointer
         Parallel.for(B, work: 6 * B * H * N * W) { b in
             var shape = kernel
             let key = b * H * W * size, row = b * N * W * size, weight = b * H * N * size
@@ -48,6 +49,6 @@ package struct ContentSimilarity {
                 c.pointer + weight, dc.pointer + weight, toKeys + key, toRows + row, toMask.map { $0 + key })
         }
         withExtendedLifetime(dc) {}
-        return (dKeys, dRows, dMask)
+        return (dKeys, dMask)
     }
 }
