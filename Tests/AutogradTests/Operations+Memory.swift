@@ -5,7 +5,9 @@ extension Operation {
     /// Addressing and writing of an external memory.
     static let memory: [Operation] = {
         // B, H, N, W.
-        let sizes = [(2, 3, 5, 4), (1, 1, 1, 1), (2, 2, 7, 17), (0, 1, 3, 2), (1, 2, 33, 20), (1, 1, 33, 20), (2, 1, 18, 16), (1, 1, 3, 8)]
+        let sizes = [
+            (2, 3, 5, 4), (1, 1, 1, 1), (2, 2, 7, 17), (0, 1, 3, 2), (1, 2, 33, 20), (1, 1, 33, 20), (2, 1, 18, 16), (1, 1, 3, 8),
+        ]
         func shapes(_ make: (Int, Int, Int, Int) -> [[Int]]) -> [[[Int]]] { sizes.map { make($0.0, $0.1, $0.2, $0.3) } }
         return [
             .init("cosineSimilarity", shapes { [[$0, $1, $3], [$0, $2, $3]] }) { $1[0].cosineSimilarity(to: $1[1]) },

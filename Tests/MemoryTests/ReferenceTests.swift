@@ -71,7 +71,7 @@ import Testing
             })
     }
 
-    /// The methods of Graves et al. 2016, with two read heads and one write head.
+    /// Two read heads and one write head, as in the methods of Graves et al. (2016).
     @Test func differentiableNeuralComputer() {
         let n = Self.n, w = Self.w, heads = 2
         let memory = AddressedMemory(
