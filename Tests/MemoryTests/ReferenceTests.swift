@@ -71,7 +71,7 @@ import Testing
             })
     }
 
-    /// Two read heads and one write head, as in the methods of Graves et al. (2016).
+    /// Two read heads and one write head, as in the methods of the paper of 2016.
     @Test func differentiableNeuralComputer() {
         let n = Self.n, w = Self.w, heads = 2
         let memory = AddressedMemory(
