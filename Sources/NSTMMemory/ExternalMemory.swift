@@ -12,9 +12,9 @@ public protocol ExternalMemory: AnyObject {
     /// The memory before the first token of `batch` sequences.
     func initialState(batch: Int, _ context: ForwardContext) -> MemoryState
     /// Writes, then reads.
-    /// - Parameter interface: the interface vector [B, I].
+    /// - Parameter vector: the interface vector [B, I].
     /// - Returns: what was read, [B, readWidth].
-    func step(_ interface: Variable, _ state: inout MemoryState, _ context: ForwardContext) -> Variable
+    func step(_ vector: Variable, _ state: inout MemoryState, _ context: ForwardContext) -> Variable
     /// Moves what a pass has changed outside of the state into it, before it is carried on; nothing by default.
     func finish(_ state: inout MemoryState, _ context: ForwardContext)
     /// Multiply-adds of a step for one sequence, in evaluation, by formula; nil, the default, without a formula.

@@ -1,12 +1,12 @@
 import NSTMTensor
 
 extension Variable {
-    /// Similarity of keys and the rows of a memory, [B, H, N]: the cosine with ε added to both squared norms.
+    /// Similarity of keys `self` [B, H, W], one per head, and the rows of a memory, [B, H, N]: the cosine with ε added to
+    /// both squared norms.
     ///
     /// The differentiable part of content addressing (Graves, Wayne & Danihelka 2014, "Neural Turing machines", equation 6). Zero
     /// keys and rows have similarity 0 and finite gradients.
     /// - Parameters:
-    ///   - self: keys [B, H, W], one per head.
     ///   - rows: memory [B, N, W].
     ///   - mask: factors of the elements of keys and rows, [B, H, W]; nil: 1 (Csordás & Schmidhuber 2019, section 3.1).
     ///   - epsilon: ε.
@@ -34,13 +34,11 @@ extension Variable {
         }
     }
 
-    /// Weights convolved along the rows of a memory, with indices modulo N: yᵢ = Σⱼ x₍ᵢ₋ⱼ₎ sⱼ.
+    /// Weights x = `self` [B, H, N] convolved along the rows of a memory, with indices modulo N: yᵢ = Σⱼ x₍ᵢ₋ⱼ₎ sⱼ.
     ///
     /// The shift of Graves, Wayne & Danihelka 2014, equation 8. Position 0 of the kernel is offset −r, which moves weights to the
     /// row before.
-    /// - Parameters:
-    ///   - self: weights x [B, H, N].
-    ///   - kernel: s [B, H, 2r + 1], shares of the offsets −r … r.
+    /// - Parameter kernel: s [B, H, 2r + 1], shares of the offsets −r … r.
     public func circularShift(_ kernel: Variable) -> Variable {
         guard shape.rank == 3, kernel.shape.rank == 3, kernel.shape.dropLast() == shape.dropLast(), kernel.shape[2] % 2 == 1
         else {
@@ -57,13 +55,12 @@ extension Variable {
         }
     }
 
-    /// Weights raised to an exponent and scaled to sum to 1 along the last axis, x^γ / Σ x^γ, in the log domain.
+    /// Weights x = `self` [B, H, N], 0 or more, raised to an exponent and scaled to sum to 1 along the last
+    /// axis, x^γ / Σ x^γ, in the log domain.
     ///
     /// The sharpening of Graves, Wayne & Danihelka 2014, equation 9. It has finite values and gradients for weights of 0 and any
     /// exponent.
-    /// - Parameters:
-    ///   - self: weights x [B, H, N], 0 or more.
-    ///   - exponent: γ [B, H].
+    /// - Parameter exponent: γ [B, H].
     public func sharpened(_ exponent: Variable) -> Variable {
         guard shape.rank == 3, exponent.shape == shape.dropLast() else {
             nstmFatal(

@@ -15,8 +15,8 @@ public protocol MemoryController: AnyObject {
     /// The output [B, width] of one step.
     /// - Parameters:
     ///   - token: what `prepare` returned for this token, [B, P].
-    ///   - reads: what was read in the last step, [B, R].
-    func step(_ token: Variable, reads: Variable, _ state: inout MixerCache, _ context: ForwardContext) -> Variable
+    ///   - read: what was read in the last step, [B, R].
+    func step(_ token: Variable, reads read: Variable, _ state: inout MixerCache, _ context: ForwardContext) -> Variable
     /// Multiply-adds of `tokens` steps for one sequence, by formula; nil, the default, without a formula.
     func multiplyAdds(_ pass: PassSize) -> Int?
 }
