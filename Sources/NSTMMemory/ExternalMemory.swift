@@ -19,10 +19,13 @@ public protocol ExternalMemory: AnyObject {
     func finish(_ state: inout MemoryState, _ context: ForwardContext)
     /// Multiply-adds of a step for one sequence, in evaluation, by formula; nil, the default, without a formula.
     var multiplyAdds: Int? { get }
+    /// Number of elements of the state of one sequence; nil, the default, without a formula.
+    var stateCount: Int? { get }
 }
 extension ExternalMemory {
     public func finish(_ state: inout MemoryState, _ context: ForwardContext) {}
     public var multiplyAdds: Int? { nil }
+    public var stateCount: Int? { nil }
 }
 
 /// The settings of a memory, which make it.

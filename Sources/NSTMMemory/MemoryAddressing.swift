@@ -18,10 +18,13 @@ public protocol MemoryAddressing: AnyObject {
     func weights(_ interface: inout MemoryInterface, _ state: inout MemoryState, _ context: ForwardContext) -> Variable
     /// Multiply-adds of a step for one sequence, in evaluation, by formula; nil, the default, without a formula.
     var multiplyAdds: Int? { get }
+    /// Number of elements that it carries for one sequence; 0 by default.
+    var carriedCount: Int { get }
 }
 extension MemoryAddressing {
     public func begin(batch: Int, _ state: inout MemoryState, _ context: ForwardContext) {}
     public var multiplyAdds: Int? { nil }
+    public var carriedCount: Int { 0 }
 }
 
 /// The addressings of this package.

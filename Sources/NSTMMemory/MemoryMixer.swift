@@ -124,4 +124,8 @@ extension MemoryMixer: CostReporting {
         guard let controller = controller.multiplyAdds(pass), let memory = memory.multiplyAdds else { return nil }
         return controller + pass.rows * (memory + interface.weight.value.count + output.weight.value.count)
     }
+    public func stateBytes(_ pass: PassSize) -> Int? {
+        guard let controller = controller.stateCount, let memory = memory.stateCount else { return nil }
+        return [pass.batch, controller + memory + self.memory.readWidth, dtype.byteCount].saturatedProduct
+    }
 }

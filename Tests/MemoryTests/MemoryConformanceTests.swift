@@ -1,6 +1,8 @@
 import NSTMConfiguration
+import NSTMAutograd
 import NSTMLayers
 import NSTMMemory
+import NSTMModules
 import NSTMTesting
 import Testing
 
@@ -46,5 +48,24 @@ import Testing
         let report = try Conformance.check(
             memory: "delta", in: .standard, settings: ["heads": 2, "width": 3], .init(tokens: 20_000))
         #expect(report.passed, "\(report)")
+    }
+    /// The stated size of the state is that of the cache, for every memory.
+    @Test(arguments: memories.map(\.0)) func stateBytes(_ name: String) throws {
+        var settings = Self.sizes
+        for (key, value) in Self.memories.first(where: { $0.0 == name })!.1.pairs { settings[key] = value }
+        try expectStateBytes("addressed", settings)
+    }
+    @Test func stateBytesOfOthers() throws {
+        try expectStateBytes("sparse", ["rows": 12, "width": 3, "read-heads": 2, "top-k": 2])
+        try expectStateBytes("delta", ["heads": 2, "width": 3])
+    }
+    private func expectStateBytes(_ name: String, _ settings: ConfigurationValue.Map) throws {
+        let strategies = MemoryStrategies.standard, reader = ConfigurationReader(.map(settings))
+        let memory = strategies.memories.reading(try strategies.memories.value(name), reader, strategies)
+        let mixer = MemoryMixer(ParameterBuilder(seed: 1), width: 4, memory: memory.make(ParameterBuilder(seed: 1))) {
+            MemoryMixer.LSTMController($0, inputs: $1, reads: $2, width: 5)
+        }
+        let state = mixer.initialState(batch: 3, ForwardContext(.evaluate))
+        #expect(mixer.stateBytes(PassSize(batch: 3, tokens: 1, carriesState: true)) == state.byteCount)
     }
 }

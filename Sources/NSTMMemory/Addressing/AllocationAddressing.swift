@@ -26,6 +26,7 @@ extension Addressing {
         }
         public var interfaceWidth: Int { keys.interfaceWidth + 2 * memory.writeHeads + memory.readHeads }
         public var multiplyAdds: Int? { keys.multiplyAdds }
+        public var carriedCount: Int { memory.rows }
 
         public func begin(batch: Int, _ state: inout MemoryState, _ context: ForwardContext) {
             state["usage"] = context.constant(.zeros([batch, memory.rows], dtype: state.rows.dtype))

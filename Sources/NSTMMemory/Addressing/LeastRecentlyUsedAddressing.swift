@@ -21,6 +21,7 @@ extension Addressing {
         public init(_ memory: MemoryDimensions) { self.memory = memory }
         public var interfaceWidth: Int { 2 * memory.writeHeads }
         public var multiplyAdds: Int? { 0 }
+        public var carriedCount: Int { memory.rows }
 
         public func begin(batch: Int, _ state: inout MemoryState, _ context: ForwardContext) {
             // Number of steps since the last use; initially all rows are unused, the first one for the longest time.

@@ -24,6 +24,7 @@ extension Addressing {
         private var moves: Int { role == .write ? 2 : 5 }
         public var interfaceWidth: Int { heads * (moves + (role == .write ? 1 : 0)) }
         public var multiplyAdds: Int? { 0 }
+        public var carriedCount: Int { heads * (memory.rows + 1) }
 
         public func begin(batch: Int, _ state: inout MemoryState, _ context: ForwardContext) {
             let rest = Tensor.oneHot(Tensor([Int32(0)]), classes: memory.rows + 1, dtype: state.rows.dtype)

@@ -34,6 +34,8 @@ extension Addressing {
             keys.multiplyAdds + memory.writeHeads * 2 * memory.rows * memory.rows * (1 + memory.readHeads)
         }
 
+        public var carriedCount: Int { memory.writeHeads * memory.rows * (memory.rows + 1) }
+
         public func begin(batch: Int, _ state: inout MemoryState, _ context: ForwardContext) {
             let type = state.rows.dtype
             for h in 0..<memory.writeHeads {

@@ -22,6 +22,7 @@ extension MemoryMixer {
         {
             (token + reads(read, context)).tanh()
         }
+        public var stateCount: Int? { 0 }
         public func multiplyAdds(_ pass: PassSize) -> Int? { pass.rows * (input.weight.value.count + reads.weight.value.count) }
     }
 }

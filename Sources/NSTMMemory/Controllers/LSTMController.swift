@@ -39,6 +39,7 @@ extension MemoryMixer {
             state["cell"] = scan.cell
             return scan.hidden
         }
+        public var stateCount: Int? { 2 * width }
         public func multiplyAdds(_ pass: PassSize) -> Int? {
             pass.rows * (input.weight.value.count + reads.weight.value.count + recurrent.value.count + 2 * width)
         }

@@ -19,9 +19,12 @@ public protocol MemoryController: AnyObject {
     func step(_ token: Variable, reads read: Variable, _ state: inout MixerCache, _ context: ForwardContext) -> Variable
     /// Multiply-adds of `tokens` steps for one sequence, by formula; nil, the default, without a formula.
     func multiplyAdds(_ pass: PassSize) -> Int?
+    /// Number of elements that it carries for one sequence; nil, the default, without a formula.
+    var stateCount: Int? { get }
 }
 extension MemoryController {
     public func multiplyAdds(_ pass: PassSize) -> Int? { nil }
+    public var stateCount: Int? { nil }
 }
 
 /// The settings of a controller, which make it.

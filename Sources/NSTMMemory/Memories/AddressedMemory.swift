@@ -41,6 +41,11 @@ public final class AddressedMemory: ExternalMemory {
         return write + read + dimensions.rows * (writeWidth / 2 * 3 + readWidth)
     }
 
+    public var stateCount: Int? {
+        let heads = dimensions.writeHeads + dimensions.readHeads, row = dimensions.width + (valueWidth ?? 0) + heads
+        return dimensions.rows * row + write.carriedCount + read.carriedCount
+    }
+
     public func initialState(batch: Int, _ context: ForwardContext) -> MemoryState {
         func rows(_ width: Int) -> Variable {
             context.constant(Tensor(repeating: 1e-6, [batch, dimensions.rows, width], dtype: type))

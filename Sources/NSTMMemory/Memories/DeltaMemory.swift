@@ -24,6 +24,8 @@ public final class DeltaMemory: ExternalMemory {
     public var interfaceWidth: Int { heads * (3 * width + 1) }
     public var readWidth: Int { heads * width }
 
+    public var stateCount: Int? { heads * width * width }
+
     public func initialState(batch: Int, _ context: ForwardContext) -> MemoryState {
         var state = MemoryState()
         state["matrix"] = context.constant(.zeros([batch, heads, width, width], dtype: type))

@@ -37,6 +37,8 @@ public final class SparseMemory: ExternalMemory {
         return search + compare + 3 * changed * width + changed * changed + heads * topK * width
     }
 
+    public var stateCount: Int? { dimensions.rows * (width + 1) + 2 * heads * topK }
+
     public func initialState(batch: Int, _ context: ForwardContext) -> MemoryState {
         var state = MemoryState()
         func set(_ name: String, _ value: Tensor) { state[name] = context.constant(value) }

@@ -56,14 +56,16 @@ public struct Experiment {
     /// The model that fits a dataset, with its initial parameters.
     /// - Throws: before anything is allocated: `ConfigurationError` when a setting does not go with the kinds of inputs and
     ///   targets, `TrainingError.unfit` when the data has sequences that the model cannot take, `MemoryError` when there is no
-    ///   memory for its parameters.
+    ///   memory for its parameters and the state of one sequence.
     public func model(for dataset: any Dataset) throws -> SequenceModel {
         try outline(input: dataset.inputKind, target: dataset.targetKind).check(takes: dataset)
         return try model(input: dataset.inputKind, target: dataset.targetKind)
     }
     public func model(input: InputKind, target: TargetKind) throws -> SequenceModel {
         let need = MemoryNeed(try outline(input: input, target: target))
-        try AvailableMemory.check(need.parameters, for: "a model of \(grouped(need.parameterCount)) parameters (model.width, …)")
+        try AvailableMemory.check(
+            [need.parameters, need.state(batch: 1)].saturatedSum,
+            for: "a model of \(grouped(need.parameterCount)) parameters (model.width, …) with the state of a sequence (model.memory, …)")
         return try makeModel(input, target, ParameterBuilder(seed: UInt64(seed)))
     }
     /// The model without the memory of its parameters (`ParameterBuilder.outline`): what it is and how large, not for computing.

@@ -37,6 +37,13 @@ struct MemoryNeed {
         return [batch, positions, [blocks, outputs].saturatedSum, DType.float32.byteCount].saturatedProduct
     }
 
+    /// State that mixers carry for a batch, in bytes, as far as they have a formula; a backward pass keeps it at least once.
+    func state(batch: Int) -> Int {
+        outline.blocks.compactMap {
+            ($0.mixer as? any CostReporting)?.stateBytes(PassSize(batch: batch, tokens: 1, carriesState: true))
+        }.saturatedSum
+    }
+
     /// Checks the available memory for parameters, gradients, the optimizer's moments and the activations of a step.
     /// - Throws: `MemoryError` if it is not sufficient.
     func check(training settings: TrainingSettings, on dataset: any Dataset) throws(MemoryError) {
@@ -45,8 +52,9 @@ struct MemoryNeed {
         let activations = activations(batch: settings.batch, positions: positions)
         let moments = [trainable, settings.optimizer.momentNames.count].saturatedProduct
         try AvailableMemory.check(
-            [parameters, trainable, moments, activations].saturatedSum,
+            [parameters, trainable, moments, activations, state(batch: settings.batch)].saturatedSum,
             for: "a training step: \(grouped(parameterCount)) parameters with gradients and moments (model.width, …), and "
-                + "\(grouped(settings.batch)) sequences of up to \(grouped(positions)) positions (training.batch, data)")
+                + "\(grouped(settings.batch)) sequences of up to \(grouped(positions)) positions (training.batch, data) with the state of the layers (model.memory, …)"
+        )
     }
 }
