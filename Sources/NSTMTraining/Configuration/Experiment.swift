@@ -65,7 +65,8 @@ public struct Experiment {
         let need = MemoryNeed(try outline(input: input, target: target))
         try AvailableMemory.check(
             [need.parameters, need.state(batch: 1)].saturatedSum,
-            for: "a model of \(grouped(need.parameterCount)) parameters (model.width, …) with the state of a sequence (model.memory, …)")
+            for: "a model of \(grouped(need.parameterCount)) parameters (model.width, …) with the state of a sequence "
+                + "(model.memory, …)")
         return try makeModel(input, target, ParameterBuilder(seed: UInt64(seed)))
     }
     /// The model without the memory of its parameters (`ParameterBuilder.outline`): what it is and how large, not for computing.
